@@ -1,0 +1,102 @@
+# The two commands: `make demo` and `make test`. Both set up everything they need; nothing is installed outside this
+# folder except, as root, the Debian package chromium for the browser tests.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+UV_VERSION := 0.13.9
+PORT ?= 8000
+
+BIN := .venv/bin
+UV := .tools/uv/bin/uv
+PROXY := deploy/proxy/node_modules/.bin
+LABEXTENSION := aiinfn_lab/labextension/static/style.js
+LABEXTENSION_SOURCES := $(wildcard labextension/src/*.ts* labextension/src/*/*.ts* labextension/style/* labextension/style/*/* labextension/schema/*) \
+	labextension/package.json labextension/tsconfig.json
+export PATH := $(CURDIR)/$(PROXY):$(CURDIR)/$(BIN):$(PATH)
+export UV_LINK_MODE := copy
+# A half-set-up shell of another project must not leak into this one.
+unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
+
+.PHONY: help
+help:  ## Show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-20s %s\n", $$1, $$2}'
+
+.PHONY: demo
+demo: setup  ## Set up everything and run the platform on this machine (PORT=8000)
+	@exec $(BIN)/aiinfn-hub demo --port $(PORT)
+
+.PHONY: test
+test: setup browser  ## Set up everything and run all tests
+	$(BIN)/pytest
+	cd labextension && ../$(BIN)/jlpm test
+
+.PHONY: lint
+lint: setup lint-labextension  ## Check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+.PHONY: lint-labextension
+lint-labextension: labextension/node_modules/.installed
+	cd labextension && ../$(BIN)/jlpm lint:check
+
+.PHONY: bench
+bench: setup browser  ## Measure what the README and the documentation claim
+	$(BIN)/python -m bench
+
+.PHONY: wheel
+wheel: setup  ## Build the wheel, with the labextension in it, into dist/
+	$(UV) build --wheel --python $(BIN)/python --no-build-isolation
+
+.PHONY: lock
+lock: $(UV)  ## Resolve the Python dependencies anew into requirements.lock
+	$(UV) pip compile --quiet --upgrade pyproject.toml --all-extras --universal --python-version 3.11 \
+		--generate-hashes --no-annotate --no-header --output-file requirements.lock
+
+.PHONY: clean
+clean:  ## Remove everything that the other commands made, the demonstration's data too
+	rm -rf .venv .tools .demo dist build bench/results tests/ui/pictures aiinfn_lab/labextension \
+		labextension/node_modules labextension/lib labextension/tsconfig.tsbuildinfo deploy/proxy/node_modules \
+		.mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+# --- set-up ------------------------------------------------------------------------------------------------------
+
+.PHONY: setup
+setup: .venv/.installed $(PROXY)/configurable-http-proxy
+
+$(UV):
+	@deploy/check-prerequisites
+	@echo "Setting up Python packages ..."
+	@"$$(deploy/find-python)" -m venv .tools/uv
+	@.tools/uv/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+.venv/.synced: requirements.lock | $(UV)
+	@$(UV) venv --quiet --clear --python "$$(deploy/find-python)" .venv
+	@$(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
+	@touch $@
+
+$(PROXY)/configurable-http-proxy: deploy/proxy/package-lock.json
+	@echo "Setting up the proxy ..."
+	@cd deploy/proxy && npm ci --silent --no-audit --no-fund
+	@touch $@
+
+labextension/node_modules/.installed: labextension/package.json labextension/yarn.lock .venv/.synced
+	@echo "Setting up the labextension's packages (two minutes the first time) ..."
+	@cd labextension && ../$(BIN)/jlpm install --immutable > node_modules.log 2>&1 \
+		|| { tail -n 20 node_modules.log; exit 1; }
+	@rm -f labextension/node_modules.log
+	@touch $@
+
+$(LABEXTENSION): $(LABEXTENSION_SOURCES) labextension/node_modules/.installed
+	@echo "Building the labextension ..."
+	@cd labextension && ../$(BIN)/jlpm build:prod > build.log 2>&1 || { tail -n 40 build.log; exit 1; }
+	@rm -f labextension/build.log
+	@touch $@
+
+# An editable install copies the built labextension and the server extension's switch into the environment.
+.venv/.installed: pyproject.toml .venv/.synced $(LABEXTENSION)
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --reinstall-package aiinfn --editable .
+	@touch $@
+
+.PHONY: browser
+browser:
+	@deploy/need-chromium

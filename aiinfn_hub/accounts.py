@@ -1,0 +1,243 @@
+"""Accounts of the local back end: under which uid and in which home a person's sessions and jobs run.
+
+The hub and vkd both use this, each in its own process, so what is allocated is kept in a file behind a lock.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import functools
+import hashlib
+import json
+import os
+import pwd
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+FIRST_UID: Final = 60000
+LAST_UID: Final = 64999
+"""Below the 65534 of ``nobody`` and below 65536, which is where the uids of many containers end."""
+_NOBODY: Final = 65534
+
+_SLUG_LENGTH: Final = 32
+_HASH_LENGTH: Final = 8
+_DNS_LABEL: Final = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?\Z")
+
+
+class AccountError(Exception):
+    """A person cannot get an account on this machine; the message says why."""
+
+
+def slug(name: str) -> str:
+    """Make a name that is safe as a folder, a DNS label and a Kubernetes object name.
+
+    A name that is a DNS label already is kept. Any other becomes a readable stem, three hyphens and eight hexadecimal
+    digits of its SHA-256, so that two names never share a slug. Names with ``--`` are always hashed because they could
+    look like such a result. This is the rule of kubespawner's ``safe`` scheme: both back ends give the same names.
+    """
+    if "--" not in name and _DNS_LABEL.match(name):
+        return name
+    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:_HASH_LENGTH]
+    stem = re.sub(r"[^a-z0-9]+", "-", name.lower()).lstrip("-")[: _SLUG_LENGTH - _HASH_LENGTH - 3].rstrip("-")
+    return f"{stem or 'x'}---{digest}"
+
+
+def default_data() -> Path:
+    """Give the folder for what must survive a restart when ``AIINFN_DATA`` is not set.
+
+    It is ``/var/lib/aiinfn`` for root, because a folder below ``/root`` cannot be reached by the people's own uids, and
+    the XDG state folder for anybody else.
+    """
+    if chosen := os.environ.get("AIINFN_DATA"):
+        return Path(chosen).absolute()
+    if os.geteuid() == 0:
+        return Path("/var/lib/aiinfn")
+    state = os.environ.get("XDG_STATE_HOME")
+    return (Path(state) if state else Path.home() / ".local" / "state") / "aiinfn"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Where and as whom a person's processes run.
+
+    Attributes
+    ----------
+    name
+        JupyterHub user name.
+    uid, gid
+        None: those of this process.
+    home
+        Absolute; it exists, with mode 0700, once `Accounts.get` returned it.
+    """
+
+    name: str
+    slug: str
+    uid: int | None
+    gid: int | None
+    home: Path
+
+    def process_options(self) -> dict[str, Any]:
+        """Give the keyword arguments for `subprocess.Popen` that make a process this person's.
+
+        No supplementary group of this process is passed on, and what the process creates is private.
+        """
+        options: dict[str, Any] = {"umask": 0o077}
+        if self.uid is not None:
+            options |= {"user": self.uid, "group": self.gid, "extra_groups": []}
+        return options
+
+
+class Accounts:
+    """The accounts of this machine's people.
+
+    Parameters
+    ----------
+    data
+        The data folder (``AIINFN_DATA``); homes are in ``homes/``, allocated uids in ``accounts.json``.
+    separate
+        Whether each person has an own uid; None decides by trying. True raises `AccountError` where it cannot work.
+
+    Attributes
+    ----------
+    separate
+        What was decided.
+    notice
+        Empty if people are separated; else one sentence that says why they share a uid, to be shown to them.
+    """
+
+    def __init__(self, data: Path, separate: bool | None = None) -> None:
+        self._data = data.absolute()
+        self._homes = self._data / "homes"
+        self._homes.mkdir(parents=True, exist_ok=True)
+        obstacle = ""
+        if separate is not False:
+            obstacle = self._obstacle()
+            if separate and obstacle:
+                raise AccountError(f"People cannot get a uid each: {obstacle}.")
+        self.separate = separate is not False and not obstacle
+        self.notice = ""
+        if not self.separate:
+            why = obstacle or "the configuration says so"
+            self.notice = f"Everyone's sessions and jobs share one system account here, so they can read each other's files: {why}."
+        self._homes.chmod(0o711 if self.separate else 0o700)
+
+    def get(self, name: str) -> Account:
+        """Give a person's account; the first call allocates it and makes the home.
+
+        Raises
+        ------
+        AccountError
+            If all uids are given away.
+        """
+        label = slug(name)
+        uid = self._allocate(name) if self.separate else None
+        home = self._homes / label
+        home.mkdir(mode=0o700, exist_ok=True)
+        if uid is not None and home.stat().st_uid != uid:
+            _hand_over(home, uid)
+        return Account(name=name, slug=label, uid=uid, gid=uid, home=home)
+
+    def _obstacle(self) -> str:
+        """Say what keeps people from having a uid each, or nothing."""
+        if os.geteuid() != 0:
+            return "the platform does not run as root"
+        # People must pass through these two folders, not list them.
+        self._data.chmod(self._data.stat().st_mode & 0o777 | 0o011)
+        self._homes.chmod(0o711)
+        return _unreachable(sys.executable, str(self._homes))
+
+    def _allocate(self, name: str) -> int:
+        table = self._data / "accounts.json"
+        with _locked(self._data / "accounts.lock"):
+            known: dict[str, int] = json.loads(table.read_text("utf-8")) if table.exists() else {}
+            if name in known:
+                return known[name]
+            taken = set(known.values())
+            free = (uid for uid in range(FIRST_UID, LAST_UID + 1) if uid not in taken and not _in_passwd(uid))
+            uid = next(free, None)
+            if uid is None:
+                raise AccountError(
+                    f"All system accounts of this machine ({FIRST_UID} to {LAST_UID}) are given away."
+                )
+            known[name] = uid
+            # Atomic: a crash in between leaves the old table, never half of one, since a lost uid is a lost home.
+            draft = table.with_suffix(".json.new")
+            with draft.open("w", encoding="utf-8") as stream:
+                json.dump(known, stream, indent=1)
+                stream.flush()
+                os.fsync(stream.fileno())
+            draft.replace(table)
+            return uid
+
+
+@functools.cache
+def _unreachable(executable: str, folder: str) -> str:
+    """Try as nobody whether another uid can run this Python with this package and pass to the homes.
+
+    An interpreter, a checkout or a data folder below ``/root`` (mode 0700 on many machines) cannot be reached, and
+    permissions, mounts and security modules are too many to judge from their settings: so it is tried for real.
+    """
+    code = "import os, sys; import aiinfn_hub; os.chdir(sys.argv[1])"
+    try:
+        done = subprocess.run(
+            [executable, "-c", code, folder],
+            cwd="/",
+            env={"PATH": os.defpath, "PYTHONDONTWRITEBYTECODE": "1"},
+            user=_NOBODY,
+            group=_NOBODY,
+            extra_groups=[],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            timeout=60,
+            check=False,
+        )
+    except PermissionError as error:
+        if error.filename and Path(os.fsdecode(error.filename)).name == Path(executable).name:
+            return "other system accounts cannot run the Python that the platform runs in"
+        return "this machine does not let the platform start processes of other system accounts"
+    except (OSError, subprocess.SubprocessError):
+        return "a trial as another system account failed"
+    if done.returncode == 0:
+        return ""
+    what = (
+        "the data folder"
+        if b"os.chdir" in done.stderr or b"homes" in done.stderr
+        else "the platform's own code"
+    )
+    return f"other system accounts cannot reach {what}"
+
+
+def _in_passwd(uid: int) -> bool:
+    try:
+        pwd.getpwuid(uid)
+    except KeyError:
+        return False
+    return True
+
+
+def _hand_over(home: Path, uid: int) -> None:
+    """Make a home and everything in it a person's: it is new, or was used while all shared a uid."""
+    for _, folders, files, here in os.fwalk(home, follow_symlinks=False):
+        for entry in (*folders, *files):
+            os.chown(entry, uid, uid, dir_fd=here, follow_symlinks=False)
+    home.chmod(0o700)
+    # Last, so that a hand-over that was cut short is done again.
+    os.chown(home, uid, uid)
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold an exclusive lock between processes."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

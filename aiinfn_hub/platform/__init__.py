@@ -1,0 +1,1 @@
+"""What the platform has and who may use it: pure domain code, without I/O, Jupyter or Kubernetes."""

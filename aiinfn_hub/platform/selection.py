@@ -1,0 +1,54 @@
+"""What was granted: the only input of everything that starts a session or a job."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict
+
+from .model import Accelerator, Image, Size
+from .units import Duration
+
+
+class Door(StrEnum):
+    """Which way a request came in."""
+
+    SESSION = "session"
+    JOB = "job"
+
+
+class Selection(BaseModel):
+    """A granted request, complete: a session and a job are two projections of it.
+
+    It carries the granted sections of the platform file itself, so that a queued job keeps what it was granted when
+    the file changes.
+
+    Attributes
+    ----------
+    accelerator, accelerator_name
+        None, and ``none``, for CPU only.
+    count
+        Devices; 0 exactly when there is no accelerator.
+    queue_name
+        None for a session.
+    priority
+        That of the queue; 0 for a session.
+    time_limit
+        After this time from its start it is ended.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    door: Door
+    person: str
+    project: str
+    image_name: str
+    image: Image
+    size_name: str
+    size: Size
+    accelerator_name: str
+    accelerator: Accelerator | None
+    count: int
+    queue_name: str | None
+    priority: int
+    time_limit: Duration

@@ -1,0 +1,111 @@
+"""Durations and memory quantities as people write them in the platform file."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from decimal import Decimal, InvalidOperation
+from typing import Annotated, Any, Final
+
+from pydantic import BeforeValidator, PlainSerializer
+
+_DURATION: Final = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?\Z")
+_QUANTITY: Final = re.compile(r"(\d+(?:\.\d+)?)(Ki|Mi|Gi|Ti|k|M|G|T)?\Z")
+_FACTOR: Final = {
+    "": 1,
+    "k": 10**3,
+    "M": 10**6,
+    "G": 10**9,
+    "T": 10**12,
+    "Ki": 2**10,
+    "Mi": 2**20,
+    "Gi": 2**30,
+    "Ti": 2**40,
+}
+
+
+def parse_duration(value: Any) -> timedelta:
+    """Read a duration such as ``90m``, ``1h30m`` or ``2d``, or a number of seconds.
+
+    Parameters
+    ----------
+    value
+        Text in days, hours, minutes and seconds, in this order; a number of seconds; or a `timedelta`.
+
+    Raises
+    ------
+    ValueError
+        If the text has another form, or the duration is not positive.
+    """
+    if isinstance(value, timedelta):
+        duration = value
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        try:
+            duration = timedelta(seconds=value)
+        except (OverflowError, ValueError) as error:
+            raise ValueError(f"{value} seconds is no usable duration") from error
+    elif isinstance(value, str) and value and (match := _DURATION.match(value)) and len(value) <= 20:
+        days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
+        try:
+            duration = timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
+        except OverflowError as error:
+            raise ValueError(f"'{value}' is too long a duration") from error
+    else:
+        raise ValueError(f"'{str(value)[:40]}' is no duration; write for example 90m, 8h or 2d")
+    if duration <= timedelta(0):
+        raise ValueError("a duration must be longer than zero")
+    return duration
+
+
+def format_duration(value: timedelta) -> str:
+    """Write a duration the way `parse_duration` reads it, for example ``1h30m``."""
+    seconds = int(value.total_seconds())
+    parts = []
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
+        amount, seconds = divmod(seconds, size)
+        if amount:
+            parts.append(f"{amount}{unit}")
+    return "".join(parts) or "0s"
+
+
+def parse_quantity(value: Any) -> int:
+    """Read a Kubernetes memory quantity such as ``16Gi`` as a number of bytes.
+
+    Raises
+    ------
+    ValueError
+        If the value is not a positive quantity.
+
+    Notes
+    -----
+    The suffixes are those of Kubernetes' resource quantities, without the exponents and fractions of a byte.
+    """
+    if isinstance(value, bool):
+        raise ValueError("a memory size is expected, for example 16Gi")  # noqa: TRY004 - pydantic wants ValueError
+    match = _QUANTITY.match(str(value))
+    if not match or len(str(value)) > 20:
+        raise ValueError(f"'{str(value)[:40]}' is no memory size; write for example 16Gi or 500M")
+    try:
+        size = int(Decimal(match[1]) * _FACTOR[match[2] or ""])
+    except InvalidOperation as error:
+        raise ValueError(f"'{value}' is no memory size") from error
+    if size <= 0:
+        raise ValueError("a memory size must be larger than zero")
+    return size
+
+
+def format_quantity(size: int) -> str:
+    """Write a number of bytes as the largest binary quantity that divides it, for example ``16Gi``."""
+    for suffix in ("Ti", "Gi", "Mi", "Ki"):
+        if size % _FACTOR[suffix] == 0:
+            return f"{size // _FACTOR[suffix]}{suffix}"
+    return str(size)
+
+
+Duration = Annotated[
+    timedelta, BeforeValidator(parse_duration), PlainSerializer(format_duration, when_used="json")
+]
+"""A positive duration, in files and in JSON written as ``8h``."""
+
+Memory = Annotated[int, BeforeValidator(parse_quantity), PlainSerializer(format_quantity, when_used="json")]
+"""Bytes, in files and in JSON written as a Kubernetes quantity such as ``16Gi``."""

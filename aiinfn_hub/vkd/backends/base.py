@@ -1,0 +1,172 @@
+"""What a back end is: where jobs run, and who holds which device.
+
+A back end knows neither HTTP nor SQL. The service hands it jobs and gets `Update` objects back; the store is the
+service's. Everything here is called on the event loop and must not block it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from aiinfn_hub.platform.selection import Selection
+from aiinfn_hub.vkd.contract import (
+    AvailabilityReading,
+    Cause,
+    Claim,
+    ClaimRequest,
+    JobError,
+    JobState,
+    Progress,
+    Work,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class BackendJob:
+    """A job as a back end needs it.
+
+    Attributes
+    ----------
+    queued_at
+        When it was submitted: an evicted job goes back to its place because this does not change.
+    state, attempt
+        What the store last knew; used by `Backend.start` to find out what happened meanwhile.
+    """
+
+    id: str
+    selection: Selection
+    work: Work
+    output: str
+    queued_at: datetime
+    state: JobState = JobState.QUEUED
+    attempt: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """Something happened to a job.
+
+    Attributes
+    ----------
+    state, cause
+        The new state and why; None if only progress is told.
+    attempt
+        The attempt it is about. A new attempt begins with `JobState.STARTING`.
+    message
+        A sentence for the job's history.
+    started, ended
+        When the attempt's process began and ended, for accounting; known at `RUNNING` and after it.
+    """
+
+    job_id: str
+    time: datetime
+    attempt: int
+    state: JobState | None = None
+    cause: Cause | None = None
+    message: str = ""
+    progress: Progress | None = None
+    error: JobError | None = None
+    exit_code: int | None = None
+    devices: tuple[str, ...] = ()
+    started: datetime | None = None
+    ended: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LogChunk:
+    """Part of an attempt's log.
+
+    Attributes
+    ----------
+    offset
+        Position of the first byte.
+    complete
+        The attempt is over and nothing follows.
+    """
+
+    attempt: int
+    offset: int
+    data: bytes
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class QueueLength:
+    """How many jobs of a queue wait and run."""
+
+    waiting: int = 0
+    running: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What the service knows when a back end starts.
+
+    Attributes
+    ----------
+    jobs
+        All jobs that are not final, oldest first.
+    usage
+        Decayed device-seconds per project, the seed of the fair order.
+    """
+
+    jobs: Sequence[BackendJob] = ()
+    usage: Mapping[str, float] = field(default_factory=dict)
+
+
+class Backend(Protocol):
+    """Where jobs run. Implementations: `backends.local`, `backends.kueue`."""
+
+    async def start(self, known: Start) -> None:
+        """Take over: follow what still runs, tell by updates what ended meanwhile, queue the rest in its order."""
+
+    async def stop(self) -> None:
+        """Let go of everything without ending jobs or sessions."""
+
+    def updates(self) -> AsyncIterator[Update]:
+        """Stream what happens. One consumer; each update is yielded once, in the order of events per job."""
+
+    async def submit(self, job: BackendJob) -> None:
+        """Queue a job. Idempotent by job id: submitting a known one again changes nothing."""
+
+    async def cancel(self, job_id: str) -> None:
+        """Stop a job: its end arrives as an update. Of an unknown or finished job: nothing happens."""
+
+    async def interrupt(self) -> None:
+        """Stop all running jobs because the platform goes down; they go back to their queues."""
+
+    def positions(self) -> Mapping[str, int]:
+        """Give the place of each waiting job in its queue, from 1."""
+
+    def queues(self) -> Mapping[str, QueueLength]:
+        """Give the length of each queue by name."""
+
+    def inventory(self) -> AvailabilityReading:
+        """Give free and total devices of every accelerator of the platform file, from memory."""
+
+    async def read_log(self, job_id: str, attempt: int, offset: int, limit: int) -> LogChunk:
+        """Read up to ``limit`` bytes of an attempt's log. A negative offset counts from the end."""
+
+    async def wait_log(self, job_id: str, attempt: int, offset: int, timeout: float) -> None:  # noqa: ASYNC109 - a long poll
+        """Return when the log is longer than ``offset``, the attempt is over, or after ``timeout`` seconds."""
+
+    async def claim(self, session_id: str, request: ClaimRequest) -> Claim:
+        """Ask for devices for a session; idempotent by id. Evicts batch jobs at once where that helps.
+
+        Raises
+        ------
+        Refusal
+            If there are fewer such devices in all than asked for.
+        """
+
+    async def claim_state(self, session_id: str) -> Claim | None:
+        """Tell how far a claim is, or None if there is none."""
+
+    async def release(self, session_id: str) -> None:
+        """Give a session's devices back. Of an unknown session: nothing happens."""
+
+    async def forget(self, job_id: str) -> None:
+        """Delete what is kept of a final job (its logs)."""
