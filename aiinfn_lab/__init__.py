@@ -1,1 +1,30 @@
 """The lab half of aiinfn: server extension, notebook inspection and the batch runner."""
+
+from __future__ import annotations
+
+from importlib import metadata
+from typing import Any
+
+
+def _installed_version() -> str:
+    try:
+        return metadata.version("aiinfn")
+    except metadata.PackageNotFoundError:
+        # A bare source tree on the path: there is no version to compare with.
+        return "0+unknown"
+
+
+__version__ = _installed_version()
+
+
+def _jupyter_labextension_paths() -> list[dict[str, str]]:
+    """Tell JupyterLab where the prebuilt front end is."""
+    return [{"src": "labextension", "dest": "@aiinfn/labextension"}]
+
+
+def _jupyter_server_extension_points() -> list[dict[str, Any]]:
+    """Tell Jupyter Server which application to load."""
+    # Imported here so that a job's runner, which is in this package too, does not load the server.
+    from .app import AiinfnLab  # noqa: PLC0415
+
+    return [{"module": "aiinfn_lab", "app": AiinfnLab}]

@@ -1,0 +1,182 @@
+"""OpenID Connect discovery and id token verification, asynchronous and cached.
+
+The authenticator asks for the provider's endpoints when the first person signs in, not when the hub starts: a hub must
+start, and serve running sessions, while IAM is down.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import jwt
+
+from .problems import ProviderBroken, ProviderUnreachable
+
+logger = logging.getLogger(__name__)
+
+ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
+"""Asymmetric only: with ``HS256`` the client secret would be a signing key, and ``none`` is no signature."""
+
+_LEEWAY: Final = 60
+"""Seconds that the clocks of IAM and hub may differ."""
+_KEYS_AGE: Final = 10.0
+"""Seconds before unknown key ids may cause another download of the keys."""
+
+Fetch = Callable[[str, str], Awaitable[Any]]
+"""Gets a URL (second argument: what it is, for the log) and gives the decoded JSON, or raises a problem."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoints:
+    """The parts of the discovery document that the hub uses."""
+
+    issuer: str
+    authorize: str
+    token: str
+    userinfo: str
+    keys: str
+
+
+class Provider:
+    """An OpenID Connect provider known by its issuer.
+
+    Parameters
+    ----------
+    issuer
+        As people write it; a slash at the end makes no difference here, though it does in tokens.
+    fetch
+        How to get JSON.
+    max_age
+        Seconds after which the endpoints are asked for again. If IAM does not answer then, the old ones stay.
+    """
+
+    def __init__(self, issuer: str, fetch: Fetch, *, max_age: float = 3600.0) -> None:
+        self._issuer = issuer
+        self._fetch = fetch
+        self._max_age = max_age
+        self._endpoints: Endpoints | None = None
+        self._endpoints_until = 0.0
+        self._keys: jwt.PyJWKSet | None = None
+        self._keys_since = -_KEYS_AGE
+        self._lock = asyncio.Lock()
+
+    async def endpoints(self) -> Endpoints:
+        """Give the endpoints, from the cache if they are fresh.
+
+        Raises
+        ------
+        ProviderUnreachable, ProviderBroken
+            If nothing is cached and the document cannot be had or used.
+        """
+        if self._endpoints is None or time.monotonic() >= self._endpoints_until:
+            async with self._lock:
+                if self._endpoints is None or time.monotonic() >= self._endpoints_until:
+                    await self._refresh()
+        assert self._endpoints is not None  # noqa: S101 - _refresh raised otherwise
+        return self._endpoints
+
+    async def verify(self, id_token: object, *, client_id: str, nonce: str) -> str:
+        """Check an id token's signature, issuer, audience, times and nonce, and give its subject.
+
+        Raises
+        ------
+        ProviderBroken
+            If any of it is wrong; the message says what, never the token.
+        """
+        endpoints = await self.endpoints()
+        if not isinstance(id_token, str):
+            raise ProviderBroken("IAM sent no id token; the scope openid may not be allowed for this client.")
+        try:
+            key = await self._key(endpoints, str(jwt.get_unverified_header(id_token).get("kid") or ""))
+            claims = jwt.decode(
+                id_token,
+                key,
+                algorithms=list(ALGORITHMS),
+                audience=client_id,
+                issuer=endpoints.issuer,
+                leeway=_LEEWAY,
+                options={"require": ["exp", "iat", "sub", "aud", "iss"]},
+            )
+        except jwt.PyJWTError as error:
+            # The library's messages name the claim or the check, not the token.
+            logger.warning("The id token from %s was refused: %s", endpoints.issuer, error)
+            raise ProviderBroken("The id token from IAM did not pass the checks.") from None
+        if "azp" in claims and claims["azp"] != client_id:
+            raise ProviderBroken("The id token from IAM was made for another client.")
+        if not hmac.compare_digest(str(claims.get("nonce", "")).encode(), nonce.encode()):
+            raise ProviderBroken("The id token from IAM belongs to another sign-in.")
+        return str(claims["sub"])
+
+    async def _refresh(self) -> None:
+        url = self._issuer.rstrip("/") + "/.well-known/openid-configuration"
+        try:
+            endpoints = self._read(await self._fetch(url, "discovery document"))
+        except (ProviderUnreachable, ProviderBroken) as problem:
+            if self._endpoints is None:
+                raise
+            logger.warning("Keeping the known endpoints of %s: %s", self._issuer, problem.what)
+            self._endpoints_until = time.monotonic() + min(60.0, self._max_age)
+            return
+        if endpoints != self._endpoints:
+            logger.info("Endpoints of %s discovered", endpoints.issuer)
+        self._endpoints = endpoints
+        self._endpoints_until = time.monotonic() + self._max_age
+
+    def _read(self, document: Any) -> Endpoints:
+        if not isinstance(document, dict):
+            raise ProviderBroken("IAM's discovery document is not a JSON object.")
+        issuer = document.get("issuer")
+        # A document that speaks for another issuer could send people, and the client secret, elsewhere.
+        if not isinstance(issuer, str) or issuer.rstrip("/") != self._issuer.rstrip("/"):
+            raise ProviderBroken(
+                f"IAM calls itself {str(issuer)[:200]}, but this platform expects {self._issuer}."
+            )
+        scheme = urlsplit(issuer).scheme
+        urls = {}
+        for key in ("authorization_endpoint", "token_endpoint", "userinfo_endpoint", "jwks_uri"):
+            url = document.get(key)
+            parts = urlsplit(url) if isinstance(url, str) else None
+            if parts is None or not parts.netloc or parts.scheme not in {"https", scheme}:
+                raise ProviderBroken(f"IAM's discovery document has no usable {key}.")
+            urls[key] = url
+        methods = document.get("code_challenge_methods_supported")
+        if isinstance(methods, list) and "S256" not in methods:
+            logger.warning("%s does not announce PKCE with S256; it is used all the same", issuer)
+        return Endpoints(
+            issuer,
+            urls["authorization_endpoint"],
+            urls["token_endpoint"],
+            urls["userinfo_endpoint"],
+            urls["jwks_uri"],
+        )
+
+    async def _key(self, endpoints: Endpoints, kid: str) -> jwt.PyJWK:
+        """Give the key with an id; an unknown one means that IAM has changed its keys."""
+        key = self._known_key(kid)
+        if key is None:
+            async with self._lock:
+                key = self._known_key(kid)
+                if key is None and time.monotonic() - self._keys_since >= _KEYS_AGE:
+                    document = await self._fetch(endpoints.keys, "signing keys")
+                    try:
+                        self._keys = jwt.PyJWKSet.from_dict(document)
+                    except (jwt.PyJWTError, AttributeError, TypeError):
+                        raise ProviderBroken("IAM's signing keys cannot be read.") from None
+                    self._keys_since = time.monotonic()
+                    key = self._known_key(kid)
+        if key is None:
+            raise jwt.InvalidKeyError("the signing key is not among the provider's keys")
+        return key
+
+    def _known_key(self, kid: str) -> jwt.PyJWK | None:
+        keys = [key for key in self._keys.keys if key.public_key_use in {None, "sig"}] if self._keys else []
+        if not kid:
+            return keys[0] if len(keys) == 1 else None
+        return next((key for key in keys if key.key_id == kid), None)

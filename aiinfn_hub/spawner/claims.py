@@ -1,0 +1,131 @@
+"""A session's claim on devices, held at vkd."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Final
+
+from aiinfn_hub.platform.refusal import Reason, Refusal
+from aiinfn_hub.platform.selection import Selection
+from aiinfn_hub.platform.units import format_duration
+from aiinfn_hub.vkd.client import VkdClient, VkdUnavailable
+from aiinfn_hub.vkd.contract import Claim, ClaimRequest, ClaimState
+
+POLL: Final = 0.3
+"""Seconds between two looks at a claim that waits."""
+PATIENCE: Final = 15.0
+"""Seconds that vkd may be away while a session waits, e.g. because it is being restarted."""
+
+_releases: dict[str, asyncio.Task[None]] = {}
+"""Releases that vkd has not taken yet, by session."""
+
+
+async def obtain(
+    vkd: VkdClient,
+    session: str,
+    request: ClaimRequest,
+    selection: Selection,
+    patience: timedelta,
+    tell: Callable[[str], None],
+) -> Claim:
+    """Wait until a session has its devices.
+
+    Parameters
+    ----------
+    patience
+        How long to wait for devices that are in use.
+    tell
+        Called with a sentence whenever what is waited for changes.
+
+    Raises
+    ------
+    Refusal
+        `Reason.UNAVAILABLE` if vkd does not answer, `Reason.CAPACITY` if nothing became free in time, or what vkd
+        refuses with. The claim is then given back; so it is when this is cancelled.
+    """
+    if pending := _releases.pop(session, None):
+        pending.cancel()
+    try:
+        # What an earlier start left there, e.g. because the hub was killed while it waited, is not this session's.
+        await vkd.release(session)
+        claim = await vkd.claim(session, request)
+    except VkdUnavailable as error:
+        # It may have been taken although the answer was lost.
+        release(vkd, session)
+        raise _unavailable(error) from error
+    try:
+        async with asyncio.timeout(patience.total_seconds()):
+            return await _until_granted(vkd, session, request, claim, tell)
+    except BaseException as error:
+        release(vkd, session)
+        if isinstance(error, TimeoutError):
+            raise _nothing_free(selection, patience) from None
+        raise
+
+
+async def _until_granted(
+    vkd: VkdClient,
+    session: str,
+    request: ClaimRequest,
+    claim: Claim,
+    tell: Callable[[str], None],
+) -> Claim:
+    loop = asyncio.get_running_loop()
+    answered = loop.time()
+    while claim.state is not ClaimState.GRANTED:
+        tell(claim.sentence)
+        await asyncio.sleep(POLL)
+        try:
+            # None: vkd came back without the claim. Asking again costs the place in line, not the session.
+            claim = await vkd.claim_state(session) or await vkd.claim(session, request)
+            answered = loop.time()
+        except VkdUnavailable as error:
+            if loop.time() - answered > PATIENCE:
+                raise _unavailable(error) from error
+            tell("Waiting for the delegation service to come back")
+    return claim
+
+
+def release(vkd: VkdClient, session: str) -> None:
+    """Give a session's devices back, in the background and again until vkd takes it.
+
+    Returns at once: a stop must not hang on vkd, which besides notices by itself that the session's process ended.
+    """
+    if session not in _releases:
+        task = asyncio.create_task(_release(vkd, session))
+        _releases[session] = task
+        task.add_done_callback(lambda done: _releases.pop(session) if _releases.get(session) is done else None)
+
+
+async def _release(vkd: VkdClient, session: str) -> None:
+    for delay in (0.5, 1, 2, 4, 8, 15, 30, 60, 60, 60):
+        with contextlib.suppress(VkdUnavailable):
+            try:
+                await vkd.release(session)
+            except Refusal as refusal:
+                logging.getLogger(__name__).warning("The devices of %s were not released: %s", session, refusal)
+            return
+        await asyncio.sleep(delay)
+
+
+def _unavailable(error: VkdUnavailable) -> Refusal:
+    return Refusal(
+        Reason.UNAVAILABLE,
+        f"Accelerators cannot be handed out now because {error}.",
+        "Start a CPU session or try again in a minute.",
+        field="accelerator",
+    )
+
+
+def _nothing_free(selection: Selection, patience: timedelta) -> Refusal:
+    title = selection.accelerator.title if selection.accelerator else "accelerator"
+    return Refusal(
+        Reason.CAPACITY,
+        f"No {title} became free within {format_duration(patience)}.",
+        "Try again later, choose another accelerator, or start a CPU session.",
+        field="accelerator",
+    )

@@ -1,0 +1,41 @@
+"""What all spawners of one hub share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Self
+
+from aiinfn_hub.accounts import Accounts
+from aiinfn_hub.platform.model import Platform
+from aiinfn_hub.vkd.client import VkdClient
+
+TEMPLATES: Final = Path(__file__).parent.parent / "templates"
+"""For ``JupyterHub.template_paths``: the pages that belong to the form."""
+
+
+@dataclass(frozen=True)
+class SpawnContext:
+    """The platform and the services that every spawner needs, given to them as ``c.LocalSpawner.context``.
+
+    Attributes
+    ----------
+    accounts
+        None where sessions do not run on this machine.
+    vkd
+        The hub's client of vkd.
+    vkd_url
+        Where a *session* reaches vkd; it gets it as ``AIINFN_VKD_URL``.
+    ticket_key
+        Signs what the form may ask vkd for; empty draws a form that does not refresh itself.
+    """
+
+    platform: Platform
+    vkd: VkdClient
+    vkd_url: str
+    accounts: Accounts | None = None
+    ticket_key: str = ""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """Stay one object: traitlets copies configured values for each spawner, and there is one per server."""
+        return self

@@ -1,0 +1,263 @@
+"""What every spawner of the suite has in common: options, the gate, the time limit, and words for the pending page."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar, Final, NoReturn
+
+from jupyterhub.apihandlers.base import APIHandler
+from jupyterhub.spawner import SpawnException
+from jupyterhub.utils import url_path_join
+from pydantic import ValidationError
+from traitlets import Instance, default
+
+from aiinfn_hub.platform import gate
+from aiinfn_hub.platform.person import Person
+from aiinfn_hub.platform.refusal import Refusal
+from aiinfn_hub.platform.selection import Door, Selection
+from aiinfn_hub.spawner import form
+from aiinfn_hub.spawner.context import SpawnContext
+from aiinfn_hub.spawner.steps import Progress, Step
+from aiinfn_hub.vkd import tickets
+from aiinfn_hub.vkd.client import session_id
+from aiinfn_hub.vkd.contract import PREFIX
+
+START_MARGIN: Final = 30
+"""Seconds that a start may take beyond the wait for a device, before the hub gives up on it."""
+
+
+class SessionRefused(SpawnException):
+    """A refusal in the hub's terms: page, REST answer and metric all get it from here.
+
+    JupyterHub shows people ``jupyterhub_message`` where it has one; without it they would read the exception's name.
+    """
+
+    def __init__(self, refusal: Refusal) -> None:
+        sentence = str(refusal)
+        super().__init__(sentence, reason=refusal.reason.value, status_code=refusal.status)
+        self.refusal = refusal
+        self.jupyterhub_message = sentence
+
+
+class _NoTracebackForRefusals(logging.Filter):
+    """Drop the traceback where the hub logs a refusal as if it were a fault of its own."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.exc_info and isinstance(record.exc_info[1], SpawnException):
+            record.msg = f"{record.getMessage()}: {record.exc_info[1]}"
+            record.args = None
+            record.exc_info = None
+            record.exc_text = None
+            record.levelno, record.levelname = logging.INFO, "INFO"
+        return True
+
+
+class SessionMixin:
+    """Goes before a `jupyterhub.spawner.Spawner` in the bases of a class.
+
+    The order of a start is the hub's: options are parsed, `_run_apply_user_options` passes them through the gate, then
+    ``start`` runs. A REST start skips the parsing but never the gate. What was granted is `selection`, and a
+    subclass starts nothing without it.
+    """
+
+    context = Instance(SpawnContext, help="The platform and its services.").tag(config=True)
+
+    steps: ClassVar[tuple[Step, ...]] = ()
+    """What a start goes through, for the pending page."""
+
+    selection: Selection | None = None
+    session_end: datetime | None = None
+    """When the session is ended; set when it starts."""
+
+    _refusal: Refusal | None = None
+    _ending = False
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.told = Progress(self.steps)
+        if not any(isinstance(known, _NoTracebackForRefusals) for known in self.log.filters):
+            self.log.addFilter(_NoTracebackForRefusals())
+
+    # Options and the gate
+
+    @property
+    def person(self) -> Person:
+        """The owner of the session, with the groups that the hub knows now."""
+        return Person.of(self.user.name, (group.name for group in self.user.groups), admin=bool(self.user.admin))
+
+    @property
+    def session_id(self) -> str:
+        """The session's name at vkd."""
+        return session_id(self.user.name, self.name)
+
+    @default("options_from_form")
+    def _default_options_from_form(self) -> Any:
+        return parse_options
+
+    @default("options_form")
+    def _default_options_form(self) -> Any:
+        return render_form
+
+    def options_from_query(self, query_data: Mapping[str, list[str]]) -> dict[str, Any]:
+        """Read a link such as ``/hub/spawn?opt-accelerator=t4``; the gate judges it like any other request."""
+        return parse_options(query_data)
+
+    async def _run_apply_user_options(self, user_options: Any) -> None:
+        """Pass the options through the gate.
+
+        This replaces JupyterHub's method, instead of setting its ``apply_user_options`` hook, for two reasons: an
+        operator's own hook cannot put the gate aside (it runs after it), and a refusal is logged as what it is.
+        """
+        self.selection = None
+        self.told = Progress(self.steps)
+        try:
+            selection = gate.resolve(user_options, self.context.platform, self.person, Door.SESSION)
+        except Refusal as refusal:
+            self.refuse(refusal)
+        if self.apply_user_options:
+            await super()._run_apply_user_options(user_options)  # type: ignore[misc]
+        self.selection = selection
+        self.start_timeout = int(self.context.platform.limits.session_start.total_seconds()) + START_MARGIN
+
+    def refuse(self, refusal: Refusal) -> NoReturn:
+        """Refuse the start, and keep why for the form if the request came from it."""
+        if not isinstance(self.handler, APIHandler):
+            self._refusal = refusal
+        raise SessionRefused(refusal)
+
+    def take_refusal(self) -> tuple[Refusal, dict[str, Any]] | None:
+        """Give the last refusal of this person's forms with the choices that were refused, once.
+
+        The hub draws the form again from the default server's spawner even where a named server was refused, so all of
+        the person's spawners are looked at.
+        """
+        found = None
+        for spawner in list(self.user.spawners.values()):
+            refusal = getattr(spawner, "_refusal", None)
+            if refusal is not None:
+                found = refusal, dict(spawner.user_options)
+                spawner._refusal = None  # noqa: SLF001 - of the same class
+        return found
+
+    # State
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Remember after a restart of the hub what was granted and until when."""
+        super().load_state(state)  # type: ignore[misc]
+        try:
+            if "selection" in state:
+                self.selection = Selection.model_validate(state["selection"])
+            if "session_end" in state:
+                self.session_end = datetime.fromisoformat(state["session_end"])
+        except (ValidationError, ValueError):
+            self.log.warning("What was granted to %s is not known any more after the restart", self.session_id)
+
+    def get_state(self) -> dict[str, Any]:
+        """Keep what was granted and until when."""
+        state: dict[str, Any] = super().get_state()  # type: ignore[misc]
+        if self.selection is not None:
+            state["selection"] = self.selection.model_dump(mode="json")
+        if self.session_end is not None:
+            state["session_end"] = self.session_end.isoformat()
+        return state
+
+    def clear_state(self) -> None:
+        """Forget the session: nothing of it is left for the next start."""
+        super().clear_state()  # type: ignore[misc]
+        self.selection = None
+        self.session_end = None
+
+    # The session's life
+
+    def granted(self) -> Selection:
+        """Give what was granted to the start in progress.
+
+        Raises
+        ------
+        RuntimeError
+            If the start did not pass the gate, which would be a fault of the suite.
+        """
+        if self.selection is None:
+            raise RuntimeError(f"The session {self.session_id} was started without passing the gate")
+        return self.selection
+
+    def get_env(self) -> dict[str, str]:
+        """Add what a session may know about itself."""
+        env: dict[str, str] = super().get_env()  # type: ignore[misc]
+        selection = self.granted()
+        env |= {
+            "AIINFN_VKD_URL": self.context.vkd_url,
+            "AIINFN_PROJECT": selection.project,
+            "AIINFN_ACCELERATOR": selection.accelerator_name,
+            "AIINFN_COUNT": str(selection.count),
+            "AIINFN_IMAGE": selection.image_name,
+            "AIINFN_SIZE": selection.size_name,
+        }
+        if self.session_end is not None:
+            env["AIINFN_SESSION_END"] = self.session_end.isoformat().replace("+00:00", "Z")
+        return env
+
+    async def poll(self) -> int | None:
+        """Tell whether the session runs, and end it when its time is over."""
+        status: int | None = await super().poll()  # type: ignore[misc]
+        if status is None and not self._ending and self.session_end and datetime.now(UTC) >= self.session_end:
+            self.log.info("The session %s reached its time limit and is ended", self.session_id)
+            self._ending = True
+            try:
+                await self.stop()  # type: ignore[attr-defined]
+                status = await super().poll()  # type: ignore[misc]
+            finally:
+                self._ending = False
+        return status
+
+    async def progress(self) -> AsyncIterator[dict[str, Any]]:
+        """Tell the pending page what happens, from the beginning also to a page that is opened late."""
+        async for event in self.told.events():
+            yield event
+
+    def begin_session(self, selection: Selection) -> timedelta:
+        """Start the session's clock; waiting for a device does not count. Returns its length."""
+        self.session_end = datetime.now(UTC) + selection.time_limit
+        return selection.time_limit
+
+
+def parse_options(form_data: Mapping[str, list[Any]]) -> dict[str, Any]:
+    """Read a posted form or a query: single values out of lists, and nothing else.
+
+    Unknown keys stay, so that the gate refuses them. Of an uploaded file only its key stays: the hub saves options
+    before anybody has judged them.
+    """
+    options: dict[str, Any] = {}
+    for key, values in form_data.items():
+        if key == "_xsrf":
+            continue
+        if any(not isinstance(value, str) for value in values):
+            options[key] = "a file"
+        else:
+            options[key] = values[0] if len(values) == 1 else list(values)
+    return options
+
+
+async def render_form(spawner: Any) -> str:
+    """Draw the options form of a spawner's owner."""
+    context: SpawnContext = spawner.context
+    refused = spawner.take_refusal()
+    reading = await context.vkd.availability()
+    base_url = spawner.hub.base_url.removesuffix("hub/")
+    choices = gate.offer(context.platform, spawner.person)
+    url = ""
+    if context.ticket_key and choices.accelerators:
+        ticket = tickets.issue(context.ticket_key, list(choices.accelerators))
+        url = f"{url_path_join(base_url, 'services/vkd', PREFIX, 'availability')}?ticket={ticket}"
+    return await asyncio.to_thread(
+        form.render,
+        context.platform,
+        spawner.person,
+        reading,
+        refused[1] if refused else spawner.user_options,
+        refused[0] if refused else None,
+        url,
+    )

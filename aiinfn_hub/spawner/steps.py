@@ -1,0 +1,65 @@
+"""The steps of a start, as the pending page shows them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing that a start has to get done."""
+
+    key: str
+    title: str
+
+
+class Progress:
+    """What a start has told so far; any number of pages may read along."""
+
+    def __init__(self, steps: Sequence[Step]) -> None:
+        self.steps = tuple(steps)
+        self._told: list[tuple[float, str, str]] = []
+        self._news = asyncio.Event()
+
+    def tell(self, step: str, message: str) -> None:
+        """Say what is being done; saying the same again changes nothing."""
+        if self._told and self._told[-1][1:] == (step, message):
+            return
+        self._told.append((time.monotonic(), step, message))
+        news, self._news = self._news, asyncio.Event()
+        news.set()
+
+    def now(self) -> list[dict[str, Any]]:
+        """Give the steps as they are now: each done, going on or to come, with its last message."""
+        current = self._told[-1][1] if self._told else ""
+        index = next((place for place, step in enumerate(self.steps) if step.key == current), 0)
+        rows = []
+        for place, step in enumerate(self.steps):
+            said = [entry for entry in self._told if entry[1] == step.key]
+            state = "done" if place < index else "now" if place == index else "todo"
+            elapsed = int(time.monotonic() - said[0][0]) if said and state == "now" else 0
+            message = said[-1][2] if said else ""
+            rows.append({"key": step.key, "title": step.title, "state": state, "message": message, "elapsed": elapsed})
+        return rows
+
+    async def events(self) -> AsyncIterator[dict[str, Any]]:
+        """Stream JupyterHub progress events, with the step each belongs to and its age, until nobody listens."""
+        place = 0
+        while True:
+            news = self._news
+            while place < len(self._told):
+                at, step, message = self._told[place]
+                place += 1
+                keys = [known.key for known in self.steps]
+                share = (keys.index(step) if step in keys else 0) / max(len(keys), 1)
+                yield {
+                    "progress": 5 + int(90 * share),
+                    "message": message,
+                    "step": step,
+                    "age": round(time.monotonic() - at, 1),
+                }
+            await news.wait()

@@ -1,0 +1,166 @@
+"""The hub's client of vkd: what is free, and devices for sessions.
+
+A page must never hang on vkd, so every call has a short time limit, and a vkd that does not answer is one exception.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, Final
+from urllib.parse import quote
+
+import aiohttp
+from pydantic import ValidationError
+from yarl import URL
+
+from aiinfn_hub.platform.refusal import Reason, Refusal
+from aiinfn_hub.vkd.contract import PREFIX, AvailabilityReading, Claim, ClaimRequest, Problem
+
+AVAILABILITY_TIMEOUT: Final = 0.5
+"""Seconds a form waits for figures; without them it says that they are unknown."""
+CLAIM_TIMEOUT: Final = 3.0
+"""Seconds until vkd counts as not answering when devices are asked for."""
+CACHE: Final = 1.5
+"""Seconds an answer, or the lack of one, serves all forms that are drawn meanwhile."""
+
+
+class VkdUnavailable(Exception):  # noqa: N818 - it is told to people by this word
+    """The delegation service does not answer, or not as it should."""
+
+
+class VkdClient:
+    """Calls vkd with the hub's own token.
+
+    Parameters
+    ----------
+    url
+        Root of the service, for example ``http://127.0.0.1:8082/services/vkd``.
+    token
+        API token of the hub service ``aiinfn-hub``.
+    """
+
+    def __init__(self, url: str, token: str) -> None:
+        self._root = url.rstrip("/") + PREFIX
+        self._headers = {"Authorization": f"Bearer {token}"}
+        self._http: aiohttp.ClientSession | None = None
+        self._reading: AvailabilityReading | None = None
+        self._read_at = float("-inf")
+        self._flight: asyncio.Task[AvailabilityReading | None] | None = None
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._http is not None:
+            await self._http.close()
+
+    async def availability(self) -> AvailabilityReading | None:
+        """Give what is free of every accelerator, or None if vkd does not answer now.
+
+        Many forms drawn at once cost one request: there is one at a time, and its answer serves for `CACHE` seconds.
+        The age in the answer counts on while it is kept.
+        """
+        if self._flight is None and time.monotonic() - self._read_at > CACHE:
+            self._flight = asyncio.create_task(self._read())
+            self._flight.add_done_callback(self._landed)
+        if self._flight is not None:
+            # A form that is given up must not take the answer away from the others.
+            return await asyncio.shield(self._flight)
+        if self._reading is None:
+            return None
+        kept = time.monotonic() - self._read_at
+        return self._reading.model_copy(update={"age": self._reading.age + kept})
+
+    async def claim(self, session: str, request: ClaimRequest) -> Claim:
+        """Ask for devices for a session, or tell more about it; idempotent.
+
+        Raises
+        ------
+        VkdUnavailable
+            If vkd does not answer.
+        Refusal
+            If vkd refuses, e.g. because there are fewer devices in all.
+        """
+        body = request.model_dump(mode="json")
+        return _claim(await self._call("PUT", _session(session), json=body))
+
+    async def claim_state(self, session: str) -> Claim | None:
+        """Tell how far a claim is, or None if vkd has none. Raises `VkdUnavailable`."""
+        try:
+            return _claim(await self._call("GET", _session(session)))
+        except Refusal as refusal:
+            if refusal.reason is Reason.NOT_FOUND:
+                return None
+            raise
+
+    async def release(self, session: str) -> None:
+        """Give a session's devices back; a session without any is fine. Raises `VkdUnavailable`."""
+        try:
+            await self._call("DELETE", _session(session))
+        except Refusal as refusal:
+            if refusal.reason is not Reason.NOT_FOUND:
+                raise
+
+    def _landed(self, flight: asyncio.Task[AvailabilityReading | None]) -> None:
+        self._reading = None if flight.cancelled() else flight.result()
+        self._read_at = time.monotonic()
+        self._flight = None
+
+    async def _read(self) -> AvailabilityReading | None:
+        try:
+            answer = await self._call("GET", "availability", seconds=AVAILABILITY_TIMEOUT)
+            return AvailabilityReading.model_validate(answer)
+        except (VkdUnavailable, Refusal, ValidationError):
+            return None
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: Mapping[str, Any] | None = None,
+        seconds: float = CLAIM_TIMEOUT,
+    ) -> Any:
+        if self._http is None:
+            self._http = aiohttp.ClientSession(headers=self._headers)
+        url = URL(f"{self._root}/{path}", encoded=True)
+        limit = aiohttp.ClientTimeout(total=seconds)
+        try:
+            async with self._http.request(method, url, json=json, timeout=limit) as response:
+                text = await response.text()
+                status = response.status
+                body = await response.json() if text and "json" in response.content_type else None
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+            raise VkdUnavailable(f"the delegation service does not answer ({type(error).__name__})") from error
+        if status >= HTTPStatus.BAD_REQUEST:
+            raise _problem(status, body)
+        return body
+
+
+def session_id(user: str, server: str) -> str:
+    """Name a session as vkd knows it: the user, and the server's name if it has one."""
+    return f"{user}/{server}" if server else user
+
+
+def _session(session: str) -> str:
+    return f"sessions/{quote(session, safe='')}"
+
+
+def _claim(body: Any) -> Claim:
+    try:
+        return Claim.model_validate(body)
+    except ValidationError as error:
+        raise VkdUnavailable("the delegation service answers in another version's words") from error
+
+
+def _problem(status: int, body: Any) -> Exception:
+    """Turn an error answer into vkd's own refusal, or into unavailability if it is not for the session's owner."""
+    try:
+        problem = Problem.model_validate(body)
+        reason = Reason(problem.reason)
+    except (ValidationError, ValueError):
+        return VkdUnavailable(f"the delegation service answers with status {status}")
+    if reason in {Reason.UNAVAILABLE, Reason.INTERNAL, Reason.UNAUTHENTICATED}:
+        return VkdUnavailable(f"the delegation service answers: {problem.message}")
+    return Refusal(reason, problem.message, problem.hint, field=problem.field)

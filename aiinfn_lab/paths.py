@@ -1,0 +1,196 @@
+"""From the path that JupyterLab uses to a file that may be submitted, and back."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import unicodedata
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from aiinfn_hub.platform.refusal import Reason, Refusal
+
+DRIVE: Final = "RTC:"
+"""Prefix that jupyter-collaboration puts before the paths of its drive."""
+MAX_PATH: Final = 1024
+"""Characters of a path below the home that vkd accepts."""
+
+
+@dataclass(frozen=True)
+class Document:
+    """A file as it was on disk at one moment.
+
+    Attributes
+    ----------
+    path
+        Relative to the server's root, as JupyterLab names it.
+    home_path
+        Relative to the home. Folders that are links are followed, the name of the file itself stays: the result
+        appears where the person sees the input.
+    folder
+        Real path of the folder the file is in.
+    """
+
+    path: str
+    home_path: str
+    folder: Path
+    name: str
+    data: bytes
+    modified: datetime
+
+
+@dataclass(frozen=True)
+class Places:
+    """The two folders between which paths are translated; both real and absolute."""
+
+    root: Path
+    home: Path
+
+    @classmethod
+    def find(cls, root_dir: str) -> Places:
+        """Resolve the server's root and the home of this process."""
+        return cls(Path(root_dir).expanduser().resolve(), Path.home().resolve())
+
+    def read(self, api_path: object, limit: int) -> Document:
+        """Read a file to be submitted. Blocks; call it in a thread.
+
+        Parameters
+        ----------
+        api_path
+            What the browser sent, of any type.
+        limit
+            Bytes that the file may have.
+
+        Raises
+        ------
+        Refusal
+            If it is not a regular, readable file below both the root and the home.
+        """
+        path = clean(api_path)
+        shown = show(path)
+        try:
+            folder = (self.root / path).parent.resolve(strict=True)
+            name = PurePosixPath(path).name
+            if name in {"", ".."} or path.endswith("/.."):
+                raise _refuse(Reason.INVALID, f"{shown} is a folder.", "Choose a notebook or a script.")
+            target = (folder / name).resolve(strict=True)
+            for place in (folder, target):
+                if not (place.is_relative_to(self.root) and place.is_relative_to(self.home)):
+                    raise self._outside(shown, self.root / path)
+            data, modified = _read_regular(target, shown, limit)
+        except (OSError, RuntimeError) as error:
+            raise _explain(error, shown) from error
+        home_path = (folder / name).relative_to(self.home).as_posix()
+        if len(home_path) > MAX_PATH:
+            raise _refuse(
+                Reason.INVALID,
+                f"The path of {shown} is longer than {MAX_PATH} characters.",
+                "Move it to a folder that is less deep.",
+            )
+        return Document(path, home_path, folder, name, data, modified)
+
+    def to_root(self, home_path: str) -> str | None:
+        """Translate a path relative to the home for JupyterLab, or None if it is not below the server's root."""
+        full = Path(os.path.normpath(self.home / home_path))
+        if not full.is_relative_to(self.root) or full == self.root:
+            return None
+        return full.relative_to(self.root).as_posix()
+
+    def _outside(self, shown: str, full: Path) -> Refusal:
+        if full.is_symlink():
+            return _refuse(
+                Reason.FORBIDDEN,
+                f"{shown} is a link that leads out of your home.",
+                "Copy the file itself into your home.",
+            )
+        return _refuse(
+            Reason.FORBIDDEN,
+            f"{shown} is outside of your home folder.",
+            "Copy it into your home: a job sees only that.",
+        )
+
+
+def clean(api_path: object) -> str:
+    """Check the path that the browser sent and take off the drive and leading slashes.
+
+    Raises
+    ------
+    Refusal
+        If it is no text, empty, or has characters that no name should have.
+    """
+    if not isinstance(api_path, str):
+        raise _refuse(Reason.INVALID, "The path of the file is missing.", "Say which notebook or script to submit.")
+    path = api_path.removeprefix(DRIVE).lstrip("/")
+    if not path.strip():
+        raise _refuse(Reason.INVALID, "The path of the file is empty.", "Say which notebook or script to submit.")
+    if any(unicodedata.category(character) in {"Cc", "Cs"} for character in path):
+        raise _refuse(
+            Reason.INVALID,
+            f"The name {show(path)} has control characters, such as a line break.",
+            "Rename the file, then submit it again.",
+        )
+    return path
+
+
+def show(path: str) -> str:
+    """Quote a path for a sentence: printable and not too long."""
+    printable = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in path)
+    return f"'{printable}'" if len(printable) <= 120 else f"'{printable[:60]}...{printable[-50:]}'"
+
+
+def _read_regular(target: Path, shown: str, limit: int) -> tuple[bytes, datetime]:
+    _check_kind(target.stat().st_mode, shown)
+    # Not blocking, because between the two looks the file may have become a pipe that nobody writes.
+    descriptor = os.open(target, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
+    with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor, not a path
+        status = os.fstat(file.fileno())
+        _check_kind(status.st_mode, shown)
+        if status.st_size > limit:
+            raise _too_large(shown, limit)
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        raise _too_large(shown, limit)
+    return data, datetime.fromtimestamp(status.st_mtime, UTC)
+
+
+def _check_kind(mode: int, shown: str) -> None:
+    if stat.S_ISDIR(mode):
+        raise _refuse(Reason.INVALID, f"{shown} is a folder.", "Choose a notebook or a script.")
+    if not stat.S_ISREG(mode):
+        raise _refuse(Reason.INVALID, f"{shown} is not a regular file.", "Choose a notebook or a script.")
+
+
+def _too_large(shown: str, limit: int) -> Refusal:
+    return _refuse(
+        Reason.TOO_LARGE,
+        f"{shown} is larger than {limit / 2**20:.3g} MiB.",
+        "Clear the notebook's outputs and save it, or load large data from files.",
+    )
+
+
+def _explain(error: OSError | RuntimeError, shown: str) -> Refusal:
+    code = getattr(error, "errno", None)
+    if isinstance(error, RuntimeError) or code == errno.ELOOP:
+        return _refuse(Reason.INVALID, f"{shown} is a link that leads in a circle.", "Replace it by the file itself.")
+    if isinstance(error, PermissionError):
+        return _refuse(Reason.FORBIDDEN, f"{shown} cannot be read.", "Give yourself the right to read it (chmod u+r).")
+    if isinstance(error, (FileNotFoundError, NotADirectoryError)):
+        return _refuse(Reason.NOT_FOUND, f"There is no file {shown}.", "Save it first, or choose another one.")
+    if code == errno.ENAMETOOLONG:
+        return _refuse(
+            Reason.NOT_FOUND,
+            f"There is no file {shown}: the name is longer than the file system takes.",
+            "Choose a shorter name.",
+        )
+    return _refuse(
+        Reason.UNAVAILABLE,
+        f"{shown} could not be read: {os.strerror(code) if code else 'the file system gave an error'}.",
+        "Try again in a moment.",
+    )
+
+
+def _refuse(reason: Reason, message: str, hint: str) -> Refusal:
+    return Refusal(reason, message, hint, field="path")

@@ -1,0 +1,44 @@
+/** Names that the parts of the extension share; this module has no side effect. */
+
+import { Token } from '@lumino/coreutils';
+
+import type { Runtime } from './runtime';
+
+/** Version of this front end; it must be the Python package's. */
+export const VERSION = '0.1.0';
+
+/** Translation domain. */
+export const DOMAIN = 'aiinfn';
+
+/** Ids of the plugins. */
+export namespace PluginIDs {
+  /** The commands; the settings schema has its name. */
+  export const commands = '@aiinfn/labextension:plugin';
+  export const jobs = '@aiinfn/labextension:jobs';
+  export const panel = '@aiinfn/labextension:panel';
+}
+
+/** Ids of the commands. */
+export namespace CommandIDs {
+  export const submit = 'aiinfn:submit';
+  export const openJobs = 'aiinfn:open-jobs';
+  export const openOutput = 'aiinfn:open-output';
+  export const cancel = 'aiinfn:cancel';
+}
+
+/** Id of the jobs panel's widget. */
+export const PANEL_ID = 'aiinfn-jobs';
+
+/** Everything behind the commands and the panel, loaded when it is first needed. */
+export interface IJobs {
+  /** Load it, or give what was loaded before. */
+  load(): Promise<Runtime>;
+  /** Bring the jobs panel to the front; the panel's plugin sets it. */
+  show: (job?: string) => void;
+}
+
+/** Token of `IJobs`. */
+export const IJobs = new Token<IJobs>(
+  '@aiinfn/labextension:IJobs',
+  'The batch jobs of the signed-in person: submission, following, cancelling.'
+);

@@ -1,0 +1,221 @@
+/** What the server half sends: the models of `aiinfn_hub/vkd/contract.py` and of docs/lab-api.md. */
+
+export type JobState = 'queued' | 'starting' | 'running' | 'succeeded' | 'failed' | 'cancelled';
+
+/** A value that JSON can hold. */
+export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+
+/** Every error: one sentence, what to do, and the key of the request it is about. */
+export interface IProblem {
+  reason: string;
+  message: string;
+  hint: string;
+  field: string | null;
+}
+
+export interface IWork {
+  kind: 'notebook' | 'script';
+  path: string;
+  snapshot: string;
+  kernel: string | null;
+  parameters: { [name: string]: Json };
+  arguments: string[];
+}
+
+export interface IJobError {
+  name: string;
+  message: string;
+  cell: number | null;
+  traceback: string;
+}
+
+export interface IJob {
+  id: string;
+  name: string;
+  owner: string;
+  project: string;
+  queue: string;
+  state: JobState;
+  cause: string;
+  sentence: string;
+  position: number | null;
+  accelerator: string;
+  accelerator_title: string;
+  simulated: boolean;
+  count: number;
+  image: string;
+  size: string;
+  priority: number;
+  /** Seconds. */
+  time_limit: number;
+  work: IWork;
+  output: string;
+  attempt: number;
+  preemptions: number;
+  progress: { cell: number; cells: number } | null;
+  error: IJobError | null;
+  exit_code: number | null;
+  created: string;
+  started: string | null;
+  ended: string | null;
+  updated: string;
+  rerun_of: string | null;
+  actions: string[];
+  /** Added by the server half: paths that JupyterLab can open. */
+  lab?: {
+    input: string | null;
+    output: string | null;
+    input_exists: boolean;
+    output_exists: boolean;
+  };
+}
+
+export interface IJobPage {
+  jobs: IJob[];
+  next: string | null;
+  updated_through: number;
+  active: number;
+}
+
+export interface IHistoryEntry {
+  time: string;
+  state: JobState;
+  cause: string;
+  attempt: number;
+  message: string;
+}
+
+export interface IChoice {
+  name: string;
+  title: string;
+  description: string;
+}
+
+export interface ISize extends IChoice {
+  cores: number;
+  memory: string;
+}
+
+export interface IAvailability {
+  total: number;
+  free: number;
+  sessions: number;
+  batch: number;
+  offline: number;
+  queued: number;
+}
+
+export interface IAccelerator extends IChoice {
+  kind: 'gpu' | 'mig' | 'fpga';
+  memory: string | null;
+  max_per_job: number;
+  simulated: boolean;
+  projects: string[];
+  images: string[];
+  availability: IAvailability;
+}
+
+export interface IQueue extends IChoice {
+  projects: string[];
+  accelerators: string[];
+  max_time: number;
+  waiting: number;
+  running: number;
+}
+
+export interface IProject extends IChoice {
+  manager: boolean;
+  sizes: string[];
+  images: string[];
+  accelerators: string[];
+}
+
+export interface IPlatform {
+  title: string;
+  version: string;
+  person: string;
+  admin: boolean;
+  accelerators: IAccelerator[];
+  images: IChoice[];
+  sizes: ISize[];
+  projects: IProject[];
+  queues: IQueue[];
+  job_default_time: number;
+  poll_seconds: number;
+  read_at: string;
+  age: number;
+}
+
+export interface ISession {
+  project: string | null;
+  accelerator: string | null;
+  count: number | null;
+  image: string | null;
+  size: string | null;
+  end: string | null;
+}
+
+export interface IStatus {
+  version: string;
+  contract: string;
+  vkd: 'ok' | 'unavailable';
+  message: string;
+  hint: string;
+  root: string;
+  root_in_home: boolean;
+  session: ISession;
+}
+
+export type ParameterType =
+  | 'bool'
+  | 'int'
+  | 'float'
+  | 'str'
+  | 'none'
+  | 'list'
+  | 'dict'
+  | 'unknown';
+
+export interface IParameter {
+  name: string;
+  type: ParameterType;
+  default: Json;
+  source: string;
+  help: string;
+}
+
+/** What would be submitted, read from the file on disk. */
+export interface IInspection {
+  path: string;
+  name: string;
+  kind: 'notebook' | 'script';
+  size: number;
+  modified: string;
+  language: string;
+  kernel: { name: string; title: string; available: boolean } | null;
+  cells: number | null;
+  code_cells: number | null;
+  parameters: IParameter[];
+  parameters_note: string;
+  problem: IProblem | null;
+}
+
+export interface IDryRun {
+  sentence: string;
+  ahead: number;
+}
+
+/** Body of a submission. */
+export interface ISubmission {
+  path: string;
+  parameters?: { [name: string]: Json };
+  arguments?: string[];
+  name?: string;
+  project?: string;
+  queue?: string;
+  accelerator?: string;
+  count?: number;
+  image?: string;
+  size?: string;
+  time_limit?: number;
+}
