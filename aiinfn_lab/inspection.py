@@ -74,7 +74,8 @@ def _notebook(document: Document) -> Inspection:
         ) from error
     except (UnicodeDecodeError, RecursionError) as error:
         raise _refuse(
-            f"{shown} is not a notebook: its text cannot be read as JSON.", "Open it in JupyterLab and save it again."
+            f"{shown} is not a notebook: its text cannot be read as JSON.",
+            "Open it in JupyterLab and save it again.",
         ) from error
     cells = _cells(content, shown)
     metadata = content.get("metadata")
@@ -117,11 +118,16 @@ def _cells(content: Any, shown: str) -> list[tuple[str, list[Any], str]]:
     return found
 
 
-def _parameters(cells: list[tuple[str, list[Any], str]], language: str) -> tuple[list[parameters.Parameter], str]:
+def _parameters(
+    cells: list[tuple[str, list[Any], str]], language: str
+) -> tuple[list[parameters.Parameter], str]:
     for kind, tags, source in cells:
         if kind == "code" and parameters.TAG in tags:
             if language not in {"", "python"}:
-                return [], f"Parameters can be read from Python notebooks only; this one is in {language[:40]}."
+                return (
+                    [],
+                    f"Parameters can be read from Python notebooks only; this one is in {language[:40]}.",
+                )
             return parameters.read(source)
     return [], f"No cell has the tag '{parameters.TAG}'; add it to the cell that sets the values to vary."
 

@@ -111,7 +111,10 @@ def check(values: object, known: list[Parameter], note: str) -> dict[str, Any]:
         return {}
     if not isinstance(values, dict):
         raise Refusal(
-            Reason.INVALID, "The parameters must be names with values.", "Send a JSON object.", field="parameters"
+            Reason.INVALID,
+            "The parameters must be names with values.",
+            "Send a JSON object.",
+            field="parameters",
         )
     by_name = {parameter.name: parameter for parameter in known}
     for name, value in values.items():

@@ -122,10 +122,14 @@ def clean(api_path: object) -> str:
         If it is no text, empty, or has characters that no name should have.
     """
     if not isinstance(api_path, str):
-        raise _refuse(Reason.INVALID, "The path of the file is missing.", "Say which notebook or script to submit.")
+        raise _refuse(
+            Reason.INVALID, "The path of the file is missing.", "Say which notebook or script to submit."
+        )
     path = api_path.removeprefix(DRIVE).lstrip("/")
     if not path.strip():
-        raise _refuse(Reason.INVALID, "The path of the file is empty.", "Say which notebook or script to submit.")
+        raise _refuse(
+            Reason.INVALID, "The path of the file is empty.", "Say which notebook or script to submit."
+        )
     if any(unicodedata.category(character) in {"Cc", "Cs"} for character in path):
         raise _refuse(
             Reason.INVALID,
@@ -137,7 +141,9 @@ def clean(api_path: object) -> str:
 
 def show(path: str) -> str:
     """Quote a path for a sentence: printable and not too long."""
-    printable = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in path)
+    printable = "".join(
+        character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in path
+    )
     return f"'{printable}'" if len(printable) <= 120 else f"'{printable[:60]}...{printable[-50:]}'"
 
 
@@ -174,11 +180,17 @@ def _too_large(shown: str, limit: int) -> Refusal:
 def _explain(error: OSError | RuntimeError, shown: str) -> Refusal:
     code = getattr(error, "errno", None)
     if isinstance(error, RuntimeError) or code == errno.ELOOP:
-        return _refuse(Reason.INVALID, f"{shown} is a link that leads in a circle.", "Replace it by the file itself.")
+        return _refuse(
+            Reason.INVALID, f"{shown} is a link that leads in a circle.", "Replace it by the file itself."
+        )
     if isinstance(error, PermissionError):
-        return _refuse(Reason.FORBIDDEN, f"{shown} cannot be read.", "Give yourself the right to read it (chmod u+r).")
+        return _refuse(
+            Reason.FORBIDDEN, f"{shown} cannot be read.", "Give yourself the right to read it (chmod u+r)."
+        )
     if isinstance(error, (FileNotFoundError, NotADirectoryError)):
-        return _refuse(Reason.NOT_FOUND, f"There is no file {shown}.", "Save it first, or choose another one.")
+        return _refuse(
+            Reason.NOT_FOUND, f"There is no file {shown}.", "Save it first, or choose another one."
+        )
     if code == errno.ENAMETOOLONG:
         return _refuse(
             Reason.NOT_FOUND,

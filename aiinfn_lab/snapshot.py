@@ -48,7 +48,8 @@ def planned(key: str, name: str) -> str:
     The folder follows from the idempotency key: a repeated request finds the copy of the first one, so that both
     say the same to vkd although the file may have changed in between.
     """
-    return f"{ROOT}/{hashlib.sha256(key.encode()).hexdigest()[:16]}/{name}"
+    digest = hashlib.sha256(f"{key}\0{name}".encode()).hexdigest()
+    return f"{ROOT}/{digest[:16]}/{name}"
 
 
 def take(home: Path, key: str, name: str, data: bytes) -> Snapshot:
@@ -65,18 +66,12 @@ def take(home: Path, key: str, name: str, data: bytes) -> Snapshot:
         return Snapshot(path, folder, fresh=False)
     draft = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
     try:
-        # One mode for each level: makedirs would give the parents the umask's.
-        for level in (home / ROOT).relative_to(home).parents[-2::-1]:
-            (home / level).mkdir(mode=0o700, exist_ok=True)
-        (home / ROOT).mkdir(mode=0o700, exist_ok=True)
+        # Level by level: mkdir(parents=True) would give the upper one the umask's mode.
+        for level in (folder.parent.parent, folder.parent):
+            level.mkdir(mode=0o700, exist_ok=True)
         draft.mkdir(mode=0o700)
         _write(draft / name, data)
         _sync(draft)
-        if folder.exists():
-            # The same key was used for a file of another name: vkd tells both apart and refuses the second.
-            os.rename(draft / name, folder / name)  # noqa: PTH104 - replaces atomically, as Path.replace
-            draft.rmdir()
-            return Snapshot(path, folder, fresh=False)
         draft.rename(folder)
         _sync(folder.parent)
     except OSError as error:

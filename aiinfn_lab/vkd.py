@@ -111,7 +111,7 @@ class Vkd:
         Unanswered
             If it does not.
         """
-        answer = await self._fetch("GET", self._address("/health"), timeout=self.connect_timeout, token=False)
+        answer = await self._fetch("GET", self._address("/health"), seconds=self.connect_timeout, token=False)
         if answer.status != HTTPStatus.OK:
             raise _foreign()
 
@@ -140,7 +140,7 @@ class Vkd:
         """
         url = self._address(f"/api/{CONTRACT}/{path}", query)
         encoded = None if body is None else json.dumps(body).encode()
-        answer = await self._fetch(method, url, headers=headers, body=encoded, timeout=self.timeout)
+        answer = await self._fetch(method, url, headers=headers, body=encoded, seconds=self.timeout)
         if answer.status < 300 or answer.status == HTTPStatus.NOT_MODIFIED:
             return answer
         raise refusal_of(answer)
@@ -219,7 +219,7 @@ class Vkd:
         *,
         headers: dict[str, str] | None = None,
         body: bytes | None = None,
-        timeout: float,
+        seconds: float,
         token: bool = True,
     ) -> Answer:
         if self._client is None:
@@ -235,8 +235,8 @@ class Vkd:
                 **(self._authorization() if token else {}),
             },
             body=body if body is not None else (b"" if method == "POST" else None),
-            connect_timeout=min(self.connect_timeout, timeout),
-            request_timeout=timeout,
+            connect_timeout=min(self.connect_timeout, seconds),
+            request_timeout=seconds,
             follow_redirects=False,
         )
         try:
@@ -244,7 +244,9 @@ class Vkd:
         except OSError as error:
             raise _silent() from error
         if response.code == 599:
-            timed_out = isinstance(response.error, HTTPTimeoutError) and "connecting" not in str(response.error)
+            timed_out = isinstance(response.error, HTTPTimeoutError) and "connecting" not in str(
+                response.error
+            )
             lost = isinstance(response.error, iostream.StreamClosedError) or "closed" in str(response.error)
             raise _silent(delivered=timed_out or lost)
         return Answer(response.code, response.headers, response.body or b"")
@@ -262,7 +264,9 @@ class _Relay(httputil.HTTPMessageDelegate):
     complete: bool = False
 
     def headers_received(
-        self, start_line: httputil.RequestStartLine | httputil.ResponseStartLine, headers: httputil.HTTPHeaders
+        self,
+        start_line: httputil.RequestStartLine | httputil.ResponseStartLine,
+        headers: httputil.HTTPHeaders,
     ) -> None:
         if isinstance(start_line, httputil.ResponseStartLine):
             self.status, self.headers = start_line.code, headers
@@ -300,13 +304,16 @@ def refusal_of(answer: Answer) -> Refusal:
             )
         return _foreign()
     try:
-        reason = Reason(problem.get("reason"))
+        reason = Reason(str(problem.get("reason")))
     except ValueError:
         # A newer vkd may have reasons that this half does not know.
         reason = _REASON_OF.get(answer.status, Reason.INTERNAL)
     where = problem.get("field")
     refusal = Refusal(
-        reason, problem["message"], str(problem.get("hint") or ""), field=where if isinstance(where, str) else None
+        reason,
+        problem["message"],
+        str(problem.get("hint") or ""),
+        field=where if isinstance(where, str) else None,
     )
     retry_after = answer.headers.get("Retry-After")
     return Throttled(refusal, retry_after) if retry_after else refusal

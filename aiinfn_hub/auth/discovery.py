@@ -19,8 +19,6 @@ import jwt
 
 from .problems import ProviderBroken, ProviderUnreachable
 
-logger = logging.getLogger(__name__)
-
 ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 """Asymmetric only: with ``HS256`` the client secret would be a signing key, and ``none`` is no signature."""
 
@@ -53,13 +51,16 @@ class Provider:
         As people write it; a slash at the end makes no difference here, though it does in tokens.
     fetch
         How to get JSON.
+    log
+        The hub's.
     max_age
         Seconds after which the endpoints are asked for again. If IAM does not answer then, the old ones stay.
     """
 
-    def __init__(self, issuer: str, fetch: Fetch, *, max_age: float = 3600.0) -> None:
+    def __init__(self, issuer: str, fetch: Fetch, log: logging.Logger, *, max_age: float = 3600.0) -> None:
         self._issuer = issuer
         self._fetch = fetch
+        self._log = log
         self._max_age = max_age
         self._endpoints: Endpoints | None = None
         self._endpoints_until = 0.0
@@ -106,7 +107,7 @@ class Provider:
             )
         except jwt.PyJWTError as error:
             # The library's messages name the claim or the check, not the token.
-            logger.warning("The id token from %s was refused: %s", endpoints.issuer, error)
+            self._log.warning("The id token from %s was refused: %s", endpoints.issuer, error)
             raise ProviderBroken("The id token from IAM did not pass the checks.") from None
         if "azp" in claims and claims["azp"] != client_id:
             raise ProviderBroken("The id token from IAM was made for another client.")
@@ -121,11 +122,11 @@ class Provider:
         except (ProviderUnreachable, ProviderBroken) as problem:
             if self._endpoints is None:
                 raise
-            logger.warning("Keeping the known endpoints of %s: %s", self._issuer, problem.what)
+            self._log.warning("Keeping the known endpoints of %s: %s", self._issuer, problem.what)
             self._endpoints_until = time.monotonic() + min(60.0, self._max_age)
             return
         if endpoints != self._endpoints:
-            logger.info("Endpoints of %s discovered", endpoints.issuer)
+            self._log.info("Endpoints of %s discovered", endpoints.issuer)
         self._endpoints = endpoints
         self._endpoints_until = time.monotonic() + self._max_age
 
@@ -139,16 +140,15 @@ class Provider:
                 f"IAM calls itself {str(issuer)[:200]}, but this platform expects {self._issuer}."
             )
         scheme = urlsplit(issuer).scheme
-        urls = {}
+        urls: dict[str, str] = {}
         for key in ("authorization_endpoint", "token_endpoint", "userinfo_endpoint", "jwks_uri"):
             url = document.get(key)
-            parts = urlsplit(url) if isinstance(url, str) else None
-            if parts is None or not parts.netloc or parts.scheme not in {"https", scheme}:
+            if not isinstance(url, str) or not _usable(url, scheme):
                 raise ProviderBroken(f"IAM's discovery document has no usable {key}.")
             urls[key] = url
         methods = document.get("code_challenge_methods_supported")
         if isinstance(methods, list) and "S256" not in methods:
-            logger.warning("%s does not announce PKCE with S256; it is used all the same", issuer)
+            self._log.warning("%s does not announce PKCE with S256; it is used all the same", issuer)
         return Endpoints(
             issuer,
             urls["authorization_endpoint"],
@@ -180,3 +180,9 @@ class Provider:
         if not kid:
             return keys[0] if len(keys) == 1 else None
         return next((key for key in keys if key.key_id == kid), None)
+
+
+def _usable(url: str, scheme: str) -> bool:
+    """Say whether an endpoint is at least as safe as its issuer: https never leads to plain http."""
+    parts = urlsplit(url)
+    return bool(parts.netloc) and parts.scheme in {"https", scheme}

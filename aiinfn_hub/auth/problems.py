@@ -9,7 +9,7 @@ from __future__ import annotations
 from tornado.web import HTTPError
 
 
-class SignInProblem(HTTPError):
+class SignInProblem(HTTPError):  # noqa: N818 - it is a page for a person first
     """A sign-in that did not succeed.
 
     Parameters

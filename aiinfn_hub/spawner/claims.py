@@ -53,15 +53,13 @@ async def obtain(
         # What an earlier start left there, e.g. because the hub was killed while it waited, is not this session's.
         await vkd.release(session)
         claim = await vkd.claim(session, request)
-    except VkdUnavailable as error:
-        # It may have been taken although the answer was lost.
-        release(vkd, session)
-        raise _unavailable(error) from error
-    try:
         async with asyncio.timeout(patience.total_seconds()):
             return await _until_granted(vkd, session, request, claim, tell)
     except BaseException as error:
+        # Whatever went wrong, also an answer that was lost or a start that was cancelled: nothing stays claimed.
         release(vkd, session)
+        if isinstance(error, VkdUnavailable):
+            raise _unavailable(error) from error
         if isinstance(error, TimeoutError):
             raise _nothing_free(selection, patience) from None
         raise
@@ -83,9 +81,9 @@ async def _until_granted(
             # None: vkd came back without the claim. Asking again costs the place in line, not the session.
             claim = await vkd.claim_state(session) or await vkd.claim(session, request)
             answered = loop.time()
-        except VkdUnavailable as error:
+        except VkdUnavailable:
             if loop.time() - answered > PATIENCE:
-                raise _unavailable(error) from error
+                raise
             tell("Waiting for the delegation service to come back")
     return claim
 
@@ -98,7 +96,9 @@ def release(vkd: VkdClient, session: str) -> None:
     if session not in _releases:
         task = asyncio.create_task(_release(vkd, session))
         _releases[session] = task
-        task.add_done_callback(lambda done: _releases.pop(session) if _releases.get(session) is done else None)
+        task.add_done_callback(
+            lambda done: _releases.pop(session) if _releases.get(session) is done else None
+        )
 
 
 async def _release(vkd: VkdClient, session: str) -> None:
@@ -107,7 +107,9 @@ async def _release(vkd: VkdClient, session: str) -> None:
             try:
                 await vkd.release(session)
             except Refusal as refusal:
-                logging.getLogger(__name__).warning("The devices of %s were not released: %s", session, refusal)
+                logging.getLogger(__name__).warning(
+                    "The devices of %s were not released: %s", session, refusal
+                )
             return
         await asyncio.sleep(delay)
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Mapping
-from datetime import UTC, datetime, timedelta
-from typing import Any, ClassVar, Final, NoReturn
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn
 
 from jupyterhub.apihandlers.base import APIHandler
 from jupyterhub.spawner import SpawnException
 from jupyterhub.utils import url_path_join
 from pydantic import ValidationError
 from traitlets import Instance, default
+from traitlets.config import LoggingConfigurable
 
 from aiinfn_hub.platform import gate
 from aiinfn_hub.platform.person import Person
@@ -25,8 +27,16 @@ from aiinfn_hub.vkd import tickets
 from aiinfn_hub.vkd.client import session_id
 from aiinfn_hub.vkd.contract import PREFIX
 
+if TYPE_CHECKING:
+    from jupyterhub.spawner import Spawner as _Base
+else:
+    # Any Spawner comes behind it in the bases of a class; this one only lets traitlets see the trait.
+    _Base = LoggingConfigurable
+
 START_MARGIN: Final = 30
 """Seconds that a start may take beyond the wait for a device, before the hub gives up on it."""
+REDRAW: Final = 2.0
+"""Seconds within which the hub draws a form again after its start was refused."""
 
 
 class SessionRefused(SpawnException):
@@ -55,7 +65,7 @@ class _NoTracebackForRefusals(logging.Filter):
         return True
 
 
-class SessionMixin:
+class SessionMixin(_Base):
     """Goes before a `jupyterhub.spawner.Spawner` in the bases of a class.
 
     The order of a start is the hub's: options are parsed, `_run_apply_user_options` passes them through the gate, then
@@ -72,7 +82,7 @@ class SessionMixin:
     session_end: datetime | None = None
     """When the session is ended; set when it starts."""
 
-    _refusal: Refusal | None = None
+    _refused: tuple[float, Refusal] | None = None
     _ending = False
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -86,7 +96,9 @@ class SessionMixin:
     @property
     def person(self) -> Person:
         """The owner of the session, with the groups that the hub knows now."""
-        return Person.of(self.user.name, (group.name for group in self.user.groups), admin=bool(self.user.admin))
+        return Person.of(
+            self.user.name, (group.name for group in self.user.groups), admin=bool(self.user.admin)
+        )
 
     @property
     def session_id(self) -> str:
@@ -118,46 +130,47 @@ class SessionMixin:
         except Refusal as refusal:
             self.refuse(refusal)
         if self.apply_user_options:
-            await super()._run_apply_user_options(user_options)  # type: ignore[misc]
+            await super()._run_apply_user_options(user_options)
         self.selection = selection
         self.start_timeout = int(self.context.platform.limits.session_start.total_seconds()) + START_MARGIN
 
     def refuse(self, refusal: Refusal) -> NoReturn:
         """Refuse the start, and keep why for the form if the request came from it."""
         if not isinstance(self.handler, APIHandler):
-            self._refusal = refusal
+            self._refused = time.monotonic(), refusal
         raise SessionRefused(refusal)
 
     def take_refusal(self) -> tuple[Refusal, dict[str, Any]] | None:
         """Give the last refusal of this person's forms with the choices that were refused, once.
 
         The hub draws the form again from the default server's spawner even where a named server was refused, so all of
-        the person's spawners are looked at.
+        the person's spawners are looked at. It does so at once: an older refusal was told on the pending page.
         """
         found = None
         for spawner in list(self.user.spawners.values()):
-            refusal = getattr(spawner, "_refusal", None)
-            if refusal is not None:
-                found = refusal, dict(spawner.user_options)
-                spawner._refusal = None  # noqa: SLF001 - of the same class
+            refused, spawner._refused = spawner._refused, None  # noqa: SLF001 - of the same class
+            if refused and time.monotonic() - refused[0] < REDRAW:
+                found = refused[1], dict(spawner.user_options)
         return found
 
     # State
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Remember after a restart of the hub what was granted and until when."""
-        super().load_state(state)  # type: ignore[misc]
+        super().load_state(state)
         try:
             if "selection" in state:
                 self.selection = Selection.model_validate(state["selection"])
             if "session_end" in state:
                 self.session_end = datetime.fromisoformat(state["session_end"])
         except (ValidationError, ValueError):
-            self.log.warning("What was granted to %s is not known any more after the restart", self.session_id)
+            self.log.warning(
+                "What was granted to %s is not known any more after the restart", self.session_id
+            )
 
     def get_state(self) -> dict[str, Any]:
         """Keep what was granted and until when."""
-        state: dict[str, Any] = super().get_state()  # type: ignore[misc]
+        state: dict[str, Any] = super().get_state()
         if self.selection is not None:
             state["selection"] = self.selection.model_dump(mode="json")
         if self.session_end is not None:
@@ -166,7 +179,7 @@ class SessionMixin:
 
     def clear_state(self) -> None:
         """Forget the session: nothing of it is left for the next start."""
-        super().clear_state()  # type: ignore[misc]
+        super().clear_state()
         self.selection = None
         self.session_end = None
 
@@ -186,7 +199,7 @@ class SessionMixin:
 
     def get_env(self) -> dict[str, str]:
         """Add what a session may know about itself."""
-        env: dict[str, str] = super().get_env()  # type: ignore[misc]
+        env: dict[str, str] = super().get_env()
         selection = self.granted()
         env |= {
             "AIINFN_VKD_URL": self.context.vkd_url,
@@ -202,26 +215,24 @@ class SessionMixin:
 
     async def poll(self) -> int | None:
         """Tell whether the session runs, and end it when its time is over."""
-        status: int | None = await super().poll()  # type: ignore[misc]
-        if status is None and not self._ending and self.session_end and datetime.now(UTC) >= self.session_end:
-            self.log.info("The session %s reached its time limit and is ended", self.session_id)
-            self._ending = True
-            try:
-                await self.stop()  # type: ignore[attr-defined]
-                status = await super().poll()  # type: ignore[misc]
-            finally:
-                self._ending = False
-        return status
+        return await self.within_time(await super().poll())
+
+    async def within_time(self, status: int | None) -> int | None:
+        """End a running session whose time is over; gives its status then."""
+        if status is not None or self._ending or not self.session_end or datetime.now(UTC) < self.session_end:
+            return status
+        self.log.info("The session %s reached its time limit and is ended", self.session_id)
+        self._ending = True
+        try:
+            await self.stop()
+        finally:
+            self._ending = False
+        return 0
 
     async def progress(self) -> AsyncIterator[dict[str, Any]]:
         """Tell the pending page what happens, from the beginning also to a page that is opened late."""
         async for event in self.told.events():
             yield event
-
-    def begin_session(self, selection: Selection) -> timedelta:
-        """Start the session's clock; waiting for a device does not count. Returns its length."""
-        self.session_end = datetime.now(UTC) + selection.time_limit
-        return selection.time_limit
 
 
 def parse_options(form_data: Mapping[str, list[Any]]) -> dict[str, Any]:

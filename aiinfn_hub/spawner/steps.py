@@ -43,7 +43,9 @@ class Progress:
             state = "done" if place < index else "now" if place == index else "todo"
             elapsed = int(time.monotonic() - said[0][0]) if said and state == "now" else 0
             message = said[-1][2] if said else ""
-            rows.append({"key": step.key, "title": step.title, "state": state, "message": message, "elapsed": elapsed})
+            rows.append(
+                {"key": step.key, "title": step.title, "state": state, "message": message, "elapsed": elapsed}
+            )
         return rows
 
     async def events(self) -> AsyncIterator[dict[str, Any]]:

@@ -132,7 +132,9 @@ class VkdClient:
                 status = response.status
                 body = await response.json() if text and "json" in response.content_type else None
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-            raise VkdUnavailable(f"the delegation service does not answer ({type(error).__name__})") from error
+            raise VkdUnavailable(
+                f"the delegation service does not answer ({type(error).__name__})"
+            ) from error
         if status >= HTTPStatus.BAD_REQUEST:
             raise _problem(status, body)
         return body

@@ -261,6 +261,8 @@ class Availability(_Model):
     waiting_sessions: int = 0
     next_session_end: datetime | None = None
     """The latest moment at which the first of its sessions ends."""
+    simulated: bool | None = None
+    """Whether these devices are pretended ones; None: as the platform file says."""
 
 
 class AcceleratorChoice(Choice):

@@ -1,0 +1,344 @@
+"""The whole hub configuration, out of one platform file and the ``AIINFN_*`` environment variables.
+
+A hub that cannot be configured completely does not start: it says in one sentence what is missing. Everything
+listens on loopback unless it is told otherwise.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shlex
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from jupyterhub.services.service import _ServiceSpawner
+
+from aiinfn_hub.accounts import AccountError, Accounts, default_data
+from aiinfn_hub.auth.dev_iam.people import ACCOUNTS
+from aiinfn_hub.auth.iam import IAMAuthenticator
+from aiinfn_hub.platform import loader
+from aiinfn_hub.platform.model import Backend, Platform
+from aiinfn_hub.spawner.context import TEMPLATES, SpawnContext
+from aiinfn_hub.spawner.local import ENV_KEEP, LocalSpawner
+from aiinfn_hub.vkd.client import VkdClient
+
+CONFIG_FILE: Final = Path(__file__).with_name("jupyterhub_config.py")
+"""For ``jupyterhub -f``, also where there is no checkout."""
+
+HUB_SERVICE: Final = "aiinfn-hub"
+"""The service as which the hub's own code calls vkd."""
+VKD_SERVICE: Final = "vkd"
+
+USE_VKD: Final = f"access:services!service={VKD_SERVICE}"
+SERVER_SCOPES: Final = ("users:activity!user", "access:servers!server", USE_VKD)
+"""All that the token of a session may do. Who owns it, with groups, every token may ask without a scope."""
+
+SERVICE_POLL: Final = 2
+"""Seconds between two looks at whether vkd still runs."""
+SESSION_POLL: Final = 5
+"""Seconds between two looks at whether a session still runs and is within its time."""
+NAMED_SERVERS: Final = 4
+"""Sessions a person may have beside the first."""
+CONCURRENT_SPAWNS: Final = 50
+"""Starts in progress at once: beyond it people are asked to wait a moment. A course of 30 passes in one go."""
+
+
+class ConfigurationError(Exception):
+    """The environment lacks something; the message is a sentence that says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the environment says.
+
+    Attributes
+    ----------
+    issuer
+        IAM's issuer URL.
+    public_url
+        Where people reach the hub, if it is behind something that terminates TLS; None takes the address they used.
+    keep_servers
+        Whether sessions outlive a stop of the hub, so that it can be restarted under them.
+    demo_id
+        Marks the processes of one demonstration; empty otherwise.
+    skeleton
+        Folder with examples for new homes.
+    """
+
+    platform: Path
+    data: Path
+    host: str
+    port: int
+    hub_port: int
+    proxy_api_port: int
+    vkd_port: int
+    issuer: str
+    client_id: str
+    client_secret: str = field(repr=False)
+    public_url: str | None = None
+    keep_servers: bool = False
+    demo_id: str = ""
+    skeleton: Path | None = None
+
+    @classmethod
+    def of(cls, environment: Mapping[str, str]) -> Settings:
+        """Read the settings.
+
+        Raises
+        ------
+        ConfigurationError
+            Naming the variable.
+        """
+        issuer = _required(environment, "AIINFN_IAM_ISSUER", "the issuer URL of IAM")
+        for name, value in (
+            ("AIINFN_IAM_ISSUER", issuer),
+            ("AIINFN_PUBLIC_URL", environment.get("AIINFN_PUBLIC_URL")),
+        ):
+            if value and (urlsplit(value).scheme not in {"http", "https"} or not urlsplit(value).netloc):
+                raise ConfigurationError(f"{name} must be a URL such as https://iam.example.org/.")
+        skeleton = environment.get("AIINFN_SKELETON")
+        return cls(
+            platform=loader.default_path(),
+            data=default_data(),
+            host=environment.get("AIINFN_HOST") or "127.0.0.1",
+            port=_port(environment, "AIINFN_PORT", 8000),
+            hub_port=_port(environment, "AIINFN_HUB_PORT", 8081),
+            proxy_api_port=_port(environment, "AIINFN_PROXY_API_PORT", 8001),
+            vkd_port=_port(environment, "AIINFN_VKD_PORT", 8082),
+            issuer=issuer,
+            client_id=environment.get("AIINFN_IAM_CLIENT_ID") or "aiinfn-hub",
+            client_secret=_required(
+                environment, "AIINFN_IAM_CLIENT_SECRET", "the secret of this hub as a client of IAM"
+            ),
+            public_url=environment.get("AIINFN_PUBLIC_URL") or None,
+            keep_servers=environment.get("AIINFN_KEEP_SERVERS") == "1",
+            demo_id=environment.get("AIINFN_DEMO_ID", ""),
+            skeleton=Path(skeleton) if skeleton else None,
+        )
+
+    @property
+    def vkd_url(self) -> str:
+        """Where vkd listens, without the prefix."""
+        return f"http://127.0.0.1:{self.vkd_port}"
+
+
+def configure(c: Any) -> None:
+    """Fill JupyterHub's configuration, or end the process with one sentence on stderr.
+
+    Parameters
+    ----------
+    c
+        What ``get_config()`` gives in ``jupyterhub_config.py``.
+    """
+    try:
+        _configure(c, Settings.of(os.environ))
+    except (ConfigurationError, loader.PlatformError, AccountError) as error:
+        sys.exit(f"The hub does not start. {error}")
+    except OSError as error:
+        sys.exit(f"The hub does not start. {error.filename} cannot be used ({error.strerror}).")
+
+
+def _configure(c: Any, settings: Settings) -> None:
+    platform = loader.load(settings.platform)
+    if platform.backend is not Backend.LOCAL:
+        raise ConfigurationError(f"{settings.platform}, backend: this version can only run `backend: local`.")
+    proxy = proxy_command(os.environ)
+    accounts = Accounts(settings.data)
+    folder = settings.data / "hub"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    ticket_key = secret_file(folder / "ticket.key")
+    hub_token = secret_file(folder / "hub-service.token")
+    _hub(c, settings, folder)
+    _proxy(c, settings, proxy, folder)
+    _sign_in(c, settings, platform, folder)
+    _services(c, settings, ticket_key, hub_token)
+    _sessions(c, settings, platform, accounts, ticket_key, hub_token)
+    c.JupyterHub.template_vars = {
+        "platform_title": platform.title,
+        "demo_accounts": ACCOUNTS if settings.demo_id else (),
+        "shared_account_notice": accounts.notice,
+    }
+
+
+def _hub(c: Any, settings: Settings, folder: Path) -> None:
+    hub = c.JupyterHub
+    hub.bind_url = f"http://{settings.host}:{settings.port}/"
+    hub.hub_bind_url = f"http://127.0.0.1:{settings.hub_port}/"
+    if settings.public_url:
+        hub.public_url = settings.public_url
+    hub.db_url = f"sqlite:///{folder / 'jupyterhub.sqlite'}"
+    secret_file(folder / "cookie.secret")
+    hub.cookie_secret_file = str(folder / "cookie.secret")
+    hub.template_paths = [str(TEMPLATES)]
+    hub.allow_named_servers = True
+    hub.named_server_limit_per_user = NAMED_SERVERS
+    hub.concurrent_spawn_limit = CONCURRENT_SPAWNS
+    hub.shutdown_on_logout = False
+    hub.cleanup_servers = not settings.keep_servers
+
+
+def _proxy(c: Any, settings: Settings, command: list[str], folder: Path) -> None:
+    c.ConfigurableHTTPProxy.command = command
+    c.ConfigurableHTTPProxy.api_url = f"http://127.0.0.1:{settings.proxy_api_port}"
+    c.ConfigurableHTTPProxy.auth_token = secret_file(folder / "proxy.token")
+    c.ConfigurableHTTPProxy.pid_file = str(folder / "proxy.pid")
+
+
+def _sign_in(c: Any, settings: Settings, platform: Platform, folder: Path) -> None:
+    c.JupyterHub.authenticator_class = IAMAuthenticator
+    iam = c.IAMAuthenticator
+    iam.openid_provider_url = settings.issuer
+    iam.client_id = settings.client_id
+    iam.client_secret = settings.client_secret
+    iam.platform_title = platform.title
+    iam.manage_groups = True
+    iam.admin_groups = set(platform.admin_groups)
+    iam.allowed_groups = set(platform.admin_groups).union(
+        *(project.groups + project.managers for project in platform.projects.values())
+    )
+    if settings.public_url:
+        iam.oauth_callback_url = settings.public_url.rstrip("/") + "/hub/oauth_callback"
+    # IAM's tokens are kept encrypted, so that groups can be checked while somebody works.
+    iam.enable_auth_state = True
+    c.CryptKeeper.keys = [bytes.fromhex(secret_file(folder / "auth-state.key"))]
+
+
+def _services(c: Any, settings: Settings, ticket_key: str, hub_token: str) -> None:
+    environment = {
+        "AIINFN_PLATFORM": str(settings.platform),
+        "AIINFN_DATA": str(settings.data),
+        "AIINFN_TICKET_KEY": ticket_key,
+    }
+    for name in (
+        "AIINFN_VKD_DATABASE",
+        "AIINFN_JOBS_END_WITH_VKD",
+        "AIINFN_DEMO_ID",
+        "LD_LIBRARY_PATH",
+        "TZ",
+    ):
+        if value := os.environ.get(name):
+            environment[name] = value
+    c.JupyterHub.services = [
+        {
+            "name": VKD_SERVICE,
+            "command": [sys.executable, "-m", "aiinfn_hub.vkd"],
+            "url": settings.vkd_url,
+            "environment": environment,
+            "display": False,
+        },
+        {"name": HUB_SERVICE, "api_token": hub_token, "display": False},
+    ]
+    # vkd asks who its callers are with their own tokens: its own needs no right.
+    c.JupyterHub.load_roles = [{"name": HUB_SERVICE, "services": [HUB_SERVICE], "scopes": [USE_VKD]}]
+    # The token of a session gets what its owner has too, so people need the right as well.
+    c.JupyterHub.extra_user_scopes = {USE_VKD}
+    c.Spawner.server_token_scopes = list(SERVER_SCOPES)
+    # The hub makes this object without any configuration, and would notice the end of vkd after half a minute only.
+    _ServiceSpawner.poll_interval = SERVICE_POLL
+
+
+def _sessions(
+    c: Any, settings: Settings, platform: Platform, accounts: Accounts, ticket_key: str, hub_token: str
+) -> None:
+    vkd = f"{settings.vkd_url}/services/{VKD_SERVICE}"
+    c.JupyterHub.spawner_class = LocalSpawner
+    c.LocalSpawner.context = SpawnContext(
+        platform=platform,
+        vkd=VkdClient(vkd, hub_token),
+        vkd_url=vkd,
+        accounts=accounts,
+        ticket_key=ticket_key,
+    )
+    c.LocalSpawner.poll_interval = SESSION_POLL
+    c.LocalSpawner.env_keep = [*ENV_KEEP, "AIINFN_DEMO_ID"]
+    c.LocalSpawner.http_timeout = 60
+    if settings.skeleton:
+        c.LocalSpawner.skeleton = settings.skeleton
+
+
+def proxy_command(environment: Mapping[str, str]) -> list[str]:
+    """Find configurable-http-proxy: ``AIINFN_PROXY_COMMAND``, the path, or the checkout's own.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is none.
+    """
+    if chosen := environment.get("AIINFN_PROXY_COMMAND"):
+        command = shlex.split(chosen)
+        if command and shutil.which(command[0]):
+            return command
+        raise ConfigurationError(f"AIINFN_PROXY_COMMAND names {chosen!r}, which cannot be run.")
+    checkout = Path(__file__).parents[1] / "deploy" / "proxy" / "node_modules" / ".bin"
+    found = shutil.which("configurable-http-proxy") or shutil.which(
+        "configurable-http-proxy", path=str(checkout)
+    )
+    if found is None:
+        raise ConfigurationError(
+            "configurable-http-proxy is not installed: run `npm ci --prefix deploy/proxy` in the checkout, "
+            "or set AIINFN_PROXY_COMMAND."
+        )
+    if shutil.which("node") is None:
+        raise ConfigurationError("configurable-http-proxy needs Node.js, and there is no `node` in the path.")
+    return [found]
+
+
+def secret_file(path: Path) -> str:
+    """Give the secret in a file; the first call makes it.
+
+    The secret is 64 hexadecimal digits. The file appears at once and whole, readable by its owner only, and of two
+    processes that make it at the same time both get the same one.
+
+    Raises
+    ------
+    ConfigurationError
+        If others can read the file, or it holds no secret.
+    """
+    try:
+        return _read_secret(path)
+    except FileNotFoundError:
+        draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as stream:
+            stream.write(secrets.token_hex(32))
+            stream.flush()
+            os.fsync(stream.fileno())
+        try:
+            # A link, unlike a rename, does not replace the secret that somebody else made meanwhile.
+            path.hardlink_to(draft)
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+        return _read_secret(path)
+
+
+def _read_secret(path: Path) -> str:
+    if path.stat().st_mode & 0o077:
+        raise ConfigurationError(
+            f"Others can read {path}; run `chmod 600 {path}`, or delete it to get a new secret."
+        )
+    secret = path.read_text(encoding="ascii").strip()
+    if len(secret) != 64 or set(secret) - set("0123456789abcdef"):
+        raise ConfigurationError(f"{path} holds no secret; delete it to get a new one.")
+    return secret
+
+
+def _required(environment: Mapping[str, str], name: str, meaning: str) -> str:
+    value = environment.get(name, "").strip()
+    if not value:
+        raise ConfigurationError(f"Set {name} to {meaning}; for a first look, run `aiinfn-hub demo`.")
+    return value
+
+
+def _port(environment: Mapping[str, str], name: str, default: int) -> int:
+    value = environment.get(name) or str(default)
+    if not value.isdecimal() or not 0 < int(value) < 65536:
+        raise ConfigurationError(f"{name} must be a port between 1 and 65535, not {value!r}.")
+    return int(value)

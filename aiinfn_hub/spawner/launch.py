@@ -1,0 +1,58 @@
+"""The first process of a local session, already under the person's uid: prepares the home and becomes the server.
+
+It is run as a file by ``python -I -S``, so that it starts fast and no setting of the person can reach into it; it
+therefore imports the standard library only. What touches the person's home is done here, as the person, because a
+privileged process that writes there could be led elsewhere by a symbolic link.
+
+Arguments: the log file, the folder with examples (or nothing), then the command to become.
+"""
+
+import ctypes
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+PR_SET_NO_NEW_PRIVS = 38
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Drop the way back to privileges, open the log, copy the examples once, and become the command."""
+    log, examples, *command = arguments
+    # From here on no set-uid program gives more rights. Where the kernel lacks it, the uid is what protects.
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    Path(log).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    if examples:
+        welcome(Path(examples), Path.cwd(), Path(log).parent / "welcomed")
+    os.execv(command[0], command)  # noqa: S606 - this is its purpose; there is no shell
+
+
+def welcome(examples: Path, home: Path, mark: Path) -> None:
+    """Copy the examples into a new home; what is there is kept, and what was deleted later does not come back."""
+    if mark.exists():
+        return
+    try:
+        copy(examples, home / examples.name)
+    except OSError as error:
+        print(f"The examples could not be copied: {error}", file=sys.stderr, flush=True)  # noqa: T201 - the log
+        return
+    mark.touch(mode=0o600)
+
+
+def copy(source: Path, target: Path) -> None:
+    """Copy a tree file by file, without overwriting and without following what is in the way."""
+    if source.is_dir() and not source.is_symlink():
+        target.mkdir(exist_ok=True)
+        for entry in sorted(source.iterdir()):
+            if entry.name not in {"__pycache__", ".ipynb_checkpoints"}:
+                copy(entry, target / entry.name)
+    elif source.is_file() and not os.path.lexists(target):
+        shutil.copyfile(source, target)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

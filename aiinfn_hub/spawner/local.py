@@ -1,0 +1,263 @@
+"""Sessions as processes of this machine, each under its person's account."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, ClassVar, Final
+
+from jupyterhub.spawner import Spawner
+from jupyterhub.utils import random_port
+from traitlets import Instance, default
+
+from aiinfn_hub.accounts import Account, AccountError
+from aiinfn_hub.platform.refusal import Reason, Refusal
+from aiinfn_hub.platform.selection import Selection
+from aiinfn_hub.platform.units import format_quantity
+from aiinfn_hub.spawner import claims, processes
+from aiinfn_hub.spawner.session import SessionMixin
+from aiinfn_hub.spawner.steps import Step
+from aiinfn_hub.vkd.client import VkdUnavailable
+from aiinfn_hub.vkd.contract import Claim, ClaimRequest
+
+ENV_KEEP: Final = (
+    "LANG",
+    "LANGUAGE",
+    "LC_ALL",
+    "LC_CTYPE",
+    "TZ",
+    "LD_LIBRARY_PATH",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+)
+"""What a session inherits from the hub's environment, which otherwise holds the platform's secrets."""
+
+
+class LocalSpawner(SessionMixin, Spawner):
+    """Starts ``jupyterhub-singleuser`` as a process of this machine.
+
+    It stands on `Spawner` itself: JupyterHub's `LocalProcessSpawner` needs system users of the same name, knows a
+    process by its number alone, passes the hub's environment on, and leaves kernels behind when a server is killed.
+    """
+
+    skeleton = Instance(
+        Path, allow_none=True, help="Folder with examples that is copied into a new home, never overwriting."
+    ).tag(config=True)
+
+    steps: ClassVar[tuple[Step, ...]] = (
+        Step("asked", "Asked for"),
+        Step("placed", "Given a place"),
+        Step("starting", "Starting JupyterLab"),
+        Step("ready", "Ready"),
+    )
+
+    pid = 0
+    pid_started = 0.0
+    """Start of that process in seconds since the epoch: tells it from a later one of the same number."""
+    cookie = ""
+    _process: subprocess.Popen[bytes] | None = None
+    _starting = False
+    _claim_told = True
+    """Whether vkd knows the process of the session that holds devices."""
+
+    @default("env_keep")
+    def _default_env_keep(self) -> list[str]:
+        return list(ENV_KEEP)
+
+    @default("poll_interval")
+    def _default_poll_interval(self) -> int:
+        return 10
+
+    @default("cmd")
+    def _default_cmd(self) -> None:
+        """None: the Python of the image, which is known only once it was chosen."""
+
+    # State
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Find the process again after a restart of the hub."""
+        super().load_state(state)
+        self.pid = int(state.get("pid", 0))
+        self.pid_started = float(state.get("pid_started", 0.0))
+        self.cookie = str(state.get("cookie", ""))
+        self._claim_told = not self._holds_devices()
+
+    def get_state(self) -> dict[str, Any]:
+        """Keep what finds the process again."""
+        state = super().get_state()
+        if self.pid:
+            state |= {"pid": self.pid, "pid_started": self.pid_started, "cookie": self.cookie}
+        return state
+
+    def clear_state(self) -> None:
+        """Forget the session and its process."""
+        super().clear_state()
+        self._forget_process()
+
+    def _forget_process(self) -> None:
+        if self._process is not None:
+            self._process.poll()  # reaps it
+        self._process = None
+        self.pid, self.pid_started, self.cookie = 0, 0.0, ""
+        self._claim_told = True
+
+    # Start and stop
+
+    async def start(self) -> tuple[str, int]:
+        """Start the session; with an accelerator, once vkd granted it.
+
+        Raises
+        ------
+        SessionRefused
+            If vkd does not answer, or no device became free in time.
+        """
+        selection = self.granted()
+        self._starting = True
+        try:
+            self.told.tell("asked", _asked(selection))
+            claim = await self._obtain(selection)
+            account = await self._account()
+            self.told.tell("placed", f"On this machine, as a {selection.size.title.lower()} session")
+            self._launch(selection, account, claim)
+            self.told.tell("starting", f"Starting JupyterLab of “{selection.image.title}”")
+            await self._tell_process()
+        except Refusal as refusal:
+            await self._undo()
+            self.refuse(refusal)
+        except BaseException:
+            # Also a cancelled start: nobody would end the process and give the devices back otherwise.
+            await self._undo()
+            raise
+        finally:
+            self._starting = False
+        return self.ip or "127.0.0.1", self.port
+
+    async def stop(self, now: bool = False) -> None:
+        """End the session with everything that came from it, then give its devices back."""
+        pid, started, cookie = self.pid, self.pid_started, self.cookie
+        if pid and not await processes.end(pid, started, cookie, now=now):
+            self.log.warning("Some processes of the session %s could not be ended", self.session_id)
+        self._forget_process()
+        if self._holds_devices():
+            claims.release(self.context.vkd, self.session_id)
+
+    async def poll(self) -> int | None:
+        """Tell whether the session runs. What it left behind when its server ended by itself is ended too."""
+        if self._starting:
+            return None
+        if self._process is not None:
+            status = self._process.poll()
+        else:
+            status = None if self.pid and processes.alive(self.pid, self.pid_started) else 0
+        status = await self.within_time(status)
+        if status is None:
+            await self._tell_process()
+        elif self.pid:
+            self.log.info("The server of the session %s has ended (status %s)", self.session_id, status)
+            await self.stop(now=True)
+        return status
+
+    # The parts of a start
+
+    def _holds_devices(self) -> bool:
+        return self.selection is not None and self.selection.accelerator is not None
+
+    async def _obtain(self, selection: Selection) -> Claim | None:
+        """Get the devices of the selection from vkd; a session without an accelerator never asks it."""
+        if selection.accelerator is None:
+            return None
+        patience = self.context.platform.limits.session_start
+        claim = await claims.obtain(
+            self.context.vkd,
+            self.session_id,
+            _claim_request(selection, datetime.now(UTC) + patience + selection.time_limit),
+            selection,
+            patience,
+            lambda sentence: self.told.tell("asked", sentence),
+        )
+        self._claim_told = False
+        return claim
+
+    async def _account(self) -> Account:
+        if self.context.accounts is None:
+            raise RuntimeError("The local spawner needs accounts in its context")
+        try:
+            return await asyncio.to_thread(self.context.accounts.get, self.user.name)
+        except (AccountError, OSError) as error:
+            self.log.error("No account for %s: %s", self.user.name, error)  # noqa: TRY400 - it is told, not a fault here
+            message = (
+                str(error) if isinstance(error, AccountError) else "Your home cannot be made on this machine."
+            )
+            raise Refusal(Reason.UNAVAILABLE, message, "Tell the operators of the platform.") from error
+
+    def _launch(self, selection: Selection, account: Account, claim: Claim | None) -> None:
+        if self.port == 0:
+            self.port = random_port()
+        self.session_end = datetime.now(UTC) + selection.time_limit
+        self.cookie = secrets.token_hex(16)
+        prefix = Path(selection.image.local_prefix) if selection.image.local_prefix else Path(sys.prefix)
+        python = prefix / "bin" / "python" if selection.image.local_prefix else Path(sys.executable)
+        command = [*(self.cmd or [str(python), "-m", "jupyterhub.singleuser"]), *self.get_args()]
+        if os.geteuid() == 0 and account.uid is None:
+            command.append("--allow-root")
+        env = self.get_env() | {
+            "HOME": str(account.home),
+            "USER": account.name,
+            "LOGNAME": account.name,
+            "SHELL": "/bin/bash" if Path("/bin/bash").exists() else "/bin/sh",
+            "PATH": os.pathsep.join((str(prefix / "bin"), os.environ.get("PATH", os.defpath))),
+            "JUPYTERHUB_ROOT_DIR": str(account.home),
+            processes.COOKIE: self.cookie,
+            # Of a session without a device, or with a simulated one, no GPU of this machine is visible.
+            "CUDA_VISIBLE_DEVICES": "",
+            **(claim.environment if claim else {}),
+        }
+        self._process = processes.launch(command, env, account, self.skeleton)
+        self.pid = self._process.pid
+        self.pid_started = processes.started_at(self.pid)
+
+    async def _tell_process(self) -> None:
+        """Tell vkd which process holds the devices, so that it notices its end even while the hub is down.
+
+        A vkd that is away is told at a later poll: a session must never wait for it, let alone end for it.
+        """
+        selection = self.selection
+        if self._claim_told or selection is None or self.session_end is None or not self.pid:
+            return
+        request = _claim_request(selection, self.session_end)
+        request.pid, request.pid_started = self.pid, self.pid_started
+        try:
+            await self.context.vkd.claim(self.session_id, request)
+            self._claim_told = True
+        except (VkdUnavailable, Refusal) as error:
+            self.log.warning(
+                "The process of the session %s is not known to vkd yet: %s", self.session_id, error
+            )
+
+    async def _undo(self) -> None:
+        """Leave nothing of a start that failed."""
+        self._starting = False
+        # Shielded: this also runs while the start is being cancelled.
+        await asyncio.shield(self.stop(now=True))
+
+
+def _claim_request(selection: Selection, until: datetime) -> ClaimRequest:
+    return ClaimRequest(
+        owner=selection.person,
+        project=selection.project,
+        accelerator=selection.accelerator_name,
+        count=selection.count,
+        until=until,
+    )
+
+
+def _asked(selection: Selection) -> str:
+    size = f"{selection.size.cores:g} cores, {format_quantity(selection.size.memory)}"
+    if selection.accelerator is None:
+        return f"Asked for a session without an accelerator ({size})"
+    return f"Asked for {selection.count} {selection.accelerator.title} ({size})"

@@ -1,0 +1,109 @@
+"""What a job's process is given: its environment, its command, and what it reads from standard input."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from aiinfn_hub.accounts import Account
+from aiinfn_hub.platform.model import Accelerator, AcceleratorKind, Image
+from aiinfn_hub.vkd.backends.base import BackendJob
+from aiinfn_hub.vkd.contract import RunSpec
+
+LOG_LIMIT: Final = 64 * 2**20
+"""Bytes of an attempt's log that are kept."""
+_SYSTEM_PATH: Final = "/usr/local/bin:/usr/bin:/bin"
+_PASSED_ON: Final = ("LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "JUPYTER_PATH")
+"""What is taken over from vkd's own environment; everything else, its tokens above all, stays there."""
+
+
+def device_environment(accelerator: Accelerator | None, devices: Sequence[str]) -> dict[str, str]:
+    """Give the variables that make exactly these devices visible.
+
+    CUDA sees nothing behind the id of a simulated device, and nothing at all where the variable is empty.
+    """
+    ids = ",".join(devices)
+    cuda = "" if accelerator is None or accelerator.kind is AcceleratorKind.FPGA else ids
+    return {"CUDA_VISIBLE_DEVICES": cuda, "AIINFN_DEVICES": ids}
+
+
+def prefix_of(image: Image) -> Path:
+    """Give the Python environment of an image on this host."""
+    return Path(image.local_prefix or sys.prefix)
+
+
+def interpreter_of(image: Image) -> str:
+    """Give the Python of an image on this host."""
+    return str(Path(image.local_prefix) / "bin" / "python") if image.local_prefix else sys.executable
+
+
+def job_environment(
+    job: BackendJob, attempt: int, account: Account, devices: Sequence[str], own: Mapping[str, str]
+) -> dict[str, str]:
+    """Build a job's whole environment.
+
+    Parameters
+    ----------
+    own
+        The environment of this process, of which little is passed on.
+    """
+    selection = job.selection
+    prefix = prefix_of(selection.image)
+    environment = {"LANG": "C.UTF-8"} | {name: own[name] for name in _PASSED_ON if own.get(name)}
+    environment |= {
+        "PATH": f"{prefix / 'bin'}:{_SYSTEM_PATH}",
+        "HOME": str(account.home),
+        "USER": account.name,
+        "LOGNAME": account.name,
+        "SHELL": "/bin/bash",
+        "AIINFN_JOB_ID": job.id,
+        "AIINFN_ATTEMPT": str(attempt),
+        "AIINFN_PROJECT": selection.project,
+        "AIINFN_ACCELERATOR": selection.accelerator_name,
+        "AIINFN_COUNT": str(selection.count),
+        "AIINFN_IMAGE": selection.image_name,
+        "AIINFN_SIZE": selection.size_name,
+    }
+    if (prefix / "pyvenv.cfg").is_file():
+        environment["VIRTUAL_ENV"] = str(prefix)
+    return environment | device_environment(selection.accelerator, devices)
+
+
+def attempt_spec(
+    job: BackendJob,
+    attempt: int,
+    account: Account,
+    devices: Sequence[str],
+    *,
+    command: Sequence[str] | None,
+    grace: float,
+    log_limit: int,
+) -> dict[str, Any]:
+    """Build what the supervisor reads.
+
+    Parameters
+    ----------
+    command
+        None for the runner of the image's environment. ``-P`` keeps the home, its working folder, off its module path:
+        a person's ``random.py`` must not break it.
+    grace
+        Seconds between SIGTERM and SIGKILL.
+    """
+    work = RunSpec(job=job.id, attempt=attempt, home=str(account.home), work=job.work, output=job.output)
+    runner = [interpreter_of(job.selection.image), "-P", "-m", "aiinfn_lab.runner", "-"]
+    return {
+        "command": list(command or runner),
+        "environment": job_environment(job, attempt, account, devices, os.environ),
+        "cwd": str(account.home),
+        "uid": account.uid,
+        "gid": account.gid,
+        "stdin": work.model_dump_json(),
+        "time_limit": job.selection.time_limit.total_seconds(),
+        "grace": grace,
+        "log_limit": log_limit,
+        "devices": list(devices),
+        "accelerator": job.selection.accelerator_name,
+    }

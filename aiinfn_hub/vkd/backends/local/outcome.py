@@ -1,0 +1,136 @@
+"""How an attempt ended, in words: pure, from what is on disk and what vkd meant."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from aiinfn_hub.platform.selection import Selection
+from aiinfn_hub.vkd.contract import Cause, JobError, JobState, Progress, RunnerRecord
+
+from .files import ExitFacts, Intent, IntentKind
+
+_LINE: Final = 200
+"""Longest quotation from an error in a sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Where an attempt leaves its job."""
+
+    state: JobState
+    cause: Cause
+    message: str
+    exit_code: int | None = None
+    error: JobError | None = None
+
+
+def moment(seconds: float | None) -> datetime | None:
+    """Turn seconds since the epoch into a time."""
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+
+
+def clock_time(at: datetime) -> str:
+    """Write a time of day as a clock on this machine's wall shows it."""
+    return f"{at.astimezone():%H:%M %Z}"
+
+
+def plural(count: int, title: str) -> str:
+    """Write some devices: ``NVIDIA T4``, ``2 x NVIDIA T4``."""
+    return title if count == 1 else f"{count} x {title}"
+
+
+def progress_of(records: Mapping[str, Any]) -> Progress | None:
+    """Give the last progress that the job told, if it makes sense."""
+    record = _record(records.get("progress"))
+    return record.progress if record else None
+
+
+def error_of(records: Mapping[str, Any]) -> JobError | None:
+    """Give the error that the job told, if it makes sense."""
+    record = _record(records.get("error"))
+    return record.error if record else None
+
+
+def _record(value: Any) -> RunnerRecord | None:
+    if value is None:
+        return None
+    try:
+        return RunnerRecord.model_validate(value)
+    except ValidationError:
+        return None
+
+
+def stopped(intent: Intent, selection: Selection) -> Outcome:
+    """Judge an attempt that was stopped on purpose."""
+    title = selection.accelerator.title if selection.accelerator else "device"
+    if intent.kind is IntentKind.CANCEL:
+        return Outcome(JobState.CANCELLED, Cause.CANCELLED, "Cancelled.")
+    if intent.kind is IntentKind.PREEMPT:
+        at = clock_time(datetime.fromtimestamp(intent.at, UTC))
+        message = f"Gave its {plural(selection.count, title)} to a session at {at}; waiting again."
+        return Outcome(JobState.QUEUED, Cause.PREEMPTED, message)
+    if intent.kind is IntentKind.DEVICE_LOST:
+        return Outcome(JobState.QUEUED, Cause.DEVICE_LOST, f"Its {title} is no longer there; waiting again.")
+    return Outcome(JobState.QUEUED, Cause.INTERRUPTED, "The platform was stopped under it; waiting again.")
+
+
+def judge(
+    ended: ExitFacts, intent: Intent | None, records: Mapping[str, Any], selection: Selection, *, rebooted: bool
+) -> Outcome:
+    """Tell where an attempt that ended leaves its job.
+
+    Success is success, even if it came just when the job was told to stop: the runner never exits with 0 because of
+    SIGTERM. Otherwise what vkd meant counts first.
+
+    Parameters
+    ----------
+    rebooted
+        The machine was restarted since the attempt began.
+    """
+    if ended.exit_code == 0:
+        return Outcome(JobState.SUCCEEDED, Cause.COMPLETED, "Finished.", 0)
+    if intent is not None:
+        outcome = stopped(intent, selection)
+        return Outcome(outcome.state, outcome.cause, outcome.message, ended.exit_code)
+    if ended.why == "stopped":
+        # Nobody here asked for it: the machine is being shut down, and told every process so.
+        message = "The machine was shut down under it; waiting again."
+        return Outcome(JobState.QUEUED, Cause.INTERRUPTED, message, ended.exit_code)
+    if ended.why == "time_limit":
+        message = f"Stopped: it reached its time limit of {selection.time_limit}."
+        return Outcome(JobState.FAILED, Cause.TIME_LIMIT, message, ended.exit_code, error_of(records))
+    if ended.why == "start_failed":
+        message = f"Its process could not be started: {ended.message}"
+        return Outcome(JobState.FAILED, Cause.START_FAILED, message)
+    if ended.why == "lost":
+        why = (
+            "probably because the machine was restarted"
+            if rebooted
+            else "perhaps because the machine ran out of memory"
+        )
+        return Outcome(JobState.FAILED, Cause.LOST, f"Its process disappeared without a word, {why}.")
+    return _failed(ended, error_of(records))
+
+
+def _failed(ended: ExitFacts, error: JobError | None) -> Outcome:
+    if error is not None:
+        text = f"{error.name}: {error.message}".strip().splitlines()[0][:_LINE] if error.message else error.name
+        where = "Failed" if error.cell is None else f"Failed in cell {error.cell}"
+        # The runner's 2 means that it could not begin, e.g. because the kernel is missing.
+        cause = Cause.START_FAILED if ended.exit_code == 2 and error.cell is None else Cause.ERROR
+        return Outcome(JobState.FAILED, cause, f"{where}: {text}", ended.exit_code, error)
+    if ended.signal is not None:
+        try:
+            name = signal.Signals(ended.signal).name
+        except ValueError:
+            name = f"signal {ended.signal}"
+        hint = "; perhaps it used too much memory" if ended.signal == signal.SIGKILL else ""
+        return Outcome(JobState.FAILED, Cause.ERROR, f"Failed: its process was ended by {name}{hint}.")
+    message = f"Failed: its process ended with exit code {ended.exit_code}."
+    return Outcome(JobState.FAILED, Cause.ERROR, message, ended.exit_code)

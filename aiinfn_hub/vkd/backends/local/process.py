@@ -1,0 +1,171 @@
+"""Supervisor processes as vkd sees them: spawned, recognised after a restart, watched for their end, cleaned up after."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Final
+
+from . import supervisor
+from .files import RunFacts
+
+_PROGRAM: Final = str(Path(supervisor.__file__).resolve())
+_CLEAN_UP: Final = 5.0
+"""Seconds that killed processes get to disappear."""
+
+
+def spawn(folder: Path, ready: int) -> int:
+    """Start the supervisor of an attempt.
+
+    Parameters
+    ----------
+    folder
+        The attempt's folder.
+    ready
+        Write end of a pipe that ends when the job is up, or the supervisor is gone.
+
+    Returns
+    -------
+    int
+        Its process id. It is a child of this process and the leader of its own session.
+
+    Notes
+    -----
+    `os.posix_spawn` and not `subprocess`: the latter insists on seeing its children end, and this one outlives us.
+    Nothing of vkd's environment is passed on, so that no token of vkd's is in reach of a job's process list.
+    """
+    faults = str(folder / "supervisor.err")
+    return os.posix_spawn(
+        sys.executable,
+        [sys.executable, "-I", "-S", _PROGRAM, str(folder)],
+        {"PATH": os.defpath, "LANG": "C.UTF-8"},
+        file_actions=[
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
+            (os.POSIX_SPAWN_OPEN, 2, faults, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600),
+            (os.POSIX_SPAWN_DUP2, ready, supervisor.READY_FD),
+        ],
+        setsid=True,
+        # Blocked until its handler is there: a stop that comes at once is neither lost nor fatal.
+        setsigmask=[signal.SIGTERM],
+        setsigdef=[signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD],
+    )
+
+
+def is_alive(facts: RunFacts) -> bool:
+    """Tell whether the process of these facts still runs, and is not another of the same number."""
+    return facts.boot == supervisor.boot_id() and supervisor.start_ticks(facts.pid) == facts.ticks
+
+
+class ProcessWatch:
+    """Notices the end of one process without asking again and again.
+
+    Raises
+    ------
+    ProcessLookupError
+        If there is no such process.
+
+    Attributes
+    ----------
+    gone
+        Set once the process ended.
+    """
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.gone = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._descriptor = os.pidfd_open(pid)
+        self._loop.add_reader(self._descriptor, self._ended)
+
+    def _ended(self) -> None:
+        # Reaped only if it is a child of this very process, not one adopted from a vkd before.
+        with contextlib.suppress(ChildProcessError):
+            os.waitid(os.P_PIDFD, self._descriptor, os.WEXITED | os.WNOHANG)
+        self.gone.set()
+        self.close()
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal; to a process that is gone, nothing happens."""
+        if self._descriptor >= 0:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._descriptor, number)
+
+    def close(self) -> None:
+        """Stop watching."""
+        if self._descriptor >= 0:
+            self._loop.remove_reader(self._descriptor)
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+def _processes() -> list[int]:
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+
+def _of_job(marker: bytes) -> list[int]:
+    found = []
+    for pid in _processes():
+        try:
+            environment = Path(f"/proc/{pid}/environ").read_bytes()
+        except OSError:
+            continue
+        if marker in environment.split(b"\0"):
+            found.append(pid)
+    return found
+
+
+def kill_leftovers(job_id: str, uid: int | None) -> None:
+    """Kill what a job left behind whose supervisor was killed: its processes carry its id in their environment.
+
+    Parameters
+    ----------
+    uid
+        The account that the job ran as; processes of others are left alone. None: that of this process.
+    """
+    owner = os.geteuid() if uid is None else uid
+    marker = f"AIINFN_JOB_ID={job_id}".encode()
+    deadline = time.monotonic() + _CLEAN_UP
+    while time.monotonic() < deadline:
+        found = [pid for pid in _of_job(marker) if _owner(pid) == owner and supervisor.start_ticks(pid) is not None]
+        if not found:
+            return
+        for pid in found:
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.02)
+
+
+def _owner(pid: int) -> int | None:
+    try:
+        return os.stat(f"/proc/{pid}").st_uid
+    except OSError:
+        return None
+
+
+def supervisors(jobs: Path) -> dict[int, Path]:
+    """Find the supervisors that run in a jobs folder, by process id."""
+    found: dict[int, Path] = {}
+    for pid in _processes():
+        with contextlib.suppress(OSError):
+            command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            if _PROGRAM.encode() in command and len(command) > 1:
+                folder = Path(os.fsdecode(command[-2]))
+                if folder.is_relative_to(jobs):
+                    found[pid] = folder
+    return found
+
+
+def process_started(pid: int) -> float | None:
+    """Give a process's start in seconds since the epoch as psutil does, or None if it is gone."""
+    ticks = supervisor.start_ticks(pid)
+    if ticks is None:
+        return None
+    with open("/proc/stat", "rb") as stream:  # noqa: PTH123 - one line of many
+        booted = next(int(line.split()[1]) for line in stream if line.startswith(b"btime "))
+    return booted + ticks / os.sysconf("SC_CLK_TCK")

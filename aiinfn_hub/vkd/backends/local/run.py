@@ -1,0 +1,174 @@
+"""One attempt of a job as vkd follows it: started or found again, watched, stopped, and judged when it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from aiinfn_hub.vkd.backends.base import BackendJob
+from aiinfn_hub.vkd.contract import Progress
+
+from . import process
+from .files import AttemptFolder, ExitFacts, Intent, IntentKind, RunFacts
+from .outcome import Outcome, judge, progress_of, stopped
+from .process import ProcessWatch
+from .supervisor import boot_id
+
+_log = logging.getLogger(__name__)
+_OVERDUE: Final = 15.0
+"""Seconds after the grace period when a supervisor that does not end is taken for stuck."""
+
+
+@dataclass(slots=True, eq=False)
+class Run:
+    """An attempt that holds its devices.
+
+    Attributes
+    ----------
+    intent
+        Why it is being stopped, if it is.
+    up
+        The job's process runs.
+    """
+
+    job: BackendJob
+    attempt: int
+    folder: AttemptFolder
+    devices: tuple[str, ...]
+    began: datetime
+    grace: float
+    intent: Intent | None = None
+    up: bool = False
+    started: datetime | None = None
+    watch: ProcessWatch | None = None
+    task: asyncio.Task[None] | None = None
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+    _seen: int = 0
+    _overdue: asyncio.TimerHandle | None = None
+
+    async def spawn(self) -> None:
+        """Start the supervisor and wait until the job's process is up, or nothing will come.
+
+        Raises
+        ------
+        OSError
+            If no process can be started.
+        """
+        reading, writing = os.pipe()
+        try:
+            pid = await asyncio.to_thread(process.spawn, self.folder.path, writing)
+        except BaseException:
+            os.close(reading)
+            raise
+        finally:
+            os.close(writing)
+        self._follow(pid)
+        await _end_of(reading)
+
+    def adopt(self, facts: RunFacts) -> bool:
+        """Follow a supervisor that an earlier vkd started; False if it is gone."""
+        try:
+            self._follow(facts.pid)
+        except ProcessLookupError:
+            return False
+        # Only now is the number bound to one process, so that it is worth comparing.
+        if not process.is_alive(facts):
+            self.let_go()
+            return False
+        return True
+
+    def _follow(self, pid: int) -> None:
+        self.watch = ProcessWatch(pid)
+        if self.intent is not None:
+            self._press()
+
+    def stop(self, kind: IntentKind) -> None:
+        """Have the attempt stopped. A person's wish to cancel replaces every other reason, and nothing replaces it."""
+        first = self.intent is None
+        if not first and kind is not IntentKind.CANCEL:
+            return
+        self.intent = Intent(kind, time.time())
+        if self.folder.exists():
+            self.folder.write_intent(self.intent)
+        if first:
+            self._press()
+
+    def _press(self) -> None:
+        if self.watch is None or self._overdue is not None:
+            return
+        self.watch.send(signal.SIGTERM)
+        # The supervisor ends its job itself; only one that is stuck or stopped needs this.
+        self._overdue = asyncio.get_running_loop().call_later(
+            self.grace + _OVERDUE, self.watch.send, signal.SIGKILL
+        )
+
+    def new_progress(self) -> Progress | None:
+        """Look whether the job told progress since the last look."""
+        try:
+            changed = os.stat(self.folder.records).st_mtime_ns
+        except OSError:
+            return None
+        if changed == self._seen:
+            return None
+        self._seen = changed
+        return progress_of(self.folder.read_records())
+
+    def let_go(self) -> None:
+        """Stop following, without ending anything."""
+        if self.watch is not None:
+            self.watch.close()
+        if self._overdue is not None:
+            self._overdue.cancel()
+
+    def conclude(self, uid: int | None) -> Conclusion:
+        """Find out how it ended, once its supervisor is gone. Blocks."""
+        facts = self.folder.run()
+        ended = self.folder.exit()
+        intent = self.intent or self.folder.intent()
+        records = self.folder.read_records()
+        if facts is None and ended is None:
+            if not self.folder.abandon():
+                return self.conclude(uid)
+            return Conclusion(None, None if intent is None else stopped(intent, self.job.selection), records)
+        rebooted = facts is not None and facts.boot != boot_id()
+        if ended is None:
+            if not rebooted:
+                process.kill_leftovers(self.job.id, uid)
+            ended = self.folder.write_lost(facts.started if facts and facts.child else None)
+        return Conclusion(ended, judge(ended, intent, records, self.job.selection, rebooted=rebooted), records)
+
+
+@dataclass(frozen=True, slots=True)
+class Conclusion:
+    """The end of an attempt.
+
+    Attributes
+    ----------
+    ended
+        None if it never began.
+    outcome
+        None if it never began and nobody stopped it.
+    """
+
+    ended: ExitFacts | None
+    outcome: Outcome | None
+    records: Mapping[str, Any]
+
+
+async def _end_of(descriptor: int) -> None:
+    """Wait until nobody holds the other end of a pipe any more, and close this one."""
+    loop = asyncio.get_running_loop()
+    ended = loop.create_future()
+    loop.add_reader(descriptor, lambda: ended.done() or ended.set_result(None))
+    try:
+        await ended
+    finally:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)

@@ -1,0 +1,146 @@
+"""What the gate does not check of a job's request: the paths, names and values of its work. Pure functions."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+from aiinfn_hub.platform.refusal import Reason, Refusal
+
+from .contract import SNAPSHOT_ROOT, Work
+
+SCRIPT_SUFFIXES: Final = (".py", ".sh", ".R", ".r")
+PARAMETER_BYTES: Final = 256 * 1024
+_NAME_BYTES: Final = 255
+"""What Linux file systems take for one name."""
+
+
+def printable(text: str) -> bool:
+    """Tell whether a text has no control characters and can be written as UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return not any(ord(character) < 32 or 127 <= ord(character) < 160 for character in text)
+
+
+def check_work(work: Work) -> Work:
+    """Check a job's work and normalise its paths.
+
+    Raises
+    ------
+    Refusal
+        With the field it is about.
+    """
+    path = relative_path(work.path, "work.path")
+    snapshot = relative_path(work.snapshot, "work.snapshot")
+    if not snapshot.startswith(f"{SNAPSHOT_ROOT}/"):
+        raise _invalid(
+            f"The copy to execute must be below {SNAPSHOT_ROOT}.",
+            "JupyterLab makes it there when you submit.",
+            "work.snapshot",
+        )
+    if work.kind == "notebook":
+        if not path.endswith(".ipynb"):
+            raise _invalid(
+                "A notebook's name must end with .ipynb.", "Submit another file as a script.", "work.path"
+            )
+        if not work.kernel:
+            raise _invalid(
+                "The notebook names no kernel.",
+                "Open it, choose a kernel, save it, and submit it again.",
+                "work.kernel",
+            )
+        if not printable(work.kernel):
+            raise _invalid("The kernel's name holds characters that cannot be used.", "", "work.kernel")
+        if work.arguments:
+            raise _invalid("A notebook takes parameters, not arguments.", "", "work.arguments")
+    else:
+        if not path.endswith(SCRIPT_SUFFIXES):
+            raise _invalid(
+                "Only scripts in Python, shell and R can be submitted.",
+                f"Their names end with {', '.join(SCRIPT_SUFFIXES[:3])}.",
+                "work.path",
+            )
+        if work.parameters:
+            raise _invalid("A script takes arguments, not parameters.", "", "work.parameters")
+        for argument in work.arguments:
+            if "\0" in argument or not _encodable(argument):
+                raise _invalid("An argument holds characters that cannot be used.", "", "work.arguments")
+    _check_parameters(work.parameters)
+    return work.model_copy(update={"path": path, "snapshot": snapshot})
+
+
+def relative_path(path: str, field: str) -> str:
+    """Normalise a path below the home; see `check_work` for what is refused."""
+    if path.startswith(("/", "~")):
+        raise _invalid("The path must be relative to your home.", "Leave out the leading part.", field)
+    if not printable(path):
+        raise _invalid(
+            "The path holds control characters, which cannot be used.", "Rename the file or its folder.", field
+        )
+    parts = [part for part in path.split("/") if part not in {"", "."}]
+    if ".." in parts or not parts:
+        raise _invalid("The path leaves your home.", "Submit a file below your home.", field)
+    for part in parts:
+        if len(part.encode()) > _NAME_BYTES:
+            raise Refusal(
+                Reason.TOO_LARGE,
+                f"A name in the path is longer than {_NAME_BYTES} bytes.",
+                "Rename the file or its folder.",
+                field=field,
+            )
+    return "/".join(parts)
+
+
+def job_name(name: str | None, path: str) -> str:
+    """Give the name a job is shown with: the one asked for, else its file's."""
+    if name is None or not name.strip():
+        return path.rpartition("/")[2]
+    if not printable(name):
+        raise _invalid("The job's name holds control characters.", "Use letters, digits and spaces.", "name")
+    return name.strip()
+
+
+def idempotency_key(key: str | None) -> str | None:
+    """Check an ``Idempotency-Key`` header."""
+    if key is None or not key.strip():
+        return None
+    key = key.strip()
+    if len(key) > 200 or not (key.isascii() and key.isprintable()):
+        raise _invalid("The Idempotency-Key must be at most 200 plain characters.", "", "Idempotency-Key")
+    return key
+
+
+def _check_parameters(parameters: dict[str, Any]) -> None:
+    try:
+        text = json.dumps(parameters, allow_nan=False, ensure_ascii=False).encode()
+    except (ValueError, RecursionError, UnicodeError):
+        raise _invalid(
+            "The parameters cannot be written as JSON.", "Use plain numbers, texts and lists.", "work.parameters"
+        ) from None
+    if len(text) > PARAMETER_BYTES:
+        raise Refusal(
+            Reason.TOO_LARGE,
+            f"The parameters are larger than {PARAMETER_BYTES // 1024} KiB.",
+            "Put large values into a file.",
+            field="work.parameters",
+        )
+    for name in parameters:
+        # They become assignments in a cell of the notebook, in whatever language its kernel speaks; R has dots.
+        if not name.replace(".", "_").isidentifier():
+            raise _invalid(
+                "A parameter's name must be one word of letters, digits and underscores.", "", "work.parameters"
+            )
+
+
+def _encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _invalid(message: str, hint: str, field: str) -> Refusal:
+    return Refusal(Reason.INVALID, message, hint, field=field)

@@ -1,0 +1,436 @@
+"""The store: every job's state and history, on SQLite or PostgreSQL.
+
+It enforces the transitions of `contract.TRANSITIONS`. It knows neither HTTP nor the back end. `Store.seed` fills it
+for measurements.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from math import exp, log
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from aiinfn_hub.platform.refusal import Reason, Refusal
+
+from . import pages
+from .backends.base import Update
+from .contract import FINAL, TRANSITIONS, Cause, HistoryEntry, JobState, Progress, UsageEntry
+from .database import Database
+from .records import ACTIVE, Applied, Filter, NewJob, Notes, Page, StoredJob, View
+from .tables import counters, history, jobs, usage
+
+logger = logging.getLogger(__name__)
+
+
+class Store:
+    """What is kept of all jobs.
+
+    Attributes
+    ----------
+    change
+        Number of the last change, for ETags; in memory, so that asking whether anything changed costs nothing.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.change = 0
+
+    @classmethod
+    async def open(cls, url: str) -> Store:
+        """Connect to a database by its SQLAlchemy URL and bring its schema up to date."""
+        store = cls(await Database.open(url))
+        async with store._database.read() as connection:
+            store.change = (await connection.execute(sa.select(counters.c.value))).scalar_one()
+        return store
+
+    async def close(self) -> None:
+        """Close the database."""
+        await self._database.close()
+
+    # Writing
+
+    async def insert(self, new: NewJob) -> StoredJob:
+        """Keep a new job; after this it survives anything but the loss of the disk.
+
+        The database itself lets an idempotency key be used once; the caller looks for it first, by `replay`.
+
+        Raises
+        ------
+        Refusal
+            `Reason.STORAGE_FULL`; nothing was changed then.
+        """
+        async with self._database.write() as connection:
+            change = await self._count(connection)
+            inserted = await connection.execute(
+                sa.insert(jobs).values(_columns(new, change)).returning(*jobs.c)
+            )
+            job = StoredJob.of(inserted.mappings().one())
+            await connection.execute(
+                sa.insert(history).values(
+                    job=new.id,
+                    time=new.created,
+                    state=JobState.QUEUED,
+                    cause=Cause.SUBMITTED,
+                    attempt=0,
+                    message=_submitted(new),
+                )
+            )
+        self.change = change
+        return job
+
+    async def withdraw(self, job_id: str) -> bool:
+        """Delete a job that the back end would not take; only one that never started."""
+        async with self._database.write() as connection:
+            change = await self._count(connection)
+            untouched = sa.and_(
+                jobs.c.id == job_id, jobs.c.state == JobState.QUEUED, jobs.c.attempt == 0
+            )
+            gone = (await connection.execute(sa.delete(jobs).where(untouched))).rowcount > 0
+        self.change = change
+        return gone
+
+    async def apply(self, update: Update, progress: Progress | None = None) -> Applied:
+        """Record a change of state that the back end tells.
+
+        Parameters
+        ----------
+        progress
+            The latest progress that was not written yet; it goes with the end of the attempt.
+        """
+        if update.state is None:
+            raise ValueError("progress is recorded by `note`")
+        async with self._database.write() as connection:
+            job = await _get(connection, update.job_id, lock=True)
+            if job is None:
+                return Applied.UNKNOWN_JOB
+            if job.state is update.state and job.attempt == update.attempt:
+                return Applied.KNOWN
+            if update.state not in TRANSITIONS[job.state] or update.attempt < job.attempt:
+                logger.error(
+                    "illegal transition job=%s from=%s to=%s attempt=%d told=%d: a fault of the back end, not applied",
+                    job.id,
+                    job.state,
+                    update.state,
+                    job.attempt,
+                    update.attempt,
+                )
+                return Applied.ILLEGAL
+            change = await self._count(connection)
+            values = _changes(job, update, progress)
+            await connection.execute(sa.update(jobs).where(jobs.c.id == job.id).values(**values, change=change))
+            await connection.execute(
+                sa.insert(history).values(
+                    job=job.id,
+                    time=update.time,
+                    state=update.state,
+                    cause=values["cause"],
+                    attempt=update.attempt,
+                    message=update.message,
+                )
+            )
+            if job.count:
+                await _account(connection, job, update)
+        self.change = change
+        return Applied.CHANGED
+
+    async def note(self, notes: Notes) -> None:
+        """Write progress and changed places in the queues, all under one change number."""
+        if not notes:
+            return
+        async with self._database.write() as connection:
+            change = await self._count(connection)
+            if notes.progress:
+                statement = (
+                    sa.update(jobs)
+                    .where(jobs.c.id == sa.bindparam("job"), jobs.c.state == JobState.RUNNING)
+                    .values(progress=sa.bindparam("now"), change=change)
+                )
+                await connection.execute(
+                    statement, [{"job": job, "now": p.model_dump()} for job, p in notes.progress.items()]
+                )
+            if notes.moved:
+                await connection.execute(
+                    sa.update(jobs)
+                    .where(jobs.c.id == sa.bindparam("job"), jobs.c.state == JobState.QUEUED)
+                    .values(change=change),
+                    [{"job": job} for job in notes.moved],
+                )
+        self.change = change
+
+    async def cancelling(self, job_id: str, by: str) -> StoredJob | None:
+        """Remember that somebody asked for a job's end; the first who asks is kept. None if there is no such job."""
+        async with self._database.write() as connection:
+            job = await _get(connection, job_id, lock=True)
+            if job is None or job.final or job.cancelled_by is not None:
+                return job
+            change = await self._count(connection)
+            await connection.execute(
+                sa.update(jobs).where(jobs.c.id == job_id).values(cancelled_by=by, change=change)
+            )
+            job = await _get(connection, job_id)
+        self.change = change
+        return job
+
+    async def seed(self, new: Iterable[NewJob], updates: Iterable[Update] = ()) -> None:
+        """Write many jobs and then what happened to them, in one transaction: a history for measurements.
+
+        The updates are taken as they are; no back end hears of these jobs.
+        """
+        async with self._database.write() as connection:
+            change = await self._count(connection)
+            rows = []
+            for job in new:
+                change += 1
+                rows.append(_columns(job, change))
+            entries = [
+                {"job": row["id"], "time": row["created"], "state": row["state"], "cause": row["cause"], "attempt": 0, "message": row["message"]}
+                for row in rows
+            ]  # fmt: skip
+            if rows:
+                await connection.execute(sa.insert(jobs), rows)
+            last = {}
+            for update in updates:
+                if update.state is None:
+                    continue
+                change += 1
+                entries.append(
+                    {"job": update.job_id, "time": update.time, "state": update.state, "cause": update.cause, "attempt": update.attempt, "message": update.message}
+                )  # fmt: skip
+                last[update.job_id] = {
+                    "job": update.job_id, "new_state": update.state, "new_cause": update.cause, "new_attempt": update.attempt,
+                    "new_message": update.message, "new_time": update.time, "new_change": change,
+                    "began": update.started, "over": update.ended,
+                }  # fmt: skip
+            if entries:
+                await connection.execute(sa.insert(history), entries)
+            if last:
+                columns = {
+                    "state": "new_state", "cause": "new_cause", "attempt": "new_attempt", "message": "new_message",
+                    "updated": "new_time", "change": "new_change", "started": "began", "ended": "over",
+                }  # fmt: skip
+                await connection.execute(
+                    sa.update(jobs)
+                    .where(jobs.c.id == sa.bindparam("job"))
+                    .values({column: sa.bindparam(key) for column, key in columns.items()}),
+                    list(last.values()),
+                )
+            await connection.execute(sa.update(counters).values(value=change))
+        self.change = change
+
+    # Reading
+
+    async def get(self, job_id: str) -> StoredJob | None:
+        """Give a job, or None."""
+        async with self._database.read() as connection:
+            return await _get(connection, job_id)
+
+    async def replay(self, new: NewJob) -> StoredJob | None:
+        """Give the job that was submitted before with the same idempotency key.
+
+        Raises
+        ------
+        Refusal
+            `Reason.CONFLICT` if the key was used for another request.
+        """
+        if new.idempotency_key is None:
+            return None
+        statement = sa.select(jobs).where(
+            jobs.c.owner == new.selection.person, jobs.c.idempotency_key == new.idempotency_key
+        )
+        async with self._database.read() as connection:
+            row = (await connection.execute(statement)).mappings().first()
+        if row is None:
+            return None
+        if row["digest"] != new.digest:
+            raise Refusal(
+                Reason.CONFLICT,
+                "This Idempotency-Key was used for another request.",
+                "Use a new key for a new job.",
+            )
+        return StoredJob.of(row)
+
+    async def events(self, job_id: str) -> list[HistoryEntry]:
+        """Give a job's history, oldest first."""
+        statement = (
+            sa.select(
+                history.c.time, history.c.state, history.c.cause, history.c.attempt, history.c.message
+            )
+            .where(history.c.job == job_id)
+            .order_by(history.c.id)
+        )
+        async with self._database.read() as connection:
+            rows = (await connection.execute(statement)).mappings().all()
+        return [HistoryEntry.model_validate(dict(row)) for row in rows]
+
+    async def page(self, view: View, wanted: Filter) -> Page:
+        """Give one page of the jobs that somebody sees."""
+        async with self._database.read() as connection:
+            return await pages.read(connection, view, wanted)
+
+    async def unfinished(self) -> list[StoredJob]:
+        """Give all jobs that are not final, oldest first."""
+        statement = sa.select(jobs).where(jobs.c.state.in_(ACTIVE)).order_by(jobs.c.number)
+        async with self._database.read() as connection:
+            return [StoredJob.of(row) for row in (await connection.execute(statement)).mappings()]
+
+    async def waiting_of(self, owner: str) -> int:
+        """Count a person's jobs that wait."""
+        statement = (
+            sa.select(sa.func.count())
+            .select_from(jobs)
+            .where(jobs.c.owner == owner, jobs.c.state == JobState.QUEUED)
+        )
+        async with self._database.read() as connection:
+            return (await connection.execute(statement)).scalar_one()
+
+    async def states(self) -> dict[JobState, int]:
+        """Count all jobs by state."""
+        statement = sa.select(jobs.c.state, sa.func.count()).group_by(jobs.c.state)
+        async with self._database.read() as connection:
+            found = {JobState(state): number for state, number in await connection.execute(statement)}
+        return {state: found.get(state, 0) for state in JobState}
+
+    async def usage(self, view: View, since: datetime, until: datetime) -> list[UsageEntry]:
+        """Sum the device time between two moments, of what somebody sees; running attempts count up to ``until``."""
+        begin, end = since.timestamp(), until.timestamp()
+        started = sa.case((usage.c.started < begin, begin), else_=usage.c.started)
+        ended = sa.case((sa.func.coalesce(usage.c.ended, end) > end, end), else_=sa.func.coalesce(usage.c.ended, end))
+        seconds = sa.func.sum((ended - started) * usage.c.count)
+        statement = (
+            sa.select(
+                usage.c.project,
+                usage.c.person,
+                usage.c.accelerator,
+                seconds.label("seconds"),
+                sa.func.count(sa.distinct(usage.c.job)).label("jobs"),
+            )
+            .where(usage.c.started < end, sa.or_(usage.c.ended.is_(None), usage.c.ended > begin))
+            .group_by(usage.c.project, usage.c.person, usage.c.accelerator)
+            .order_by(usage.c.project, usage.c.person, usage.c.accelerator)
+        )
+        if not view.everything:
+            statement = statement.where(
+                sa.or_(usage.c.person == view.person, usage.c.project.in_(sorted(view.projects)))
+            )
+        async with self._database.read() as connection:
+            rows = (await connection.execute(statement)).mappings().all()
+        return [UsageEntry.model_validate(dict(row)) for row in rows]
+
+    async def decayed_usage(self, at: datetime, half_life: timedelta) -> dict[str, float]:
+        """Give each project's device-seconds, those of long ago counting less: half after one half-life.
+
+        What was used longer than ten half-lives ago counts for less than a thousandth and is left out.
+        """
+        moment = at.timestamp()
+        rate = log(2) / half_life.total_seconds()
+        statement = sa.select(usage.c.project, usage.c.count, usage.c.started, usage.c.ended).where(
+            sa.or_(usage.c.ended.is_(None), usage.c.ended > moment - 10 * half_life.total_seconds())
+        )
+        total: dict[str, float] = {}
+        async with self._database.read() as connection:
+            for project, count, started, ended in await connection.execute(statement):
+                last = min(ended if ended is not None else moment, moment)
+                weight = (exp(-rate * (moment - last)) - exp(-rate * (moment - min(started, last)))) / rate
+                total[project] = total.get(project, 0.0) + count * weight
+        return total
+
+    # Inside a transaction
+
+    async def _count(self, connection: AsyncConnection) -> int:
+        statement = sa.update(counters).values(value=counters.c.value + 1).returning(counters.c.value)
+        return int((await connection.execute(statement)).scalar_one())
+
+
+async def _get(connection: AsyncConnection, job_id: str, *, lock: bool = False) -> StoredJob | None:
+    statement = sa.select(jobs).where(jobs.c.id == job_id)
+    if lock:
+        statement = statement.with_for_update()  # SQLite's writer holds the whole database already
+    row = (await connection.execute(statement)).mappings().first()
+    return StoredJob.of(row) if row else None
+
+
+async def _account(connection: AsyncConnection, job: StoredJob, update: Update) -> None:
+    """Keep the device time of an attempt: opened when it runs, closed when it does not any more."""
+    if update.state is JobState.RUNNING:
+        await connection.execute(
+            sa.insert(usage).values(
+                job=job.id,
+                attempt=update.attempt,
+                project=job.project,
+                person=job.owner,
+                accelerator=job.accelerator,
+                count=job.count,
+                started=(update.started or update.time).timestamp(),
+            )
+        )
+    elif job.state is JobState.RUNNING:
+        await connection.execute(
+            sa.update(usage)
+            .where(usage.c.job == job.id, usage.c.attempt == job.attempt)
+            .values(ended=(update.ended or update.time).timestamp())
+        )
+
+
+def _submitted(new: NewJob) -> str:
+    return f"Submitted to {new.selection.queue_name}" + (f" again, as {new.rerun_of} was" if new.rerun_of else "")
+
+
+def _columns(new: NewJob, change: int) -> dict[str, Any]:
+    selection = new.selection
+    return {
+        "id": new.id,
+        "number": change,
+        "change": change,
+        "owner": selection.person,
+        "project": selection.project,
+        "queue": selection.queue_name or "",
+        "accelerator": selection.accelerator_name,
+        "count": selection.count,
+        "name": new.name,
+        "state": JobState.QUEUED,
+        "cause": Cause.SUBMITTED,
+        "message": _submitted(new),
+        "attempt": 0,
+        "preemptions": 0,
+        "selection": selection.model_dump(mode="json"),
+        "work": new.work.model_dump(mode="json"),
+        "output": new.output,
+        "created": new.created,
+        "updated": new.created,
+        "rerun_of": new.rerun_of,
+        "idempotency_key": new.idempotency_key,
+        "digest": new.digest,
+    }
+
+
+def _changes(job: StoredJob, update: Update, progress: Progress | None) -> Mapping[str, Any]:
+    """Give the columns that an update changes."""
+    values: dict[str, Any] = {
+        "state": update.state,
+        "cause": update.cause or job.cause,
+        "message": update.message,
+        "attempt": update.attempt,
+        "updated": update.time,
+    }
+    if update.state in FINAL:
+        last = update.progress or progress
+        values["ended"] = update.ended or update.time
+        values["exit_code"] = update.exit_code
+        values["error"] = update.error.model_dump() if update.error else None
+        if update.started:
+            values["started"] = update.started
+        if last:
+            values["progress"] = last.model_dump()
+    elif update.state is JobState.RUNNING:
+        values["started"] = update.started or update.time
+        values["progress"] = update.progress.model_dump() if update.progress else None
+    else:
+        values |= {"started": None, "ended": None, "progress": None, "error": None, "exit_code": None}
+        if update.cause is Cause.PREEMPTED:
+            values["preemptions"] = job.preemptions + 1
+    return values

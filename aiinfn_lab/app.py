@@ -1,0 +1,60 @@
+"""The server extension: documented settings, and nothing else."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from jupyter_server.extension.application import ExtensionApp
+from traitlets import Float, Integer, Unicode, default
+
+from .handlers import routes
+from .paths import Places
+from .session import Session
+from .vkd import Vkd
+
+
+class AiinfnLab(ExtensionApp):
+    """Submits notebooks and scripts of this server's home as batch jobs, through vkd."""
+
+    name = "aiinfn_lab"
+    extension_url = "/lab"
+    load_other_extensions = True
+
+    vkd_url = Unicode(
+        help="Root address of vkd, for example http://127.0.0.1:8082/services/vkd. Default: $AIINFN_VKD_URL."
+    ).tag(config=True)
+    timeout = Float(20.0, min=0.1, help="Seconds to wait for an answer of vkd.").tag(config=True)
+    connect_timeout = Float(3.0, min=0.1, help="Seconds to wait for a connection to vkd.").tag(config=True)
+    largest_input = Integer(
+        50 * 2**20, min=1, help="Bytes that a notebook or script may have to be submitted. Default: 50 MiB."
+    ).tag(config=True)
+    most_followed = Integer(8, min=1, help="Logs that may be followed at once.").tag(config=True)
+
+    @default("vkd_url")
+    def _default_vkd_url(self) -> str:
+        return os.environ.get("AIINFN_VKD_URL", "")
+
+    def initialize_settings(self) -> None:
+        """Make what the handlers share: the two folders, the session, and the one client."""
+        # The token is no setting: settings are shown by `jupyter server --show-config`.
+        self.vkd = Vkd(
+            self.vkd_url,
+            os.environ.get("JUPYTERHUB_API_TOKEN", ""),
+            timeout=self.timeout,
+            connect_timeout=self.connect_timeout,
+        )
+        self.session = Session.from_environment(os.environ)
+        self.places = Places.find(self._server().root_dir)
+
+    def initialize_handlers(self) -> None:
+        """Add the routes below ``aiinfn-lab/``."""
+        self.handlers.extend(routes())
+
+    async def stop_extension(self) -> None:
+        """Close the connections to vkd."""
+        self.vkd.close()
+
+    def _server(self) -> Any:
+        assert self.serverapp is not None  # noqa: S101 - set before, and the type says Optional
+        return self.serverapp

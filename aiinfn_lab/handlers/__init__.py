@@ -1,0 +1,27 @@
+"""The HTTP API of the server extension; docs/lab-api.md describes it."""
+
+from __future__ import annotations
+
+from .base import Handler
+from .files import InspectHandler
+from .jobs import ActionHandler, EventsHandler, JobHandler, JobsHandler
+from .logs import LogsHandler
+from .platform import PlatformHandler, QueuesHandler, StatusHandler, UsageHandler
+
+_ID = r"(?P<job>[A-Za-z0-9][A-Za-z0-9_-]{0,63})"
+
+
+def routes() -> list[tuple[str, type[Handler]]]:
+    """Addresses below the server's base URL, with what answers there."""
+    return [
+        (r"/aiinfn-lab/status", StatusHandler),
+        (r"/aiinfn-lab/platform", PlatformHandler),
+        (r"/aiinfn-lab/queues", QueuesHandler),
+        (r"/aiinfn-lab/usage", UsageHandler),
+        (r"/aiinfn-lab/inspect", InspectHandler),
+        (r"/aiinfn-lab/jobs", JobsHandler),
+        (rf"/aiinfn-lab/jobs/{_ID}", JobHandler),
+        (rf"/aiinfn-lab/jobs/{_ID}/(?P<action>cancel|rerun)", ActionHandler),
+        (rf"/aiinfn-lab/jobs/{_ID}/events", EventsHandler),
+        (rf"/aiinfn-lab/jobs/{_ID}/logs", LogsHandler),
+    ]

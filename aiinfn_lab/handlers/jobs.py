@@ -1,0 +1,148 @@
+"""Jobs: list, look at, submit, cancel, run again."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from pathlib import Path
+from typing import Any
+from weakref import WeakValueDictionary
+
+from aiinfn_hub.platform.refusal import Reason, Refusal
+from aiinfn_lab import snapshot, submission
+from aiinfn_lab.vkd import Answer, Unanswered
+
+from .base import Handler, protected
+from .files import FileHandler
+
+_KEY_HEADER = "Idempotency-Key"
+# A double click sends two requests with one key. One after the other, so that they share one snapshot.
+_submitting: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+
+class _JobAnswers(Handler):
+    """A handler whose answers are jobs."""
+
+    async def add_lab(self, jobs: list[dict[str, Any]]) -> None:
+        """Say of each job where its files are for JupyterLab. One trip to a thread for all: the home may be slow."""
+        person, places = self.extension.session.person, self.places
+
+        def look(home_path: str) -> tuple[str | None, bool]:
+            path = places.to_root(home_path)
+            return path, path is not None and Path(places.home, home_path).is_file()
+
+        def look_all() -> None:
+            for job in jobs:
+                # Another person's job, which a manager sees, is in another home.
+                own = person is None or job.get("owner") == person
+                source, has_source = look(job["work"]["path"]) if own else (None, False)
+                output, has_output = look(job["output"]) if own else (None, False)
+                job["lab"] = {
+                    "input": source,
+                    "output": output,
+                    "input_exists": has_source,
+                    "output_exists": has_output,
+                }
+
+        await asyncio.to_thread(look_all)
+
+    async def answer_job(self, answer: Answer) -> None:
+        """Send one job with vkd's status."""
+        job = answer.json()
+        await self.add_lab([job])
+        self.answer(job, status=answer.status)
+
+
+class JobsHandler(_JobAnswers, FileHandler):
+    """All jobs that the person may see."""
+
+    @protected
+    async def get(self) -> None:
+        """Answer a `JobPage`, or 304."""
+        known = self.request.headers.get("If-None-Match")
+        answer = await self.vkd.request(
+            "GET",
+            "jobs",
+            query=self.query("state", "project", "owner", "since", "limit", "cursor"),
+            headers={"If-None-Match": known} if known else None,
+        )
+        etag = answer.headers.get("ETag")
+        headers = [("ETag", etag)] if etag else []
+        self.set_header("Cache-Control", "no-cache")
+        if answer.status == 304:
+            self.set_status(304)
+            if etag:
+                self.set_header("ETag", etag)
+            self.finish()
+            return
+        page = answer.json()
+        await self.add_lab(page["jobs"])
+        self.answer(page, headers=headers, cache=True)
+
+    def compute_etag(self) -> None:
+        """Leave the ETag to vkd: tornado would compare its own with the client's."""
+
+    @protected
+    async def post(self) -> None:
+        """Submit a file, or with ``?dry_run=1`` say whether it would be accepted."""
+        body = submission.check_keys(self.body())
+        key = submission.check_idempotency_key(self.request.headers.get(_KEY_HEADER, "") or str(uuid.uuid4()))
+        document, inspection = await self.examine(body.get("path"))
+        if body.get("image") in {None, self.extension.session.image}:
+            # In another image there may be other kernels; the runner tells.
+            _, available = await self.kernel(inspection)
+            if refusal := submission.check_kernel(inspection, available=available):
+                raise refusal
+        request = submission.build(
+            body, document, inspection, self.extension.session, snapshot.planned(key, document.name)
+        )
+        if self.get_query_argument("dry_run", "0") not in {"", "0", "false"}:
+            answer = await self.vkd.request("POST", "jobs", query=[("dry_run", "1")], body=request)
+            self.answer(answer.json(), status=answer.status)
+            return
+        lock = _submitting.setdefault(key, asyncio.Lock())
+        async with lock:
+            copy = await asyncio.to_thread(snapshot.take, self.places.home, key, document.name, document.data)
+            try:
+                answer = await self.vkd.request("POST", "jobs", headers={_KEY_HEADER: key}, body=request)
+            except Refusal as refusal:
+                if not _may_exist(refusal):
+                    await asyncio.to_thread(copy.discard)
+                raise
+        await self.answer_job(answer)
+
+
+class JobHandler(_JobAnswers):
+    """One job."""
+
+    @protected
+    async def get(self, job: str) -> None:
+        """Answer a `Job`."""
+        await self.answer_job(await self.vkd.request("GET", f"jobs/{job}"))
+
+
+class ActionHandler(_JobAnswers):
+    """What can be done with a job."""
+
+    @protected
+    async def post(self, job: str, action: str) -> None:
+        """Cancel a job, or submit it again."""
+        key = self.request.headers.get(_KEY_HEADER)
+        headers = {_KEY_HEADER: submission.check_idempotency_key(key)} if key else None
+        await self.answer_job(await self.vkd.request("POST", f"jobs/{job}/{action}", headers=headers))
+
+
+class EventsHandler(Handler):
+    """A job's history."""
+
+    @protected
+    async def get(self, job: str) -> None:
+        """Answer a list of `HistoryEntry`."""
+        self.answer((await self.vkd.request("GET", f"jobs/{job}/events")).json())
+
+
+def _may_exist(refusal: Refusal) -> bool:
+    """Whether vkd may have accepted the job in spite of the error; then its input must stay."""
+    if isinstance(refusal, Unanswered):
+        return refusal.delivered
+    return refusal.reason is Reason.INTERNAL

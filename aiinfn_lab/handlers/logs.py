@@ -1,0 +1,85 @@
+"""Logs of jobs, whole or followed."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from tornado import httputil, iostream
+
+from aiinfn_hub.platform.refusal import Reason, Refusal
+
+from .base import Handler, protected
+
+_TYPE: Final = "text/plain; charset=utf-8"
+_HANDED_ON: Final = ("X-Log-Attempt", "X-Log-Offset", "X-Log-Complete")
+_NAMES: Final = ("attempt", "offset", "limit")
+_FALSE: Final = frozenset({"", "0", "false"})
+
+
+class LogsHandler(Handler):
+    """What a job printed."""
+
+    _task: asyncio.Task[bool] | None = None
+
+    @protected
+    async def get(self, job: str) -> None:
+        """Send the log as vkd gives it; with ``follow=1`` while it grows."""
+        path = f"jobs/{job}/logs"
+        query = self.query(*_NAMES)
+        if self.get_query_argument("follow", "0") not in _FALSE:
+            await self._follow(path, [*query, ("follow", "1")])
+            return
+        answer = await self.vkd.request("GET", path, query=query, headers={"Accept": "text/plain"})
+        self._begin(answer.headers)
+        self.finish(answer.body, set_content_type=_TYPE)
+
+    def on_connection_close(self) -> None:
+        """End the request to vkd as soon as nobody reads any more, however silent the job is."""
+        super().on_connection_close()
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _follow(self, path: str, query: list[tuple[str, str]]) -> None:
+        followed: set[LogsHandler] = self.settings.setdefault("aiinfn_lab_followed", set())
+        if len(followed) >= self.extension.most_followed:
+            raise Refusal(
+                Reason.TOO_MANY,
+                f"{len(followed)} logs are being followed already.",
+                "Close the log of another job first.",
+            )
+        followed.add(self)
+        self._task = asyncio.ensure_future(self.vkd.stream(path, query, self._begin_stream, self._pass))
+        try:
+            complete = await self._task
+        except asyncio.CancelledError:
+            # Only `on_connection_close` cancels: there is nobody to answer.
+            return
+        finally:
+            followed.discard(self)
+        if complete:
+            self.finish(set_content_type=_TYPE)
+        elif self.request.connection is not None:
+            # The headers are out, so the only honest sign of a broken stream is a broken connection.
+            self.request.connection.stream.close()  # type: ignore[attr-defined]
+
+    def _begin(self, headers: httputil.HTTPHeaders) -> None:
+        self.set_header("Content-Type", _TYPE)
+        self.set_header("Cache-Control", "no-store")
+        # Proxies that gather an answer before they send it would make a live log useless.
+        self.set_header("X-Accel-Buffering", "no")
+        for name in _HANDED_ON:
+            if name in headers:
+                self.set_header(name, headers[name])
+
+    def _begin_stream(self, headers: httputil.HTTPHeaders) -> None:
+        self._begin(headers)
+        self.flush()
+
+    async def _pass(self, chunk: bytes) -> None:
+        self.write(chunk)
+        try:
+            await self.flush()
+        except iostream.StreamClosedError:
+            if self._task is not None:
+                self._task.cancel()

@@ -1,0 +1,79 @@
+"""Start of the runner: reads a `RunSpec` as JSON from standard input, or from the file that is named."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import warnings
+from pathlib import Path
+from types import FrameType
+
+from pydantic import ValidationError
+
+from aiinfn_hub.vkd.contract import RunSpec
+from aiinfn_lab.runner.protocol import CannotRunError, Exit, Reporter, no_room
+
+
+def main(arguments: list[str]) -> int:
+    """Run one job and give the exit code."""
+    # Before there is anything to save or to forward a signal to. The handlers of the parts replace it.
+    signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGINT, _stop)
+    # The log belongs to the person's code; deprecations inside Jupyter are of no use there.
+    warnings.simplefilter("ignore")
+    reporter = Reporter()
+    try:
+        return _run(_read_spec(arguments), reporter)
+    except CannotRunError as error:
+        reporter.error(error.name, error.message)
+    except OSError as error:
+        if no_room(error):
+            reporter.error(
+                "Disk full",
+                "There is no room left in your home for the result. Delete something, then run it again.",
+            )
+        else:
+            reporter.error(
+                "File error", f"{error.strerror or error}: {error.filename or 'a file of the job'}."
+            )
+    return Exit.CANNOT_RUN
+
+
+def _run(spec: RunSpec, reporter: Reporter) -> int:
+    home = Path(spec.home)
+    folder = (home / spec.work.path).parent
+    if not folder.is_dir():
+        raise CannotRunError("Folder missing", f"The folder of {spec.work.path} does not exist any more.")
+    snapshot = home / spec.work.snapshot
+    if not snapshot.is_file():
+        raise CannotRunError(
+            "Input missing", "The copy of the input that was made at submission is gone. Submit it again."
+        )
+    output = home / spec.output
+    # Imported only now: a script must not wait for what a notebook needs.
+    if spec.work.kind == "script":
+        from aiinfn_lab.runner import script  # noqa: PLC0415
+
+        return script.run(spec, snapshot, folder, output, reporter)
+    from aiinfn_lab.runner import notebook  # noqa: PLC0415
+
+    return notebook.run(spec, snapshot, folder, output, reporter)
+
+
+def _read_spec(arguments: list[str]) -> RunSpec:
+    if len(arguments) != 1:
+        raise CannotRunError("Usage", "Usage: python -m aiinfn_lab.runner FILE, or - for standard input.")
+    try:
+        text = sys.stdin.buffer.read() if arguments[0] == "-" else Path(arguments[0]).read_bytes()
+        return RunSpec.model_validate_json(text)
+    except (ValidationError, OSError) as error:
+        raise CannotRunError("Bad job", "The description of the job cannot be read.") from error
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    os._exit(Exit.STOPPED)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,103 @@
+"""Execution of a notebook: start and end of its kernel, and what happens when the job is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aiinfn_hub.vkd.contract import RunSpec
+from aiinfn_lab.runner.protocol import CannotRunError, Exit, Reporter, die_with_parent
+
+if TYPE_CHECKING:
+    from aiinfn_lab.runner.execution import Execution
+
+
+def run(spec: RunSpec, snapshot: Path, folder: Path, output: Path, reporter: Reporter) -> int:
+    """Run a notebook and give the runner's exit code."""
+    return asyncio.run(_Run(spec, snapshot, folder, output, reporter).run())
+
+
+class _Run:
+    """One execution of one notebook."""
+
+    def __init__(self, spec: RunSpec, snapshot: Path, folder: Path, output: Path, reporter: Reporter) -> None:
+        self._spec = spec
+        self._snapshot = snapshot
+        self._folder = folder
+        self._output = output
+        self._reporter = reporter
+        self._stop = asyncio.Event()
+        self._execution: Execution | None = None
+
+    async def run(self) -> int:
+        """Execute the notebook, or stop when told so."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        kernel = await self._start_kernel()
+        work = asyncio.ensure_future(self._execute(kernel))
+        told = asyncio.ensure_future(self._stop.wait())
+        try:
+            await asyncio.wait({work, told}, return_when=asyncio.FIRST_COMPLETED)
+            if work.done():
+                return work.result()
+            if self._execution is not None:
+                # First of all, as there may be only seconds left.
+                self._execution.stopped()
+            self._reporter.line("[stopped]")
+            return Exit.STOPPED
+        finally:
+            told.cancel()
+            await self._end_kernel(kernel, kindly=work.done() and not self._stop.is_set())
+            work.cancel()
+            with contextlib.suppress(asyncio.CancelledError, Exception):
+                await work
+
+    async def _start_kernel(self) -> Any:
+        # Of Jupyter only this is needed to launch the kernel; the rest is loaded while the kernel starts.
+        from jupyter_client.kernelspec import NoSuchKernel  # noqa: PLC0415
+        from jupyter_client.manager import AsyncKernelManager  # noqa: PLC0415
+
+        name = self._spec.work.kernel
+        if not name:
+            raise CannotRunError(
+                "No kernel",
+                "The notebook has no kernel. Choose one in JupyterLab, save it and submit it again.",
+            )
+        kernel = AsyncKernelManager(kernel_name=name)
+        if kernel.has_trait("transport_encryption"):
+            # Other people's processes on this host could listen on the loopback ports.
+            kernel.transport_encryption = "auto"
+        try:
+            await kernel.start_kernel(cwd=str(self._folder), preexec_fn=die_with_parent)
+        except NoSuchKernel as error:
+            raise CannotRunError(
+                "Kernel missing",
+                f"This environment has no kernel '{name}'. Choose another kernel or another image.",
+            ) from error
+        except OSError as error:
+            raise CannotRunError(
+                "Kernel missing", f"The kernel '{name}' could not be started: {error.strerror}."
+            ) from error
+        return kernel
+
+    async def _execute(self, kernel: Any) -> int:
+        execution_type = await asyncio.to_thread(_load)
+        execution = execution_type(self._spec, self._snapshot, self._output, kernel, self._reporter)
+        execution.prepare()
+        self._execution = execution
+        return await execution.run()
+
+    async def _end_kernel(self, kernel: Any, *, kindly: bool) -> None:
+        with contextlib.suppress(Exception):
+            kernel.shutdown_wait_time = 3.0
+            await kernel.shutdown_kernel(now=not kindly)
+
+
+def _load() -> type[Execution]:
+    from aiinfn_lab.runner.execution import Execution  # noqa: PLC0415
+
+    return Execution

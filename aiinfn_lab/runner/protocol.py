@@ -1,0 +1,121 @@
+"""What the runner and the back end that started it tell each other: exit codes, and records within the log."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import re
+import signal
+import sys
+from enum import IntEnum
+from typing import Final
+
+from aiinfn_hub.vkd.contract import RECORD_SEPARATOR, JobError, Progress, RunnerRecord
+
+_ANSI: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
+_LONGEST_MESSAGE: Final = 2000
+_LONGEST_TRACEBACK: Final = 20_000
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+class Exit(IntEnum):
+    """How the runner ends."""
+
+    SUCCESS = 0
+    FAILED = 1
+    """The person's own code failed; an error record came before."""
+    CANNOT_RUN = 2
+    """It could not be started at all; an error record came before."""
+    STOPPED = 75
+    """It was told to stop. Never 0: a job that exits 0 when it is evicted would count as complete."""
+
+
+class CannotRunError(Exception):
+    """The work cannot be executed, whatever its code is.
+
+    Parameters
+    ----------
+    name
+        A word or two for the error.
+    message
+        A sentence for the person.
+    """
+
+    def __init__(self, name: str, message: str) -> None:
+        super().__init__(message)
+        self.name = name
+        self.message = message
+
+
+class Reporter:
+    """Writes log text and records to standard output, each record on a line of its own."""
+
+    def __init__(self, descriptor: int | None = None) -> None:
+        self._descriptor = sys.stdout.fileno() if descriptor is None else descriptor
+        self._at_line_start = True
+
+    def log(self, text: str) -> None:
+        """Write text to the log; it cannot pass for a record."""
+        self.log_bytes(text.encode(errors="replace"))
+
+    def log_bytes(self, data: bytes) -> None:
+        """Write what a script printed, as it is."""
+        data = data.replace(RECORD_SEPARATOR.encode(), b"")
+        if data:
+            self._write(data)
+            self._at_line_start = data.endswith(b"\n")
+
+    def line(self, text: str) -> None:
+        """Write a line of the runner's own to the log."""
+        self.log(text + "\n" if self._at_line_start else f"\n{text}\n")
+
+    def progress(self, cell: int, cells: int) -> None:
+        """Tell how far the notebook is."""
+        self._record(RunnerRecord(type="progress", progress=Progress(cell=cell, cells=cells)))
+
+    def error(self, name: str, message: str, *, cell: int | None = None, traceback: str = "") -> None:
+        """Tell what went wrong, to the log as well."""
+        message = plain(message).strip()
+        if len(message) > _LONGEST_MESSAGE:
+            message = message[: _LONGEST_MESSAGE - 4] + " ..."
+        traceback = plain(traceback).strip()
+        if len(traceback) > _LONGEST_TRACEBACK:
+            # The end of a traceback is where the error is.
+            traceback = "...\n" + traceback[-(_LONGEST_TRACEBACK - 4) :]
+        where = f" in cell {cell}" if cell else ""
+        self.line(traceback or f"{name}{where}: {message}")
+        error = JobError(name=name[:200], message=message, cell=cell, traceback=traceback)
+        self._record(RunnerRecord(type="error", error=error))
+
+    def _record(self, record: RunnerRecord) -> None:
+        start = "" if self._at_line_start else "\n"
+        text = record.model_dump_json(exclude_none=True)
+        self._write(f"{start}{RECORD_SEPARATOR}{text}\n".encode(errors="replace"))
+        self._at_line_start = True
+
+    def _write(self, data: bytes) -> None:
+        view = memoryview(data)
+        try:
+            while view:
+                view = view[os.write(self._descriptor, view) :]
+        except OSError:
+            # Nobody reads any more, or the log's disk is full: the work itself goes on.
+            return
+
+
+def plain(text: str) -> str:
+    """Take colours and cursor movements out of text."""
+    return _ANSI.sub("", text)
+
+
+def no_room(error: OSError) -> bool:
+    """Whether a write failed because the disk or the quota is full."""
+    return error.errno in _FULL
+
+
+def die_with_parent() -> None:
+    """In a child before exec: have it killed when the runner is, so that nothing keeps a device of a dead job."""
+    if sys.platform == "linux":
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)

@@ -1,0 +1,174 @@
+"""Execution of a script: its output goes to the job's log and to a file beside the script."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+from typing import Final, Self
+
+from aiinfn_hub.vkd.contract import RunSpec
+from aiinfn_lab.runner.protocol import CannotRunError, Exit, Reporter, die_with_parent, no_room
+
+_TAIL: Final = 4000
+"""Bytes of the output that an error record shows."""
+_LINGER: Final = 1.0
+"""Seconds that output of processes which the script left behind is still waited for."""
+
+
+def run(spec: RunSpec, snapshot: Path, folder: Path, output: Path, reporter: Reporter) -> int:
+    """Run a script and give the runner's exit code.
+
+    Notes
+    -----
+    The copy made at submission is what runs, but in the folder of the original. Python would look for modules beside
+    the copy; ``PYTHONPATH`` makes those beside the original importable.
+    """
+    command = [*_interpreter(snapshot.name), str(snapshot), *spec.work.arguments]
+    environment = dict(os.environ)
+    if command[0] == sys.executable:
+        environment["PYTHONPATH"] = os.pathsep.join(
+            filter(None, [str(folder), environment.get("PYTHONPATH")])
+        )
+    with _LogFile(output, reporter) as log:
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=die_with_parent,  # noqa: PLW1509 - there are no threads here
+        )
+        stopper = _Stopper(process)
+        try:
+            _relay(process, log)
+        finally:
+            stopper.kill_group()
+            process.wait()
+    return _result(process.returncode, log, reporter, stopped=stopper.stopped)
+
+
+def _result(code: int, log: _LogFile, reporter: Reporter, *, stopped: bool) -> int:
+    if stopped:
+        return Exit.STOPPED
+    tail = log.tail.decode(errors="replace")
+    if code < 0:
+        try:
+            name = signal.Signals(-code).name
+        except ValueError:
+            name = f"signal {-code}"
+        hint = " It may have needed more memory than the job has." if name == "SIGKILL" else ""
+        reporter.error("Killed", f"The script was ended by {name}.{hint}", traceback=tail)
+        return Exit.FAILED
+    if code:
+        last = next((line for line in reversed(tail.splitlines()) if line.strip()), "")
+        message = f"The script ended with exit code {code}." + (f" Its last line: {last}" if last else "")
+        reporter.error(f"Exit code {code}", message, traceback=tail)
+        return Exit.FAILED
+    if log.incomplete:
+        reporter.error(
+            "Disk full",
+            "The script itself succeeded, but its log could not be written: there is no room left in your home.",
+        )
+        return Exit.FAILED
+    return Exit.SUCCESS
+
+
+def _interpreter(name: str) -> list[str]:
+    ending = Path(name).suffix
+    if ending == ".py":
+        return [sys.executable, "-u"]
+    program = {".sh": "bash", ".R": "Rscript", ".r": "Rscript"}.get(ending)
+    if program is None:
+        raise CannotRunError(
+            "Unknown script", f"Scripts that end in '{ending}' cannot be run; use .py, .sh or .R."
+        )
+    if (found := shutil.which(program)) is None:
+        raise CannotRunError(
+            f"No {program}",
+            f"This environment has no {program}, which the script needs. Choose another image.",
+        )
+    return [found]
+
+
+def _relay(process: subprocess.Popen[bytes], log: _LogFile) -> None:
+    """Hand the output on until it ends, or the script did and only what it left behind keeps the pipe open."""
+    assert process.stdout is not None  # noqa: S101 - because of stdout=PIPE
+    descriptor = process.stdout.fileno()
+    deadline: float | None = None
+    with process.stdout, selectors.DefaultSelector() as selector:
+        selector.register(descriptor, selectors.EVENT_READ)
+        while deadline is None or time.monotonic() < deadline:
+            if selector.select(timeout=0.2):
+                data = os.read(descriptor, 65536)
+                if not data:
+                    return
+                log.write(data)
+            elif deadline is None and process.poll() is not None:
+                deadline = time.monotonic() + _LINGER
+
+
+class _Stopper:
+    """Forwards the order to stop to the script and all that it started."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self.stopped = False
+        self._group = process.pid
+        signal.signal(signal.SIGTERM, self._forward)
+        signal.signal(signal.SIGINT, self._forward)
+
+    def kill_group(self) -> None:
+        self._signal(signal.SIGKILL)
+
+    def _forward(self, number: int, frame: FrameType | None) -> None:
+        self.stopped = True
+        self._signal(signal.SIGTERM)
+
+    def _signal(self, number: int) -> None:
+        try:
+            os.killpg(self._group, number)
+        except (ProcessLookupError, PermissionError):
+            return
+
+
+class _LogFile:
+    """The file beside the script. A full disk does not stop the script, but is told at the end."""
+
+    def __init__(self, path: Path, reporter: Reporter) -> None:
+        self.tail = b""
+        self.incomplete = False
+        self._reporter = reporter
+        self._path = path
+        self._file = path.open("wb", buffering=0)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            self._file.close()
+        except OSError:
+            # Network file systems report a full disk only now.
+            self.incomplete = True
+
+    def write(self, data: bytes) -> None:
+        self._reporter.log_bytes(data)
+        self.tail = (self.tail + data)[-_TAIL:]
+        if self.incomplete:
+            return
+        view = memoryview(data)
+        try:
+            while view:
+                view = view[self._file.write(view) :]
+        except OSError as error:
+            self.incomplete = True
+            why = "there is no room left" if no_room(error) else error.strerror
+            self._reporter.line(f"[{self._path.name} is not written any more: {why}]")

@@ -1,0 +1,149 @@
+"""From the body of a submission to the request that vkd gets."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+from aiinfn_hub.platform.refusal import Reason, Refusal
+
+from . import parameters
+from .inspection import Inspection
+from .paths import Document, show
+from .session import INHERITED, Session
+
+CHOICES: Final = ("project", "queue", "accelerator", "count", "image", "size", "time_limit")
+"""Keys that the platform's gate judges; they are handed on as they are."""
+_KEYS: Final = frozenset({"path", "parameters", "arguments", "name", *CHOICES})
+_IDEMPOTENCY_KEY: Final = re.compile(r"[\x21-\x7e]{1,200}")
+_MOST_ARGUMENTS: Final = 200
+_LONGEST_ARGUMENT: Final = 4096
+_LONGEST_NAME: Final = 200
+
+
+def check_keys(body: object) -> dict[str, Any]:
+    """Check that the body is a JSON object without keys that nobody would look at.
+
+    Raises
+    ------
+    Refusal
+        Otherwise.
+    """
+    if not isinstance(body, dict):
+        raise Refusal(Reason.INVALID, "The request is not a JSON object.", "Reload the page and try again.")
+    for key in body:
+        if key not in _KEYS:
+            shown = show(key)
+            raise Refusal(
+                Reason.INVALID,
+                f"A submission has no key {shown}.",
+                "Reload the page: it may be of another version than the server.",
+                field=shown[1:-1],
+            )
+    return body
+
+
+def check_idempotency_key(value: str) -> str:
+    """Check the key that makes a repeated request harmless.
+
+    Raises
+    ------
+    Refusal
+        If it is too long or not printable ASCII without blanks.
+    """
+    if not _IDEMPOTENCY_KEY.fullmatch(value):
+        raise Refusal(
+            Reason.INVALID,
+            "The Idempotency-Key must be 1 to 200 printable ASCII characters.",
+            "Send a new UUID for each press of the button.",
+        )
+    return value
+
+
+def check_kernel(inspection: Inspection, *, available: bool) -> Refusal | None:
+    """Say why a notebook's kernel stands against a submission, or None."""
+    if inspection.kind != "notebook" or available:
+        return None
+    if inspection.kernel is None:
+        return Refusal(
+            Reason.INVALID,
+            "The notebook has no kernel.",
+            "Open it, choose a kernel at the top right, and save it.",
+            field="path",
+        )
+    return Refusal(
+        Reason.UNKNOWN,
+        f"This environment has no kernel {show(inspection.kernel)}, which the notebook asks for.",
+        "Open the notebook, choose another kernel at the top right, and save it.",
+        field="path",
+    )
+
+
+def build(
+    body: dict[str, Any], document: Document, inspection: Inspection, session: Session, snapshot: str
+) -> dict[str, Any]:
+    """Make the body of vkd's ``POST jobs``, a `JobRequest`.
+
+    Raises
+    ------
+    Refusal
+        If parameters, arguments or name are not usable. The choices are left to the gate.
+    """
+    work: dict[str, Any] = {"kind": inspection.kind, "path": document.home_path, "snapshot": snapshot}
+    if inspection.kind == "notebook":
+        _forbid(body, "arguments", "A notebook takes parameters, not arguments.")
+        work["kernel"] = inspection.kernel
+        work["parameters"] = parameters.check(body.get("parameters"), inspection.parameters, inspection.note)
+    else:
+        _forbid(body, "parameters", "A script takes arguments, not parameters.")
+        work["arguments"] = _arguments(body.get("arguments"))
+    request: dict[str, Any] = {"work": work}
+    if (name := _name(body.get("name"))) is not None:
+        request["name"] = name
+    for key in CHOICES:
+        value = body.get(key)
+        if value is None and key in INHERITED:
+            value = getattr(session, key)
+        if value is not None:
+            request[key] = value
+    return request
+
+
+def _forbid(body: dict[str, Any], key: str, message: str) -> None:
+    if body.get(key):
+        raise Refusal(Reason.INVALID, message, "Leave them out.", field=key)
+
+
+def _arguments(value: object) -> list[str]:
+    if value is None:
+        return []
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise Refusal(
+            Reason.INVALID,
+            "The arguments must be a list of texts.",
+            "Write each one separately.",
+            field="arguments",
+        )
+    if len(value) > _MOST_ARGUMENTS or any(len(item) > _LONGEST_ARGUMENT for item in value):
+        raise Refusal(
+            Reason.TOO_LARGE,
+            f"A script takes at most {_MOST_ARGUMENTS} arguments of {_LONGEST_ARGUMENT} characters.",
+            "Put them into a file that the script reads.",
+            field="arguments",
+        )
+    if any("\0" in item for item in value):
+        raise Refusal(Reason.INVALID, "An argument has a NUL character.", "Remove it.", field="arguments")
+    return value
+
+
+def _name(value: object) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, str) or len(value) > _LONGEST_NAME or (value and not value.isprintable()):
+        raise Refusal(
+            Reason.INVALID,
+            f"The job's name must be one line of at most {_LONGEST_NAME} characters.",
+            "Choose another name, or leave it out.",
+            field="name",
+        )
+    return value.strip() or None

@@ -1,0 +1,364 @@
+/** The list of jobs, kept up to date by increments; no React, no DOM. */
+
+import type { IDisposable } from '@lumino/disposable';
+import { Poll } from '@lumino/polling';
+import { type ISignal, Signal } from '@lumino/signaling';
+
+import { ApiError, type Api } from './api';
+import type { IJob, IStatus } from './types';
+import { FINAL, isFinal } from './words';
+
+/** Jobs fetched at once. */
+export const PAGE = 25;
+/** Jobs fetched at once when only the changed ones are asked for. */
+const INCREMENT = 100;
+/** Seconds between two readings. */
+const BUSY = 2;
+const QUIET = 10;
+const BACKGROUND = 15;
+const SLOWEST = 30;
+
+/** What a list shows. */
+export type Filter = 'all' | 'active' | 'succeeded' | 'failed' | 'cancelled';
+
+export const FILTERS: readonly Filter[] = ['all', 'active', 'succeeded', 'failed', 'cancelled'];
+
+const STATES: { [filter in Filter]: readonly string[] } = {
+  all: [],
+  active: ['queued', 'starting', 'running'],
+  succeeded: ['succeeded'],
+  failed: ['failed'],
+  cancelled: ['cancelled']
+};
+
+/** A change of one job's state. */
+export interface ITransition {
+  job: IJob;
+  /** The state before; undefined for a job that is new here. */
+  before: IJob['state'] | undefined;
+}
+
+/** Jobs of the signed-in person, and of their projects for a manager. */
+export class JobsModel implements IDisposable {
+  constructor(private readonly _api: Api) {
+    this._poll = new Poll<void, unknown>({
+      auto: false,
+      name: '@aiinfn/labextension:jobs',
+      factory: () => this._tick(),
+      frequency: { interval: QUIET * 1000, backoff: true, max: SLOWEST * 1000 },
+      standby: () => (this._wanted ? 'when-hidden' : true)
+    });
+  }
+
+  /** Emitted when anything that is shown may have changed. */
+  get changed(): ISignal<this, void> {
+    return this._changed;
+  }
+
+  /** Emitted for each change of a job's state that was noticed. */
+  get transition(): ISignal<this, ITransition> {
+    return this._transition;
+  }
+
+  /** Whether a first page has arrived. */
+  get loaded(): boolean {
+    return this._since !== null;
+  }
+
+  /** What went wrong with the last reading, or null. */
+  get error(): unknown {
+    return this._error;
+  }
+
+  /** When the list was last read, milliseconds since the epoch. */
+  get readAt(): number | null {
+    return this._readAt;
+  }
+
+  /** Jobs that are not final, on all pages. */
+  get active(): number {
+    return this._active;
+  }
+
+  /** What the server half said about itself. */
+  get status(): IStatus | null {
+    return this._status;
+  }
+
+  /** Jobs whose end is waited for even while the panel is closed. */
+  get followed(): ReadonlySet<string> {
+    return this._followed;
+  }
+
+  get isDisposed(): boolean {
+    return this._poll.isDisposed;
+  }
+
+  get filter(): Filter {
+    return this._filter;
+  }
+
+  /** Whether there are more jobs than were fetched. */
+  get hasMore(): boolean {
+    return !!this._next.get(this._filter);
+  }
+
+  /** Seconds until the next reading, as long as nothing fails. */
+  get interval(): number {
+    if (!this._visible) {
+      return Math.max(BACKGROUND, this.floor);
+    }
+    return this._active > 0
+      ? Math.max(this._platformPoll ?? BUSY, this.floor)
+      : Math.max(QUIET, this.floor);
+  }
+
+  /** The shortest time between two readings that the settings allow, in seconds. */
+  floor = 0;
+
+  /** Say how often the platform wishes to be asked, in seconds. */
+  set platformPoll(seconds: number | null) {
+    this._platformPoll = seconds;
+  }
+
+  /** Jobs that pass the filter, newest first. */
+  list(): IJob[] {
+    const states = STATES[this._filter];
+    return [...this._jobs.values()]
+      .filter(job => !states.length || states.includes(job.state))
+      .sort((a, b) => b.created.localeCompare(a.created) || b.id.localeCompare(a.id));
+  }
+
+  get(id: string): IJob | undefined {
+    return this._jobs.get(id);
+  }
+
+  /** Begin to read; harmless when it was begun. */
+  start(): void {
+    void this._poll.start().catch(() => undefined);
+  }
+
+  /** Say whether somebody looks at the list. */
+  setVisible(visible: boolean): void {
+    if (this._visible === visible) {
+      return;
+    }
+    this._visible = visible;
+    if (visible) {
+      void this._poll.refresh().catch(() => undefined);
+    }
+  }
+
+  /** Wait for a job's end. */
+  follow(id: string): void {
+    this._followed.add(id);
+    void this._poll.refresh().catch(() => undefined);
+  }
+
+  /** Read now; never rejects, `error` says what happened. */
+  async refresh(): Promise<void> {
+    await this._poll.refresh().catch(() => undefined);
+    await this._poll.tick.catch(() => undefined);
+  }
+
+  async setFilter(filter: Filter): Promise<void> {
+    this._filter = filter;
+    this._changed.emit();
+    if (this.loaded && !this._next.has(filter)) {
+      await this._page();
+    }
+  }
+
+  /** Fetch the next page of what the filter shows. */
+  async more(): Promise<void> {
+    if (this.hasMore) {
+      await this._page();
+    }
+  }
+
+  /** Take over what an answer says about one job. */
+  merge(job: IJob): void {
+    this._take([job]);
+    this._changed.emit();
+  }
+
+  async cancel(id: string): Promise<void> {
+    this.merge(await this._api.cancel(id));
+    void this._poll.refresh().catch(() => undefined);
+  }
+
+  async rerun(id: string, key: string): Promise<IJob> {
+    const job = await this._api.rerun(id, key);
+    this.merge(job);
+    this.follow(job.id);
+    return job;
+  }
+
+  dispose(): void {
+    if (!this.isDisposed) {
+      this._poll.dispose();
+      Signal.clearData(this);
+    }
+  }
+
+  private get _wanted(): boolean {
+    return this._visible || this._followed.size > 0;
+  }
+
+  /** One reading; rejects when it fails, so that the poll backs off. */
+  private async _tick(): Promise<void> {
+    try {
+      if (!this._status) {
+        this._status = await this._api.status();
+      }
+      if (this._since === null) {
+        await this._first();
+      } else {
+        await this._increment(this._since);
+      }
+      await this._missing();
+      this._error = null;
+      this._readAt = Date.now();
+    } catch (error) {
+      this._error = error;
+      // The server half may come back as another version.
+      if (error instanceof ApiError && error.kind !== 'problem') {
+        this._status = null;
+      }
+      throw error;
+    } finally {
+      this._poll.frequency = {
+        interval: this.interval * 1000,
+        backoff: true,
+        max: Math.max(SLOWEST, this.interval) * 1000
+      };
+      this._changed.emit();
+    }
+  }
+
+  private async _first(): Promise<void> {
+    const answer = await this._api.jobs({ limit: PAGE });
+    if (!answer) {
+      return;
+    }
+    const { page } = answer;
+    this._jobs.clear();
+    this._next.clear();
+    this._take(page.jobs);
+    this._next.set('all', page.next);
+    this._since = page.updated_through;
+    this._active = page.active;
+    if (!page.next) {
+      // Everything there is has been fetched: no filter has more.
+      Object.keys(STATES).forEach(filter => this._next.set(filter as Filter, null));
+    } else if (this._filter !== 'all') {
+      await this._page();
+    }
+  }
+
+  private async _increment(since: number): Promise<void> {
+    let cursor: string | undefined;
+    do {
+      const known = cursor === undefined && this._etag?.since === since ? this._etag.tag : undefined;
+      const answer = await this._api.jobs({ since, cursor, limit: INCREMENT }, known);
+      if (!answer) {
+        return;
+      }
+      const { page, etag } = answer;
+      if (page.updated_through < since) {
+        // The store was replaced: what is known here belongs to another one.
+        this._since = null;
+        this._etag = null;
+        return this._first();
+      }
+      this._take(page.jobs);
+      this._active = page.active;
+      this._since = page.updated_through;
+      // Only an answer without changes can be asked for again.
+      this._etag = etag && page.updated_through === since ? { since, tag: etag } : null;
+      cursor = page.next ?? undefined;
+    } while (cursor);
+  }
+
+  /** Look up followed jobs that no page showed, e.g. after a reload of the browser. */
+  private async _missing(): Promise<void> {
+    for (const id of [...this._followed]) {
+      const known = this._jobs.get(id);
+      if (known) {
+        if (isFinal(known)) {
+          this._settle(known);
+        }
+        continue;
+      }
+      try {
+        this._take([await this._api.job(id)]);
+      } catch (error) {
+        if (error instanceof ApiError && error.kind === 'problem' && error.status === 404) {
+          this._followed.delete(id);
+        } else {
+          throw error;
+        }
+      }
+    }
+  }
+
+  private async _page(): Promise<void> {
+    const filter = this._filter;
+    try {
+      const cursor = this._next.get(filter) ?? undefined;
+      const answer = await this._api.jobs({ cursor, limit: PAGE, states: STATES[filter] });
+      if (answer) {
+        this._take(answer.page.jobs);
+        this._next.set(filter, answer.page.next);
+      }
+    } catch (error) {
+      this._error = error;
+    }
+    this._changed.emit();
+  }
+
+  private _take(jobs: readonly IJob[]): void {
+    for (const job of jobs) {
+      const known = this._jobs.get(job.id);
+      // A page that was asked for before an increment may arrive after it.
+      if (known && known.updated > job.updated) {
+        continue;
+      }
+      this._jobs.set(job.id, job);
+      if (known?.state !== job.state) {
+        this._transition.emit({ job, before: known?.state });
+      }
+      if (FINAL.has(job.state)) {
+        this._settle(job);
+      }
+    }
+  }
+
+  private _settle(job: IJob): void {
+    if (this._followed.delete(job.id)) {
+      this._ended.emit(job);
+    }
+  }
+
+  /** Emitted once for each followed job that has ended. */
+  get ended(): ISignal<this, IJob> {
+    return this._ended;
+  }
+
+  private readonly _poll: Poll<void, unknown>;
+  private readonly _jobs = new Map<string, IJob>();
+  private readonly _next = new Map<Filter, string | null>();
+  private readonly _followed = new Set<string>();
+  private readonly _changed = new Signal<this, void>(this);
+  private readonly _transition = new Signal<this, ITransition>(this);
+  private readonly _ended = new Signal<this, IJob>(this);
+  private _since: number | null = null;
+  private _etag: { since: number; tag: string } | null = null;
+  private _active = 0;
+  private _error: unknown = null;
+  private _readAt: number | null = null;
+  private _status: IStatus | null = null;
+  private _platformPoll: number | null = null;
+  private _visible = false;
+  private _filter: Filter = 'all';
+}

@@ -1,0 +1,137 @@
+/** The dialog that submits a file. */
+
+import { Dialog } from '@jupyterlab/apputils';
+import { PathExt } from '@jupyterlab/coreutils';
+import { ReactWidget } from '@jupyterlab/ui-components';
+import * as React from 'react';
+
+import type { Runtime } from '../runtime';
+import type { IJob } from '../types';
+import '../../style/submit.css';
+import { SubmitBody } from './body';
+import { controlId } from './field';
+import { SubmitForm } from './form';
+
+/**
+ * Show the dialog.
+ *
+ * @returns The job, or null when nothing was submitted.
+ */
+export async function openSubmitDialog(runtime: Runtime, path: string): Promise<IJob | null> {
+  const { api, trans } = runtime;
+  const form = new SubmitForm({ api, trans, path, readPlatform: () => runtime.readPlatform() });
+  const dialog = new SubmitDialog(form);
+  void form.load();
+  try {
+    await dialog.launch();
+    return dialog.job;
+  } finally {
+    form.dispose();
+    dialog.dispose();
+  }
+}
+
+/**
+ * A dialog that stays open until the submission was accepted, so that nothing that was typed is lost.
+ */
+class SubmitDialog extends Dialog<null> {
+  constructor(private readonly _form: SubmitForm) {
+    const { trans, path } = _form;
+    const body = ReactWidget.create(<SubmitBody form={_form} />);
+    body.addClass('aiinfn-Submit-body');
+    super({
+      title: trans.__('Submit %1 as batch', PathExt.basename(path)),
+      body,
+      buttons: [
+        Dialog.cancelButton(),
+        Dialog.okButton({ label: trans.__('Submit'), className: 'aiinfn-Submit-button' })
+      ]
+    });
+    this.addClass('aiinfn-SubmitDialog');
+    this.node.setAttribute('aria-label', trans.__('Submit %1 as batch', PathExt.basename(path)));
+    _form.changed.connect(this._update, this);
+    this._update();
+  }
+
+  /** What was submitted. */
+  job: IJob | null = null;
+
+  /** Submit, and close only once the job was accepted. */
+  override resolve(index?: number): void {
+    if (index === 0) {
+      this.reject();
+      return;
+    }
+    void this._submit();
+  }
+
+  override reject(): void {
+    // Nobody knows yet whether the job exists.
+    if (!this._form.busy) {
+      super.reject();
+    }
+  }
+
+  override handleEvent(event: Event): void {
+    const target = event.target as HTMLElement;
+    if (event.type === 'click' && target === this.node) {
+      // A click beside the dialog would throw the filled form away.
+      return;
+    }
+    if (event.type === 'keydown' && this._isBody(target)) {
+      const { key } = event as KeyboardEvent;
+      const button = target instanceof HTMLButtonElement;
+      if (button && ['Enter', 'ArrowLeft', 'ArrowRight'].includes(key)) {
+        // Buttons of the body work like buttons, not like those of the dialog.
+        return;
+      }
+      if (key === 'Enter' && target instanceof HTMLSelectElement) {
+        return;
+      }
+    }
+    super.handleEvent(event);
+  }
+
+  private async _submit(): Promise<void> {
+    const { _form: form } = this;
+    if (form.busy) {
+      return;
+    }
+    const job = form.canSubmit ? await form.submit() : null;
+    if (job) {
+      this.job = job;
+      super.resolve(1);
+      return;
+    }
+    this._focusFirstError();
+  }
+
+  private _focusFirstError(): void {
+    const field = Object.keys(this._form.errors)[0];
+    if (field) {
+      const control =
+        document.getElementById(controlId(field)) ??
+        this.node.querySelector<HTMLElement>(`[data-field="${CSS.escape(field)}"] input`);
+      control?.focus();
+      control?.scrollIntoView({ block: 'nearest' });
+    }
+  }
+
+  private _update(): void {
+    const button = this.node.querySelector<HTMLButtonElement>('.aiinfn-Submit-button');
+    if (!button) {
+      return;
+    }
+    const { trans, busy, ready, fatal } = this._form;
+    button.disabled = busy || !ready || !!fatal;
+    button.setAttribute('aria-busy', String(busy));
+    const label = button.querySelector('.jp-Dialog-buttonLabel');
+    if (label) {
+      label.textContent = busy ? trans.__('Submitting…') : trans.__('Submit');
+    }
+  }
+
+  private _isBody(target: HTMLElement): boolean {
+    return !!target.closest?.('.jp-Dialog-body');
+  }
+}

@@ -1,0 +1,171 @@
+/** What people type, as values: parameters, arguments, durations. No React. */
+
+import type { TranslationBundle } from '@jupyterlab/translation';
+
+import type { IParameter, Json } from '../types';
+
+/** What a parameter's input holds: text as it was typed, or the state of a box. */
+export type Typed = string | boolean;
+
+/** A value, or a sentence why there is none. `value` is undefined where the notebook's own value counts. */
+export type Parsed = { value: Json | undefined; error?: undefined } | { error: string };
+
+/** What the input of a parameter shows before somebody types. */
+export function initialInput(parameter: IParameter): Typed {
+  switch (parameter.type) {
+    case 'bool':
+      return parameter.default === true;
+    case 'str':
+      return typeof parameter.default === 'string' ? parameter.default : '';
+    case 'int':
+    case 'float':
+      return String(parameter.default ?? '');
+    case 'list':
+    case 'dict':
+      return JSON.stringify(parameter.default);
+    default:
+      return '';
+  }
+}
+
+/** Whether an input differs from the notebook. */
+export function isChanged(parameter: IParameter, input: Typed): boolean {
+  return input !== initialInput(parameter);
+}
+
+/** Read the input of a parameter. */
+export function parseInput(parameter: IParameter, input: Typed, trans: TranslationBundle): Parsed {
+  if (typeof input === 'boolean') {
+    return { value: input };
+  }
+  const typed = input.trim();
+  switch (parameter.type) {
+    case 'str':
+      return { value: input };
+    case 'int': {
+      if (!/^[+-]?\d+$/.test(typed)) {
+        return { error: trans.__('A whole number is expected, for example 20.') };
+      }
+      const value = Number(typed);
+      return Number.isSafeInteger(value)
+        ? { value }
+        : { error: trans.__('This number is too large to be passed exactly.') };
+    }
+    case 'float': {
+      const value = Number(typed);
+      return typed && /^[+-]?[\d.]/.test(typed) && Number.isFinite(value)
+        ? { value }
+        : { error: trans.__('A number is expected, for example 0.001 or 1e-3.') };
+    }
+    case 'list':
+      return json(typed, Array.isArray, trans.__('A list is expected, for example [1, 2, 3].'));
+    case 'dict':
+      return json(
+        typed,
+        value => typeof value === 'object' && value !== null && !Array.isArray(value),
+        trans.__('Pairs are expected, for example {"depth": 3}.')
+      );
+    default:
+      return typed
+        ? json(
+            typed,
+            () => true,
+            trans.__('A number, true, false, null, [list] or "text" in quotes is expected.')
+          )
+        : { value: undefined };
+  }
+}
+
+function json(text: string, accept: (value: Json) => boolean, error: string): Parsed {
+  try {
+    const value = JSON.parse(text) as Json;
+    return accept(value) ? { value } : { error };
+  } catch {
+    return { error };
+  }
+}
+
+/** The parameters that differ from the notebook, or sentences for those that cannot be read. */
+export function readParameters(
+  parameters: readonly IParameter[],
+  inputs: { [name: string]: Typed },
+  trans: TranslationBundle
+): { values: { [name: string]: Json }; errors: { [name: string]: string } } {
+  const values: { [name: string]: Json } = {};
+  const errors: { [name: string]: string } = {};
+  for (const parameter of parameters) {
+    const input = inputs[parameter.name] ?? initialInput(parameter);
+    if (!isChanged(parameter, input)) {
+      continue;
+    }
+    const parsed = parseInput(parameter, input, trans);
+    if (parsed.error !== undefined) {
+      errors[parameter.name] = parsed.error;
+    } else if (parsed.value !== undefined) {
+      values[parameter.name] = parsed.value;
+    }
+  }
+  return { values, errors };
+}
+
+/**
+ * Split a command line into arguments, with the quotes of a shell but none of its expansions.
+ *
+ * @returns The arguments, or null when a quote is not closed.
+ */
+export function splitArguments(line: string): string[] | null {
+  const result: string[] = [];
+  let current: string | null = null;
+  let quote = '';
+  for (let i = 0; i < line.length; i++) {
+    const character = line[i];
+    if (quote) {
+      if (character === quote) {
+        quote = '';
+      } else if (character === '\\' && quote === '"' && /["\\]/.test(line[i + 1] ?? '')) {
+        current += line[++i];
+      } else {
+        current += character;
+      }
+    } else if (character === '"' || character === "'") {
+      quote = character;
+      current ??= '';
+    } else if (character === '\\' && i + 1 < line.length) {
+      current = (current ?? '') + line[++i];
+    } else if (/\s/.test(character)) {
+      if (current !== null) {
+        result.push(current);
+        current = null;
+      }
+    } else {
+      current = (current ?? '') + character;
+    }
+  }
+  if (quote) {
+    return null;
+  }
+  if (current !== null) {
+    result.push(current);
+  }
+  return result;
+}
+
+/** Units of a time limit, in seconds. */
+export const UNITS = { minutes: 60, hours: 3600, days: 86400 } as const;
+
+export type Unit = keyof typeof UNITS;
+
+/** A number of seconds in the largest unit that divides it. */
+export function inUnit(seconds: number): { amount: string; unit: Unit } {
+  const unit = (['days', 'hours'] as const).find(name => seconds % UNITS[name] === 0) ?? 'minutes';
+  // "1 day" and "24 hours" are the same; people think of a day's job in hours.
+  const shown = unit === 'days' && seconds <= UNITS.days ? 'hours' : unit;
+  return { amount: String(Math.round((seconds / UNITS[shown]) * 100) / 100), unit: shown };
+}
+
+/** Seconds of an amount as typed, with a comma or a point; null if it is no positive number. */
+export function seconds(amount: string, unit: Unit): number | null {
+  const typed = amount.trim().replace(',', '.');
+  const value = Math.round(Number(typed) * UNITS[unit]);
+  return typed && Number.isFinite(value) && value > 0 ? value : null;
+}
