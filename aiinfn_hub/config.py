@@ -227,7 +227,7 @@ def _services(c: Any, settings: Settings, ticket_key: str, hub_token: str) -> No
     c.JupyterHub.services = [
         {
             "name": VKD_SERVICE,
-            "command": [sys.executable, "-m", "aiinfn_hub.vkd"],
+            "command": [sys.executable, "-P", "-m", "aiinfn_hub.vkd"],
             "url": settings.vkd_url,
             "environment": environment,
             "display": False,

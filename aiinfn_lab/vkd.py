@@ -12,7 +12,7 @@ from urllib.parse import urlencode, urlsplit
 
 from tornado import httputil, iostream
 from tornado.http1connection import HTTP1Connection, HTTP1ConnectionParameters
-from tornado.httpclient import HTTPRequest
+from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.simple_httpclient import HTTPTimeoutError, SimpleAsyncHTTPClient
 from tornado.tcpclient import TCPClient
 
@@ -241,14 +241,13 @@ class Vkd:
         )
         try:
             response = await self._client.fetch(request, raise_error=False)
+        except HTTPTimeoutError as error:
+            raise _silent(delivered="during request" in str(error)) from error
+        except HTTPClientError as error:
+            # The connection was lost in the middle.
+            raise _silent(delivered=True) from error
         except OSError as error:
             raise _silent() from error
-        if response.code == 599:
-            timed_out = isinstance(response.error, HTTPTimeoutError) and "connecting" not in str(
-                response.error
-            )
-            lost = isinstance(response.error, iostream.StreamClosedError) or "closed" in str(response.error)
-            raise _silent(delivered=timed_out or lost)
         return Answer(response.code, response.headers, response.body or b"")
 
 

@@ -64,24 +64,39 @@ class Provider:
         self._max_age = max_age
         self._endpoints: Endpoints | None = None
         self._endpoints_until = 0.0
+        self._answered_at = 0.0
         self._keys: jwt.PyJWKSet | None = None
         self._keys_since = -_KEYS_AGE
         self._lock = asyncio.Lock()
 
-    async def endpoints(self) -> Endpoints:
+    async def endpoints(self, *, answered_within: float | None = None) -> Endpoints:
         """Give the endpoints, from the cache if they are fresh.
+
+        Parameters
+        ----------
+        answered_within
+            Seconds: the provider must have answered that recently, else it is asked now. For a sign-in, because a
+            browser that is sent to a provider that is down shows an error page of its own.
 
         Raises
         ------
         ProviderUnreachable, ProviderBroken
-            If nothing is cached and the document cannot be had or used.
+            If the document cannot be had or used, and nothing cached may serve.
         """
-        if self._endpoints is None or time.monotonic() >= self._endpoints_until:
+        if self._stale(answered_within):
             async with self._lock:
-                if self._endpoints is None or time.monotonic() >= self._endpoints_until:
-                    await self._refresh()
+                if self._stale(answered_within):
+                    await self._refresh(keep=answered_within is None)
         assert self._endpoints is not None  # noqa: S101 - _refresh raised otherwise
         return self._endpoints
+
+    def _stale(self, answered_within: float | None) -> bool:
+        if self._endpoints is None:
+            return True
+        now = time.monotonic()
+        if answered_within is not None:
+            return now - self._answered_at > answered_within
+        return now >= self._endpoints_until
 
     async def verify(self, id_token: object, *, client_id: str, nonce: str) -> str:
         """Check an id token's signature, issuer, audience, times and nonce, and give its subject.
@@ -115,12 +130,12 @@ class Provider:
             raise ProviderBroken("The id token from IAM belongs to another sign-in.")
         return str(claims["sub"])
 
-    async def _refresh(self) -> None:
+    async def _refresh(self, *, keep: bool) -> None:
         url = self._issuer.rstrip("/") + "/.well-known/openid-configuration"
         try:
             endpoints = self._read(await self._fetch(url, "discovery document"))
         except (ProviderUnreachable, ProviderBroken) as problem:
-            if self._endpoints is None:
+            if self._endpoints is None or not keep:
                 raise
             self._log.warning("Keeping the known endpoints of %s: %s", self._issuer, problem.what)
             self._endpoints_until = time.monotonic() + min(60.0, self._max_age)
@@ -128,7 +143,8 @@ class Provider:
         if endpoints != self._endpoints:
             self._log.info("Endpoints of %s discovered", endpoints.issuer)
         self._endpoints = endpoints
-        self._endpoints_until = time.monotonic() + self._max_age
+        self._answered_at = time.monotonic()
+        self._endpoints_until = self._answered_at + self._max_age
 
     def _read(self, document: Any) -> Endpoints:
         if not isinstance(document, dict):

@@ -22,10 +22,12 @@ from traitlets import Integer, List, Unicode, default
 
 from . import claims
 from .discovery import Endpoints, Provider
-from .problems import NotAllowed, ProviderBroken, ProviderUnreachable, SignInProblem
+from .problems import NotAllowed, ProviderBroken, ProviderUnreachable, SignInProblem, WrongPerson
 
 _PAUSE: Final = 15.0
 """Seconds without another try after IAM did not answer a refresh, so that pages do not wait for it one by one."""
+_ALIVE: Final = 5.0
+"""Seconds for which an answer of IAM shows that people can be sent there."""
 _BUSY: Final = frozenset({408, 425, 429})
 """Client errors that say nothing about the token: the provider wants to be asked later."""
 
@@ -40,7 +42,7 @@ class IAMLoginHandler(OAuthLoginHandler):
 
     async def get(self) -> None:
         """Redirect to IAM, or show why that is not possible now."""
-        await self.authenticator.discover()
+        await self.authenticator.discover(answered_within=_ALIVE)
         super().get()
 
     def authorize_redirect(self, *args: Any, extra_params: dict[str, Any], **kwargs: Any) -> None:
@@ -159,8 +161,13 @@ class IAMAuthenticator(GenericOAuthenticator):
         self._provider = Provider(self.openid_provider_url, self._json, self.log, max_age=self.discovery_age)
         self._pause_until = 0.0
 
-    async def discover(self) -> Endpoints:
+    async def discover(self, *, answered_within: float | None = None) -> Endpoints:
         """Find the provider's endpoints, mostly in the cache, and give them to the base class.
+
+        Parameters
+        ----------
+        answered_within
+            Seconds within which IAM must have answered, to be sure that it is alive.
 
         Raises
         ------
@@ -168,7 +175,7 @@ class IAMAuthenticator(GenericOAuthenticator):
             With the page for the person who waits.
         """
         try:
-            endpoints = await self._provider.endpoints()
+            endpoints = await self._provider.endpoints(answered_within=answered_within)
         except (ProviderUnreachable, ProviderBroken) as problem:
             self.log.warning("IAM cannot be used: %s", problem.what)
             raise
@@ -273,7 +280,7 @@ class IAMAuthenticator(GenericOAuthenticator):
         if not isinstance(user_info, dict):
             raise ProviderBroken("IAM's userinfo is not a JSON object.")
         if user_info.get("sub") != token_info.get("sub"):
-            raise ProviderBroken("IAM's userinfo is about another person than its id token.")
+            raise WrongPerson
         return user_info
 
     def user_info_to_username(self, user_info: dict[str, Any]) -> str:
@@ -326,6 +333,9 @@ class IAMAuthenticator(GenericOAuthenticator):
         seconds); False if the person has to sign in again: the tokens are no longer good, the account was renamed, or
         no group gives access any more.
         """
+        if handler is not None and not hasattr(handler, "_token_authenticated"):
+            # JupyterHub 6.1.1 reads this after a refused refresh, but sets it for tokens only: a traceback in the log.
+            handler._token_authenticated = False  # noqa: SLF001
         auth_state = await user.get_auth_state()
         if not auth_state or not auth_state.get("token_response"):
             return False
@@ -337,6 +347,8 @@ class IAMAuthenticator(GenericOAuthenticator):
             self.log.warning("The groups of %s could not be checked: %s", user.name, problem.what)
             self._pause_until = time.monotonic() + _PAUSE
             return self._holds(user.name, auth_state)
+        except WrongPerson:
+            model = None
         if model is None or self.normalize_username(model["name"]) != user.name:
             self.log.info("%s has to sign in again", user.name)
             return False

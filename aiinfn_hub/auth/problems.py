@@ -87,3 +87,16 @@ class NotAllowed(SignInProblem):
             action="Sign in as somebody else",
             other=True,
         )
+
+
+class WrongPerson(SignInProblem):
+    """IAM's answers are about two different people: tokens were mixed up, or an account took over another's name."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            403,
+            "This sign-in does not fit together",
+            "IAM's answers are about two different accounts. Please sign in again; if it stays, tell the people who "
+            "run this platform.",
+            other=True,
+        )

@@ -80,7 +80,7 @@ def render(
                 (GROUPS[key], list(members)) for key, members in groupby(cards, key=lambda card: card.group)
             ],
             projects=may.projects,
-            images=may.images,
+            images={name: image for name, image in may.images.items() if name in _images(cards)},
             sizes=may.sizes,
             times=_times(cards),
             most=max(card.most for card in cards),
@@ -107,7 +107,7 @@ def _chosen(
     offered = {
         "accelerator": {card.name for card in cards},
         "project": may.projects.keys(),
-        "image": may.images.keys(),
+        "image": _images(cards),
         "size": may.sizes.keys(),
         "time_limit": {format_duration(time) for time in _times(cards)},
         "count": {str(number) for number in range(1, max(card.most for card in cards) + 1)},
@@ -138,6 +138,11 @@ def _as_text(key: str, value: Any) -> str:
 
 def _times(cards: list[Profile]) -> list[timedelta]:
     return sorted({time for card in cards for time in card.times})
+
+
+def _images(cards: list[Profile]) -> set[str]:
+    """Give the images that go with at least one card: one for an accelerator that is not offered is not either."""
+    return {image for card in cards for images in card.projects.values() for image in images}
 
 
 def _rules(platform: Platform, person: Person, cards: list[Profile], url: str) -> dict[str, Any]:

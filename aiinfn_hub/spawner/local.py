@@ -18,8 +18,8 @@ from traitlets import Instance, default
 from aiinfn_hub.accounts import Account, AccountError
 from aiinfn_hub.platform.refusal import Reason, Refusal
 from aiinfn_hub.platform.selection import Selection
-from aiinfn_hub.platform.units import format_quantity
 from aiinfn_hub.spawner import claims, processes
+from aiinfn_hub.spawner.profiles import spoken_memory
 from aiinfn_hub.spawner.session import SessionMixin
 from aiinfn_hub.spawner.steps import Step
 from aiinfn_hub.vkd.client import VkdUnavailable
@@ -50,9 +50,9 @@ class LocalSpawner(SessionMixin, Spawner):
     ).tag(config=True)
 
     steps: ClassVar[tuple[Step, ...]] = (
-        Step("asked", "Asked for"),
-        Step("placed", "Given a place"),
-        Step("starting", "Starting JupyterLab"),
+        Step("asked", "Request"),
+        Step("placed", "Place"),
+        Step("starting", "JupyterLab"),
         Step("ready", "Ready"),
     )
 
@@ -124,7 +124,7 @@ class LocalSpawner(SessionMixin, Spawner):
             account = await self._account()
             self.told.tell("placed", f"On this machine, as a {selection.size.title.lower()} session")
             self._launch(selection, account, claim)
-            self.told.tell("starting", f"Starting JupyterLab of “{selection.image.title}”")
+            self.told.tell("starting", f"Starting with “{selection.image.title}”")
             await self._tell_process()
         except Refusal as refusal:
             await self._undo()
@@ -178,7 +178,7 @@ class LocalSpawner(SessionMixin, Spawner):
             _claim_request(selection, datetime.now(UTC) + patience + selection.time_limit),
             selection,
             patience,
-            lambda sentence: self.told.tell("asked", sentence),
+            lambda sentence: self.told.tell("placed", sentence),
         )
         self._claim_told = False
         return claim
@@ -257,7 +257,8 @@ def _claim_request(selection: Selection, until: datetime) -> ClaimRequest:
 
 
 def _asked(selection: Selection) -> str:
-    size = f"{selection.size.cores:g} cores, {format_quantity(selection.size.memory)}"
+    cores = selection.size.cores
+    size = f"{cores:g} core{'s' if cores != 1 else ''}, {spoken_memory(selection.size.memory)}"
     if selection.accelerator is None:
         return f"Asked for a session without an accelerator ({size})"
     return f"Asked for {selection.count} {selection.accelerator.title} ({size})"

@@ -24,6 +24,7 @@ WORDS: Final[dict[str, str]] = {
     "room-several": "{needed} batch jobs will make room: about {grace}.",
     "wait": "All are in use by sessions. Yours waits up to {patience}.",
     "wait-until": "All are in use by sessions; the first ends at {time} at the latest. Yours waits up to {patience}.",
+    "wait-part": "Sessions leave only {left} of them. Yours waits up to {patience}.",
     "line": "{waiting} already in line. Yours waits behind, up to {patience}.",
     "none": "None of them is in operation now.",
     "few": "Only {working} of them in operation now.",
@@ -141,6 +142,7 @@ def outlook(
         "count": count,
         "needed": needed,
         "working": working,
+        "left": availability.free + availability.batch,
         "grace": spoken(grace),
         "patience": spoken(patience),
         "waiting": f"{availability.waiting_sessions} session{'s are' if availability.waiting_sessions > 1 else ' is'}",
@@ -158,7 +160,7 @@ def outlook(
     elif needed <= availability.batch:
         key, form = "room", "room" if needed == 1 else "room-several"
     else:
-        key, form = "wait", "wait-until" if time else "wait"
+        key, form = "wait", "wait-part" if words["left"] else "wait-until" if time else "wait"
     return Outlook(key, WORDS[form].format(**words), time if form == "wait-until" else None)
 
 

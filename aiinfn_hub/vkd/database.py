@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,6 +17,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from aiinfn_hub.platform.refusal import Reason, Refusal
 
 from . import migrations
+
+# It would write every statement with its values.
+logging.getLogger("aiosqlite").setLevel(logging.INFO)
 
 _FULL = ("database or disk is full", "no space left on device", "disk quota exceeded")
 _BUSY = ("database is locked", "database table is locked")

@@ -244,14 +244,8 @@ class Service:
         """
         return self._show(await self._visible(person, job_id), person)
 
-    async def jobs(self, person: Person, wanted: Filter) -> tuple[JobPage, str | None]:
-        """Show a page of jobs.
-
-        Returns
-        -------
-        page, reached
-            ``reached`` is the cursor's place: None at the end.
-        """
+    async def jobs(self, person: Person, wanted: Filter) -> JobPage:
+        """Show a page of jobs."""
         page = await self.store.page(self.view(person), wanted)
         positions, reading = self.backend.positions(), self.backend.inventory()
         shown = [
@@ -261,7 +255,7 @@ class Service:
         if page.more:
             last = page.jobs[-1]
             cursor = f"n{last.number}" if wanted.since is None else f"c{last.change}-{last.number}"
-        return JobPage(jobs=shown, next=cursor, updated_through=page.through, active=page.active), cursor
+        return JobPage(jobs=shown, next=cursor, updated_through=page.through, active=page.active)
 
     def version(self) -> tuple[str, int, int]:
         """Give what changes whenever a list of jobs may have changed; for ETags, so it is cheap."""

@@ -13,9 +13,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
-from nbformat.notebooknode import NotebookNode
 from nbformat.v4.nbjson import JSONWriter
 from papermill.engines import NotebookExecutionManager
 from papermill.exceptions import PapermillException
@@ -47,6 +47,7 @@ class Execution:
         self._reporter = reporter
         self._cell = 0
         self._complained = False
+        self._stopped = False
         # Both libraries log what is in the log or in the error record already.
         for name in ("papermill", "traitlets", "nbclient"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
@@ -105,13 +106,16 @@ class Execution:
             code = await self._run_cells(client)
         finally:
             saver.cancel()
+        if self._stopped:
+            return code
         client.set_widgets_metadata()
         self._note("succeeded" if code == Exit.SUCCESS else "failed")
         self._manager.notebook_complete()
         return self._save_last(code)
 
     def stopped(self) -> None:
-        """Save what there is, with a note that it is not all."""
+        """Save what there is, with a note that it is not all. What happens to the kernel from now on is no error."""
+        self._stopped = True
         self._note("stopped")
         try:
             self._output.save(self.notebook, durable=True)
@@ -137,18 +141,11 @@ class Execution:
                 )
                 return Exit.FAILED
             except DeadKernelError:
+                if self._stopped:
+                    return Exit.STOPPED
                 self._manager.cell_exception(cell, cell_index=index)
                 message = "The kernel died. It may have needed more memory than the job has."
-                cell.outputs.append(
-                    NotebookNode(
-                        {
-                            "output_type": "error",
-                            "ename": "DeadKernel",
-                            "evalue": message,
-                            "traceback": [message],
-                        }
-                    )
-                )
+                cell.outputs.append(_error_output("DeadKernel", message))
                 self._reporter.error("The kernel died", message, cell=self._cell)
                 return Exit.FAILED
             finally:
@@ -298,6 +295,11 @@ def _runs(cell: Any) -> bool:
         and bool(cell.source.strip())
         and _SKIP_TAG not in cell.metadata.get("tags", [])
     )
+
+
+def _error_output(name: str, message: str) -> Any:
+    new_output: Any = nbformat.v4.new_output
+    return new_output("error", ename=name, evalue=message, traceback=[message])
 
 
 def _traceback(cell: Any, error: CellExecutionError) -> str:

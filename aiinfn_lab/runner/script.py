@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import selectors
 import shutil
@@ -18,6 +20,10 @@ from aiinfn_lab.runner.protocol import CannotRunError, Exit, Reporter, die_with_
 
 _TAIL: Final = 4000
 """Bytes of the output that an error record shows."""
+_PIPE: Final = 2**20
+"""Bytes that the script may be ahead of the log."""
+_GATHER: Final = 0.01
+"""Seconds to wait for more output before what there is is handed on."""
 _LINGER: Final = 1.0
 """Seconds that output of processes which the script left behind is still waited for."""
 
@@ -103,12 +109,16 @@ def _relay(process: subprocess.Popen[bytes], log: _LogFile) -> None:
     """Hand the output on until it ends, or the script did and only what it left behind keeps the pipe open."""
     assert process.stdout is not None  # noqa: S101 - because of stdout=PIPE
     descriptor = process.stdout.fileno()
+    with contextlib.suppress(OSError, AttributeError):
+        fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, _PIPE)
     deadline: float | None = None
     with process.stdout, selectors.DefaultSelector() as selector:
         selector.register(descriptor, selectors.EVENT_READ)
         while deadline is None or time.monotonic() < deadline:
             if selector.select(timeout=0.2):
-                data = os.read(descriptor, 65536)
+                # A script that prints line by line would otherwise cost several system calls for each line.
+                time.sleep(_GATHER)
+                data = os.read(descriptor, _PIPE)
                 if not data:
                     return
                 log.write(data)

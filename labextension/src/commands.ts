@@ -151,10 +151,13 @@ async function saved(
   }
   const answer = await showDialog({
     title: trans.__('Save before submitting?'),
-    body: trans.__('“%1” has unsaved changes. A job executes the file as it is on the disk.', path),
+    body: trans.__(
+      '“%1” has unsaved changes. Without them, the job executes the version that was saved last.',
+      path
+    ),
     buttons: [
       Dialog.cancelButton(),
-      Dialog.okButton({ label: trans.__('Submit the last saved version'), actions: ['as-is'] }),
+      Dialog.okButton({ label: trans.__('Submit without saving'), actions: ['as-is'] }),
       Dialog.okButton({ label: trans.__('Save and submit'), actions: ['save'] })
     ]
   });

@@ -259,7 +259,8 @@ export class JobsModel implements IDisposable {
   private async _increment(since: number): Promise<void> {
     let cursor: string | undefined;
     do {
-      const known = cursor === undefined && this._etag?.since === since ? this._etag.tag : undefined;
+      const known =
+        cursor === undefined && this._etag?.since === since ? this._etag.tag : undefined;
       const answer = await this._api.jobs({ since, cursor, limit: INCREMENT }, known);
       if (!answer) {
         return;

@@ -65,7 +65,11 @@ export class JobsSidebar extends Panel {
       }
       this.widgets.forEach(widget => widget.dispose());
       this._content = content;
+      const active = document.activeElement === this.node;
       this.addWidget(content);
+      if (active) {
+        content.activate();
+      }
       if (this._reveal) {
         content.reveal(this._reveal);
       }

@@ -166,15 +166,7 @@ export interface IStatus {
   session: ISession;
 }
 
-export type ParameterType =
-  | 'bool'
-  | 'int'
-  | 'float'
-  | 'str'
-  | 'none'
-  | 'list'
-  | 'dict'
-  | 'unknown';
+export type ParameterType = 'bool' | 'int' | 'float' | 'str' | 'none' | 'list' | 'dict' | 'unknown';
 
 export interface IParameter {
   name: string;

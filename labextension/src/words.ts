@@ -41,9 +41,7 @@ export function detail(job: IJob, trans: TranslationBundle): string {
       }
       return job.position ? trans.__('no. %1 in line', job.position) : '';
     case 'running':
-      return job.progress
-        ? trans.__('cell %1 of %2', job.progress.cell, job.progress.cells)
-        : '';
+      return job.progress ? trans.__('cell %1 of %2', job.progress.cell, job.progress.cells) : '';
     case 'failed':
       if (job.cause === 'time_limit') {
         return trans.__('time limit of %1 reached', duration(job.time_limit, trans));
@@ -74,7 +72,7 @@ export function duration(seconds: number, trans: TranslationBundle): string {
   const minutes = Math.floor((whole % 3600) / 60);
   const rest = whole % 60;
   if (days) {
-    return hours ? trans.__('%1 d %2 h', days, hours) : trans.__('%1 d', days);
+    return hours ? trans.__('%1 d %2 h', days, hours) : trans._n('%1 day', '%1 days', days);
   }
   if (hours) {
     return minutes ? trans.__('%1 h %2 min', hours, minutes) : trans.__('%1 h', hours);

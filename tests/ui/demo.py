@@ -58,7 +58,9 @@ class Demo:
         self.vkd_url = f"http://127.0.0.1:{vkd}/services/vkd"
         self.output = data.parent / f"{data.name}.out"
         environment = {
-            key: value for key, value in os.environ.items() if not key.startswith(("AIINFN_", "JUPYTER", "PYTEST_"))
+            key: value
+            for key, value in os.environ.items()
+            if not key.startswith(("AIINFN_", "JUPYTER", "PYTEST_"))
         }
         environment |= {
             "AIINFN_PLATFORM": str(ROOT / "platform.yaml"),

@@ -299,6 +299,8 @@ class _CodeGrant(grants.AuthorizationCodeGrant):
 
 
 class _RefreshGrant(grants.RefreshTokenGrant):
+    TOKEN_ENDPOINT_AUTH_METHODS = _CodeGrant.TOKEN_ENDPOINT_AUTH_METHODS
+
     def authenticate_refresh_token(self, refresh_token: str) -> Token | None:
         found: Token | None = self.server.directory.refresh_token(refresh_token)
         return found

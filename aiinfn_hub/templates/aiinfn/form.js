@@ -12,8 +12,13 @@
   root.classList.add("af-live");
 
   /* "The usual one" is for a browser without scripts: here something particular is always selected. */
-  for (const name of ["project", "image", "size"]) {
-    select(name)?.querySelector("[data-usual]")?.remove();
+  for (const name of ["project", "image", "size", "time_limit"]) {
+    const field = select(name);
+    const usual = field?.querySelector("[data-usual]");
+    if (!usual) continue;
+    const chosen = field.value;
+    usual.remove();
+    field.value = chosen; /* nothing, if it was the usual one: settle() selects it */
   }
 
   /** Leave only what goes together, and stay at what was chosen where that is still among it. */
@@ -36,9 +41,7 @@
     offer("image", card.projects[project] ?? []);
     offer("size", rules.sizes[project] ?? []);
     offer("time_limit", card.times, card.usual);
-    const times = select("time_limit");
-    times.querySelector("[data-usual]")?.remove();
-    if (!times.value) times.value = card.usual;
+    if (!select("time_limit").value) select("time_limit").value = card.usual;
     const count = select("count");
     if (count) {
       for (const option of count.options) {
@@ -64,6 +67,7 @@
       count,
       needed,
       working,
+      left: now.free + now.batch,
       grace: rules.grace,
       patience: rules.patience,
       waiting: `${now.waiting_sessions} session${now.waiting_sessions > 1 ? "s are" : " is"}`,
@@ -76,7 +80,7 @@
     else if (now.waiting_sessions) [key, sentence] = ["line", "line"];
     else if (needed <= 0) [key, sentence] = ["now", count === 1 ? "now" : "now-several"];
     else if (needed <= now.batch) [key, sentence] = ["room", needed === 1 ? "room" : "room-several"];
-    else [key, sentence] = ["wait", end ? "wait-until" : "wait"];
+    else [key, sentence] = ["wait", words.left ? "wait-part" : end ? "wait-until" : "wait"];
     return [key, rules.words[sentence].replace(/{(\w+)}/g, (_, word) => words[word])];
   }
 
@@ -139,6 +143,7 @@
       }
       [now.free, now.batch, now.sessions, now.offline].forEach((share, place) => {
         meter.children[place].style.flexGrow = share;
+        meter.children[place].hidden = !share;
       });
     }
     tell();

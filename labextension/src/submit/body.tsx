@@ -1,12 +1,13 @@
 /** The body of the submission dialog. */
 
+import { HTMLSelect } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
 import { Banner, Symbol, useSignal } from '../react';
 import { absolute, ago, duration } from '../words';
 import { Accelerators } from './accelerators';
 import type { IOffer, ISelection } from './choices';
-import { Field, Select } from './field';
+import { CARET, Field, Select } from './field';
 import type { SubmitForm } from './form';
 import { Arguments, Parameters } from './parameters';
 import { type Unit } from './values';
@@ -184,18 +185,18 @@ function Place({ form, offer, selection, errors }: IPlaceProps): JSX.Element {
               value={form.amount}
               onChange={event => form.set({ amount: event.target.value })}
             />
-            <div className="jp-select-wrapper aiinfn-Select">
-              <select
-                className="jp-mod-styled"
-                aria-label={trans.__('Unit of the time limit')}
-                value={form.unit}
-                onChange={event => form.set({ unit: event.target.value as Unit })}
-              >
-                <option value="minutes">{trans.__('minutes')}</option>
-                <option value="hours">{trans.__('hours')}</option>
-                <option value="days">{trans.__('days')}</option>
-              </select>
-            </div>
+            <HTMLSelect
+              className="aiinfn-Select"
+              aria-label={trans.__('Unit of the time limit')}
+              value={form.unit}
+              iconProps={CARET}
+              onChange={event => form.set({ unit: event.target.value as Unit })}
+              options={[
+                { value: 'minutes', label: trans.__('minutes') },
+                { value: 'hours', label: trans.__('hours') },
+                { value: 'days', label: trans.__('days') }
+              ]}
+            />
           </div>
         )}
       </Field>
@@ -227,6 +228,7 @@ function Verdict({ form }: { form: SubmitForm }): JSX.Element {
   const { trans, check, failure } = form;
   const refused = failure ?? (check.kind === 'refused' ? check.problem : null);
   let tone = 'quiet';
+  let symbol = 'queued';
   let content: React.ReactNode = trans.__('Checking…');
   if (form.busy) {
     content = trans.__('Submitting…');
@@ -234,20 +236,23 @@ function Verdict({ form }: { form: SubmitForm }): JSX.Element {
     content = trans.__('This cannot be submitted; see above.');
   } else if (refused) {
     tone = 'error';
+    symbol = 'failed';
     content = refused.field
       ? trans.__('Not accepted: see the marked field.')
       : [refused.message, refused.hint].filter(Boolean).join(' ');
   } else if (check.kind === 'none') {
+    symbol = 'notice';
     content = form.canSubmit ? '' : trans.__('Correct the marked fields first.');
   } else if (check.kind === 'accepted') {
     tone = 'good';
+    symbol = 'succeeded';
     content = check.sentence;
   } else if (check.kind === 'checking' && check.last) {
     content = check.last;
   }
   return (
     <div className={`aiinfn-Verdict aiinfn-mod-${tone}`} role="status">
-      <Symbol name={tone === 'error' ? 'failed' : tone === 'good' ? 'succeeded' : 'queued'} />
+      <Symbol name={symbol} />
       <span>{content}</span>
     </div>
   );

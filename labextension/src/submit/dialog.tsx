@@ -3,6 +3,7 @@
 import { Dialog } from '@jupyterlab/apputils';
 import { PathExt } from '@jupyterlab/coreutils';
 import { ReactWidget } from '@jupyterlab/ui-components';
+import type { Message } from '@lumino/messaging';
 import * as React from 'react';
 
 import type { Runtime } from '../runtime';
@@ -20,6 +21,7 @@ import { SubmitForm } from './form';
 export async function openSubmitDialog(runtime: Runtime, path: string): Promise<IJob | null> {
   const { api, trans } = runtime;
   const form = new SubmitForm({ api, trans, path, readPlatform: () => runtime.readPlatform() });
+  // eslint-disable-next-line jupyter/require-disposable-ownership -- disposed below, whatever happens
   const dialog = new SubmitDialog(form);
   void form.load();
   try {
@@ -42,6 +44,7 @@ class SubmitDialog extends Dialog<null> {
     super({
       title: trans.__('Submit %1 as batch', PathExt.basename(path)),
       body,
+      hasClose: true,
       buttons: [
         Dialog.cancelButton(),
         Dialog.okButton({ label: trans.__('Submit'), className: 'aiinfn-Submit-button' })
@@ -49,6 +52,7 @@ class SubmitDialog extends Dialog<null> {
     });
     this.addClass('aiinfn-SubmitDialog');
     this.node.setAttribute('aria-label', trans.__('Submit %1 as batch', PathExt.basename(path)));
+    body.node.tabIndex = -1;
     _form.changed.connect(this._update, this);
     this._update();
   }
@@ -126,10 +130,30 @@ class SubmitDialog extends Dialog<null> {
     button.disabled = busy || !ready || !!fatal;
     button.setAttribute('aria-busy', String(busy));
     const label = button.querySelector('.jp-Dialog-buttonLabel');
+    if (ready && !this._focused) {
+      this._focused = true;
+      void this.ready.then(() => this._focusFirst());
+    }
     if (label) {
       label.textContent = busy ? trans.__('Submitting…') : trans.__('Submit');
     }
   }
+
+  protected override onAfterAttach(msg: Message): void {
+    super.onAfterAttach(msg);
+    // The button that would have the focus is disabled until the form is filled.
+    this.node.querySelector<HTMLElement>('.aiinfn-Submit-body')?.focus();
+    this._update();
+  }
+
+  /** Begin with the first choice, once React has drawn it; Enter submits from there, too. */
+  private _focusFirst(): void {
+    requestAnimationFrame(() =>
+      this.node.querySelector<HTMLElement>('.aiinfn-Submit input:checked')?.focus()
+    );
+  }
+
+  private _focused = false;
 
   private _isBody(target: HTMLElement): boolean {
     return !!target.closest?.('.jp-Dialog-body');

@@ -1,5 +1,6 @@
 /** A labelled control with its hint and its error. */
 
+import { HTMLSelect } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
 import { Symbol } from '../react';
@@ -32,7 +33,7 @@ export function controlId(field: string): string {
 export function Field(props: IFieldProps): JSX.Element {
   const { field, label, hint, error, aside, className, children } = props;
   const id = controlId(field);
-  const described = [hint ? `${id}-hint` : '', error ? `${id}-error` : ''].filter(Boolean).join(' ');
+  const described = error ? `${id}-error` : hint ? `${id}-hint` : undefined;
   return (
     <div className={`aiinfn-Field ${className ?? ''}`} data-field={field}>
       <div className="aiinfn-Field-head">
@@ -41,10 +42,10 @@ export function Field(props: IFieldProps): JSX.Element {
       </div>
       {children({
         id,
-        'aria-describedby': described || undefined,
+        'aria-describedby': described,
         'aria-invalid': error ? true : undefined
       })}
-      {hint && (
+      {hint && !error && (
         <div id={`${id}-hint`} className="aiinfn-Field-hint">
           {hint}
         </div>
@@ -63,6 +64,9 @@ export function FieldError({ id, error }: { id: string; error?: string }): JSX.E
   ) : null;
 }
 
+/** Places the mark of a list in the middle of its height. */
+export const CARET = { right: '8px', top: '9px' };
+
 interface ISelectProps extends IControl {
   value: string;
   choices: readonly { name: string; title: string }[];
@@ -71,22 +75,22 @@ interface ISelectProps extends IControl {
 }
 
 /** A list of choices with JupyterLab's looks. */
-export function Select({ value, choices, disabled, onChange, ...control }: ISelectProps): JSX.Element {
+export function Select({
+  value,
+  choices,
+  disabled,
+  onChange,
+  ...control
+}: ISelectProps): JSX.Element {
   return (
-    <div className="jp-select-wrapper aiinfn-Select">
-      <select
-        {...control}
-        className="jp-mod-styled"
-        value={value}
-        disabled={disabled}
-        onChange={event => onChange(event.target.value)}
-      >
-        {choices.map(choice => (
-          <option key={choice.name} value={choice.name}>
-            {choice.title}
-          </option>
-        ))}
-      </select>
-    </div>
+    <HTMLSelect
+      {...control}
+      className="aiinfn-Select"
+      value={value}
+      disabled={disabled}
+      onChange={event => onChange(event.target.value)}
+      iconProps={CARET}
+      options={choices.map(choice => ({ value: choice.name, label: choice.title }))}
+    />
   );
 }

@@ -122,13 +122,18 @@ export class SubmitForm implements IDisposable {
         this.fatal = {
           reason: 'forbidden',
           message: trans.__('There is no batch queue that you may use.'),
-          hint: trans.__('Ask the manager of your project to add you to its group, then sign in again.'),
+          hint: trans.__(
+            'Ask the manager of your project to add you to its group, then sign in again.'
+          ),
           field: null
         };
       }
       this.selection ??= initial(platform, status.session);
       if (!this.amount) {
-        Object.assign(this, inUnit(Math.min(platform.job_default_time, this.offer?.maxTime || Infinity)));
+        Object.assign(
+          this,
+          inUnit(Math.min(platform.job_default_time, this.offer?.maxTime || Infinity))
+        );
       }
       this.fatal ??= inspection.problem ?? versionProblem(status, trans);
       void this._poll.start().catch(() => undefined);
@@ -154,8 +159,9 @@ export class SubmitForm implements IDisposable {
 
   /** Take the notebook's own value again. */
   resetInput(name: string): void {
-    const { [name]: _, ...rest } = this.inputs;
-    this.inputs = rest;
+    this.inputs = Object.fromEntries(
+      Object.entries(this.inputs).filter(([known]) => known !== name)
+    );
     this._touched();
   }
 

@@ -63,7 +63,7 @@ function Parameter(props: IParameterProps): JSX.Element {
       field={`parameters.${parameter.name}`}
       className={`aiinfn-Parameter${changed ? ' aiinfn-mod-changed' : ''}`}
       label={parameter.name}
-      hint={parameter.help}
+      hint={[parameter.help, emptyHint(parameter, trans)].filter(Boolean).join(' ')}
       error={error}
       aside={
         changed ? (
@@ -126,6 +126,13 @@ function renderInput(
   );
 }
 
+/** What an empty input means where the default cannot be shown as a value. */
+function emptyHint(parameter: IParameter, trans: TranslationBundle): string {
+  return parameter.type === 'unknown' || parameter.type === 'none'
+    ? trans.__('Left empty, the notebook’s own value counts.')
+    : '';
+}
+
 function typeWord(parameter: IParameter, trans: TranslationBundle): string {
   switch (parameter.type) {
     case 'bool':
@@ -141,7 +148,7 @@ function typeWord(parameter: IParameter, trans: TranslationBundle): string {
     case 'dict':
       return trans.__('pairs');
     default:
-      return trans.__('any value; empty keeps the notebook’s');
+      return trans.__('any value');
   }
 }
 
@@ -168,7 +175,7 @@ export function Arguments({ form, inspection, errors }: IPartProps): JSX.Element
           autoComplete="off"
           spellCheck={false}
           value={form.argumentLine}
-          placeholder={'--epochs 20 --rate 0.1'}
+          placeholder={trans.__('e.g. %1', '--epochs 20 --rate 0.1')}
           onChange={event => form.set({ argumentLine: event.target.value })}
         />
       )}

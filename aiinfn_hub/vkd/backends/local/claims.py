@@ -18,12 +18,10 @@ from pydantic import BaseModel, ValidationError
 from aiinfn_hub.vkd.contract import ClaimRequest, ClaimState
 
 from .files import LocalFiles
-from .process import process_started
-from .supervisor import write_atomically
+from .process import recognise, still
+from .supervisor import boot_id, write_atomically
 
 _log = logging.getLogger(__name__)
-_PID_TOLERANCE = 2.0
-"""Seconds by which two readings of a process's start may differ, as the machine's clock is set."""
 
 
 class Held(BaseModel):
@@ -37,6 +35,8 @@ class Held(BaseModel):
         When it was last asked for by ``PUT``.
     devices
         Empty until granted.
+    ticks, boot
+        The session's process as it is recognised, once it is known.
     """
 
     id: str
@@ -45,6 +45,8 @@ class Held(BaseModel):
     asked_at: datetime
     devices: tuple[str, ...] = ()
     state: ClaimState = ClaimState.WAITING
+    ticks: int | None = None
+    boot: str = ""
 
     @property
     def granted(self) -> bool:
@@ -164,11 +166,14 @@ class ClaimBook:
             self._order += 1
             claim = Held(id=session_id, request=request, order=self._order, asked_at=now)
         else:
-            if request.pid is None:
-                request = request.model_copy(
-                    update={"pid": known.request.pid, "pid_started": known.request.pid_started}
-                )
+            if request.pid is None and known.request.pid and still(known.request.pid, known.ticks, known.boot):
+                # Asked again without its process, e.g. by a hub that was restarted: what is known of it stays.
+                known_pid = {"pid": known.request.pid, "pid_started": known.request.pid_started}
+                request = request.model_copy(update=known_pid)
             claim = known.model_copy(update={"request": request, "asked_at": now})
+        if request.pid is not None:
+            known_as = {"ticks": recognise(request.pid, request.pid_started), "boot": boot_id()}
+            claim = claim.model_copy(update=known_as)
         self.save(claim)
         return claim
 
@@ -208,7 +213,11 @@ class ClaimBook:
 
     def next_end(self, accelerator: str) -> datetime | None:
         """Give the latest moment at which the first session on an accelerator ends."""
-        ends = (c.request.until for c in self._claims.values() if c.granted and c.request.accelerator == accelerator)
+        ends = (
+            c.request.until
+            for c in self._claims.values()
+            if c.granted and c.request.accelerator == accelerator
+        )
         return min(ends, default=None)
 
     def expired(self, now: datetime, patience: float) -> list[str]:
@@ -220,7 +229,4 @@ def _is_over(claim: Held, now: datetime, patience: float) -> bool:
     request = claim.request
     if request.pid is None:
         return (now - claim.asked_at).total_seconds() > patience
-    started = process_started(request.pid)
-    if started is None:
-        return True
-    return request.pid_started is not None and abs(started - request.pid_started) > _PID_TOLERANCE
+    return not still(request.pid, claim.ticks, claim.boot)

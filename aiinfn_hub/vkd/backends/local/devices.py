@@ -113,12 +113,15 @@ class Inventory:
         Vanished for so long that nobody should wait for them.
     simulated
         Accelerators without hardware behind them.
+    pending
+        Accelerators that should be real and of which no device was seen yet, as when the driver is loaded late.
     """
 
     devices: Mapping[str, tuple[str, ...]]
     offline: frozenset[str] = frozenset()
     gone: frozenset[str] = frozenset()
     simulated: frozenset[str] = frozenset()
+    pending: frozenset[str] = frozenset()
 
 
 def simulated_ids(name: str, count: int) -> tuple[str, ...]:
@@ -139,19 +142,19 @@ class DeviceTable:
     _known: dict[str, dict[str, int]] = field(default_factory=dict)
     """Real devices per accelerator, with how often in a row they were missed."""
     _vanished: dict[str, datetime] = field(default_factory=dict)
-    _decided: bool = False
+    _decided: datetime | None = None
 
     def read(self, found: Sequence[RealDevice] | None, now: datetime) -> None:
         """Take in a reading; None changes nothing."""
-        if found is None and self._decided:
+        if found is None and self._decided is not None:
             return
         assigned = assign(self.platform, found or ()) if self.platform.use_real_devices else {}
         for name, ids in assigned.items():
             if self._decided and name not in self._known and self.platform.accelerators[name].simulated:
-                continue
+                continue  # it is a simulated one since the start
             known = self._known.setdefault(name, {})
             known.update(dict.fromkeys(ids, 0))
-        self._decided = True
+        self._decided = self._decided or now
         present = {device for ids in assigned.values() for device in ids}
         for known in self._known.values():
             for device in known:
@@ -165,7 +168,9 @@ class DeviceTable:
     def inventory(self, taken_out: frozenset[str], now: datetime) -> Inventory:
         """Give what there is, without the devices that are taken out by hand."""
         devices = {
-            name: tuple(self._known[name]) if name in self._known else simulated_ids(name, accelerator.simulated)
+            name: tuple(self._known[name])
+            if name in self._known
+            else simulated_ids(name, accelerator.simulated)
             for name, accelerator in self.platform.accelerators.items()
         }
         every = {device for ids in devices.values() for device in ids}
@@ -173,7 +178,21 @@ class DeviceTable:
             devices=devices,
             offline=frozenset(self._vanished) | (taken_out & every),
             gone=frozenset(device for device, at in self._vanished.items() if now - at >= self.gone_after),
-            simulated=frozenset(name for name in devices if name not in self._known),
+            simulated=frozenset(name for name, ids in devices.items() if ids and name not in self._known),
+            pending=self._pending(now),
+        )
+
+    def _pending(self, now: datetime) -> frozenset[str]:
+        if (
+            self._decided is None
+            or now - self._decided >= self.gone_after
+            or not self.platform.use_real_devices
+        ):
+            return frozenset()
+        return frozenset(
+            name
+            for name, accelerator in self.platform.accelerators.items()
+            if accelerator.product and not accelerator.simulated and name not in self._known
         )
 
 
@@ -233,7 +252,7 @@ class DeviceWatch:
             while not self._stop.is_set():
                 try:
                     found = self._discover()
-                except Exception:  # noqa: BLE001 - a fault in a driver's library must not end the watch
+                except Exception:  # a fault in a driver's library must not end the watch
                     _log.warning("The GPUs of this machine cannot be read", exc_info=True)
                     found = None
                 try:

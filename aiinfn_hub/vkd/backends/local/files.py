@@ -84,10 +84,6 @@ class AttemptFolder:
         self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
         write_atomically(str(self.path / "spec.json"), spec, durable=False)
 
-    def exists(self) -> bool:
-        """Tell whether the attempt was ever prepared."""
-        return self.path.is_dir()
-
     def _read(self, name: str) -> dict[str, Any] | None:
         try:
             value = json.loads((self.path / name).read_bytes())
@@ -122,13 +118,19 @@ class AttemptFolder:
         return self._read("records.json") or {}
 
     def write_intent(self, intent: Intent) -> None:
-        """Note why it is being stopped. A full disk does not keep it from being stopped."""
+        """Note why it is being stopped, prepared or not. A full disk does not keep it from being stopped."""
         with contextlib.suppress(OSError):
+            self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
             write_atomically(str(self.path / "intent.json"), asdict(intent), durable=False)
 
-    def write_lost(self, started: float | None) -> ExitFacts:
-        """Note that it ended without a word."""
-        facts = ExitFacts(None, None, started, time.time(), "lost")
+    def write_lost(self, run: RunFacts | None, *, rebooted: bool) -> ExitFacts:
+        """Note that it ended without a word: now, or, if the machine was restarted, when it last wrote something."""
+        ended = time.time()
+        if rebooted:
+            ended = max(
+                (p.stat().st_mtime for p in self.path.iterdir() if p.name != "exit.json.new"), default=ended
+            )
+        facts = ExitFacts(None, None, run.started if run and run.child else None, ended, "lost")
         with contextlib.suppress(OSError):
             write_atomically(str(self.path / "exit.json"), asdict(facts))
         return facts
@@ -199,12 +201,12 @@ class LocalFiles:
 
     def known_jobs(self) -> frozenset[str]:
         """List the jobs that have a folder."""
-        return frozenset(os.listdir(self.jobs))
+        return frozenset(path.name for path in self.jobs.iterdir())
 
     def last_attempt(self, job_id: str) -> int:
         """Give the number of the latest attempt that was prepared, or 0."""
         try:
-            names = os.listdir(self.job(job_id))
+            names = [path.name for path in self.job(job_id).iterdir()]
         except FileNotFoundError:
             return 0
         return max((int(name) for name in names if name.isdigit()), default=0)

@@ -81,7 +81,12 @@ def stopped(intent: Intent, selection: Selection) -> Outcome:
 
 
 def judge(
-    ended: ExitFacts, intent: Intent | None, records: Mapping[str, Any], selection: Selection, *, rebooted: bool
+    ended: ExitFacts,
+    intent: Intent | None,
+    records: Mapping[str, Any],
+    selection: Selection,
+    *,
+    rebooted: bool,
 ) -> Outcome:
     """Tell where an attempt that ended leaves its job.
 
@@ -120,7 +125,9 @@ def judge(
 
 def _failed(ended: ExitFacts, error: JobError | None) -> Outcome:
     if error is not None:
-        text = f"{error.name}: {error.message}".strip().splitlines()[0][:_LINE] if error.message else error.name
+        text = (
+            f"{error.name}: {error.message}".strip().splitlines()[0][:_LINE] if error.message else error.name
+        )
         where = "Failed" if error.cell is None else f"Failed in cell {error.cell}"
         # The runner's 2 means that it could not begin, e.g. because the kernel is missing.
         cause = Cause.START_FAILED if ended.exit_code == 2 and error.cell is None else Cause.ERROR

@@ -11,28 +11,26 @@ import time
 from pathlib import Path
 from typing import Final
 
+import psutil
+
 from . import supervisor
 from .files import RunFacts
 
 _PROGRAM: Final = str(Path(supervisor.__file__).resolve())
+_CLOCK_STEP: Final = 5.0
+"""Seconds by which two readings of a process's start may differ."""
 _CLEAN_UP: Final = 5.0
 """Seconds that killed processes get to disappear."""
 
 
-def spawn(folder: Path, ready: int) -> int:
-    """Start the supervisor of an attempt.
-
-    Parameters
-    ----------
-    folder
-        The attempt's folder.
-    ready
-        Write end of a pipe that ends when the job is up, or the supervisor is gone.
+def spawn(folder: Path) -> tuple[int, int]:
+    """Start the supervisor of an attempt. Blocks.
 
     Returns
     -------
-    int
-        Its process id. It is a child of this process and the leader of its own session.
+    tuple
+        Its process id, and the read end of a pipe that ends when the job is up, or the supervisor is gone. It is a
+        child of this process and the leader of its own session.
 
     Notes
     -----
@@ -40,26 +38,34 @@ def spawn(folder: Path, ready: int) -> int:
     Nothing of vkd's environment is passed on, so that no token of vkd's is in reach of a job's process list.
     """
     faults = str(folder / "supervisor.err")
-    return os.posix_spawn(
-        sys.executable,
-        [sys.executable, "-I", "-S", _PROGRAM, str(folder)],
-        {"PATH": os.defpath, "LANG": "C.UTF-8"},
-        file_actions=[
-            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-            (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
-            (os.POSIX_SPAWN_OPEN, 2, faults, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600),
-            (os.POSIX_SPAWN_DUP2, ready, supervisor.READY_FD),
-        ],
-        setsid=True,
-        # Blocked until its handler is there: a stop that comes at once is neither lost nor fatal.
-        setsigmask=[signal.SIGTERM],
-        setsigdef=[signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD],
-    )
+    ready, writing = os.pipe()
+    try:
+        pid = os.posix_spawn(
+            sys.executable,
+            [sys.executable, "-I", "-S", _PROGRAM, str(folder)],
+            {"PATH": os.defpath, "LANG": "C.UTF-8"},
+            file_actions=[
+                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
+                (os.POSIX_SPAWN_OPEN, 2, faults, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600),
+                (os.POSIX_SPAWN_DUP2, writing, supervisor.READY_FD),
+            ],
+            setsid=True,
+            # Blocked until its handler is there: a stop that comes at once is neither lost nor fatal.
+            setsigmask=[signal.SIGTERM],
+            setsigdef=[signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD],
+        )
+    except OSError:
+        os.close(ready)
+        raise
+    finally:
+        os.close(writing)
+    return pid, ready
 
 
 def is_alive(facts: RunFacts) -> bool:
     """Tell whether the process of these facts still runs, and is not another of the same number."""
-    return facts.boot == supervisor.boot_id() and supervisor.start_ticks(facts.pid) == facts.ticks
+    return still(facts.pid, facts.ticks, facts.boot)
 
 
 class ProcessWatch:
@@ -105,7 +111,7 @@ class ProcessWatch:
 
 
 def _processes() -> list[int]:
-    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+    return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
 
 
 def _of_job(marker: bytes) -> list[int]:
@@ -132,7 +138,9 @@ def kill_leftovers(job_id: str, uid: int | None) -> None:
     marker = f"AIINFN_JOB_ID={job_id}".encode()
     deadline = time.monotonic() + _CLEAN_UP
     while time.monotonic() < deadline:
-        found = [pid for pid in _of_job(marker) if _owner(pid) == owner and supervisor.start_ticks(pid) is not None]
+        found = [
+            pid for pid in _of_job(marker) if _owner(pid) == owner and supervisor.start_ticks(pid) is not None
+        ]
         if not found:
             return
         for pid in found:
@@ -143,7 +151,7 @@ def kill_leftovers(job_id: str, uid: int | None) -> None:
 
 def _owner(pid: int) -> int | None:
     try:
-        return os.stat(f"/proc/{pid}").st_uid
+        return Path(f"/proc/{pid}").stat().st_uid
     except OSError:
         return None
 
@@ -161,11 +169,24 @@ def supervisors(jobs: Path) -> dict[int, Path]:
     return found
 
 
-def process_started(pid: int) -> float | None:
-    """Give a process's start in seconds since the epoch as psutil does, or None if it is gone."""
+def recognise(pid: int, started: float | None) -> int | None:
+    """Give the start of a process in ticks, by which it is recognised from now on; None if it is gone.
+
+    Parameters
+    ----------
+    started
+        Its start in seconds since the epoch, as psutil gives it: a process that started at another time is another.
+        It is compared only here, because every correction of the machine's clock changes it.
+    """
     ticks = supervisor.start_ticks(pid)
-    if ticks is None:
-        return None
-    with open("/proc/stat", "rb") as stream:  # noqa: PTH123 - one line of many
-        booted = next(int(line.split()[1]) for line in stream if line.startswith(b"btime "))
-    return booted + ticks / os.sysconf("SC_CLK_TCK")
+    if ticks is None or started is None:
+        return ticks
+    with contextlib.suppress(psutil.Error):
+        if abs(psutil.Process(pid).create_time() - started) <= _CLOCK_STEP:
+            return ticks
+    return None
+
+
+def still(pid: int, ticks: int | None, boot: str) -> bool:
+    """Tell whether a process that was recognised once still runs."""
+    return ticks is not None and boot == supervisor.boot_id() and supervisor.start_ticks(pid) == ticks

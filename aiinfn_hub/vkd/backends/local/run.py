@@ -61,16 +61,9 @@ class Run:
         OSError
             If no process can be started.
         """
-        reading, writing = os.pipe()
-        try:
-            pid = await asyncio.to_thread(process.spawn, self.folder.path, writing)
-        except BaseException:
-            os.close(reading)
-            raise
-        finally:
-            os.close(writing)
+        pid, ready = await asyncio.to_thread(process.spawn, self.folder.path)
         self._follow(pid)
-        await _end_of(reading)
+        await _end_of(ready)
 
     def adopt(self, facts: RunFacts) -> bool:
         """Follow a supervisor that an earlier vkd started; False if it is gone."""
@@ -95,8 +88,7 @@ class Run:
         if not first and kind is not IntentKind.CANCEL:
             return
         self.intent = Intent(kind, time.time())
-        if self.folder.exists():
-            self.folder.write_intent(self.intent)
+        self.folder.write_intent(self.intent)
         if first:
             self._press()
 
@@ -112,7 +104,7 @@ class Run:
     def new_progress(self) -> Progress | None:
         """Look whether the job told progress since the last look."""
         try:
-            changed = os.stat(self.folder.records).st_mtime_ns
+            changed = self.folder.records.stat().st_mtime_ns
         except OSError:
             return None
         if changed == self._seen:
@@ -127,7 +119,7 @@ class Run:
         if self._overdue is not None:
             self._overdue.cancel()
 
-    def conclude(self, uid: int | None) -> Conclusion:
+    def conclude(self) -> Conclusion:
         """Find out how it ended, once its supervisor is gone. Blocks."""
         facts = self.folder.run()
         ended = self.folder.exit()
@@ -135,14 +127,16 @@ class Run:
         records = self.folder.read_records()
         if facts is None and ended is None:
             if not self.folder.abandon():
-                return self.conclude(uid)
+                return self.conclude()
             return Conclusion(None, None if intent is None else stopped(intent, self.job.selection), records)
         rebooted = facts is not None and facts.boot != boot_id()
         if ended is None:
             if not rebooted:
-                process.kill_leftovers(self.job.id, uid)
-            ended = self.folder.write_lost(facts.started if facts and facts.child else None)
-        return Conclusion(ended, judge(ended, intent, records, self.job.selection, rebooted=rebooted), records)
+                process.kill_leftovers(self.job.id, self.folder.spec().get("uid"))
+            ended = self.folder.write_lost(facts, rebooted=rebooted)
+        return Conclusion(
+            ended, judge(ended, intent, records, self.job.selection, rebooted=rebooted), records
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,10 +159,10 @@ class Conclusion:
 async def _end_of(descriptor: int) -> None:
     """Wait until nobody holds the other end of a pipe any more, and close this one."""
     loop = asyncio.get_running_loop()
-    ended = loop.create_future()
-    loop.add_reader(descriptor, lambda: ended.done() or ended.set_result(None))
+    ended = asyncio.Event()
+    loop.add_reader(descriptor, ended.set)
     try:
-        await ended
+        await ended.wait()
     finally:
         loop.remove_reader(descriptor)
         os.close(descriptor)

@@ -8,6 +8,7 @@ holds up the CPU lane behind it.
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left, insort
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -38,10 +39,10 @@ class Waiting:
     cores: float
     memory: int
 
-    @property
-    def weight(self) -> float:
-        """What a second of it counts for its project."""
-        return float(self.count) if self.count else self.cores * CPU_WEIGHT
+
+def weight_of(count: int, cores: float) -> float:
+    """Give what a second of a job counts for its project, by its devices, or its cores if it has none."""
+    return float(count) if count else cores * CPU_WEIGHT
 
 
 class Fit(Enum):
@@ -85,7 +86,7 @@ class UsageMeter:
 
     def _decayed(self, project: str, now: datetime) -> float:
         seconds, at = self._settled.get(project, (0.0, now))
-        return seconds * 0.5 ** (max(0.0, (now - at).total_seconds()) / self._half_life)
+        return seconds * math.exp2(-max(0.0, (now - at).total_seconds()) / self._half_life)
 
     def value(self, project: str, now: datetime) -> float:
         """Give a project's use, that of its running jobs included."""
@@ -199,7 +200,9 @@ class Line:
         ranks = {project: rank(project) for _, project, _ in self._buckets}
         # Only the order of the groups matters, so that growing use alone does not cost a new computation.
         order = {use: index for index, use in enumerate(sorted(set(ranks.values())))}
-        shape = sorted({(-priority, order[ranks[project]], project) for priority, project, _ in self._buckets})
+        shape = sorted(
+            {(-priority, order[ranks[project]], project) for priority, project, _ in self._buckets}
+        )
         if self._positions is not None and shape == self._ranking:
             return self._positions
         places: dict[str, int] = {}

@@ -126,7 +126,9 @@ class Splitter:
                 self._held += start
                 continue
             # JSON never holds a raw RECORD_START: if one comes first, the earlier one began no record.
-            cut = min((at for at in (data.find(b"\n"), data.find(RECORD_START)) if at >= 0), default=len(data))
+            cut = min(
+                (at for at in (data.find(b"\n"), data.find(RECORD_START)) if at >= 0), default=len(data)
+            )
             self._held += data[:cut]
             data = data[cut:]
             if data[:1] == b"\n":
@@ -177,7 +179,9 @@ class Log:
         if len(data) >= self._room:
             self._append(data[: self._room])
             self._room = 0
-            self._append(f"\n[aiinfn] The log ends here: it reached {self._limit / 2**20:.4g} MiB.\n".encode())
+            self._append(
+                f"\n[aiinfn] The log ends here: it reached {self._limit / 2**20:.4g} MiB.\n".encode()
+            )
         else:
             self._room -= len(data)
             self._append(data)

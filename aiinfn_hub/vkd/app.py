@@ -1,0 +1,96 @@
+"""The web application: routes under the hub's prefix, around one service."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+from fastapi import APIRouter, FastAPI, Response
+
+from . import errors
+from .auth import Auth
+from .contract import PREFIX
+from .metrics import CONTENT_TYPE, Metrics
+from .routes import jobs, logs, platform, sessions
+from .service import Service
+from .views import VERSION
+
+
+def create(
+    build: Callable[[], Awaitable[Service]],
+    auth: Auth,
+    *,
+    prefix: str = "/services/vkd",
+    ticket_key: str | None = None,
+) -> FastAPI:
+    """Make the application.
+
+    Parameters
+    ----------
+    build
+        Makes the service; called when the application starts, on its event loop.
+    prefix
+        Path under which the hub's proxy forwards here.
+    ticket_key
+        Checks the tickets of forms.
+    """
+    metrics = Metrics()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        service = await build()
+        app.state.service = service
+        service.follower.on_failure = getattr(app.state, "on_failure", lambda: None)
+        try:
+            await auth.start()
+            await service.start()
+            yield
+        finally:
+            await service.stop()
+            await auth.stop()
+            await service.store.close()
+
+    app = FastAPI(
+        title="vkd",
+        summary="The delegation service of AI_INFN: batch jobs out of JupyterLab sessions.",
+        version=VERSION,
+        # The usual pages load their scripts from the internet, which many sites do not let servers' users reach.
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=f"{prefix}/openapi.json",
+        redirect_slashes=False,
+        lifespan=lifespan,
+    )
+    app.state.auth = auth
+    app.state.ticket_key = ticket_key
+    errors.install(app)
+    app.add_middleware(errors.Guard, observe=metrics.observe)
+    api = APIRouter(prefix=prefix + PREFIX)
+    for part in (platform, jobs, logs, sessions):
+        api.include_router(part.router)
+    app.include_router(api)
+    app.include_router(_own(prefix, app, metrics))
+    return app
+
+
+def _own(prefix: str, app: FastAPI, metrics: Metrics) -> APIRouter:
+    """Give the routes about vkd itself, which need no token."""
+    router = APIRouter(prefix=prefix, tags=["vkd"])
+
+    @router.get("/health", summary="Whether vkd works", responses={503: {"description": "It is about to restart"}})
+    async def health(response: Response) -> dict[str, str]:
+        """Tell whether vkd follows its jobs."""
+        failed = app.state.service.follower.failed
+        response.status_code = 503 if failed else 200
+        return {"status": "failed" if failed else "ok", "version": VERSION}
+
+    @router.get("/metrics", summary="Figures for Prometheus", response_class=Response)
+    async def figures() -> Response:
+        """Give sums by state, accelerator and queue."""
+        service: Service = app.state.service
+        text = metrics.expose(
+            await service.store.states(), service.backend.inventory(), service.backend.queues()
+        )
+        return Response(text, media_type=CONTENT_TYPE)
+
+    return router

@@ -1,0 +1,437 @@
+"""Takes jobs from the line to their end: decides what starts, carries each attempt, and tells what happens."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from aiinfn_hub.accounts import Account, AccountError, Accounts, slug
+from aiinfn_hub.platform.model import Platform
+from aiinfn_hub.vkd.backends.base import BackendJob, Update
+from aiinfn_hub.vkd.contract import Cause, JobState
+
+from .claims import Victim
+from .devices import Inventory
+from .environment import attempt_spec
+from .files import FULL, IntentKind, LocalFiles
+from .ledger import Host, Kind, Ledger, Taken
+from .outcome import Outcome, moment, plural, stopped
+from .run import Conclusion, Run
+from .scheduler import Fit, Line, UsageMeter, Waiting, weight_of
+from .tell import Teller
+
+_log = logging.getLogger(__name__)
+_HOLD_BACK: Final = 30.0
+"""Seconds without starts after the host could not start a process: the queue must not fail job by job."""
+_TEMPORARY: Final = FULL | {errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE}
+_SETTLED: Final = 1.0
+"""Seconds that a supervisor has to end after it told that its job cannot be started."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How jobs are run.
+
+    Attributes
+    ----------
+    data
+        The data folder, where homes are if there are no accounts.
+    accounts
+        Who runs as whom; None: all as this process.
+    command
+        What runs in a job instead of the runner.
+    log_limit
+        Bytes of an attempt's log that are kept.
+    """
+
+    data: Path
+    accounts: Accounts | None
+    command: Sequence[str] | None
+    log_limit: int
+
+
+class Dispatcher:
+    """The jobs of the back end that are not final.
+
+    Parameters
+    ----------
+    emit
+        Takes each update.
+    freed
+        Called when devices or room became free: what comes next is not decided here alone, since sessions come first.
+
+    Attributes
+    ----------
+    line
+        The jobs that wait.
+    runs
+        The attempts that hold devices, by job id.
+    closing
+        Nothing starts any more.
+    """
+
+    def __init__(
+        self,
+        platform: Platform,
+        files: LocalFiles,
+        settings: Settings,
+        clock: Callable[[], datetime],
+        *,
+        ledger: Ledger,
+        host: Host,
+        emit: Callable[[Update], None],
+        freed: Callable[[], None],
+    ) -> None:
+        self._platform = platform
+        self._files = files
+        self._settings = settings
+        self._clock = clock
+        self._ledger = ledger
+        self._host = host
+        self._tell = Teller(emit, clock)
+        self._freed = freed
+        self._grace = platform.limits.grace.total_seconds()
+        self._jobs: dict[str, BackendJob] = {}
+        self._attempts: dict[str, int] = {}
+        self._done: set[str] = set()
+        self._pending: frozenset[str] = frozenset()
+        self._held_back_until = 0.0
+        self.meter = UsageMeter(platform.limits.usage_half_life)
+        self.line = Line()
+        self.runs: dict[str, Run] = {}
+        self.closing = False
+
+    # The line -----------------------------------------------------------------------------------------------------
+
+    def knows(self, job_id: str) -> bool:
+        """Tell whether a job waits, runs, or ended since this vkd started."""
+        return job_id in self._jobs or job_id in self._done
+
+    def enqueue(self, job: BackendJob) -> None:
+        """Put a job in line, at the place of its age."""
+        self._jobs[job.id] = job
+        self._attempts.setdefault(job.id, job.attempt)
+        selection = job.selection
+        self.line.add(
+            Waiting(
+                id=job.id,
+                queue=selection.queue_name or "",
+                project=selection.project,
+                lane=selection.accelerator_name,
+                priority=selection.priority,
+                queued_at=job.queued_at,
+                count=selection.count,
+                cores=selection.size.cores,
+                memory=selection.size.memory,
+            )
+        )
+
+    def rank(self, project: str) -> float:
+        """Give a project's use for the fair order."""
+        return self.meter.value(project, self._clock())
+
+    def restock(self, inventory: Inventory) -> None:
+        """Take in what devices there are now: stop jobs on lost ones, fail those that can never run."""
+        self._ledger.stock(inventory.devices, inventory.offline, inventory.gone)
+        self._pending = inventory.pending
+        for holding in self._ledger.stranded():
+            run = self.runs.get(holding.holder.partition(":")[2])
+            if holding.kind is Kind.BATCH and run is not None:
+                run.stop(IntentKind.DEVICE_LOST)
+        self.fail_hopeless()
+
+    def fail_hopeless(self) -> None:
+        """Fail the waiting jobs that ask for more devices than there are."""
+        for waiting in self.line.jobs():
+            if self._hopeless(waiting):
+                selection = self._jobs[waiting.id].selection
+                title = selection.accelerator.title if selection.accelerator else waiting.lane
+                there = self._ledger.capacity(waiting.lane)
+                message = f"It can never start: it asks for {plural(waiting.count, title)}, and there are {there} here."
+                self._end_waiting(waiting.id, Outcome(JobState.FAILED, Cause.NEVER_FITS, message))
+
+    def _hopeless(self, waiting: Waiting) -> bool:
+        if waiting.count == 0 or waiting.lane in self._pending:
+            return False
+        return waiting.count > self._ledger.capacity(waiting.lane)
+
+    def start_jobs(self, blocked: set[str]) -> None:
+        """Start every job whose turn it is, except in blocked lanes."""
+        if self.closing or time.monotonic() < self._held_back_until:
+            return
+        now = self._clock()
+        while waiting := self.line.next(lambda project: self.meter.value(project, now), self._fit, blocked):
+            self._begin(waiting, now)
+
+    def _fit(self, waiting: Waiting) -> Fit:
+        if waiting.count and len(self._ledger.free(waiting.lane)) < waiting.count:
+            return Fit.NO_DEVICE
+        return Fit.YES if self._host.fits(waiting.cores, waiting.memory) else Fit.NO_ROOM
+
+    # Attempts -----------------------------------------------------------------------------------------------------
+
+    def _begin(self, waiting: Waiting, now: datetime) -> None:
+        job = self._jobs[waiting.id]
+        attempt = self._attempts[job.id] + 1
+        devices = self._ledger.hold(_holder(job.id), Kind.BATCH, waiting.lane, waiting.count) or ()
+        run = self._occupy(job, attempt, devices, now)
+        self._tell.starting(run)
+        run.task = asyncio.create_task(self._carry(run, fresh=True))
+
+    def _occupy(self, job: BackendJob, attempt: int, devices: Sequence[str], began: datetime) -> Run:
+        selection = job.selection
+        self._jobs[job.id] = job
+        self._attempts[job.id] = attempt
+        self._host.take(job.id, selection.size.cores, selection.size.memory)
+        weight = weight_of(selection.count, selection.size.cores)
+        self.meter.begin(job.id, selection.project, weight, began)
+        folder = self._files.attempt(job.id, attempt)
+        run = Run(job, attempt, folder, tuple(devices), began, self._grace)
+        self.runs[job.id] = run
+        return run
+
+    async def resume(self, job: BackendJob, attempts: Sequence[int]) -> None:
+        """Take up a job where an earlier vkd left it.
+
+        Parameters
+        ----------
+        attempts
+            Those whose end or beginning the store does not know, in their order.
+        """
+        for attempt in attempts:
+            self.line.remove(job.id)
+            folder = self._files.attempt(job.id, attempt)
+            facts = await asyncio.to_thread(folder.run)
+            spec = await asyncio.to_thread(folder.spec)
+            devices = tuple(spec.get("devices", ()))
+            began = moment(facts.started) if facts else None
+            run = self._occupy(job, attempt, devices, began or self._clock())
+            if attempt > job.attempt:
+                self._tell.starting(run)
+            run.up = attempt == job.attempt and job.state is JobState.RUNNING
+            run.intent = await asyncio.to_thread(folder.intent)
+            if facts is None and not await asyncio.to_thread(folder.abandon):
+                facts = await asyncio.to_thread(folder.run)
+            if facts is not None and run.adopt(facts):
+                self._take_over_devices(run)
+                run.task = asyncio.create_task(self._carry(run, fresh=False))
+                return
+            conclusion = await asyncio.to_thread(run.conclude)
+            self._end(run, conclusion)
+            if job.id not in self._jobs:
+                return
+
+    def _take_over_devices(self, run: Run) -> None:
+        name = run.job.selection.accelerator_name
+        try:
+            self._ledger.adopt(_holder(run.job.id), Kind.BATCH, name, run.devices)
+        except Taken as taken:
+            _log.error("Job %s is stopped: another has its device %s", run.job.id, taken)
+            run.stop(IntentKind.DEVICE_LOST)
+        if self._ledger.usable(_holder(run.job.id)) < len(run.devices):
+            run.stop(IntentKind.DEVICE_LOST)
+
+    async def _carry(self, run: Run, *, fresh: bool) -> None:
+        try:
+            if fresh and not await self._launch(run):
+                return
+            await self._see_it_up(run)
+            if run.watch is not None:
+                await run.watch.gone.wait()
+            self._end(run, await asyncio.to_thread(run.conclude))
+        except asyncio.CancelledError:
+            raise
+        except Exception:
+            _log.exception("Job %s cannot be followed", run.job.id)
+            await self._drop(run)
+
+    async def _drop(self, run: Run) -> None:
+        """Give up an attempt after a fault of ours, but not its devices before its processes are gone."""
+        if run.watch is not None:
+            run.stop(IntentKind.INTERRUPT)
+            await run.watch.gone.wait()
+        message = "The platform made a mistake while it ran this. The operators find it in vkd's log."
+        self._end(run, Conclusion(None, Outcome(JobState.FAILED, Cause.START_FAILED, message), {}))
+
+    async def _launch(self, run: Run) -> bool:
+        """Start the attempt's process; False if the attempt is over already."""
+        job = run.job
+        try:
+            account = await asyncio.to_thread(self._account, job.selection.person)
+            spec = attempt_spec(
+                job,
+                run.attempt,
+                account,
+                run.devices,
+                command=self._settings.command,
+                grace=self._grace,
+                log_limit=self._settings.log_limit,
+            )
+            await asyncio.to_thread(run.folder.prepare, spec)
+            if run.intent is None:
+                await run.spawn()
+        except AccountError as error:
+            outcome = Outcome(JobState.FAILED, Cause.START_FAILED, str(error))
+        except OSError as error:
+            outcome = self._could_not_start(error)
+        else:
+            if run.watch is not None:
+                return True
+            intent = run.intent
+            outcome = stopped(intent, job.selection) if intent else self._could_not_start(OSError())
+        self._end(run, Conclusion(None, outcome, {}))
+        return False
+
+    def _could_not_start(self, error: OSError) -> Outcome:
+        if error.errno not in _TEMPORARY:
+            message = f"Its process could not be started: {error.strerror or 'the supervisor ended at once'}."
+            return Outcome(JobState.FAILED, Cause.START_FAILED, message)
+        self._held_back_until = time.monotonic() + _HOLD_BACK
+        asyncio.get_running_loop().call_later(_HOLD_BACK + 0.1, self._freed)
+        what = (
+            "no space is left on the platform's disk" if error.errno in FULL else "the machine is overloaded"
+        )
+        _log.warning("Jobs cannot be started: %s; tried again in %d s", what, _HOLD_BACK)
+        return Outcome(JobState.QUEUED, Cause.START_FAILED, f"Could not start because {what}; waiting again.")
+
+    def _account(self, person: str) -> Account:
+        if self._settings.accounts is not None:
+            return self._settings.accounts.get(person)
+        home = self._settings.data / "homes" / slug(person)
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return Account(name=person, slug=slug(person), uid=None, gid=None, home=home)
+
+    async def _see_it_up(self, run: Run) -> None:
+        """Tell that the job runs, once it does."""
+        facts = await asyncio.to_thread(run.folder.run)
+        if facts is None or run.watch is None:
+            return
+        if facts.child is None:
+            # Either it cannot be started, and ends now, or only this fact could not be written.
+            try:
+                await asyncio.wait_for(run.watch.gone.wait(), _SETTLED)
+            except TimeoutError:
+                pass
+            else:
+                return
+        self._tell.running(run, moment(facts.started))
+
+    def _end(self, run: Run, conclusion: Conclusion) -> None:
+        """Free what an attempt held and tell its end. If it never began, the job waits again."""
+        job, ended = run.job, conclusion.ended
+        if self.runs.get(job.id) is not run:
+            return
+        del self.runs[job.id]
+        self._ledger.release(_holder(job.id))
+        self._host.give_back(job.id)
+        self.meter.end(
+            job.id, job.selection.project, (moment(ended.ended) if ended else None) or self._clock()
+        )
+        run.let_go()
+        outcome = conclusion.outcome or self._never_began(run)
+        if ended is not None and ended.started is not None:
+            self._tell.running(run, moment(ended.started))
+        self._tell.ended(run, outcome, conclusion)
+        self._finish(job.id, outcome)
+        run.over.set()
+        self._freed()
+
+    def _never_began(self, run: Run) -> Outcome:
+        """Judge an attempt whose supervisor left no word at all."""
+        if run.task is None:
+            message = "vkd was restarted just when this was started; waiting again."
+            return Outcome(JobState.QUEUED, Cause.INTERRUPTED, message)
+        free = os.statvfs(self._files.root)
+        full = free.f_bavail * free.f_frsize < 2**20
+        return self._could_not_start(OSError(errno.ENOSPC if full else 0, ""))
+
+    def _finish(self, job_id: str, outcome: Outcome) -> None:
+        """Put a job back in line or, if it is over, forget it."""
+        if outcome.state is JobState.QUEUED:
+            self.enqueue(self._jobs[job_id])
+            self.fail_hopeless()
+            return
+        del self._jobs[job_id], self._attempts[job_id]
+        self._done.add(job_id)
+
+    def _end_waiting(self, job_id: str, outcome: Outcome) -> None:
+        self.line.remove(job_id)
+        self._tell.over(job_id, self._attempts[job_id], outcome)
+        self._finish(job_id, outcome)
+
+    def tell_progress(self) -> None:
+        """Tell what the running jobs said since the last call."""
+        for run in list(self.runs.values()):
+            self._tell.progress(run)
+
+    # Stopping -----------------------------------------------------------------------------------------------------
+
+    def cancel(self, job_id: str) -> None:
+        """Stop a job for good, wherever it is."""
+        if job_id in self.line:
+            outcome = Outcome(JobState.CANCELLED, Cause.CANCELLED, "Cancelled while it waited.")
+            self._end_waiting(job_id, outcome)
+        elif (run := self.runs.get(job_id)) is not None:
+            run.stop(IntentKind.CANCEL)
+
+    def forget(self, job_id: str) -> bool:
+        """Forget that a job ever was; False if it is not over."""
+        self._done.discard(job_id)
+        return job_id not in self._jobs
+
+    def _on(self, accelerator: str) -> Iterator[Run]:
+        return (run for run in self.runs.values() if run.job.selection.accelerator_name == accelerator)
+
+    def victims(self, accelerator: str) -> list[Victim]:
+        """List the jobs that could make room for a session."""
+        return [
+            Victim(run.job.id, devices, run.job.selection.priority, run.began)
+            for run in self._on(accelerator)
+            if run.intent is None and (devices := self._ledger.usable(_holder(run.job.id)))
+        ]
+
+    def stopping(self, accelerator: str) -> int:
+        """Count the devices that jobs hold which were told to stop."""
+        return sum(
+            self._ledger.usable(_holder(run.job.id))
+            for run in self._on(accelerator)
+            if run.intent is not None
+        )
+
+    def preempt(self, job_id: str) -> None:
+        """Have a job make room for a session."""
+        self.runs[job_id].stop(IntentKind.PREEMPT)
+
+    async def interrupt(self, patience: float) -> None:
+        """Stop all attempts and wait for their ends; nothing starts after it."""
+        self.closing = True
+        runs = list(self.runs.values())
+        for run in runs:
+            run.stop(IntentKind.INTERRUPT)
+        if runs:
+            waits = [asyncio.create_task(run.over.wait()) for run in runs]
+            _, late = await asyncio.wait(waits, timeout=self._grace + patience)
+            for wait in late:
+                wait.cancel()
+
+    async def let_go(self) -> None:
+        """Stop following the attempts without ending them."""
+        self.closing = True
+        tasks = [run.task for run in self.runs.values() if run.task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for run in self.runs.values():
+            run.let_go()
+
+
+def _holder(job_id: str) -> str:
+    return f"job:{job_id}"

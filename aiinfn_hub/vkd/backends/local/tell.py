@@ -1,0 +1,82 @@
+"""Says what happens to jobs: makes each `Update`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from aiinfn_hub.vkd.backends.base import Update
+from aiinfn_hub.vkd.contract import FINAL, Cause, JobState
+
+from .outcome import Outcome, moment, plural, progress_of
+from .run import Conclusion, Run
+
+
+class Teller:
+    """Makes the updates.
+
+    Parameters
+    ----------
+    emit
+        Takes each update.
+    """
+
+    def __init__(self, emit: Callable[[Update], None], clock: Callable[[], datetime]) -> None:
+        self._emit = emit
+        self._clock = clock
+
+    def starting(self, run: Run) -> None:
+        """Tell that a job got its devices."""
+        accelerator = run.job.selection.accelerator
+        where = f" on {plural(len(run.devices), accelerator.title)}" if accelerator else ""
+        message = f"Starting{where}."
+        self._emit(self._about(run, JobState.STARTING, Cause.PLACED, message))
+
+    def running(self, run: Run, started: datetime | None) -> None:
+        """Tell that a job's process runs, once."""
+        run.started = started
+        if not run.up:
+            run.up = True
+            self._emit(self._about(run, JobState.RUNNING, Cause.STARTED, "Running."))
+
+    def _about(self, run: Run, state: JobState, cause: Cause, message: str) -> Update:
+        return Update(
+            job_id=run.job.id,
+            time=self._clock(),
+            attempt=run.attempt,
+            state=state,
+            cause=cause,
+            message=message,
+            devices=run.devices,
+            started=run.started,
+        )
+
+    def progress(self, run: Run) -> None:
+        """Tell what a running job said since the last call."""
+        if run.up and (progress := run.new_progress()) is not None:
+            self._emit(Update(run.job.id, self._clock(), run.attempt, progress=progress))
+
+    def ended(self, run: Run, outcome: Outcome, conclusion: Conclusion) -> None:
+        """Tell how an attempt ended."""
+        ended = conclusion.ended
+        self._emit(
+            Update(
+                job_id=run.job.id,
+                time=self._clock(),
+                attempt=run.attempt,
+                state=outcome.state,
+                cause=outcome.cause,
+                message=outcome.message,
+                # A job that waits again begins anew: how far it came is no news of it.
+                progress=progress_of(conclusion.records) if outcome.state in FINAL else None,
+                error=outcome.error,
+                exit_code=outcome.exit_code,
+                devices=run.devices,
+                started=moment(ended.started) if ended else None,
+                ended=moment(ended.ended) if ended else None,
+            )
+        )
+
+    def over(self, job_id: str, attempt: int, outcome: Outcome) -> None:
+        """Tell the end of a job that waited."""
+        self._emit(Update(job_id, self._clock(), attempt, outcome.state, outcome.cause, outcome.message))

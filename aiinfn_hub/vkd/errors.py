@@ -1,0 +1,206 @@
+"""Every error as a `Problem`: a sentence for a person, never a traceback, whatever goes wrong."""
+
+from __future__ import annotations
+
+import json
+import logging
+import secrets
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from fastapi import FastAPI, HTTPException, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from aiinfn_hub.platform.refusal import STATUS, Reason, Refusal
+
+from .contract import Problem
+from .database import refusal_of
+
+logger = logging.getLogger(__name__)
+
+BODY_BYTES: Final = 1024 * 1024
+"""Largest body of a request."""
+_RETRY: Final = {Reason.TOO_MANY: "30", Reason.UNAVAILABLE: "3", Reason.STORAGE_FULL: "60"}
+
+Observe = Callable[[str, str, int, float], None]
+
+
+def response(refusal: Refusal, status: int | None = None, headers: dict[str, str] | None = None) -> Response:
+    """Write a refusal as a response."""
+    problem = Problem(
+        reason=refusal.reason.value, message=refusal.message, hint=refusal.hint, field=refusal.field
+    )
+    # "replace": a message may quote what was sent, and that may not be writable as UTF-8.
+    body = json.dumps(problem.model_dump(), ensure_ascii=False).encode("utf-8", "replace")
+    extra = {"Retry-After": _RETRY[refusal.reason]} if refusal.reason in _RETRY else {}
+    if refusal.reason is Reason.UNAUTHENTICATED:
+        extra["WWW-Authenticate"] = "Bearer"
+    return Response(
+        body,
+        status or refusal.status,
+        {"Cache-Control": "no-store", **extra, **(headers or {})},
+        "application/json",
+    )
+
+
+def problems(*reasons: Reason) -> dict[int | str, dict[str, Any]]:
+    """Describe the errors of a route for its documentation; those of every route are added."""
+    common = (Reason.INVALID, Reason.UNKNOWN, Reason.INTERNAL)
+    found: dict[int, list[str]] = {}
+    for reason in (*common, *reasons):
+        found.setdefault(STATUS[reason], []).append(reason.value)
+    return {
+        status: {"model": Problem, "description": " or ".join(dict.fromkeys(names))}
+        for status, names in found.items()
+    }
+
+
+def install(app: FastAPI) -> None:
+    """Make an application answer with problems, and keep its server from writing queries into the log."""
+    logging.getLogger("uvicorn.access").disabled = True  # `Guard` logs requests
+
+    async def refused(_request: Request, error: Exception) -> Response:
+        return response(error if isinstance(error, Refusal) else Refusal(Reason.INTERNAL, str(error)))
+
+    async def malformed(_request: Request, error: Exception) -> Response:
+        details = error.errors() if isinstance(error, RequestValidationError) else []
+        return response(explain(details[0] if details else {}))
+
+    async def http(_request: Request, error: Exception) -> Response:
+        status = error.status_code if isinstance(error, StarletteHTTPException) else 500
+        headers = dict(error.headers or {}) if isinstance(error, StarletteHTTPException) else {}
+        return response(*_of_status(status), headers)
+
+    app.add_exception_handler(Refusal, refused)
+    app.add_exception_handler(RequestValidationError, malformed)
+    app.add_exception_handler(StarletteHTTPException, http)
+
+
+def _of_status(status: int) -> tuple[Refusal, int]:
+    match status:
+        case 404:
+            return Refusal(Reason.NOT_FOUND, "There is nothing at this address."), 404
+        case 405:
+            return Refusal(Reason.INVALID, "This address does not take this method."), 405
+        case 413:
+            refusal = Refusal(
+                Reason.TOO_LARGE,
+                f"The request is larger than {BODY_BYTES // 1024} KiB.",
+                "Put large values into a file.",
+            )
+            return refusal, refusal.status
+        case _ if status < 500:
+            return Refusal(Reason.INVALID, "The request cannot be read."), 400
+        case _:
+            return Refusal(Reason.INTERNAL, "Something went wrong in the platform."), 500
+
+
+def explain(detail: dict[str, Any]) -> Refusal:
+    """Say in a sentence what pydantic found wrong with a request."""
+    place, *rest = detail.get("loc") or ("body",)
+    kind = detail.get("type", "")
+    if kind == "json_invalid":
+        return Refusal(Reason.INVALID, "The body is not JSON.")
+    field = ".".join(_plain(str(part)) for part in rest)
+    if not field:
+        return Refusal(Reason.INVALID, "A JSON object is needed as the body, with Content-Type: application/json.")
+    if kind == "missing":
+        return Refusal(Reason.INVALID, f"{field} is missing.", field=field)
+    if kind == "extra_forbidden":
+        return Refusal(Reason.INVALID, f"{field} is not known here.", "Leave it out.", field=field)
+    message = _plain(str(detail.get("msg", "it cannot be read")), 200)
+    where = "" if place == "body" else f" in the {place}"
+    return Refusal(
+        Reason.INVALID,
+        f"The value of {field}{where} cannot be used: {message[:1].lower()}{message[1:]}.",
+        field=field,
+    )
+
+
+def _plain(text: str, length: int = 60) -> str:
+    return "".join(character if character.isprintable() else "?" for character in text[:length])
+
+
+class Guard:
+    """The outermost layer: bounds the body, catches what nobody caught, times and logs the request.
+
+    The query is never logged: it may hold a ticket. Neither are headers, which hold tokens.
+    """
+
+    def __init__(self, app: ASGIApp, observe: Observe) -> None:
+        self._app = app
+        self._observe = observe
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began = time.perf_counter()
+        status = 0
+
+        async def watched(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, _bounded(scope, receive), watched)
+        except Exception as error:
+            if status:
+                # Too late for another answer: the server closes the connection, and the reader sees that it is cut.
+                logger.exception("response broken off path=%s", _path(scope))
+                raise
+            await self._answer(error, scope, receive, watched)
+        finally:
+            seconds = time.perf_counter() - began
+            quiet = scope["method"] == "GET" and status < 400
+            logger.log(
+                logging.DEBUG if quiet else logging.INFO,
+                "request method=%s path=%s status=%d ms=%.1f",
+                scope["method"],
+                _path(scope),
+                status,
+                1000 * seconds,
+            )
+            route = getattr(scope.get("route"), "path", "other")
+            self._observe(scope["method"], route, status, seconds)
+
+    async def _answer(self, error: Exception, scope: Scope, receive: Receive, send: Send) -> None:
+        refusal = refusal_of(error)
+        if refusal is None:
+            incident = secrets.token_hex(4)
+            logger.error("fault incident=%s path=%s", incident, _path(scope), exc_info=error)
+            refusal = Refusal(
+                Reason.INTERNAL,
+                "Something went wrong in the platform.",
+                f"Tell the operators the number {incident}: they find it in the log.",
+            )
+        await response(refusal)(scope, receive, send)
+
+
+def _path(scope: Scope) -> str:
+    raw: bytes = scope.get("raw_path") or b""
+    return raw.split(b"?")[0][:200].decode("ascii", "replace")
+
+
+def _bounded(scope: Scope, receive: Receive) -> Receive:
+    """Refuse a body as soon as it is too large, by its announced length or by what arrives."""
+    announced = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+    left = BODY_BYTES if not announced.isdigit() or int(announced) <= BODY_BYTES else 0
+
+    async def limited() -> Message:
+        nonlocal left
+        message = await receive()
+        if message["type"] == "http.request":
+            left -= len(message.get("body", b""))
+            if left < 0:
+                raise HTTPException(413)
+        return message
+
+    return limited

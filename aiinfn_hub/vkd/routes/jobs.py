@@ -1,0 +1,198 @@
+"""``/jobs``: submit, list, look at, cancel, run again."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Header, Query, Request, Response
+
+from aiinfn_hub.platform.person import Person
+from aiinfn_hub.platform.refusal import Reason, Refusal
+from aiinfn_hub.vkd.contract import DryRun, HistoryEntry, Job, JobPage, JobRequest, JobState
+from aiinfn_hub.vkd.errors import problems
+from aiinfn_hub.vkd.inputs import printable
+from aiinfn_hub.vkd.records import ACTIVE, Filter
+
+from .common import Caller, Serving, answer
+
+router = APIRouter(prefix="/jobs", tags=["jobs"])
+
+_CURSOR: Final = re.compile(r"n(\d{1,15})|c(\d{1,15})-(\d{1,15})", re.ASCII)
+_LARGEST: Final = 2**53
+_STATES: Final = frozenset(state.value for state in JobState)
+_IDENTITY: Final = (Reason.UNAUTHENTICATED, Reason.FORBIDDEN, Reason.UNAVAILABLE)
+Key = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        description="The same request with the same key is the same job, so a double click makes one.",
+    ),
+]
+
+
+@router.post(
+    "",
+    summary="Submit a job",
+    status_code=201,
+    response_model=Job,
+    responses={
+        200: {"model": Job | DryRun, "description": "The job this key made before, or what would become of the request"},
+        **problems(
+            *_IDENTITY, Reason.IMPOSSIBLE, Reason.TOO_LARGE, Reason.CONFLICT, Reason.TOO_MANY, Reason.STORAGE_FULL
+        ),
+    },
+)
+async def submit(
+    body: JobRequest,
+    person: Caller,
+    service: Serving,
+    dry_run: Annotated[bool, Query(description="Only say what would become of it.")] = False,  # noqa: FBT002 - a query parameter
+    key: Key = None,
+) -> Response:
+    """Take a job in. What is left out gets the platform's default; what is not allowed is refused with a reason.
+
+    When this answers 201 the job is kept, whatever happens afterwards.
+    """
+    if dry_run:
+        return answer(service.dry_run(person, body))
+    job, created = await service.submit(person, body, key)
+    return answer(job, 201 if created else 200, {"Location": f"jobs/{job.id}"})
+
+
+@router.get(
+    "",
+    summary="List jobs",
+    response_model=JobPage,
+    responses={304: {"description": "Nothing changed since the answer with this ETag"}, **problems(*_IDENTITY)},
+)
+async def jobs(
+    request: Request,
+    person: Caller,
+    service: Serving,
+    state: Annotated[
+        list[str], Query(description="States, repeated or separated by commas; active means all that are not over.")
+    ] = [],  # noqa: B006 - FastAPI copies it
+    project: Annotated[str | None, Query(max_length=255)] = None,
+    owner: Annotated[str | None, Query(max_length=255)] = None,
+    since: Annotated[
+        int | None, Query(ge=0, le=_LARGEST, description="updated_through of an earlier answer: only what changed after it.")
+    ] = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 25,
+    cursor: Annotated[str | None, Query(max_length=40, description="next of the page before.")] = None,
+) -> Response:
+    """Show the caller's jobs, those of projects the caller manages, or to operators all; newest first.
+
+    With ``since`` the last changed come first.
+    """
+    etag = _etag(person, request, service.version())
+    headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
+    if etag in request.headers.get("If-None-Match", ""):
+        return Response(status_code=304, headers=headers)
+    wanted = Filter(
+        states=_states(state),
+        project=_name(project, "project"),
+        owner=_name(owner, "owner"),
+        since=since,
+        after=_after(cursor, since),
+        limit=limit,
+    )
+    return answer(await service.jobs(person, wanted), headers=headers)
+
+
+@router.get(
+    "/{job_id}", summary="Show a job", response_model=Job, responses=problems(*_IDENTITY, Reason.NOT_FOUND)
+)
+async def job(job_id: str, person: Caller, service: Serving) -> Response:
+    """Show one job."""
+    return answer(await service.job(person, job_id))
+
+
+@router.post(
+    "/{job_id}/cancel",
+    summary="Cancel a job",
+    status_code=202,
+    response_model=Job,
+    responses=problems(*_IDENTITY, Reason.NOT_FOUND, Reason.CONFLICT, Reason.STORAGE_FULL),
+)
+async def cancel(job_id: str, person: Caller, service: Serving) -> Response:
+    """Ask for a job's end. It is remembered; the state changes when its process has ended."""
+    return answer(await service.cancel(person, job_id), 202)
+
+
+@router.post(
+    "/{job_id}/rerun",
+    summary="Run a job again",
+    status_code=201,
+    response_model=Job,
+    responses={
+        200: {"model": Job, "description": "The job this key made before"},
+        **problems(
+            *_IDENTITY,
+            Reason.NOT_FOUND,
+            Reason.IMPOSSIBLE,
+            Reason.CONFLICT,
+            Reason.TOO_MANY,
+            Reason.STORAGE_FULL,
+        ),
+    },
+)
+async def rerun(job_id: str, person: Caller, service: Serving, key: Key = None) -> Response:
+    """Submit a job that is over once more: the same copy of its input, its choices granted anew."""
+    again, created = await service.rerun(person, job_id, key)
+    return answer(again, 201 if created else 200, {"Location": f"../{again.id}"})
+
+
+@router.get(
+    "/{job_id}/events",
+    summary="A job's history",
+    response_model=list[HistoryEntry],
+    responses=problems(*_IDENTITY, Reason.NOT_FOUND),
+)
+async def events(job_id: str, person: Caller, service: Serving) -> list[HistoryEntry]:
+    """Give every change of a job's state, oldest first."""
+    return await service.events(person, job_id)
+
+
+def _etag(person: Person, request: Request, version: tuple[str, int, int]) -> str:
+    """Give a tag that changes whenever the answer may: at any change of any job, so that it costs no query."""
+    whole = (person.name, sorted(person.groups), person.admin, request.url.query, version)
+    return f'"{hashlib.blake2b(repr(whole).encode("utf-8", "replace"), digest_size=12).hexdigest()}"'
+
+
+def _states(given: list[str]) -> tuple[JobState, ...]:
+    found: dict[JobState, None] = {}
+    for name in (part for value in given for part in value.split(",") if part):
+        if name == "active":
+            found.update(dict.fromkeys(ACTIVE))
+        elif name in _STATES:
+            found[JobState(name)] = None
+        else:
+            raise Refusal(
+                Reason.INVALID,
+                "There is no such state of a job.",
+                f"Choose from {', '.join(state.value for state in JobState)} and active.",
+                field="state",
+            )
+    return tuple(found)
+
+
+def _name(value: str | None, field: str) -> str | None:
+    if value is not None and not (value and printable(value)):
+        raise Refusal(Reason.INVALID, f"This is no name of a{'n' if field == 'owner' else ''} {field}.", field=field)
+    return value
+
+
+def _after(cursor: str | None, since: int | None) -> tuple[int, int] | None:
+    if cursor is None:
+        return None
+    match = _CURSOR.fullmatch(cursor)
+    if match is None or (match[1] is None) is (since is None):
+        raise Refusal(
+            Reason.INVALID,
+            "This cursor is not one of ours.",
+            "Use the next of the page before, with the same since.",
+            field="cursor",
+        )
+    return (0, int(match[1])) if match[1] is not None else (int(match[2]), int(match[3]))

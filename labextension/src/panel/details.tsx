@@ -1,0 +1,280 @@
+/** An opened job: what happened, what can be done, its log, its choices and its history. */
+
+import * as React from 'react';
+
+import type { Runtime } from '../runtime';
+import { CommandIDs } from '../tokens';
+import type { IHistoryEntry, IJob } from '../types';
+import { absolute, clock, device, duration, explain, isFinal, stateWord } from '../words';
+import { Log } from './log';
+
+interface IDetailsProps {
+  id: string;
+  job: IJob;
+  runtime: Runtime;
+  now: number;
+  onReveal: (id: string) => void;
+}
+
+export function Details({ id, job, runtime, now, onReveal }: IDetailsProps): JSX.Element {
+  return (
+    <div id={id} className="aiinfn-Details">
+      <p className="aiinfn-Details-sentence">{job.sentence}</p>
+      <Failure job={job} runtime={runtime} />
+      <Actions job={job} runtime={runtime} onReveal={onReveal} />
+      <LogSection job={job} runtime={runtime} />
+      <Values job={job} runtime={runtime} />
+      <Facts job={job} runtime={runtime} />
+      <History job={job} runtime={runtime} now={now} />
+    </div>
+  );
+}
+
+type IPartProps = Pick<IDetailsProps, 'job' | 'runtime'>;
+
+/** The error of the person's own code, with the traceback at hand. */
+function Failure({ job, runtime: { trans } }: IPartProps): JSX.Element | null {
+  const { error } = job;
+  if (!error) {
+    return null;
+  }
+  return (
+    <div className="aiinfn-Failure">
+      <code>{error.message ? `${error.name}: ${error.message}` : error.name}</code>
+      {error.traceback && (
+        <details>
+          <summary>{trans.__('Traceback')}</summary>
+          <pre tabIndex={0}>{error.traceback}</pre>
+        </details>
+      )}
+    </div>
+  );
+}
+
+function Actions({
+  job,
+  runtime,
+  onReveal
+}: IPartProps & Pick<IDetailsProps, 'onReveal'>): JSX.Element {
+  const { commands, trans } = runtime;
+  const [busy, setBusy] = React.useState(false);
+  const during = (action: () => Promise<unknown>) => async () => {
+    setBusy(true);
+    try {
+      await action();
+    } finally {
+      setBusy(false);
+    }
+  };
+  const output = job.lab?.output;
+  const input = job.lab?.input;
+  const waiting = !job.lab?.output_exists;
+  return (
+    <div className="aiinfn-Actions">
+      {output && (
+        <button
+          type="button"
+          className="jp-mod-styled jp-mod-accept"
+          disabled={waiting}
+          title={
+            !waiting
+              ? output
+              : isFinal(job)
+                ? trans.__('There is no output: the job did not get so far, or it was deleted.')
+                : trans.__('The output appears when the job has started.')
+          }
+          onClick={() => void commands.execute(CommandIDs.openOutput, { path: output })}
+        >
+          {trans.__('Open output')}
+        </button>
+      )}
+      {job.actions.includes('cancel') && (
+        <button
+          type="button"
+          className="jp-mod-styled"
+          disabled={busy}
+          onClick={during(() => commands.execute(CommandIDs.cancel, { id: job.id }))}
+        >
+          {trans.__('Cancel')}
+        </button>
+      )}
+      {job.actions.includes('rerun') && (
+        <button
+          type="button"
+          className="jp-mod-styled"
+          disabled={busy}
+          title={trans.__('Submit the same file as it was, with the same choices')}
+          onClick={during(async () => {
+            const again = await runtime.rerun(job.id);
+            if (again) {
+              onReveal(again.id);
+            }
+          })}
+        >
+          {trans.__('Run again')}
+        </button>
+      )}
+      {input && job.lab?.input_exists && (
+        <button
+          type="button"
+          className="jp-mod-styled"
+          title={input}
+          onClick={() => void commands.execute('docmanager:open', { path: input })}
+        >
+          {trans.__('Open input')}
+        </button>
+      )}
+    </div>
+  );
+}
+
+/** The log of an attempt; the last one unless another is chosen. */
+function LogSection({ job, runtime }: IPartProps): JSX.Element {
+  const { trans } = runtime;
+  const [chosen, setChosen] = React.useState<number | null>(null);
+  const attempt = chosen ?? job.attempt;
+  return (
+    <section className="aiinfn-Section">
+      <div className="aiinfn-Section-head">
+        <h3>{trans.__('Log')}</h3>
+        {job.attempt > 1 && (
+          <select
+            aria-label={trans.__('Attempt whose log is shown')}
+            value={attempt}
+            onChange={event => {
+              const value = Number(event.target.value);
+              setChosen(value === job.attempt ? null : value);
+            }}
+          >
+            {Array.from({ length: job.attempt }, (_, index) => index + 1).map(number => (
+              <option key={number} value={number}>
+                {trans.__('attempt %1', number)}
+              </option>
+            ))}
+          </select>
+        )}
+      </div>
+      {attempt > 0 ? (
+        <Log key={`${job.id}:${attempt}`} runtime={runtime} job={job} attempt={attempt} />
+      ) : (
+        <p className="aiinfn-Quiet">
+          {isFinal(job)
+            ? trans.__('There is no log: the job was never started.')
+            : trans.__('The log appears here when the job starts.')}
+        </p>
+      )}
+    </section>
+  );
+}
+
+/** Parameters or arguments. */
+function Values({ job, runtime: { trans } }: IPartProps): JSX.Element | null {
+  const { kind, parameters, arguments: list } = job.work;
+  const names = Object.keys(parameters ?? {});
+  if (kind === 'notebook' ? !names.length : !list.length) {
+    return null;
+  }
+  return (
+    <section className="aiinfn-Section">
+      <h3>{kind === 'notebook' ? trans.__('Parameters') : trans.__('Arguments')}</h3>
+      {kind === 'notebook' ? (
+        <dl className="aiinfn-Facts aiinfn-mod-code">
+          {names.map(name => (
+            <React.Fragment key={name}>
+              <dt>{name}</dt>
+              <dd>{JSON.stringify(parameters[name])}</dd>
+            </React.Fragment>
+          ))}
+        </dl>
+      ) : (
+        <code className="aiinfn-Arguments">
+          {list.map(item => (/^[\w./:=@%+-]+$/.test(item) ? item : JSON.stringify(item))).join(' ')}
+        </code>
+      )}
+    </section>
+  );
+}
+
+function Facts({ job, runtime }: IPartProps): JSX.Element {
+  const { trans } = runtime;
+  const { platform } = runtime;
+  const title = (choices: { name: string; title: string }[] | undefined, name: string) =>
+    choices?.find(choice => choice.name === name)?.title ?? name;
+  const facts: [string, React.ReactNode][] = [
+    [trans.__('File'), job.work.path],
+    [trans.__('Device'), device(job, trans)],
+    [trans.__('Queue'), title(platform?.queues, job.queue)],
+    [trans.__('Project'), title(platform?.projects, job.project)],
+    [trans.__('Environment'), title(platform?.images, job.image)],
+    [trans.__('Size'), title(platform?.sizes, job.size)],
+    [trans.__('Time limit'), duration(job.time_limit, trans)]
+  ];
+  if (job.owner !== platform?.person) {
+    facts.unshift([trans.__('Owner'), job.owner]);
+  }
+  if (job.started && job.ended) {
+    const seconds = (Date.parse(job.ended) - Date.parse(job.started)) / 1000;
+    facts.push([trans.__('Took'), duration(seconds, trans)]);
+  }
+  if (job.preemptions > 0) {
+    facts.push([
+      trans.__('Made room'),
+      trans._n('%1 time for a session', '%1 times for sessions', job.preemptions)
+    ]);
+  }
+  return (
+    <section className="aiinfn-Section">
+      <h3>{trans.__('Choices')}</h3>
+      <dl className="aiinfn-Facts">
+        {facts.map(([name, value]) => (
+          <React.Fragment key={name}>
+            <dt>{name}</dt>
+            <dd>{value}</dd>
+          </React.Fragment>
+        ))}
+      </dl>
+    </section>
+  );
+}
+
+/** Every change of state with its reason, newest last. */
+function History({ job, runtime, now }: IPartProps & { now: number }): JSX.Element {
+  const { api, trans } = runtime;
+  const [entries, setEntries] = React.useState<IHistoryEntry[] | null>(null);
+  const [error, setError] = React.useState('');
+  React.useEffect(() => {
+    let current = true;
+    api.events(job.id).then(
+      found => {
+        if (current) {
+          setEntries(found);
+          setError('');
+        }
+      },
+      reason => {
+        if (current) {
+          setError(explain(reason, trans).message);
+        }
+      }
+    );
+    return () => {
+      current = false;
+    };
+  }, [api, trans, job.id, job.state, job.attempt]);
+  return (
+    <section className="aiinfn-Section">
+      <h3>{trans.__('History')}</h3>
+      {error && <p className="aiinfn-Quiet">{error}</p>}
+      <ol className="aiinfn-History">
+        {entries?.map((entry, index) => (
+          <li key={index}>
+            <time dateTime={entry.time} title={absolute(entry.time)}>
+              {clock(entry.time, now)}
+            </time>
+            <span>{entry.message || stateWord(entry.state, trans)}</span>
+          </li>
+        ))}
+      </ol>
+    </section>
+  );
+}

@@ -1,0 +1,210 @@
+/** The list: header, what is wrong, rows, and the words when there are none. */
+
+import type { TranslationBundle } from '@jupyterlab/translation';
+import { HTMLSelect, refreshIcon } from '@jupyterlab/ui-components';
+import * as React from 'react';
+
+import { type Filter, FILTERS, type ITransition, type JobsModel } from '../model';
+import { Banner, useSignal } from '../react';
+import type { Runtime } from '../runtime';
+import { CommandIDs } from '../tokens';
+import type { IJob } from '../types';
+import { clock, detail, explain, stateWord, versionProblem } from '../words';
+import type { JobsPanel } from './panel';
+import { Row } from './row';
+
+interface IListProps {
+  runtime: Runtime;
+  panel: JobsPanel;
+}
+
+export function JobsList({ runtime, panel }: IListProps): JSX.Element {
+  const { model, trans } = runtime;
+  useSignal(model.changed);
+  useSignal(panel.opened);
+  const now = useClock();
+  const jobs = model.list();
+  return (
+    <>
+      <Header model={model} trans={trans} />
+      <Problems model={model} trans={trans} now={now} />
+      <div className="aiinfn-Scroll">
+        {jobs.length > 0 && (
+          <ul className="aiinfn-List" aria-label={trans.__('Batch jobs')}>
+            {jobs.map(job => (
+              <Row
+                key={job.id}
+                job={job}
+                runtime={runtime}
+                now={now}
+                open={panel.open === job.id}
+                onToggle={() => (panel.open = panel.open === job.id ? null : job.id)}
+                onReveal={id => panel.reveal(id)}
+              />
+            ))}
+          </ul>
+        )}
+        {!jobs.length && model.loaded && <Empty runtime={runtime} />}
+        {!model.loaded && !model.error && (
+          <p className="aiinfn-Empty" role="status">
+            {trans.__('Reading the list of jobs…')}
+          </p>
+        )}
+        {model.hasMore && (
+          <div className="aiinfn-More">
+            <button
+              type="button"
+              className="jp-mod-styled jp-mod-minimal"
+              onClick={() => void model.more()}
+            >
+              {trans.__('Show more')}
+            </button>
+          </div>
+        )}
+      </div>
+      <Announcer model={model} trans={trans} />
+    </>
+  );
+}
+
+function Header({ model, trans }: { model: JobsModel; trans: TranslationBundle }): JSX.Element {
+  return (
+    <div className="aiinfn-Header">
+      <div className="aiinfn-Header-title">
+        <h2>{trans.__('Batch jobs')}</h2>
+        {model.active > 0 && <span>{trans.__('%1 active', model.active)}</span>}
+      </div>
+      <HTMLSelect
+        className="aiinfn-Filter"
+        iconProps={{ right: '6px', top: '6px' }}
+        aria-label={trans.__('Which jobs to show')}
+        value={model.filter}
+        onChange={event => void model.setFilter(event.target.value as Filter)}
+        options={FILTERS.map(filter => ({ value: filter, label: filterWord(filter, trans) }))}
+      />
+      <button
+        type="button"
+        className="jp-ToolbarButtonComponent aiinfn-Refresh"
+        title={trans.__('Read again')}
+        aria-label={trans.__('Read the list again')}
+        onClick={() => void model.refresh()}
+      >
+        <refreshIcon.react tag="span" width="16px" height="16px" aria-hidden="true" />
+      </button>
+    </div>
+  );
+}
+
+function filterWord(filter: Filter, trans: TranslationBundle): string {
+  switch (filter) {
+    case 'all':
+      return trans.__('All');
+    case 'active':
+      return trans.__('Active');
+    default:
+      return stateWord(filter, trans);
+  }
+}
+
+interface IProblemsProps {
+  model: JobsModel;
+  trans: TranslationBundle;
+  now: number;
+}
+
+/** What keeps the list from being up to date; the last list stays. */
+function Problems({ model, trans, now }: IProblemsProps): JSX.Element | null {
+  if (model.error) {
+    const problem = explain(model.error, trans);
+    return (
+      <Banner problem={problem}>
+        {model.readAt && (
+          <div className="aiinfn-Banner-note">
+            {trans.__(
+              'The list below is as of %1. It is updated by itself once this is over.',
+              clock(new Date(model.readAt).toISOString(), now)
+            )}
+          </div>
+        )}
+      </Banner>
+    );
+  }
+  const version = model.status && versionProblem(model.status, trans);
+  return version ? <Banner problem={version} tone="warning" /> : null;
+}
+
+/** Nothing to show: says how to get something. */
+function Empty({ runtime }: { runtime: Runtime }): JSX.Element {
+  const { model, trans, commands } = runtime;
+  if (model.filter !== 'all') {
+    return (
+      <p className="aiinfn-Empty">
+        {trans.__('No job matches this filter.')}
+        <button type="button" className="aiinfn-Link" onClick={() => void model.setFilter('all')}>
+          {trans.__('Show all')}
+        </button>
+      </p>
+    );
+  }
+  return (
+    <div className="aiinfn-Empty">
+      <p>
+        <strong>{trans.__('No batch jobs yet.')}</strong>
+      </p>
+      <p>
+        {trans.__(
+          'Open a notebook or a script and press “Submit as batch” in its toolbar, or right-click a file in the file browser. The job runs on while you work or after you leave, and its result appears beside the file.'
+        )}
+      </p>
+      <button
+        type="button"
+        className="jp-mod-styled jp-mod-accept"
+        onClick={() => void commands.execute(CommandIDs.submit)}
+      >
+        {trans.__('Submit the current file')}
+      </button>
+    </div>
+  );
+}
+
+/** Tells screen readers about changes of state; seen by nobody. */
+function Announcer({ model, trans }: { model: JobsModel; trans: TranslationBundle }): JSX.Element {
+  const [words, setWords] = React.useState('');
+  React.useEffect(() => {
+    const slot = (_: JobsModel, { job, before }: ITransition) => {
+      if (before !== undefined) {
+        setWords(announcement(job, trans));
+      }
+    };
+    model.transition.connect(slot);
+    return () => {
+      model.transition.disconnect(slot);
+    };
+  }, [model, trans]);
+  return (
+    <div className="aiinfn-Hidden" role="status">
+      {words}
+    </div>
+  );
+}
+
+function announcement(job: IJob, trans: TranslationBundle): string {
+  const more = detail(job, trans);
+  return more
+    ? trans.__('%1: %2, %3', job.name, stateWord(job.state, trans), more)
+    : trans.__('%1: %2', job.name, stateWord(job.state, trans));
+}
+
+/** The time, renewed each second while the page is seen. */
+function useClock(): number {
+  const [now, setNow] = React.useState(Date.now());
+  React.useEffect(() => {
+    const timer = window.setInterval(() => {
+      if (!document.hidden) {
+        setNow(Date.now());
+      }
+    }, 1000);
+    return () => window.clearInterval(timer);
+  }, []);
+  return now;
+}

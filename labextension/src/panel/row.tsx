@@ -1,0 +1,80 @@
+/** A job in the list: one line of words, which opens into its details. */
+
+import * as React from 'react';
+
+import { Symbol } from '../react';
+import type { Runtime } from '../runtime';
+import type { IJob } from '../types';
+import { detail, device, rowTime, rowTimeTitle, stateWord } from '../words';
+import { Details } from './details';
+
+interface IRowProps {
+  job: IJob;
+  runtime: Runtime;
+  now: number;
+  open: boolean;
+  onToggle: () => void;
+  onReveal: (id: string) => void;
+}
+
+export function Row({ job, runtime, now, open, onToggle, onReveal }: IRowProps): JSX.Element {
+  const { trans } = runtime;
+  const more = detail(job, trans);
+  const details = `aiinfn-job-${job.id}`;
+  return (
+    <li className={`aiinfn-Row${open ? ' aiinfn-mod-open' : ''}`} data-job={job.id}>
+      <button
+        type="button"
+        className="aiinfn-Row-head"
+        aria-expanded={open}
+        aria-controls={open ? details : undefined}
+        onClick={onToggle}
+      >
+        <Symbol name={job.state} />
+        <span className="aiinfn-Row-words">
+          <span className="aiinfn-Row-line">
+            <span className="aiinfn-Row-name" title={job.work.path}>
+              {job.name}
+            </span>
+            <span className="aiinfn-Row-time" title={rowTimeTitle(job, trans)}>
+              {rowTime(job, now, trans)}
+            </span>
+          </span>
+          <span className="aiinfn-Row-state">
+            <strong>{stateWord(job.state, trans)}</strong>
+            {more && <Detail>{more}</Detail>}
+            <Detail>{device({ ...job, simulated: false }, trans)}</Detail>
+          </span>
+        </span>
+      </button>
+      {job.state === 'running' && job.progress && (
+        <div
+          className="aiinfn-Progress"
+          role="progressbar"
+          aria-label={trans.__('Progress of %1', job.name)}
+          aria-valuemin={0}
+          aria-valuemax={job.progress.cells}
+          aria-valuenow={job.progress.cell}
+          aria-valuetext={more}
+        >
+          <span
+            style={{ width: `${(100 * job.progress.cell) / Math.max(1, job.progress.cells)}%` }}
+          />
+        </div>
+      )}
+      {open && <Details id={details} job={job} runtime={runtime} now={now} onReveal={onReveal} />}
+    </li>
+  );
+}
+
+/** A part of a row's second line; it wraps as one. */
+function Detail({ children }: { children: string }): JSX.Element {
+  return (
+    <>
+      <span className="aiinfn-Row-dot" aria-hidden="true">
+        {' · '}
+      </span>
+      <span className="aiinfn-Row-detail">{children}</span>
+    </>
+  );
+}

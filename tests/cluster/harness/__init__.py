@@ -1,0 +1,8 @@
+"""A real Kubernetes cluster with Kueue on one machine, for tests: see ../README.md."""
+
+from .api import Api, ApiError, Deadline, wait_for
+from .cluster import Cluster
+from .prerequisites import Missing
+from .settings import Settings
+
+__all__ = ["Api", "ApiError", "Cluster", "Deadline", "Missing", "Settings", "wait_for"]

@@ -1,0 +1,166 @@
+"""Discovery and id tokens, against documents as providers serve them."""
+
+import asyncio
+import logging
+import time
+
+import jwt
+import pytest
+
+from aiinfn_hub.auth.dev_iam.provider import make_key
+from aiinfn_hub.auth.discovery import Provider
+from aiinfn_hub.auth.problems import ProviderBroken, ProviderUnreachable
+
+ISSUER = "https://iam.example.org/"
+DOCUMENT = {
+    "issuer": ISSUER,
+    "authorization_endpoint": f"{ISSUER}authorize",
+    "token_endpoint": f"{ISSUER}token",
+    "userinfo_endpoint": f"{ISSUER}userinfo",
+    "jwks_uri": f"{ISSUER}jwk",
+    "code_challenge_methods_supported": ["plain", "S256"],
+}
+
+
+class Documents:
+    """Stands where the network is."""
+
+    def __init__(self):
+        self.document = dict(DOCUMENT)
+        self.keys = [make_key()]
+        self.asked = []
+        self.down = False
+
+    async def fetch(self, url, what):
+        self.asked.append(what)
+        await asyncio.sleep(0)
+        if self.down:
+            raise ProviderUnreachable(what)
+        if url == f"{ISSUER}.well-known/openid-configuration":
+            return self.document
+        assert url == DOCUMENT["jwks_uri"]
+        return {"keys": [key.as_dict(private=False) for key in self.keys]}
+
+    def provider(self, issuer=ISSUER, max_age=3600.0):
+        return Provider(issuer, self.fetch, logging.getLogger("test"), max_age=max_age)
+
+    def token(self, *, key=None, alg="RS256", kid=None, **claims):
+        key = key or self.keys[-1]
+        now = int(time.time())
+        usual = {"iss": ISSUER, "aud": "hub", "sub": "42", "iat": now, "exp": now + 60, "nonce": "n"}
+        payload = {k: v for k, v in (usual | claims).items() if v is not None}
+        secret = key.as_pem(private=True) if alg.startswith("RS") else "s" * 32
+        return jwt.encode(payload, secret, algorithm=alg, headers={"kid": kid or key.kid})
+
+
+async def test_endpoints_are_asked_for_once_by_many_at_the_same_time():
+    documents = Documents()
+    provider = documents.provider()
+    found = await asyncio.gather(*(provider.endpoints() for _ in range(20)))
+    assert {one.token for one in found} == {f"{ISSUER}token"}
+    assert documents.asked == ["discovery document"]
+
+
+async def test_a_slash_at_the_end_of_the_issuer_may_be_left_out():
+    assert (await Documents().provider("https://iam.example.org").endpoints()).issuer == ISSUER
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"issuer": "https://evil.example.org/"}, "calls itself https://evil.example.org/"),
+        ({"issuer": None}, "calls itself None"),
+        ({"token_endpoint": "http://iam.example.org/token"}, "no usable token_endpoint"),
+        ({"jwks_uri": "/jwk"}, "no usable jwks_uri"),
+        ({"userinfo_endpoint": ["x"]}, "no usable userinfo_endpoint"),
+    ],
+)
+async def test_a_document_that_cannot_be_trusted_is_refused(change, words):
+    documents = Documents()
+    documents.document |= change
+    with pytest.raises(ProviderBroken, match=words):
+        await documents.provider().endpoints()
+
+
+async def test_known_endpoints_stay_while_the_provider_is_down_but_not_for_a_sign_in():
+    documents = Documents()
+    provider = documents.provider(max_age=0.0)
+    await provider.endpoints()
+    documents.down = True
+    assert (await provider.endpoints()).issuer == ISSUER
+    with pytest.raises(ProviderUnreachable):
+        await provider.endpoints(answered_within=0.0)
+
+
+async def test_nothing_is_known_of_a_provider_that_was_never_there_until_it_comes():
+    documents = Documents()
+    documents.down = True
+    provider = documents.provider()
+    with pytest.raises(ProviderUnreachable):
+        await provider.endpoints()
+    documents.down = False
+    assert (await provider.endpoints()).issuer == ISSUER
+
+
+async def test_a_good_id_token_gives_its_subject():
+    documents = Documents()
+    assert await documents.provider().verify(documents.token(), client_id="hub", nonce="n") == "42"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"iss": "https://evil.example.org/"},
+        {"aud": "other"},
+        {"aud": None},
+        {"sub": None},
+        {"exp": 1},
+        {"nonce": "other"},
+        {"nonce": None},
+        {"azp": "other"},
+        {"kid": "unknown"},
+        {"alg": "HS256"},
+        {"key": make_key(), "kid": "forged"},
+    ],
+    ids=str,
+)
+async def test_a_wrong_id_token_is_refused_and_never_shown(change):
+    documents = Documents()
+    token = documents.token(**change)
+    with pytest.raises(ProviderBroken) as refused:
+        await documents.provider().verify(token, client_id="hub", nonce="n")
+    assert token not in str(refused.value)
+
+
+async def test_an_id_token_signed_by_somebody_else_under_a_known_key_id_is_refused():
+    documents = Documents()
+    forged = documents.token(key=make_key(), kid=documents.keys[-1].kid)
+    with pytest.raises(ProviderBroken):
+        await documents.provider().verify(forged, client_id="hub", nonce="n")
+
+
+@pytest.mark.parametrize("token", [None, "", "a.b", "....", 7])
+async def test_what_is_no_id_token_is_refused(token):
+    with pytest.raises(ProviderBroken):
+        await Documents().provider().verify(token, client_id="hub", nonce="n")
+
+
+async def test_an_unsigned_id_token_is_refused():
+    documents = Documents()
+    unsigned = jwt.encode(
+        {"iss": ISSUER, "aud": "hub", "sub": "42", "iat": 1, "exp": time.time() + 60, "nonce": "n"},
+        None,
+        algorithm="none",
+        headers={"kid": documents.keys[-1].kid},
+    )
+    with pytest.raises(ProviderBroken):
+        await documents.provider().verify(unsigned, client_id="hub", nonce="n")
+
+
+async def test_unknown_key_ids_do_not_make_the_hub_hammer_the_provider():
+    documents = Documents()
+    provider = documents.provider()
+    for _ in range(5):
+        with pytest.raises(ProviderBroken):
+            await provider.verify(documents.token(kid="unknown"), client_id="hub", nonce="n")
+    assert documents.asked.count("signing keys") == 1

@@ -1,0 +1,306 @@
+"""Local sessions on a real hub with a real proxy, while vkd is down: CPU sessions do not need it."""
+
+import asyncio
+import json
+import os
+import re
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import aiohttp
+import psutil
+import pytest
+
+from tests.hub.realhub import RealHub, pause, real_hub, server_path, xsrf
+
+SECRETS = {
+    "JUPYTERHUB_CRYPT_KEY": "c" * 64,
+    "AIINFN_TICKET_KEY": "ticket-key-of-the-hub",
+    "AIINFN_IAM_CLIENT_SECRET": "secret-of-the-client",
+    "OAUTH_CLIENT_SECRET": "another-secret",
+    "AIINFN_VKD_DATABASE": "postgresql://vkd:password@db/vkd",
+}
+
+
+@pytest.fixture(scope="module")
+def examples(tmp_path_factory) -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="aiinfn-examples-")) / "examples"
+    folder.mkdir()
+    (folder / "first.ipynb").write_text("{}")
+    (folder / "deeper").mkdir()
+    (folder / "deeper/data.csv").write_text("1,2")
+    folder.parent.chmod(0o755)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def hub(examples) -> Iterator[RealHub]:
+    os.environ.update(SECRETS)
+    try:
+        with real_hub(vkd=False, skeleton=str(examples)) as running:
+            yield running
+    finally:
+        for name in SECRETS:
+            del os.environ[name]
+
+
+def session_process(home: Path) -> psutil.Process:
+    for process in psutil.process_iter():
+        try:
+            if "jupyterhub.singleuser" in process.cmdline() and process.environ().get("HOME") == str(home):
+                return process
+        except psutil.Error:
+            continue
+    raise AssertionError("no such session")
+
+
+def processes_of(home: Path) -> list[psutil.Process]:
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("HOME") == str(home) and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+async def test_a_session_runs_as_its_person_and_knows_nothing_of_the_hubs_secrets(hub):
+    status, answer = await hub.begin("ada", {"time_limit": "2h"})
+    assert status in {201, 202}, answer
+    await hub.ready("ada")
+    home = hub.data / "homes/ada"
+    process = session_process(home)
+    environment = process.environ()
+    values = " ".join(environment.values())
+    for name, value in SECRETS.items():
+        assert name not in environment
+        assert value not in values
+    for token in (hub.settings["admin_token"], hub.settings["vkd_token"], hub.settings["ticket_key"]):
+        assert token not in values
+    assert environment["AIINFN_ACCELERATOR"] == "none"
+    assert environment["AIINFN_PROJECT"] == "flavour"
+    assert environment["AIINFN_COUNT"] == "0"
+    assert environment["AIINFN_IMAGE"] == "standard"
+    assert environment["AIINFN_SIZE"] == "small"
+    assert environment["CUDA_VISIBLE_DEVICES"] == ""
+    assert environment["AIINFN_VKD_URL"].endswith("/services/vkd")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", environment["AIINFN_SESSION_END"])
+    assert process.cwd() == str(home)
+    assert home.stat().st_mode & 0o777 == 0o700
+    status_file = Path(f"/proc/{process.pid}/status").read_text()
+    assert "NoNewPrivs:\t1" in status_file
+    if os.geteuid() == 0:
+        assert process.uids().real >= 60000
+        assert home.stat().st_uid == process.uids().real
+        assert re.search(r"Groups:\t *\n", status_file), "no supplementary group"
+    # The examples came as the person's own files.
+    assert (home / "examples/deeper/data.csv").read_text() == "1,2"
+    assert (home / "examples/first.ipynb").stat().st_uid == home.stat().st_uid
+    (home / "examples/first.ipynb").write_text("mine")
+    (home / "examples/deeper/data.csv").unlink()
+
+    await hub.end_session("ada")
+    assert not processes_of(home)
+
+    await hub.begin("ada", {})
+    await hub.ready("ada")
+    assert (home / "examples/first.ipynb").read_text() == "mine", "never overwritten"
+    assert not (home / "examples/deeper/data.csv").exists(), "what was deleted stays deleted"
+    await hub.end_session("ada")
+
+
+async def test_no_kernel_is_left_after_a_stop_and_none_after_the_server_was_killed(hub):
+    home = hub.data / "homes/ben"
+    for how in ("stop", "killed"):
+        await hub.begin("ben", {})
+        await hub.ready("ben")
+        headers = {"Authorization": f"token {hub.settings['admin_token']}"}
+        async with aiohttp.ClientSession(headers=headers) as http:
+            async with http.post(f"{hub.url}/user/ben/api/kernels", json={"name": "python3"}) as answer:
+                assert answer.status == 201, await answer.text()
+        deadline = time.monotonic() + 20
+        while not any("ipykernel" in " ".join(each.cmdline()) for each in processes_of(home)):
+            assert time.monotonic() < deadline, "the kernel did not start"
+            await pause()
+        if how == "stop":
+            await hub.end_session("ben")
+        else:
+            session_process(home).kill()
+        deadline = time.monotonic() + 20
+        while processes_of(home) or (await hub.server("ben"))["ready"]:
+            assert time.monotonic() < deadline, processes_of(home)
+            await pause()
+
+
+async def test_an_accelerator_session_is_refused_quickly_and_in_words_while_vkd_is_down(hub):
+    began = time.monotonic()
+    status, answer = await hub.begin("ada", {"accelerator": "t4"})
+    assert time.monotonic() - began < 6
+    assert status == 503
+    assert (
+        "Accelerators cannot be handed out now because the delegation service does not answer"
+        in answer["message"]
+    )
+    assert "Start a CPU session or try again in a minute." in answer["message"]
+    _, metrics = await hub.api("GET", "/../metrics")
+    assert 'reason="unavailable",status="failure"' in metrics
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "words"),
+    [
+        ({"accelerator": "h200"}, 422, "There is no accelerator"),
+        ({"accelerator": "v70"}, 403, "None of your projects may use AMD Alveo V70"),
+        ({"project": "medphys"}, 403, "not a member"),
+        ({"accelerator": "t4", "count": 0}, 422, "count of 0"),
+        ({"accelerator": "t4", "count": "-1"}, 400, "count of -1"),
+        ({"accelerator": "t4", "count": 10**30}, 422, "out of range"),
+        ({"size": "large"}, 403, "not available"),
+        ({"image": "gone"}, 422, "There is no image"),
+        ({"time_limit": "90d"}, 422, "longer than"),
+        ({"profile": "gpu"}, 400, "no choice of a session"),
+        ({"accelerator": ["t4", "slice"]}, 400, "by name"),
+    ],
+)
+async def test_a_rest_start_never_skips_the_gate(hub, options, status, words):
+    answered, answer = await hub.begin("ada", options)
+    assert answered == status, answer
+    assert words in answer["message"]
+    server = await hub.server("ada")
+    assert server["stopped"]
+    assert not server["pending"]
+
+
+async def test_a_refusal_leaves_no_traceback_and_no_secret_in_the_log(hub):
+    await hub.begin("ada", {"accelerator": "h200"})
+    async with hub.browser("ada") as http:
+        await http.get(f"{hub.url}/hub/spawn")
+        async with http.post(f"{hub.url}/hub/spawn/ada?_xsrf={xsrf(http)}", data={"size": "large"}) as page:
+            assert page.status == 403
+    assert "Traceback" not in hub.log
+    assert "is not available for this project" in hub.log
+
+
+async def test_somebody_without_a_project_reads_what_to_do_and_cannot_start_anything(hub):
+    async with hub.browser("nora") as http, http.get(f"{hub.url}/hub/spawn") as page:
+        text = await page.text()
+    assert "You do not belong to a project yet" in text
+    assert '<button type="submit"' not in text
+    status, answer = await hub.begin("nora", {})
+    assert status == 403
+    assert "do not belong to any project" in answer["message"]
+
+
+async def test_saved_choices_that_are_gone_are_refused_over_rest_and_replaced_in_the_form(hub):
+    await hub.begin("cleo", {"accelerator": "k80", "size": "small"})
+    status, answer = await hub.begin("cleo", None)
+    assert status == 422
+    assert "There is no accelerator “k80” (any more)." in answer["message"]
+    async with hub.browser("cleo") as http, http.get(f"{hub.url}/hub/spawn") as page:
+        text = await page.text()
+    assert "Your last choice “k80” is not offered any more; the usual one is selected." in text
+    assert re.search(r'value="none" id="accelerator-none"[^>]* checked', text)
+
+
+async def test_a_refused_form_comes_back_with_its_choices_and_the_sentence_at_the_field(hub):
+    async with hub.browser("ben") as http:
+        await http.get(f"{hub.url}/hub/spawn")
+        choices = {"accelerator": "v70", "project": "flavour", "time_limit": "4h"}
+        async with http.post(f"{hub.url}/hub/spawn/ben?_xsrf={xsrf(http)}", data=choices) as page:
+            text = await page.text()
+            assert page.status == 403
+        assert 'id="problem-accelerator"' in text
+        assert "may not use AMD Alveo V70" in text
+        assert re.search(r'value="v70" id="accelerator-v70"[^>]* checked', text)
+        assert '<option value="flavour" selected>' in text
+        assert '<option value="4h" selected>' in text
+        # It is told once.
+        async with http.get(f"{hub.url}/hub/spawn") as page:
+            assert 'id="refusal"' not in await page.text()
+
+
+async def test_nothing_of_a_start_sticks_to_the_next_one(hub):
+    status, _ = await hub.begin("ben", {"project": "medphys", "size": "large", "time_limit": "1h"})
+    assert status in {201, 202}
+    await hub.ready("ben")
+    await hub.end_session("ben")
+    await hub.begin("ben", {})
+    await hub.ready("ben")
+    environment = session_process(hub.data / "homes/ben").environ()
+    assert (environment["AIINFN_PROJECT"], environment["AIINFN_SIZE"]) == ("flavour", "small")
+    await hub.end_session("ben")
+
+
+async def test_a_session_ends_at_its_time_limit(hub):
+    await hub.begin("ada", {"time_limit": "15s"})
+    await hub.ready("ada")
+    deadline = time.monotonic() + 30
+    while (await hub.server("ada"))["ready"]:
+        assert time.monotonic() < deadline, "it went on"
+        await pause()
+    assert not processes_of(hub.data / "homes/ada")
+    assert "reached its time limit" in hub.log
+
+
+async def test_stop_during_a_start_ends_that_named_server_and_not_the_default_one(hub):
+    await hub.begin("ada", {})
+    await hub.ready("ada")
+    starting = asyncio.create_task(hub.begin("ada", {}, server="second"))
+    deadline = time.monotonic() + 20
+    while not (model := await hub.server("ada", "second")) or model["pending"] != "spawn":
+        assert time.monotonic() < deadline
+        await pause()
+    async with hub.browser("ada") as http:
+        async with http.get(f"{hub.url}/hub/spawn-pending/ada/second") as page:
+            text = await page.text()
+        assert 'data-server="/hub/api/users/ada/servers/second"' in text
+        async with http.delete(
+            f"{hub.url}/hub/api{server_path('ada', 'second')}", headers={"X-XSRFToken": xsrf(http)}
+        ) as answer:
+            assert answer.status in {202, 204}
+    await asyncio.wait([starting])
+    deadline = time.monotonic() + 20
+    while (model := await hub.server("ada", "second")) and (model["pending"] or model["ready"]):
+        assert time.monotonic() < deadline, model
+        await pause()
+    assert (await hub.server("ada"))["ready"]
+    assert (
+        len(
+            [
+                each
+                for each in processes_of(hub.data / "homes/ada")
+                if "singleuser" in " ".join(each.cmdline())
+            ]
+        )
+        == 1
+    )
+    await hub.end_session("ada")
+
+
+async def test_progress_names_the_steps_in_order(hub):
+    starting = asyncio.create_task(hub.begin("ada", {}))
+    seen = []
+    headers = {"Authorization": f"token {hub.settings['admin_token']}"}
+    async with aiohttp.ClientSession(headers=headers) as http:
+        deadline = time.monotonic() + 20
+        while not seen:
+            assert time.monotonic() < deadline
+            async with http.get(f"{hub.url}/hub/api/users/ada/server/progress") as stream:
+                if stream.status != 200:
+                    await pause()
+                    continue
+                async for line in stream.content:
+                    if line.startswith(b"data:"):
+                        seen.append(json.loads(line[5:]))
+    await starting
+    steps = [event["step"] for event in seen if "step" in event]
+    assert [step for place, step in enumerate(steps) if step not in steps[:place]] == [
+        "asked",
+        "placed",
+        "starting",
+    ]
+    assert seen[-1]["ready"]
+    await hub.end_session("ada")

@@ -1,0 +1,93 @@
+"""What a scientist does, step by step, in a real browser."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from playwright.sync_api import Locator, Page, expect
+
+from tests.ui.demo import Demo
+
+START_SECONDS = 90_000
+"""Milliseconds that a page may take on a busy machine; only failures wait this long."""
+
+
+def sign_in(page: Page, demo: Demo, account: str) -> None:
+    """Sign in through IAM; ends on the form, or wherever the hub leads this account."""
+    page.goto(f"{demo.url}hub/spawn")
+    page.get_by_role("link", name=re.compile("^Sign in with")).click()
+    page.locator(f"button.account[value={account}]").click()
+    page.wait_for_url(re.compile(r"/hub/(spawn|home|oauth_callback)"))
+
+
+def choose(page: Page, accelerator: str) -> None:
+    """Pick an accelerator on the form by its card."""
+    page.locator(f"[data-card='{accelerator}']").click()
+    expect(page.locator(f"#accelerator-{accelerator}".replace(".", r"\."))).to_be_checked()
+
+
+def start(page: Page) -> None:
+    """Press Start and wait for JupyterLab."""
+    page.locator("#start").click()
+    in_lab(page)
+
+
+def in_lab(page: Page) -> None:
+    """Wait until JupyterLab is restored."""
+    page.wait_for_url(re.compile(r"/user/[^/]+/.*lab"), timeout=START_SECONDS)
+    page.wait_for_selector("#jupyterlab-splash", state="detached", timeout=START_SECONDS)
+    page.wait_for_function(
+        "() => window.jupyterapp || document.querySelector('.jp-LabShell')", timeout=START_SECONDS
+    )
+
+
+def open_file(page: Page, path: str) -> None:
+    """Open a file through the file browser's own command, as a link to it would."""
+    page.goto(re.sub(r"/lab.*", f"/lab/tree/{path}", page.url))
+    in_lab(page)
+    page.wait_for_selector(f".lm-TabBar-tabLabel:text-is('{path.rpartition('/')[2]}')", timeout=START_SECONDS)
+
+
+def submit(page: Page) -> Locator:
+    """Press *Submit as batch* in the notebook's toolbar and give the filled dialog."""
+    page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) [data-command='aiinfn:submit']").click()
+    dialog = page.get_by_role("dialog", name=re.compile("as batch"))
+    expect(dialog.locator(".aiinfn-Verdict")).to_be_visible(timeout=START_SECONDS)
+    return dialog
+
+
+def server_url(page: Page) -> str:
+    """Give the base URL of the session that the page shows."""
+    found = re.match(r"(https?://[^/]+/user/[^/]+/)", page.url)
+    assert found
+    return found[1]
+
+
+def ask(page: Page, path: str, **query: Any) -> Any:
+    """Ask the Lab's server extension, as the page itself does, with the page's cookies."""
+    answer = page.request.get(f"{server_url(page)}aiinfn-lab/{path}", params=query or None)
+    assert answer.ok, answer.text()
+    return answer.json()
+
+
+def post(page: Page, path: str, body: dict[str, Any] | None = None) -> Any:
+    """Post to the Lab's server extension with the page's XSRF token."""
+    xsrf = next(
+        c["value"]
+        for c in page.context.cookies(server_url(page))
+        if c["name"] == "_xsrf" and "/user/" in c["path"]
+    )
+    answer = page.request.post(
+        f"{server_url(page)}aiinfn-lab/{path}",
+        data=json.dumps(body or {}),
+        headers={"X-XSRFToken": xsrf, "Content-Type": "application/json"},
+    )
+    assert answer.ok, answer.text()
+    return answer.json()
+
+
+def job(page: Page, job_id: str) -> Any:
+    """Give a job as its owner sees it."""
+    return ask(page, f"jobs/{job_id}")

@@ -1,0 +1,216 @@
+"""What every back end does, whatever it runs on. A test module of a back end subclasses `BackendContract`.
+
+The subclass provides the fixture ``world``, which offers what `tests.vkd.local_world.World` does: ``backend``,
+``submit``, ``until``, ``states``, ``last``, ``counts``, ``log``, ``until_log`` and ``restart``. It runs jobs by the
+names of `local_world` (QUICK, SLOW, STUBBORN, FAILING) and has two devices ``t4`` and one ``slice``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+import pytest
+
+from aiinfn_hub.platform.refusal import Refusal
+from aiinfn_hub.vkd.contract import FINAL, TRANSITIONS, Cause, ClaimState, JobState
+from tests.vkd.local_world import FAILING, QUICK, SLOW, STUBBORN, claim_request
+
+
+class BackendContract:
+    """The tests; ``grace_seconds`` is the time between asking and killing that the world is set to."""
+
+    grace_seconds = 1.0
+
+    @pytest.fixture
+    async def world(self) -> Any:
+        raise NotImplementedError
+
+    @pytest.fixture(autouse=True)
+    async def only_allowed_transitions(self, world: Any) -> Any:
+        yield
+        known: dict[str, JobState] = {}
+        for update in world.told:
+            if update.state is not None:
+                before = known.get(update.job_id, JobState.QUEUED)
+                assert update.state in TRANSITIONS[before], f"{before} -> {update.state}: {update}"
+                known[update.job_id] = update.state
+
+    async def test_a_job_is_queued_started_and_succeeds(self, world):
+        job = await world.submit(QUICK)
+        end = await world.until(job, "succeeded")
+        assert world.states(job) == ["starting", "running", "succeeded"]
+        assert (end.attempt, end.exit_code, end.cause) == (1, 0, Cause.COMPLETED)
+        assert end.started <= end.ended
+        chunk = await world.backend.read_log(job, 1, 0, 1000)
+        assert (chunk.data, chunk.complete) == (b"hello\n", True)
+
+    async def test_a_failure_says_what_and_where(self, world):
+        job = await world.submit(FAILING)
+        end = await world.until(job, "failed")
+        assert (end.cause, end.exit_code, end.error.cell) == (Cause.ERROR, 1, 13)
+        assert end.message == "Failed in cell 13: ValueError: no data"
+
+    async def test_submitting_twice_runs_once(self, world):
+        job = world.job(QUICK)
+        world.jobs[job.id] = job
+        await world.backend.submit(job)
+        await world.backend.submit(job)
+        await world.until(job.id, "succeeded")
+        await world.backend.submit(job)
+        await world.until(await world.submit(QUICK), "succeeded")
+        assert world.states(job.id) == ["starting", "running", "succeeded"]
+
+    async def test_what_does_not_fit_waits_in_its_place(self, world):
+        running = await world.submit(SLOW, accelerator="slice")
+        await world.until(running, "running")
+        first = await world.submit(QUICK, accelerator="slice")
+        second = await world.submit(QUICK, accelerator="slice")
+        assert world.backend.positions() == {first: 1, second: 2}
+        assert (world.backend.queues()["main"].waiting, world.backend.queues()["main"].running) == (2, 1)
+        entry = next(e for e in world.backend.inventory().accelerators if e.accelerator == "slice")
+        assert (entry.queued, entry.free, entry.batch) == (2, 0, 1)
+        await world.backend.cancel(running)
+        await world.until(second, "succeeded")
+        assert world.started() == [running, first, second]
+
+    async def test_a_stuck_lane_does_not_hold_up_another(self, world):
+        await world.until(await world.submit(SLOW, accelerator="slice"), "running")
+        stuck = await world.submit(QUICK, accelerator="slice")
+        await world.until(await world.submit(QUICK, accelerator="t4"), "succeeded")
+        await world.until(await world.submit(QUICK), "succeeded")
+        assert world.states(stuck) == []
+
+    async def test_cancelling_works_in_every_state(self, world):
+        running = await world.submit(SLOW, accelerator="slice")
+        waiting = await world.submit(QUICK, accelerator="slice")
+        await world.backend.cancel(waiting)
+        assert (await world.until(waiting, "cancelled")).attempt == 0
+        await world.until(running, "running")
+        await world.backend.cancel(running)
+        assert (await world.until(running, "cancelled")).cause is Cause.CANCELLED
+        early = await world.submit(SLOW, accelerator="slice")
+        await world.backend.cancel(early)
+        await world.until(early, "cancelled")
+        done = await world.submit(QUICK)
+        await world.until(done, "succeeded")
+        await world.backend.cancel(done)
+        await world.backend.cancel("nobody")
+        await world.until(await world.submit(QUICK), "succeeded")
+        assert world.last(done).state is JobState.SUCCEEDED
+        assert world.counts("slice") == (1, 0, 0, 0)
+
+    async def test_a_job_that_can_never_fit_fails_with_the_reason(self, world):
+        job = await world.submit(QUICK, accelerator="slice", count=2)
+        end = await world.until(job, "failed")
+        assert end.cause is Cause.NEVER_FITS
+        assert "2 x A100 slice" in end.message
+
+    async def test_a_time_limit_ends_the_job(self, world):
+        job = await world.submit(SLOW, time_limit=1)
+        end = await world.until(job, "failed")
+        assert end.cause is Cause.TIME_LIMIT
+        assert "time limit" in end.message
+
+    async def test_a_session_gets_a_free_device_at_once(self, world):
+        claim = await world.backend.claim("bob", claim_request("slice"))
+        assert claim.state is ClaimState.GRANTED
+        assert len(claim.devices) == 1
+        assert claim.environment["CUDA_VISIBLE_DEVICES"] == claim.devices[0]
+        assert world.counts("slice") == (0, 1, 0, 0)
+        again = await world.backend.claim("bob", claim_request("slice"))
+        assert again.devices == claim.devices
+        await world.backend.release("bob")
+        await world.backend.release("bob")
+        assert await world.backend.claim_state("bob") is None
+        assert world.counts("slice") == (1, 0, 0, 0)
+
+    @pytest.mark.parametrize("code", [SLOW, STUBBORN], ids=["kind", "stubborn"])
+    async def test_a_session_evicts_a_job_within_the_grace_period_and_the_job_comes_back(self, world, code):
+        job = await world.submit(code, accelerator="slice")
+        await world.until_log(job, b"waiting")
+        claim = await world.backend.claim("bob", claim_request("slice"))
+        assert claim.state is ClaimState.MAKING_ROOM
+        assert "making room" in claim.sentence
+
+        async def granted() -> bool:
+            return (await world.backend.claim_state("bob")).state is ClaimState.GRANTED
+
+        begun = time.monotonic()
+        while not await granted():
+            assert time.monotonic() - begun < self.grace_seconds + 2
+            await asyncio.sleep(0.02)
+        end = await world.until(job, "queued")
+        assert end.cause is Cause.PREEMPTED
+        assert "A100 slice" in end.message
+        assert "bob" not in end.message
+        assert world.backend.positions() == {job: 1}
+        await world.backend.release("bob")
+        await world.until(job, "running", attempt=2)
+
+    async def test_sessions_wait_for_sessions_in_their_order_and_before_jobs(self, world):
+        await world.backend.claim("first", claim_request("slice"))
+        job = await world.submit(QUICK, accelerator="slice")
+        second = await world.backend.claim("second", claim_request("slice"))
+        third = await world.backend.claim("third", claim_request("slice"))
+        assert (second.state, second.position, third.position) == (ClaimState.WAITING, 1, 2)
+        await world.backend.release("first")
+        assert (await world.backend.claim_state("second")).state is ClaimState.GRANTED
+        assert (await world.backend.claim_state("third")).position == 1
+        await world.backend.release("third")
+        assert world.states(job) == []
+        await world.backend.release("second")
+        await world.until(job, "succeeded")
+
+    async def test_a_claim_on_more_than_there_is_is_refused(self, world):
+        with pytest.raises(Refusal, match="2 x A100 slice"):
+            await world.backend.claim("bob", claim_request("slice", count=2))
+        with pytest.raises(Refusal, match="no accelerator"):
+            await world.backend.claim("bob", claim_request("h200"))
+
+    async def test_after_a_restart_what_runs_is_followed_and_the_rest_keeps_its_order(self, world):
+        running = await world.submit(SLOW, accelerator="slice")
+        waiting = [await world.submit(QUICK, accelerator="slice") for _ in range(3)]
+        await world.until(running, "running")
+        claim = await world.backend.claim("bob", claim_request("t4"))
+        await world.restart()
+        assert world.states(running) == ["starting", "running"]
+        assert world.backend.positions() == {job: index for index, job in enumerate(waiting, 1)}
+        assert (await world.backend.claim_state("bob")).devices == claim.devices
+        assert world.counts("slice") == (0, 0, 1, 0)
+        await world.backend.cancel(running)
+        await world.until(waiting[-1], "succeeded")
+        assert world.started() == [running, *waiting]
+        assert all(world.states(job) == ["starting", "running", "succeeded"] for job in waiting)
+
+    async def test_an_interruption_puts_running_jobs_back(self, world):
+        job = await world.submit(SLOW, accelerator="slice")
+        await world.until(job, "running")
+        await world.backend.interrupt()
+        assert (await world.until(job, "queued", within=1)).cause is Cause.INTERRUPTED
+        await world.restart()
+        await world.until(job, "running", attempt=2)
+
+    async def test_a_log_is_read_in_pieces_and_from_the_end(self, world):
+        job = await world.submit(QUICK)
+        await world.until(job, "succeeded")
+        first = await world.backend.read_log(job, 1, 0, 2)
+        assert (first.data, first.complete, first.offset) == (b"he", False, 0)
+        assert (await world.backend.read_log(job, 1, 2, 100)).data == b"llo\n"
+        end = await world.backend.read_log(job, 1, -3, 100)
+        assert (end.data, end.offset, end.complete) == (b"lo\n", 3, True)
+        assert (await world.backend.read_log(job, 1, -100, 100)).data == b"hello\n"
+        beyond = await world.backend.read_log(job, 1, 100, 100)
+        assert (beyond.data, beyond.complete) == (b"", True)
+
+    async def test_forgetting_deletes_the_log_of_a_final_job_only(self, world):
+        job = await world.submit(SLOW)
+        await world.until_log(job, b"waiting")
+        await world.backend.forget(job)
+        assert await world.log(job) == b"waiting\n"
+        await world.backend.cancel(job)
+        await world.until(job, "cancelled")
+        await world.backend.forget(job)
+        assert await world.log(job) == b""
+        assert world.last(job).state in FINAL

@@ -1,0 +1,42 @@
+"""Jobs for the tests of the store."""
+
+from datetime import UTC, datetime, timedelta
+
+from aiinfn_hub.platform import gate
+from aiinfn_hub.platform.person import Person
+from aiinfn_hub.platform.selection import Door
+from aiinfn_hub.vkd.backends.base import Update
+from aiinfn_hub.vkd.contract import Cause, JobState, Work
+from aiinfn_hub.vkd.records import NewJob, new_id
+from tests.vkd.world import platform
+
+START = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+PLATFORM = platform()
+GROUPS = {"flavour": "ai-infn/flavour", "medical": "ai-infn/medical"}
+
+Q, S, R = JobState.QUEUED, JobState.STARTING, JobState.RUNNING
+OK, BAD, OFF = JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED
+CAUSES = {Q: Cause.PREEMPTED, S: Cause.PLACED, R: Cause.STARTED, OK: Cause.COMPLETED, BAD: Cause.ERROR, OFF: Cause.CANCELLED}
+
+
+def a_job(owner="anna", project="flavour", *, key=None, digest=None, created=START, **choices) -> NewJob:
+    person = Person.of(owner, [GROUPS[project]])
+    selection = gate.resolve({"accelerator": "t4", "project": project, **choices}, PLATFORM, person, Door.JOB)
+    work = Work(kind="notebook", path="a/train.ipynb", snapshot=".aiinfn/jobs/x/train.ipynb", kernel="python3")
+    job_id = new_id()
+    return NewJob(selection, work, f"a/train.{job_id}.ipynb", "train", job_id, created, None, key, digest)
+
+
+def told(job_id, state, attempt=1, minutes=0.0, **more) -> Update:
+    return Update(job_id, START + timedelta(minutes=minutes), attempt, state, more.pop("cause", CAUSES[state]), **more)
+
+
+PATHS = {Q: [], S: [S], R: [S, R], OK: [S, R, OK], BAD: [S, R, BAD], OFF: [S, OFF]}
+"""How a job gets into each state."""
+
+
+async def job_in(store, state):
+    job = await store.insert(a_job())
+    for step in PATHS[state]:
+        await store.apply(told(job.id, step))
+    return job.id

@@ -1,0 +1,41 @@
+"""What runs in the tests' jobs instead of the runner: executes the Python in the job's first argument."""
+
+import json
+import os
+import signal
+import sys
+import time
+
+
+def say(text):
+    print(text, flush=True)
+
+
+def record(**value):
+    sys.stdout.write("\x1e" + json.dumps(value) + "\n")
+    sys.stdout.flush()
+
+
+def ignore_sigterm():
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+def daemon():
+    """Detach a child as daemons do, which ignores SIGTERM, too; print its process id."""
+    reading, writing = os.pipe()
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            ignore_sigterm()
+            os.write(writing, b"%d" % os.getpid())
+            os.execve("/bin/sleep", ["sleep", "120"], {})
+        os._exit(0)
+    os.wait()
+    say(f"daemon {os.read(reading, 20).decode()} ")
+
+
+spec = json.load(sys.stdin)
+# As the runner: a job that was stopped never ends with success.
+signal.signal(signal.SIGTERM, lambda *_: os._exit(75))
+sleep, environ, exit = time.sleep, os.environ, sys.exit
+exec(spec["work"]["arguments"][0])

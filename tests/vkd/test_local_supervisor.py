@@ -1,0 +1,307 @@
+"""The supervisor above each job: its log, its records, and that nothing of a job escapes its end."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import time
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aiinfn_hub.vkd.backends.local.supervisor import RECORD_LIMIT, Log, Splitter
+from aiinfn_hub.vkd.contract import Cause, RunnerRecord, RunSpec
+from tests.vkd.local_world import SLOW, STUBBORN, World, eventually, running
+
+
+@pytest.fixture
+async def world(tmp_path) -> Any:
+    world = World(tmp_path)
+    await world.start()
+    yield world
+    await world.end()
+
+
+def progress(cell: int) -> bytes:
+    return b"\x1e" + json.dumps({"type": "progress", "progress": {"cell": cell, "cells": 9}}).encode() + b"\n"
+
+
+text = st.binary(max_size=40).map(lambda data: data.replace(b"\x1e", b"?").replace(b"\n", b"?") + b"\n")
+
+
+@given(st.lists(st.one_of(text, st.integers(1, 9).map(progress))), st.lists(st.integers(0, 400), max_size=8))
+@settings(max_examples=200, deadline=None)
+def test_records_and_text_are_told_apart_wherever_the_stream_is_cut(parts, cuts):
+    stream = b"".join(parts)
+    splitter, seen, records = Splitter(), b"", []
+    edges = [0, *sorted(min(cut, len(stream)) for cut in cuts), len(stream)]
+    for begin, end in zip(edges, edges[1:], strict=False):
+        more, found = splitter.feed(stream[begin:end])
+        seen += more
+        records += found
+    seen += splitter.rest()
+    assert seen == b"".join(part for part in parts if not part.startswith(b"\x1e"))
+    assert [r["progress"]["cell"] for r in records] == [
+        json.loads(part[1:])["progress"]["cell"] for part in parts if part.startswith(b"\x1e")
+    ]
+
+
+@given(st.binary(max_size=300), st.lists(st.integers(0, 300), max_size=5))
+@settings(max_examples=200, deadline=None)
+def test_arbitrary_bytes_come_through_unchanged(stream, cuts):
+    splitter, seen = Splitter(), b""
+    edges = [0, *sorted(min(cut, len(stream)) for cut in cuts), len(stream)]
+    for begin, end in zip(edges, edges[1:], strict=False):
+        more, found = splitter.feed(stream[begin:end])
+        assert found == []
+        seen += more
+    assert seen + splitter.rest() == stream
+
+
+def test_a_record_that_never_ends_is_text_and_takes_bounded_memory():
+    splitter = Splitter()
+    out = splitter.feed(b"\x1e")[0]
+    for _ in range(RECORD_LIMIT // 1000 + 5):
+        out += splitter.feed(b"x" * 1000)[0]
+    assert len(out) > RECORD_LIMIT
+    assert splitter.feed(b"\n" + progress(2))[1][0]["progress"]["cell"] == 2
+
+
+def test_a_record_after_an_unfinished_line_is_found():
+    assert Splitter().feed(b"loss 0.1\r" + progress(4)) == (
+        b"loss 0.1\r",
+        [{"type": "progress", "progress": {"cell": 4, "cells": 9}}],
+    )
+
+
+def test_a_full_disk_costs_text_and_says_so_once(tmp_path):
+    path = tmp_path / "log"
+    target = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    full, good = os.open("/dev/full", os.O_WRONLY), os.dup(target)
+    log = Log(target, 10_000)
+    log.write(b"one\n")
+    for _ in range(2):
+        os.dup2(full, target)
+        log.write(b"lost\n")
+        os.dup2(good, target)
+        log.write(b"two\n")
+    assert path.read_bytes() == b"one\n\n[aiinfn] Some output is missing here: the disk was full.\ntwo\ntwo\n"
+    for descriptor in (target, full, good):
+        os.close(descriptor)
+
+
+async def test_the_log_stops_at_its_limit_and_the_job_goes_on(world):
+    await world.restart(log_limit=100_000)
+    job = await world.submit(
+        "for _ in range(1000): say('x' * 999)\nrecord(type='progress', progress=dict(cell=1, cells=1))"
+    )
+    end = await world.until(job, "succeeded")
+    log = (world.folder(job) / "log").read_bytes()
+    assert log.startswith(b"x" * 999 + b"\n")
+    assert log.endswith(b"[aiinfn] The log ends here: it reached 0.09537 MiB.\n")
+    assert 100_000 < len(log) < 100_200
+    assert end.progress.cell == 1
+
+
+async def test_a_full_disk_ends_neither_the_job_nor_its_supervisor(world):
+    job = await world.submit("say('begin')\nwhile not os.path.exists('go'): sleep(.02)\nsay('y' * 300_000); say('end')")
+    await world.until_log(job, b"begin")
+    pid = world.facts(job, "run.json")["pid"]
+    # A file size limit is a full disk as far as the log is concerned.
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (65536, resource.RLIM_INFINITY))
+    (world.data / "homes" / "alice" / "go").touch()
+    end = await world.until(job, "succeeded")
+    assert end.exit_code == 0
+    assert (world.folder(job) / "log").stat().st_size == 65536
+
+
+async def test_progress_is_told_while_the_job_runs_and_is_not_in_the_log(world):
+    job = await world.submit(
+        "say('a'); record(type='progress', progress=dict(cell=1, cells=2)); say('b')\nsleep(120)"
+    )
+    await eventually(lambda: [u for u in world.told if u.progress], "progress is told")
+    update = next(u for u in world.told if u.progress)
+    assert (update.job_id, update.state, update.progress.cell, update.progress.cells) == (job, None, 1, 2)
+    await world.until_log(job, b"b")
+    assert await world.log(job) == b"a\nb\n"
+
+
+async def test_a_record_that_makes_no_sense_is_no_news(world):
+    job = await world.submit("record(type='progress', progress=dict(cell='x')); record(type='error'); exit(1)")
+    end = await world.until(job, "failed")
+    assert (end.progress, end.error) == (None, None)
+
+
+async def test_output_is_kept_whatever_bytes_it_has(world):
+    job = await world.submit("sys.stdout.buffer.write(bytes(range(256)) * 3); sys.stderr.write('err')")
+    await world.until(job, "succeeded")
+    assert await world.log(job) == bytes(range(256)) * 3 + b"err"
+
+
+async def test_a_waiting_reader_sees_more_as_soon_as_there_is_more(world):
+    job = await world.submit("say('one')\nwhile not os.path.exists('go'): sleep(.02)\nsay('two')\nsleep(120)")
+    await world.until_log(job, b"one")
+    begun = time.monotonic()
+    await world.backend.wait_log(job, 1, 4, 0.3)
+    assert time.monotonic() - begun >= 0.3
+    (world.data / "homes" / "alice" / "go").touch()
+    await world.backend.wait_log(job, 1, 4, 10)
+    assert await world.log(job, offset=4) == b"two\n"
+    await world.backend.cancel(job)
+    await world.backend.wait_log(job, 1, 8, 10)
+    assert (await world.backend.read_log(job, 1, 8, 10)).complete
+
+
+async def test_a_job_that_ignores_sigterm_is_killed_after_the_grace_period(world):
+    job = await world.submit(STUBBORN)
+    await world.until_log(job, b"waiting")
+    child = world.facts(job, "run.json")["child"]
+    begun = time.monotonic()
+    await world.backend.cancel(job)
+    await world.until(job, "cancelled")
+    assert 1 <= time.monotonic() - begun < 3
+    assert not running([child])
+    assert world.facts(job, "exit.json")["signal"] == signal.SIGKILL
+
+
+@pytest.mark.parametrize("after", ["sleep(120)", "exit(0)"], ids=["cancelled", "left behind"])
+async def test_a_process_that_detaches_itself_does_not_outlive_its_job(world, after):
+    job = await world.submit(f"daemon()\n{after}")
+    await world.until_log(job, b" \n")
+    daemon = int((await world.log(job)).split()[1])
+    if after == "exit(0)":
+        await world.until(job, "succeeded")
+    else:
+        assert running([daemon])
+        await world.backend.cancel(job)
+        await world.until(job, "cancelled")
+    assert not running([daemon])
+
+
+async def test_a_job_gets_one_sigterm_and_its_grace_period_to_save_its_work(world):
+    job = await world.submit(
+        "got = []\nsignal.signal(signal.SIGTERM, lambda *_: got.append(1))\nsay('ready')\n"
+        "while not got: sleep(.02)\nsleep(.4); say(f'saved {len(got)}'); exit(75)"
+    )
+    await world.until_log(job, b"ready")
+    await world.backend.cancel(job)
+    await world.until(job, "cancelled")
+    assert (await world.log(job)).endswith(b"saved 1\n")
+
+
+async def test_a_job_that_finished_just_as_it_was_stopped_has_finished(world):
+    job = await world.submit(
+        "signal.signal(signal.SIGTERM, lambda *_: exit(0))\nsay('ready'); sleep(120)", accelerator="slice"
+    )
+    await world.until_log(job, b"ready")
+    world.backend._dispatcher.preempt(job)
+    assert (await world.until(job, "succeeded")).cause is Cause.COMPLETED
+
+
+async def test_a_stuck_supervisor_is_killed_with_its_job(world, monkeypatch):
+    monkeypatch.setattr("aiinfn_hub.vkd.backends.local.run._OVERDUE", 0.5)
+    job = await world.submit(SLOW)
+    await world.until_log(job, b"waiting")
+    facts = world.facts(job, "run.json")
+    os.kill(facts["pid"], signal.SIGSTOP)
+    await world.backend.cancel(job)
+    await world.until(job, "cancelled")
+    assert not running([facts["pid"], facts["child"]])
+
+
+async def test_a_shutdown_of_the_machine_is_no_failure_of_the_job(world):
+    job = await world.submit(SLOW)
+    await world.until_log(job, b"waiting")
+    os.kill(world.facts(job, "run.json")["pid"], signal.SIGTERM)
+    await eventually(lambda: "queued" in world.states(job), "it waits again")
+    assert [u.cause for u in world.told if u.state == "queued"] == [Cause.INTERRUPTED]
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("exit(3)", "Failed: its process ended with exit code 3."),
+        ("os.kill(os.getpid(), 9)", "Failed: its process was ended by SIGKILL; perhaps it used too much memory."),
+        ("os.kill(os.getpid(), 11)", "Failed: its process was ended by SIGSEGV."),
+    ],
+)
+async def test_an_end_without_an_error_record_is_described(world, code, message):
+    end = await world.until(await world.submit(code), "failed")
+    assert (end.message, end.cause) == (message, Cause.ERROR)
+
+
+async def test_a_missing_interpreter_is_said_and_the_device_is_free_again(world):
+    await world.restart(command=["/nowhere/python"])
+    end = await world.until(await world.submit(accelerator="slice"), "failed")
+    assert end.cause is Cause.START_FAILED
+    assert "No such file" in end.message
+    assert world.states(end.job_id) == ["starting", "failed"]
+    assert world.counts("slice") == (1, 0, 0, 0)
+
+
+async def test_the_job_sees_its_devices_and_nothing_of_vkds_environment(world, monkeypatch):
+    monkeypatch.setenv("JUPYTERHUB_API_TOKEN", "a-secret")
+    monkeypatch.setenv("AIINFN_TICKET_KEY", "a-secret")
+    monkeypatch.setenv("TZ", "Europe/Rome")
+    code = "say(__import__('json').dumps([dict(environ), os.getcwd(), oct(os.umask(0))]))"
+    jobs = {name: await world.submit(code, accelerator=name) for name in ("t4", "v70", "none")}
+    for name, job in jobs.items():
+        await world.until(job, "succeeded")
+        environment, folder, umask = json.loads(await world.log(job))
+        home = str(world.data / "homes" / "alice")
+        assert (environment["HOME"], folder, environment["USER"]) == (home, home, "alice")
+        assert umask == "0o77"
+        assert "a-secret" not in environment.values()
+        assert environment["TZ"] == "Europe/Rome"
+        assert environment["AIINFN_JOB_ID"] == job
+        assert environment["AIINFN_ACCELERATOR"] == name
+        assert environment["AIINFN_COUNT"] == ("0" if name == "none" else "1")
+        expected = {"t4": ("SIM-t4-0", "SIM-t4-0"), "v70": ("", "SIM-v70-0"), "none": ("", "")}[name]
+        assert (environment["CUDA_VISIBLE_DEVICES"], environment["AIINFN_DEVICES"]) == expected
+        assert world.folder(job).joinpath("spec.json").stat().st_mode & 0o777 == 0o600
+
+
+async def test_the_job_reads_its_specification_however_large_it_is(world):
+    work = f"say(len(spec['work']['arguments'][0])) # {'x' * 300_000}"
+    # The contract bounds one argument; parameters may be long, so the bound is not the pipe's.
+    job = world.job()
+    object.__setattr__(job, "work", job.work.model_copy(update={"arguments": [work]}))
+    world.jobs[job.id] = job
+    await world.backend.submit(job)
+    await world.until(job.id, "succeeded")
+    assert int(await world.log(job.id)) == len(work)
+    spec = RunSpec.model_validate_json(world.facts(job.id, "spec.json")["stdin"])
+    assert (spec.job, spec.attempt, spec.output) == (job.id, 1, f"run.{job.id}.log")
+
+
+async def test_no_descriptor_of_vkd_reaches_a_supervisor_or_a_job(world):
+    listening = os.open("/dev/null", os.O_RDONLY)
+    os.set_inheritable(listening, True)
+    try:
+        job = await world.submit("say(sorted(os.listdir('/proc/self/fd')))\nsleep(120)")
+        await world.until_log(job, b"]")
+        assert await world.log(job) == b"['0', '1', '2', '3']\n"  # 3 is the listing itself
+        held = {os.readlink(f"/proc/{world.facts(job, 'run.json')['pid']}/fd/{n}") for n in (3, 4, 5)}
+        assert "/dev/null" not in held
+    finally:
+        os.close(listening)
+
+
+def test_the_runners_records_are_the_ones_that_are_taken_out():
+    record = RunnerRecord.model_validate({"type": "progress", "progress": {"cell": 1, "cells": 2}})
+    assert Splitter().feed(b"\x1e" + record.model_dump_json().encode() + b"\n")[0] == b""
+
+
+async def test_a_supervisor_is_small(world):
+    job = await world.submit(SLOW)
+    await world.until_log(job, b"waiting")
+    pid = world.facts(job, "run.json")["pid"]
+    with open(f"/proc/{pid}/status") as stream:
+        resident = next(int(line.split()[1]) for line in stream if line.startswith("VmRSS"))
+    assert resident < 20 * 1024
+
+
