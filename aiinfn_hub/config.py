@@ -22,6 +22,7 @@ from jupyterhub.services.service import _ServiceSpawner
 from aiinfn_hub.accounts import AccountError, Accounts, default_data
 from aiinfn_hub.auth.dev_iam.people import ACCOUNTS
 from aiinfn_hub.auth.iam import IAMAuthenticator
+from aiinfn_hub.orphans import end_orphaned_vkd
 from aiinfn_hub.platform import loader
 from aiinfn_hub.platform.model import Backend, Platform
 from aiinfn_hub.spawner.context import TEMPLATES, SpawnContext
@@ -154,6 +155,7 @@ def _configure(c: Any, settings: Settings) -> None:
     folder.mkdir(mode=0o700, exist_ok=True)
     ticket_key = secret_file(folder / "ticket.key")
     hub_token = secret_file(folder / "hub-service.token")
+    end_orphaned_vkd(settings.data)
     _hub(c, settings, folder)
     _proxy(c, settings, proxy, folder)
     _sign_in(c, settings, platform, folder)
@@ -271,7 +273,10 @@ def proxy_command(environment: Mapping[str, str]) -> list[str]:
         If there is none.
     """
     if chosen := environment.get("AIINFN_PROXY_COMMAND"):
-        command = shlex.split(chosen)
+        try:
+            command = shlex.split(chosen)
+        except ValueError:
+            command = []
         if command and shutil.which(command[0]):
             return command
         raise ConfigurationError(f"AIINFN_PROXY_COMMAND names {chosen!r}, which cannot be run.")

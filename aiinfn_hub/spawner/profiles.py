@@ -40,7 +40,7 @@ BRIEF: Final[dict[str, str]] = {
     "line": "Others in line",
     "none": "Out of operation",
     "few": "Not enough",
-    "unknown": "Unknown",
+    "unknown": "Cannot start now",
 }
 """The same in two words, for a card."""
 

@@ -65,6 +65,8 @@ async def _serve(settings: Settings, platform: Platform) -> int:
             ws="none",
             lifespan="on",
             timeout_graceful_shutdown=_GRACE_SECONDS,
+            # Longer than clients wait between two questions: with uvicorn's 5 s a question now and then meets a closing door.
+            timeout_keep_alive=75,
         )
     )
     ending: list[asyncio.Task[None]] = []

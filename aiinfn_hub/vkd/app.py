@@ -64,7 +64,11 @@ def create(
     app.state.auth = auth
     app.state.ticket_key = ticket_key
     errors.install(app)
-    app.add_middleware(errors.Guard, observe=metrics.observe)
+
+    def observe(method: str, route: str, status: int, seconds: float) -> None:
+        metrics.observe(method, route.removeprefix(prefix).removeprefix(PREFIX), status, seconds)
+
+    app.add_middleware(errors.Guard, observe=observe)
     api = APIRouter(prefix=prefix + PREFIX)
     for part in (platform, jobs, logs, sessions):
         api.include_router(part.router)
@@ -77,7 +81,9 @@ def _own(prefix: str, app: FastAPI, metrics: Metrics) -> APIRouter:
     """Give the routes about vkd itself, which need no token."""
     router = APIRouter(prefix=prefix, tags=["vkd"])
 
-    @router.get("/health", summary="Whether vkd works", responses={503: {"description": "It is about to restart"}})
+    @router.get(
+        "/health", summary="Whether vkd works", responses={503: {"description": "It is about to restart"}}
+    )
     async def health(response: Response) -> dict[str, str]:
         """Tell whether vkd follows its jobs."""
         failed = app.state.service.follower.failed

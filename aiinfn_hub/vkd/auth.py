@@ -152,7 +152,9 @@ class Auth:
 
     async def _ask(self, token: str) -> Identity:
         away = Refusal(
-            Reason.UNAVAILABLE, "The hub does not answer, so nobody can be identified.", "Try again in a moment."
+            Reason.UNAVAILABLE,
+            "The hub does not answer, so nobody can be identified.",
+            "Try again in a moment.",
         )
         if self._http is None:
             raise away

@@ -107,7 +107,9 @@ def explain(detail: dict[str, Any]) -> Refusal:
         return Refusal(Reason.INVALID, "The body is not JSON.")
     field = ".".join(_plain(str(part)) for part in rest)
     if not field:
-        return Refusal(Reason.INVALID, "A JSON object is needed as the body, with Content-Type: application/json.")
+        return Refusal(
+            Reason.INVALID, "A JSON object is needed as the body, with Content-Type: application/json."
+        )
     if kind == "missing":
         return Refusal(Reason.INVALID, f"{field} is missing.", field=field)
     if kind == "extra_forbidden":

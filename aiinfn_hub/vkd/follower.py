@@ -255,4 +255,3 @@ class Follower:
         finally:
             for wait in waits:
                 wait.cancel()
-

@@ -11,6 +11,7 @@ from .contract import SNAPSHOT_ROOT, Work
 
 SCRIPT_SUFFIXES: Final = (".py", ".sh", ".R", ".r")
 PARAMETER_BYTES: Final = 256 * 1024
+_DEPTH: Final = 32
 _NAME_BYTES: Final = 255
 """What Linux file systems take for one name."""
 
@@ -41,34 +42,42 @@ def check_work(work: Work) -> Work:
             "work.snapshot",
         )
     if work.kind == "notebook":
-        if not path.endswith(".ipynb"):
-            raise _invalid(
-                "A notebook's name must end with .ipynb.", "Submit another file as a script.", "work.path"
-            )
-        if not work.kernel:
-            raise _invalid(
-                "The notebook names no kernel.",
-                "Open it, choose a kernel, save it, and submit it again.",
-                "work.kernel",
-            )
-        if not printable(work.kernel):
-            raise _invalid("The kernel's name holds characters that cannot be used.", "", "work.kernel")
-        if work.arguments:
-            raise _invalid("A notebook takes parameters, not arguments.", "", "work.arguments")
+        _check_notebook(work, path)
     else:
-        if not path.endswith(SCRIPT_SUFFIXES):
-            raise _invalid(
-                "Only scripts in Python, shell and R can be submitted.",
-                f"Their names end with {', '.join(SCRIPT_SUFFIXES[:3])}.",
-                "work.path",
-            )
-        if work.parameters:
-            raise _invalid("A script takes arguments, not parameters.", "", "work.parameters")
-        for argument in work.arguments:
-            if "\0" in argument or not _encodable(argument):
-                raise _invalid("An argument holds characters that cannot be used.", "", "work.arguments")
+        _check_script(work, path)
     _check_parameters(work.parameters)
     return work.model_copy(update={"path": path, "snapshot": snapshot})
+
+
+def _check_notebook(work: Work, path: str) -> None:
+    if not path.endswith(".ipynb"):
+        raise _invalid(
+            "A notebook's name must end with .ipynb.", "Submit another file as a script.", "work.path"
+        )
+    if not work.kernel:
+        raise _invalid(
+            "The notebook names no kernel.",
+            "Open it, choose a kernel, save it, and submit it again.",
+            "work.kernel",
+        )
+    if not printable(work.kernel):
+        raise _invalid("The kernel's name holds characters that cannot be used.", "", "work.kernel")
+    if work.arguments:
+        raise _invalid("A notebook takes parameters, not arguments.", "", "work.arguments")
+
+
+def _check_script(work: Work, path: str) -> None:
+    if not path.endswith(SCRIPT_SUFFIXES):
+        raise _invalid(
+            "Only scripts in Python, shell and R can be submitted.",
+            f"Their names end with {', '.join(SCRIPT_SUFFIXES[:3])}.",
+            "work.path",
+        )
+    if work.parameters:
+        raise _invalid("A script takes arguments, not parameters.", "", "work.parameters")
+    for argument in work.arguments:
+        if "\0" in argument or not _encodable(argument):
+            raise _invalid("An argument holds characters that cannot be used.", "", "work.arguments")
 
 
 def relative_path(path: str, field: str) -> str:
@@ -77,7 +86,9 @@ def relative_path(path: str, field: str) -> str:
         raise _invalid("The path must be relative to your home.", "Leave out the leading part.", field)
     if not printable(path):
         raise _invalid(
-            "The path holds control characters, which cannot be used.", "Rename the file or its folder.", field
+            "The path holds control characters, which cannot be used.",
+            "Rename the file or its folder.",
+            field,
         )
     parts = [part for part in path.split("/") if part not in {"", "."}]
     if ".." in parts or not parts:
@@ -113,11 +124,20 @@ def idempotency_key(key: str | None) -> str | None:
 
 
 def _check_parameters(parameters: dict[str, Any]) -> None:
+    if _deeper(parameters, _DEPTH):
+        raise Refusal(
+            Reason.TOO_LARGE,
+            "The parameters are nested too deeply.",
+            "Put structured values into a file.",
+            field="work.parameters",
+        )
     try:
         text = json.dumps(parameters, allow_nan=False, ensure_ascii=False).encode()
     except (ValueError, RecursionError, UnicodeError):
         raise _invalid(
-            "The parameters cannot be written as JSON.", "Use plain numbers, texts and lists.", "work.parameters"
+            "The parameters cannot be written as JSON.",
+            "Use plain numbers, texts and lists.",
+            "work.parameters",
         ) from None
     if len(text) > PARAMETER_BYTES:
         raise Refusal(
@@ -130,8 +150,25 @@ def _check_parameters(parameters: dict[str, Any]) -> None:
         # They become assignments in a cell of the notebook, in whatever language its kernel speaks; R has dots.
         if not name.replace(".", "_").isidentifier():
             raise _invalid(
-                "A parameter's name must be one word of letters, digits and underscores.", "", "work.parameters"
+                "A parameter's name must be one word of letters, digits and underscores.",
+                "",
+                "work.parameters",
             )
+
+
+def _deeper(value: Any, levels: int) -> bool:
+    """Tell whether lists and objects are nested in more than some levels."""
+    layer = [value]
+    for _ in range(levels + 1):
+        layer = [
+            inner
+            for outer in layer
+            if isinstance(outer, (dict, list))
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+        if not layer:
+            return False
+    return True
 
 
 def _encodable(text: str) -> bool:

@@ -22,7 +22,10 @@ class Metrics:
         ProcessCollector(registry=self.registry)
         self._jobs = Gauge("vkd_jobs", "Jobs by state", ["state"], registry=self.registry)
         self._devices = Gauge(
-            "vkd_devices", "Devices by accelerator and holder", ["accelerator", "holder"], registry=self.registry
+            "vkd_devices",
+            "Devices by accelerator and holder",
+            ["accelerator", "holder"],
+            registry=self.registry,
         )
         self._queues = Gauge("vkd_queue_jobs", "Jobs by queue", ["queue", "what"], registry=self.registry)
         self._requests = Histogram(

@@ -63,7 +63,9 @@ def _branches(view: View, wanted: Filter) -> list[Conditions]:
     elif wanted.after:
         common.append(jobs.c.number < wanted.after[1])
     by_state: list[Conditions] = (
-        [[jobs.c.state == state] for state in wanted.states] if wanted.states and wanted.since is None else [[]]
+        [[jobs.c.state == state] for state in wanted.states]
+        if wanted.states and wanted.since is None
+        else [[]]
     )
     return [[*who, *state, *common] for who, state in product(_whose(view, wanted), by_state)]
 
@@ -88,7 +90,7 @@ def _whose(view: View, wanted: Filter) -> list[Conditions]:
     return parts
 
 
-def _active(view: View, wanted: Filter) -> sa.Select[tuple[int]]:
+def _active(view: View, wanted: Filter) -> sa.Select[int]:
     statement = sa.select(sa.func.count()).select_from(jobs).where(jobs.c.state.in_(ACTIVE))
     if wanted.owner is not None:
         statement = statement.where(jobs.c.owner == wanted.owner)
@@ -98,6 +100,4 @@ def _active(view: View, wanted: Filter) -> sa.Select[tuple[int]]:
         return statement
     if not view.projects:
         return statement.where(jobs.c.owner == view.person)
-    return statement.where(
-        sa.or_(jobs.c.owner == view.person, jobs.c.project.in_(sorted(view.projects)))
-    )
+    return statement.where(sa.or_(jobs.c.owner == view.person, jobs.c.project.in_(sorted(view.projects))))

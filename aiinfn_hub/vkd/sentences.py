@@ -30,9 +30,7 @@ _FAILED: Final = {
 
 def ordinal(number: int) -> str:
     """Write a number as 1st, 2nd, 3rd, 4th, 11th, 21st."""
-    suffix = (
-        "th" if number % 100 in {11, 12, 13} else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
-    )
+    suffix = "th" if number % 100 in {11, 12, 13} else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
     return f"{number}{suffix}"
 
 

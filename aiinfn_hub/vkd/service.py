@@ -145,7 +145,9 @@ class Service:
             )
         if not old.final:
             raise Refusal(
-                Reason.CONFLICT, "The job is not over yet.", "Wait for its end, or cancel it, then run it again."
+                Reason.CONFLICT,
+                "The job is not over yet.",
+                "Wait for its end, or cancel it, then run it again.",
             )
         granted = old.selection
         choices = {
@@ -173,9 +175,7 @@ class Service:
         )
 
     def _check(self, person: Person, request: JobRequest) -> tuple[Work, Selection, str]:
-        choices = {
-            field: value for field in CHOICES if (value := getattr(request, field)) is not None
-        }
+        choices = {field: value for field in CHOICES if (value := getattr(request, field)) is not None}
         selection = gate.resolve(choices, self.platform, person, Door.JOB)
         work = inputs.check_work(request.work)
         return work, selection, inputs.job_name(request.name, work.path)
@@ -249,7 +249,8 @@ class Service:
         page = await self.store.page(self.view(person), wanted)
         positions, reading = self.backend.positions(), self.backend.inventory()
         shown = [
-            views.job(stored, person, self.platform, positions.get(stored.id), reading) for stored in page.jobs
+            views.job(stored, person, self.platform, positions.get(stored.id), reading)
+            for stored in page.jobs
         ]
         cursor = None
         if page.more:
@@ -357,9 +358,7 @@ class Service:
 
     def _show(self, stored: StoredJob, person: Person) -> Job:
         positions: Mapping[str, int] = self.backend.positions()
-        return views.job(
-            stored, person, self.platform, positions.get(stored.id), self.backend.inventory()
-        )
+        return views.job(stored, person, self.platform, positions.get(stored.id), self.backend.inventory())
 
 
 def _no_job() -> Refusal:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
-from math import exp, log
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,12 +16,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aiinfn_hub.platform.refusal import Reason, Refusal
 
-from . import pages
+from . import devicetime, pages
 from .backends.base import Update
 from .contract import FINAL, TRANSITIONS, Cause, HistoryEntry, JobState, Progress, UsageEntry
 from .database import Database
 from .records import ACTIVE, Applied, Filter, NewJob, Notes, Page, StoredJob, View
-from .tables import counters, history, jobs, usage
+from .tables import counters, history, jobs
 
 logger = logging.getLogger(__name__)
 
@@ -87,9 +86,7 @@ class Store:
         """Delete a job that the back end would not take; only one that never started."""
         async with self._database.write() as connection:
             change = await self._count(connection)
-            untouched = sa.and_(
-                jobs.c.id == job_id, jobs.c.state == JobState.QUEUED, jobs.c.attempt == 0
-            )
+            untouched = sa.and_(jobs.c.id == job_id, jobs.c.state == JobState.QUEUED, jobs.c.attempt == 0)
             gone = (await connection.execute(sa.delete(jobs).where(untouched))).rowcount > 0
         self.change = change
         return gone
@@ -122,7 +119,9 @@ class Store:
                 return Applied.ILLEGAL
             change = await self._count(connection)
             values = _changes(job, update, progress)
-            await connection.execute(sa.update(jobs).where(jobs.c.id == job.id).values(**values, change=change))
+            await connection.execute(
+                sa.update(jobs).where(jobs.c.id == job.id).values(**values, change=change)
+            )
             await connection.execute(
                 sa.insert(history).values(
                     job=job.id,
@@ -134,7 +133,7 @@ class Store:
                 )
             )
             if job.count:
-                await _account(connection, job, update)
+                await devicetime.record(connection, job, update)
         self.change = change
         return Applied.CHANGED
 
@@ -257,9 +256,7 @@ class Store:
     async def events(self, job_id: str) -> list[HistoryEntry]:
         """Give a job's history, oldest first."""
         statement = (
-            sa.select(
-                history.c.time, history.c.state, history.c.cause, history.c.attempt, history.c.message
-            )
+            sa.select(history.c.time, history.c.state, history.c.cause, history.c.attempt, history.c.message)
             .where(history.c.job == job_id)
             .order_by(history.c.id)
         )
@@ -297,47 +294,13 @@ class Store:
 
     async def usage(self, view: View, since: datetime, until: datetime) -> list[UsageEntry]:
         """Sum the device time between two moments, of what somebody sees; running attempts count up to ``until``."""
-        begin, end = since.timestamp(), until.timestamp()
-        started = sa.case((usage.c.started < begin, begin), else_=usage.c.started)
-        ended = sa.case((sa.func.coalesce(usage.c.ended, end) > end, end), else_=sa.func.coalesce(usage.c.ended, end))
-        seconds = sa.func.sum((ended - started) * usage.c.count)
-        statement = (
-            sa.select(
-                usage.c.project,
-                usage.c.person,
-                usage.c.accelerator,
-                seconds.label("seconds"),
-                sa.func.count(sa.distinct(usage.c.job)).label("jobs"),
-            )
-            .where(usage.c.started < end, sa.or_(usage.c.ended.is_(None), usage.c.ended > begin))
-            .group_by(usage.c.project, usage.c.person, usage.c.accelerator)
-            .order_by(usage.c.project, usage.c.person, usage.c.accelerator)
-        )
-        if not view.everything:
-            statement = statement.where(
-                sa.or_(usage.c.person == view.person, usage.c.project.in_(sorted(view.projects)))
-            )
         async with self._database.read() as connection:
-            rows = (await connection.execute(statement)).mappings().all()
-        return [UsageEntry.model_validate(dict(row)) for row in rows]
+            return await devicetime.between(connection, view, since, until)
 
     async def decayed_usage(self, at: datetime, half_life: timedelta) -> dict[str, float]:
-        """Give each project's device-seconds, those of long ago counting less: half after one half-life.
-
-        What was used longer than ten half-lives ago counts for less than a thousandth and is left out.
-        """
-        moment = at.timestamp()
-        rate = log(2) / half_life.total_seconds()
-        statement = sa.select(usage.c.project, usage.c.count, usage.c.started, usage.c.ended).where(
-            sa.or_(usage.c.ended.is_(None), usage.c.ended > moment - 10 * half_life.total_seconds())
-        )
-        total: dict[str, float] = {}
+        """Give each project's device-seconds, those of long ago counting less: half after one half-life."""
         async with self._database.read() as connection:
-            for project, count, started, ended in await connection.execute(statement):
-                last = min(ended if ended is not None else moment, moment)
-                weight = (exp(-rate * (moment - last)) - exp(-rate * (moment - min(started, last)))) / rate
-                total[project] = total.get(project, 0.0) + count * weight
-        return total
+            return await devicetime.decayed(connection, at, half_life)
 
     # Inside a transaction
 
@@ -354,30 +317,10 @@ async def _get(connection: AsyncConnection, job_id: str, *, lock: bool = False) 
     return StoredJob.of(row) if row else None
 
 
-async def _account(connection: AsyncConnection, job: StoredJob, update: Update) -> None:
-    """Keep the device time of an attempt: opened when it runs, closed when it does not any more."""
-    if update.state is JobState.RUNNING:
-        await connection.execute(
-            sa.insert(usage).values(
-                job=job.id,
-                attempt=update.attempt,
-                project=job.project,
-                person=job.owner,
-                accelerator=job.accelerator,
-                count=job.count,
-                started=(update.started or update.time).timestamp(),
-            )
-        )
-    elif job.state is JobState.RUNNING:
-        await connection.execute(
-            sa.update(usage)
-            .where(usage.c.job == job.id, usage.c.attempt == job.attempt)
-            .values(ended=(update.ended or update.time).timestamp())
-        )
-
-
 def _submitted(new: NewJob) -> str:
-    return f"Submitted to {new.selection.queue_name}" + (f" again, as {new.rerun_of} was" if new.rerun_of else "")
+    return f"Submitted to {new.selection.queue_name}" + (
+        f" again, as {new.rerun_of} was" if new.rerun_of else ""
+    )
 
 
 def _columns(new: NewJob, change: int) -> dict[str, Any]:

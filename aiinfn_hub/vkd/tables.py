@@ -22,7 +22,7 @@ class UtcDateTime(sa.types.TypeDecorator[datetime]):
         utc = value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
         return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - the signature is SQLAlchemy's
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
         """Read as UTC."""
         if value is None:
             return None
@@ -54,7 +54,9 @@ jobs: Final = sa.Table(
     "jobs",
     metadata,
     sa.Column("id", sa.String(20), primary_key=True),
-    sa.Column("number", sa.BigInteger, nullable=False, unique=True),  # change number at submission: the order of age
+    sa.Column(
+        "number", sa.BigInteger, nullable=False, unique=True
+    ),  # change number at submission: the order of age
     sa.Column("change", sa.BigInteger, nullable=False),  # number of its last change
     sa.Column("owner", sa.String(255), nullable=False),
     sa.Column("project", sa.String(63), nullable=False),
@@ -77,7 +79,9 @@ jobs: Final = sa.Table(
     sa.Column("started", UtcDateTime),
     sa.Column("ended", UtcDateTime),
     sa.Column("updated", UtcDateTime, nullable=False),
-    sa.Column("cancelled_by", sa.String(255)),  # who asked; kept, so that a crash in between forgets no cancellation
+    sa.Column(
+        "cancelled_by", sa.String(255)
+    ),  # who asked; kept, so that a crash in between forgets no cancellation
     sa.Column("rerun_of", sa.String(20)),
     sa.Column("idempotency_key", sa.String(200)),
     sa.Column("digest", sa.String(64)),
@@ -115,7 +119,9 @@ usage: Final = sa.Table(
     sa.Column("person", sa.String(255), nullable=False),
     sa.Column("accelerator", sa.String(63), nullable=False),
     sa.Column("count", sa.Integer, nullable=False),
-    sa.Column("started", sa.Double, nullable=False),  # seconds since the epoch: sums are plain arithmetic on any database
+    sa.Column(
+        "started", sa.Double, nullable=False
+    ),  # seconds since the epoch: sums are plain arithmetic on any database
     sa.Column("ended", sa.Double),
     sa.Index(None, "ended"),
 )

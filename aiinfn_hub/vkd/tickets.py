@@ -50,5 +50,7 @@ def verify(key: str | None, ticket: str) -> frozenset[str]:
             Reason.UNAUTHENTICATED, "The ticket is not valid.", "Load the page with the form again."
         ) from None
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise Refusal(Reason.UNAUTHENTICATED, "The ticket is not valid.", "Load the page with the form again.")
+        raise Refusal(
+            Reason.UNAUTHENTICATED, "The ticket is not valid.", "Load the page with the form again."
+        )
     return frozenset(names)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
@@ -97,14 +99,16 @@ class JobsHandler(_JobAnswers, FileHandler):
             body, document, inspection, self.extension.session, snapshot.planned(key, document.name)
         )
         if self.get_query_argument("dry_run", "0") not in {"", "0", "false"}:
-            answer = await self.vkd.request("POST", "jobs", query=[("dry_run", "1")], body=request)
+            with _own_fields():
+                answer = await self.vkd.request("POST", "jobs", query=[("dry_run", "1")], body=request)
             self.answer(answer.json(), status=answer.status)
             return
         lock = _submitting.setdefault(key, asyncio.Lock())
         async with lock:
             copy = await asyncio.to_thread(snapshot.take, self.places.home, key, document.name, document.data)
             try:
-                answer = await self.vkd.request("POST", "jobs", headers={_KEY_HEADER: key}, body=request)
+                with _own_fields():
+                    answer = await self.vkd.request("POST", "jobs", headers={_KEY_HEADER: key}, body=request)
             except Refusal as refusal:
                 if not _may_exist(refusal):
                     await asyncio.to_thread(copy.discard)
@@ -139,6 +143,17 @@ class EventsHandler(Handler):
     async def get(self, job: str) -> None:
         """Answer a list of `HistoryEntry`."""
         self.answer((await self.vkd.request("GET", f"jobs/{job}/events")).json())
+
+
+@contextlib.contextmanager
+def _own_fields() -> Iterator[None]:
+    """Name the fields of a refusal as in the request that the page sent: vkd's `Work` is flat there."""
+    try:
+        yield
+    except Refusal as refusal:
+        if refusal.field is not None:
+            refusal.field = refusal.field.removeprefix("work.")
+        raise
 
 
 def _may_exist(refusal: Refusal) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -72,7 +73,13 @@ class _Run:
             # Other people's processes on this host could listen on the loopback ports.
             kernel.transport_encryption = "auto"
         try:
-            await kernel.start_kernel(cwd=str(self._folder), preexec_fn=die_with_parent)
+            arguments = []
+            if any("ipykernel" in word for word in kernel.kernel_spec.argv):
+                # Jobs at the same time would wait for each other's lock on the history, on network file systems for ever.
+                arguments = ["--HistoryManager.hist_file=:memory:"]
+            await kernel.start_kernel(
+                cwd=str(self._folder), extra_arguments=arguments, preexec_fn=die_with_parent
+            )
         except NoSuchKernel as error:
             raise CannotRunError(
                 "Kernel missing",
@@ -92,9 +99,14 @@ class _Run:
         return await execution.run()
 
     async def _end_kernel(self, kernel: Any, *, kindly: bool) -> None:
+        group = getattr(kernel.provisioner, "pgid", None)
         with contextlib.suppress(Exception):
             kernel.shutdown_wait_time = 3.0
             await kernel.shutdown_kernel(now=not kindly)
+        if group:
+            # What cells started in the background would keep the job's device.
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(group, signal.SIGKILL)
 
 
 def _load() -> type[Execution]:

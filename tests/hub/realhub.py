@@ -1,5 +1,6 @@
 """A real JupyterHub for tests: its own process, the real proxy, real sessions, and where wanted the real vkd."""
 
+import asyncio
 import contextlib
 import json
 import os
@@ -276,9 +277,36 @@ def server_path(user: str, server: str = "") -> str:
 
 
 async def pause() -> None:
-    import asyncio
-
     await asyncio.sleep(0.2)
+
+
+def session_process(home: Path) -> psutil.Process:
+    """Find the server of the session that has this home."""
+    return next(each for each in processes_of(home) if "jupyterhub.singleuser" in each.cmdline())
+
+
+def processes_of(home: Path) -> list[psutil.Process]:
+    """Find all that runs in a home."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.environ().get("HOME") == str(home) and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found
+
+
+async def vkd_answers(hub: RealHub) -> None:
+    """Wait for vkd, which the hub starts after itself."""
+    async with aiohttp.ClientSession() as http:
+        for _ in range(150):
+            with contextlib.suppress(aiohttp.ClientError):
+                async with http.get(
+                    f"http://127.0.0.1:{hub.settings['vkd_port']}/services/vkd/health"
+                ) as answer:
+                    if answer.status == 200:
+                        return
+            await pause()
+    raise AssertionError(f"vkd does not answer:\n{hub.told[-3000:]}")
 
 
 def free_port() -> int:

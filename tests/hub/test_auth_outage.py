@@ -36,7 +36,9 @@ async def test_a_hub_starts_without_iam_tells_people_so_and_recovers(folder, own
 
             # Access tokens last two seconds here: groups are read with the refresh token from now on.
             iam.admin("PATCH", "accounts/ada", {"groups": ["ai-infn/medphys"]})
-            await eventually(lambda: known(own_hub, "ada")["groups"] == ["ai-infn/medphys"] or signed_out_never(client))
+            await eventually(
+                lambda: known(own_hub, "ada")["groups"] == ["ai-infn/medphys"] or signed_out_never(client)
+            )
 
             iam.stop()
             for _ in range(5):

@@ -9,7 +9,6 @@ import shutil
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 
-import aiohttp
 import psutil
 import pytest
 from playwright.async_api import BrowserContext, Page, async_playwright, expect
@@ -17,7 +16,7 @@ from playwright.async_api import BrowserContext, Page, async_playwright, expect
 from aiinfn_hub.platform.model import Accelerator
 from aiinfn_hub.spawner.profiles import outlook
 from aiinfn_hub.vkd.contract import Availability
-from tests.hub.realhub import RealHub, pause, real_hub
+from tests.hub.realhub import RealHub, real_hub, vkd_answers
 
 
 @pytest.fixture(scope="module")
@@ -49,21 +48,6 @@ async def signed_in(hub: RealHub, user: str, **options) -> AsyncIterator[tuple[B
             yield context, await context.new_page()
         finally:
             await browser.close()
-
-
-async def vkd_answers(hub: RealHub) -> None:
-    async with aiohttp.ClientSession() as http:
-        for _ in range(150):
-            try:
-                async with http.get(
-                    f"http://127.0.0.1:{hub.settings['vkd_port']}/services/vkd/health"
-                ) as answer:
-                    if answer.status == 200:
-                        return
-            except aiohttp.ClientError:
-                pass
-            await pause()
-    raise AssertionError(f"vkd does not answer:\n{hub.told[-3000:]}")
 
 
 def vkd_of(hub: RealHub) -> psutil.Process:
@@ -160,14 +144,14 @@ async def test_figures_are_refreshed_without_a_reload_and_survive_the_death_of_v
         await expect(page.locator("#age")).to_have_text(re.compile(r"Availability read \d+ s ago"))
         await hub.begin("cleo", {"accelerator": "t4"})
         await hub.ready("cleo")
-        await expect(figures).to_have_text("1 of 2 free")
+        await expect(figures).to_have_text("1 of 2 free · 1 in sessions")
         vkd_of(hub).kill()
         await expect(page.locator("#age")).to_have_text(
             "Availability unknown: the delegation service does not answer", timeout=15_000
         )
         await expect(figures).to_have_text("Availability unknown")
         # The hub starts it again, it knows the session by its process, and the page recovers by itself.
-        await expect(figures).to_have_text("1 of 2 free", timeout=90_000)
+        await expect(figures).to_have_text("1 of 2 free · 1 in sessions", timeout=90_000)
         await hub.end_session("cleo")
         await expect(figures).to_have_text("2 of 2 free")
 

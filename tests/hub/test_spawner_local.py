@@ -10,10 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import aiohttp
-import psutil
 import pytest
 
-from tests.hub.realhub import RealHub, pause, real_hub, server_path, xsrf
+from tests.hub.realhub import RealHub, pause, processes_of, real_hub, server_path, session_process, xsrf
 
 SECRETS = {
     "JUPYTERHUB_CRYPT_KEY": "c" * 64,
@@ -46,27 +45,6 @@ def hub(examples) -> Iterator[RealHub]:
             del os.environ[name]
 
 
-def session_process(home: Path) -> psutil.Process:
-    for process in psutil.process_iter():
-        try:
-            if "jupyterhub.singleuser" in process.cmdline() and process.environ().get("HOME") == str(home):
-                return process
-        except psutil.Error:
-            continue
-    raise AssertionError("no such session")
-
-
-def processes_of(home: Path) -> list[psutil.Process]:
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get("HOME") == str(home) and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process)
-        except psutil.Error:
-            continue
-    return found
-
-
 async def test_a_session_runs_as_its_person_and_knows_nothing_of_the_hubs_secrets(hub):
     status, answer = await hub.begin("ada", {"time_limit": "2h"})
     assert status in {201, 202}, answer
@@ -90,7 +68,7 @@ async def test_a_session_runs_as_its_person_and_knows_nothing_of_the_hubs_secret
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", environment["AIINFN_SESSION_END"])
     assert process.cwd() == str(home)
     assert home.stat().st_mode & 0o777 == 0o700
-    status_file = Path(f"/proc/{process.pid}/status").read_text()
+    status_file = await asyncio.to_thread(Path(f"/proc/{process.pid}/status").read_text)
     assert "NoNewPrivs:\t1" in status_file
     if os.geteuid() == 0:
         assert process.uids().real >= 60000
@@ -118,9 +96,11 @@ async def test_no_kernel_is_left_after_a_stop_and_none_after_the_server_was_kill
         await hub.begin("ben", {})
         await hub.ready("ben")
         headers = {"Authorization": f"token {hub.settings['admin_token']}"}
-        async with aiohttp.ClientSession(headers=headers) as http:
-            async with http.post(f"{hub.url}/user/ben/api/kernels", json={"name": "python3"}) as answer:
-                assert answer.status == 201, await answer.text()
+        async with (
+            aiohttp.ClientSession(headers=headers) as http,
+            http.post(f"{hub.url}/user/ben/api/kernels", json={"name": "python3"}) as answer,
+        ):
+            assert answer.status == 201, await answer.text()
         deadline = time.monotonic() + 20
         while not any("ipykernel" in " ".join(each.cmdline()) for each in processes_of(home)):
             assert time.monotonic() < deadline, "the kernel did not start"
@@ -292,9 +272,7 @@ async def test_progress_names_the_steps_in_order(hub):
                 if stream.status != 200:
                     await pause()
                     continue
-                async for line in stream.content:
-                    if line.startswith(b"data:"):
-                        seen.append(json.loads(line[5:]))
+                seen = [json.loads(line[5:]) async for line in stream.content if line.startswith(b"data:")]
     await starting
     steps = [event["step"] for event in seen if "step" in event]
     assert [step for place, step in enumerate(steps) if step not in steps[:place]] == [

@@ -27,7 +27,7 @@ def test_every_verb_of_every_handler_is_protected():
     assert seen == len(routes()) + 1  # jobs has two
 
 
-def test_the_protection_is_jupyters_own(monkeypatch):
+def test_the_protection_is_jupyters_own():
     source = inspect.getsource(inspect.getmodule(Handler).protected)
     assert "web.authenticated(authorized(" in source
 

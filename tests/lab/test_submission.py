@@ -151,6 +151,14 @@ def test_what_vkd_refuses_leaves_no_copy(lab, peer, notebook):
     assert lab.snapshots() == before
 
 
+def test_fields_that_vkd_names_are_those_of_the_page(lab, peer, notebook):
+    lab.write("field.ipynb", notebook("1"))
+    said = {"reason": "invalid", "message": "No.", "hint": "", "field": "work.parameters"}
+    peer.refuse = (400, said)
+    assert lab.submit({"path": "field.ipynb"}).json["field"] == "parameters"
+    assert lab.submit({"path": "field.ipynb"}, dry_run="1").json["field"] == "parameters"
+
+
 def test_with_vkd_down_nothing_is_submitted_and_no_copy_stays(lab, peer, notebook):
     lab.write("down.ipynb", notebook("1"))
     before = lab.snapshots()

@@ -8,18 +8,36 @@ from typing import Any
 
 from playwright.sync_api import Locator, Page, expect
 
-from tests.ui.demo import Demo
+from tests.ui.demo import Demo, wait_for
 
 START_SECONDS = 90_000
 """Milliseconds that a page may take on a busy machine; only failures wait this long."""
 
 
 def sign_in(page: Page, demo: Demo, account: str) -> None:
-    """Sign in through IAM; ends on the form, or wherever the hub leads this account."""
-    page.goto(f"{demo.url}hub/spawn")
+    """Sign in through IAM, end what this account still runs, and open the form."""
+    page.goto(f"{demo.url}hub/home")
     page.get_by_role("link", name=re.compile("^Sign in with")).click()
     page.locator(f"button.account[value={account}]").click()
-    page.wait_for_url(re.compile(r"/hub/(spawn|home|oauth_callback)"))
+    page.wait_for_url(re.compile(r"/hub/home"))
+    end_session(page, demo, account)
+    page.goto(f"{demo.url}hub/spawn")
+    page.wait_for_selector("#aiinfn-form")
+
+
+def end_session(page: Page, demo: Demo, account: str) -> None:
+    """Stop the account's session, if there is one, and wait until it is gone."""
+    xsrf = next(c["value"] for c in page.context.cookies() if c["name"] == "_xsrf" and c["path"] == "/hub/")
+    headers = {"X-XSRFToken": xsrf, "Referer": f"{demo.url}hub/home"}
+    user = f"{demo.url}hub/api/users/{account}"
+
+    def gone() -> bool:
+        server = page.request.get(user, headers=headers).json()["servers"].get("", {})
+        if server.get("ready"):
+            page.request.delete(f"{user}/server", headers=headers)
+        return not server
+
+    wait_for(f"the session of {account} is gone", gone, 60, 0.3)
 
 
 def choose(page: Page, accelerator: str) -> None:

@@ -20,11 +20,8 @@ ONE_FPGA = {
 
 def test_killing_vkd_loses_no_job_and_keeps_their_order(demo: Demo, page: Page):
     steps.sign_in(page, demo, "bruno")
-    page.goto(f"{demo.url}hub/spawn")
-    if page.locator("#start").count():
-        steps.choose(page, "none")
-        steps.start(page)
-    steps.in_lab(page)
+    steps.choose(page, "none")
+    steps.start(page)
     jobs = [steps.post(page, "jobs", ONE_FPGA)["id"] for _ in range(4)]
     wait_for("the first one runs", lambda: steps.job(page, jobs[0])["state"] == "running", 30)
     assert [steps.job(page, one)["position"] for one in jobs[1:]] == [1, 2, 3]
@@ -49,7 +46,6 @@ def test_killing_vkd_loses_no_job_and_keeps_their_order(demo: Demo, page: Page):
 
 def test_with_vkd_away_the_form_and_the_lab_say_so_and_recover(demo: Demo, page: Page):
     steps.sign_in(page, demo, "carla")
-    page.wait_for_selector("#aiinfn-form")
     stopped = demo.vkd_process()
     stopped.suspend()  # it keeps its port and answers nothing: the worst way to be away
     try:

@@ -16,19 +16,30 @@ GROUPS = {"flavour": "ai-infn/flavour", "medical": "ai-infn/medical"}
 
 Q, S, R = JobState.QUEUED, JobState.STARTING, JobState.RUNNING
 OK, BAD, OFF = JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED
-CAUSES = {Q: Cause.PREEMPTED, S: Cause.PLACED, R: Cause.STARTED, OK: Cause.COMPLETED, BAD: Cause.ERROR, OFF: Cause.CANCELLED}
+CAUSES = {
+    Q: Cause.PREEMPTED,
+    S: Cause.PLACED,
+    R: Cause.STARTED,
+    OK: Cause.COMPLETED,
+    BAD: Cause.ERROR,
+    OFF: Cause.CANCELLED,
+}
 
 
 def a_job(owner="anna", project="flavour", *, key=None, digest=None, created=START, **choices) -> NewJob:
     person = Person.of(owner, [GROUPS[project]])
     selection = gate.resolve({"accelerator": "t4", "project": project, **choices}, PLATFORM, person, Door.JOB)
-    work = Work(kind="notebook", path="a/train.ipynb", snapshot=".aiinfn/jobs/x/train.ipynb", kernel="python3")
+    work = Work(
+        kind="notebook", path="a/train.ipynb", snapshot=".aiinfn/jobs/x/train.ipynb", kernel="python3"
+    )
     job_id = new_id()
     return NewJob(selection, work, f"a/train.{job_id}.ipynb", "train", job_id, created, None, key, digest)
 
 
 def told(job_id, state, attempt=1, minutes=0.0, **more) -> Update:
-    return Update(job_id, START + timedelta(minutes=minutes), attempt, state, more.pop("cause", CAUSES[state]), **more)
+    return Update(
+        job_id, START + timedelta(minutes=minutes), attempt, state, more.pop("cause", CAUSES[state]), **more
+    )
 
 
 PATHS = {Q: [], S: [S], R: [S, R], OK: [S, R, OK], BAD: [S, R, BAD], OFF: [S, OFF]}

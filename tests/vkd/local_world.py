@@ -152,7 +152,9 @@ class World:
         """List the jobs in the order in which they were started."""
         return [u.job_id for u in self.told if u.state is JobState.STARTING]
 
-    async def until(self, job_id: str, state: str, *, within: float = 20, attempt: int | None = None) -> Update:
+    async def until(
+        self, job_id: str, state: str, *, within: float = 20, attempt: int | None = None
+    ) -> Update:
         """Wait until a job is in a state."""
 
         def found() -> Update | None:
@@ -162,7 +164,10 @@ class World:
             right = last.state == state and (attempt is None or last.attempt == attempt)
             return last if right else None
 
-        update = await eventually(found, f"{job_id} is {state}; it was told: {self.states(job_id)}", within)
+        def what() -> str:
+            return f"{job_id} is {state}; it was told {self.states(job_id)}"
+
+        update = await eventually(found, what, within)
         assert update is not None
         return update
 
@@ -197,15 +202,17 @@ def claim_request(accelerator: str = "t4", count: int = 1, **more: Any) -> Claim
     """Ask for devices for a session of eight hours."""
     until = datetime.now(UTC) + timedelta(hours=8)
     return ClaimRequest(
-        **{"owner": "bob", "project": "flavour", "accelerator": accelerator, "count": count, "until": until} | more
+        **{"owner": "bob", "project": "flavour", "accelerator": accelerator, "count": count, "until": until}
+        | more
     )
 
 
-async def eventually(look: Callable[[], Any], what: str, within: float = 20) -> Any:
+async def eventually(look: Callable[[], Any], what: str | Callable[[], str], within: float = 20) -> Any:
     """Look again and again until there is something to see."""
     deadline = time.monotonic() + within
     while not (seen := look()):
-        assert time.monotonic() < deadline, f"not within {within} s: {what}"
+        said = what() if callable(what) else what
+        assert time.monotonic() < deadline, f"not within {within} s: {said}"
         await asyncio.sleep(0.02)
     return seen
 

@@ -41,7 +41,9 @@ class MemoryBackend:
 
     # what a test makes happen
 
-    def tell(self, job_id: str, state: JobState | None, cause: Cause | None = None, attempt: int = 1, **more: Any) -> None:
+    def tell(
+        self, job_id: str, state: JobState | None, cause: Cause | None = None, attempt: int = 1, **more: Any
+    ) -> None:
         if state is JobState.QUEUED:
             self.waiting[job_id] = self.all[job_id]
         elif state is not None:
@@ -104,7 +106,14 @@ class MemoryBackend:
     def inventory(self) -> AvailabilityReading:
         return AvailabilityReading(
             accelerators=[
-                Availability(accelerator=name, total=device.simulated, free=device.simulated, sessions=0, batch=0, queued=0)
+                Availability(
+                    accelerator=name,
+                    total=device.simulated,
+                    free=device.simulated,
+                    sessions=0,
+                    batch=0,
+                    queued=0,
+                )
                 for name, device in self.platform.accelerators.items()
             ],
             read_at=datetime.now(UTC),
@@ -123,7 +132,9 @@ class MemoryBackend:
         async with self._grown:
             try:
                 async with asyncio.timeout(timeout):
-                    await self._grown.wait_for(lambda: len(self.log.get(key, b"")) > offset or key in self.over)
+                    await self._grown.wait_for(
+                        lambda: len(self.log.get(key, b"")) > offset or key in self.over
+                    )
             except TimeoutError:
                 return
 

@@ -37,5 +37,6 @@ def daemon():
 spec = json.load(sys.stdin)
 # As the runner: a job that was stopped never ends with success.
 signal.signal(signal.SIGTERM, lambda *_: os._exit(75))
-sleep, environ, exit = time.sleep, os.environ, sys.exit
+sleep, environ = time.sleep, os.environ
+exit = sys.exit  # noqa: A001 - the site module that has it is not loaded
 exec(spec["work"]["arguments"][0])

@@ -106,7 +106,8 @@ async def test_people_see_their_own_jobs_managers_their_projects_operators_all(v
 
 
 @pytest.mark.parametrize(
-    ("method", "rest"), [("GET", ""), ("GET", "/events"), ("GET", "/logs"), ("POST", "/cancel"), ("POST", "/rerun")]
+    ("method", "rest"),
+    [("GET", ""), ("GET", "/events"), ("GET", "/logs"), ("POST", "/cancel"), ("POST", "/rerun")],
 )
 async def test_a_job_of_somebody_else_does_not_exist(v, method, rest):
     job = await v.as_("bruno").post("/jobs", notebook(project="medical"))
@@ -186,7 +187,13 @@ def test_without_a_key_no_ticket_is_taken():
 
 # Sessions
 
-CLAIM = {"owner": "anna", "project": "flavour", "accelerator": "t4", "count": 1, "until": "2030-01-01T00:00:00Z"}
+CLAIM = {
+    "owner": "anna",
+    "project": "flavour",
+    "accelerator": "t4",
+    "count": 1,
+    "until": "2030-01-01T00:00:00Z",
+}
 
 
 async def test_the_hub_claims_looks_at_and_gives_back_devices(v):

@@ -30,7 +30,11 @@ async def job(v):
 
 
 def meta(answer):
-    return {key[6:].lower(): int(value) for key, value in answer.headers.items() if key.lower().startswith("x-log-")}
+    return {
+        key[6:].lower(): int(value)
+        for key, value in answer.headers.items()
+        if key.lower().startswith("x-log-")
+    }
 
 
 @pytest.mark.parametrize(

@@ -19,8 +19,18 @@ ERROR = JobError(name="ValueError", message="no such file\nmore", cell=7)
         (Q, Cause.SUBMITTED, {"position": 2}, "Waiting: 2nd in line in Opportunistic"),
         (Q, Cause.SUBMITTED, {"position": 111}, "Waiting: 111th in line in Opportunistic"),
         (Q, Cause.SUBMITTED, {}, "Waiting in Opportunistic"),
-        (Q, Cause.PREEMPTED, {"position": 1}, "Made room for a session; waiting again, next in line in Opportunistic"),
-        (Q, Cause.INTERRUPTED, {"position": 3}, "Stopped with the platform; waiting again, 3rd in line in Opportunistic"),
+        (
+            Q,
+            Cause.PREEMPTED,
+            {"position": 1},
+            "Made room for a session; waiting again, next in line in Opportunistic",
+        ),
+        (
+            Q,
+            Cause.INTERRUPTED,
+            {"position": 3},
+            "Stopped with the platform; waiting again, 3rd in line in Opportunistic",
+        ),
         (Q, Cause.DEVICE_LOST, {}, "Its device vanished; waiting again, in Opportunistic"),
         (Q, Cause.SUBMITTED, {"cancelled_by": ""}, "Being cancelled"),
         (R, Cause.STARTED, {"cancelled_by": "mara"}, "Being cancelled by mara"),
@@ -37,7 +47,12 @@ ERROR = JobError(name="ValueError", message="no such file\nmore", cell=7)
         (BAD, Cause.ERROR, {"exit_code": 3}, "Failed with exit code 3"),
         (BAD, Cause.ERROR, {}, "Failed"),
         (BAD, Cause.TIME_LIMIT, {"time_limit": timedelta(minutes=90)}, "Stopped at its time limit of 1h30m"),
-        (BAD, Cause.LOST, {}, "Failed: its process disappeared, for example because the machine was restarted"),
+        (
+            BAD,
+            Cause.LOST,
+            {},
+            "Failed: its process disappeared, for example because the machine was restarted",
+        ),
         (BAD, Cause.NEVER_FITS, {}, "Failed: the platform does not have what it asks for"),
         (BAD, Cause.START_FAILED, {}, "Failed: it could not be started"),
     ],
@@ -64,7 +79,18 @@ def test_a_long_or_strange_error_stays_one_short_line():
 
 @pytest.mark.parametrize(
     ("number", "word"),
-    [(1, "1st"), (2, "2nd"), (3, "3rd"), (4, "4th"), (11, "11th"), (12, "12th"), (13, "13th"), (21, "21st"), (102, "102nd"), (113, "113th")],
+    [
+        (1, "1st"),
+        (2, "2nd"),
+        (3, "3rd"),
+        (4, "4th"),
+        (11, "11th"),
+        (12, "12th"),
+        (13, "13th"),
+        (21, "21st"),
+        (102, "102nd"),
+        (113, "113th"),
+    ],
 )
 def test_ordinals(number, word):
     assert sentences.ordinal(number) == word

@@ -22,12 +22,17 @@ class AnyOrder(RuleBasedStateMachine):
 
     @rule(
         stock=st.fixed_dictionaries({name: st.lists(st.sampled_from(DEVICES[name])) for name in NAMES}),
-        offline=st.sets(st.sampled_from(sum(DEVICES.values(), []))),
+        offline=st.sets(st.sampled_from([device for devices in DEVICES.values() for device in devices])),
     )
     def stock(self, stock, offline):
         self.ledger.stock(stock, offline)
 
-    @rule(holder=st.sampled_from(HOLDERS), kind=st.sampled_from(Kind), name=st.sampled_from(NAMES), count=st.integers(-1, 5))
+    @rule(
+        holder=st.sampled_from(HOLDERS),
+        kind=st.sampled_from(Kind),
+        name=st.sampled_from(NAMES),
+        count=st.integers(-1, 5),
+    )
     def hold(self, holder, kind, name, count):
         free = self.ledger.free(name)
         got = self.ledger.hold(holder, kind, name, count)

@@ -93,7 +93,9 @@ async def test_killed_with_one_job_running_and_three_queued_all_four_succeed_onc
 
 
 async def test_what_ended_while_vkd_was_away_is_told_with_its_true_times(world):
-    code = "while not os.path.exists('go'): sleep(.02)\nrecord(type='progress', progress=dict(cell=3, cells=4))"
+    code = (
+        "while not os.path.exists('go'): sleep(.02)\nrecord(type='progress', progress=dict(cell=3, cells=4))"
+    )
     host = Host(world, [{"code": code}, {"code": code + "\nexit(3)"}])
     try:
         await host.until("j0002", "running")
@@ -101,8 +103,8 @@ async def test_what_ended_while_vkd_was_away_is_told_with_its_true_times(world):
     finally:
         host.kill()
     (home(world) / "go").touch()
-    await eventually(lambda: (world.folder("j0001") / "exit.json").exists(), "the job ends")
-    await eventually(lambda: (world.folder("j0002") / "exit.json").exists(), "the job ends")
+    await eventually((world.folder("j0001") / "exit.json").exists, "the job ends")
+    await eventually((world.folder("j0002") / "exit.json").exists, "the job ends")
     away = time.time()
     await world.start()
     end = await world.until("j0001", "succeeded")
@@ -165,10 +167,10 @@ async def test_a_job_that_was_being_started_and_never_began_waits_again_and_cann
     await world.start()
     await world.until(job.id, "succeeded", attempt=2)
     assert world.states(job.id) == ["queued", "starting", "running", "succeeded"]
-    assert [u for u in world.told if u.job_id == job.id][0].cause is Cause.INTERRUPTED
+    assert next(u for u in world.told if u.job_id == job.id).cause is Cause.INTERRUPTED
     pid, ready = await asyncio.to_thread(process.spawn, world.folder(job.id, 1))
     os.close(ready)
-    os.waitpid(pid, 0)
+    await asyncio.to_thread(os.waitpid, pid, 0)
     assert not (world.folder(job.id, 1) / "run.json").exists()
 
 
@@ -191,7 +193,7 @@ async def test_a_cancellation_that_vkd_did_not_live_to_see_through_is_told_as_su
     await world.until_log(job, b"waiting")
     await world.backend.cancel(job)
     await world.stop()
-    await eventually(lambda: (world.folder(job) / "exit.json").exists(), "the job ends")
+    await eventually((world.folder(job) / "exit.json").exists, "the job ends")
     await world.start()
     assert (await world.until(job, "cancelled")).cause is Cause.CANCELLED
 
@@ -227,7 +229,9 @@ async def test_a_claim_is_dropped_when_its_session_ends_even_while_vkd_is_away(w
         await world.backend.claim("bob", claim_request("t4"))
         await world.backend.claim("bob", claim_request("t4", pid=session.pid, pid_started=started))
         await world.backend.claim("eve", claim_request("t4", pid=session.pid, pid_started=started - 100))
-        await eventually(lambda: world.counts("t4") == (1, 1, 0, 0), "another process of that number is no session")
+        await eventually(
+            lambda: world.counts("t4") == (1, 1, 0, 0), "another process of that number is no session"
+        )
         await world.restart()
         assert world.counts("t4") == (1, 1, 0, 0)
         await world.stop()

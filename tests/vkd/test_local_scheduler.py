@@ -63,7 +63,10 @@ def test_places_are_counted_per_queue_and_follow_a_change_of_use():
 
 def test_nobody_overtakes_in_a_lane_and_other_lanes_go_on():
     line = line_of(
-        job("two", count=2, age=9), job("one", age=8), job("slice", lane="slice", age=7), job("cpu", lane="none", count=0)
+        job("two", count=2, age=9),
+        job("one", age=8),
+        job("slice", lane="slice", age=7),
+        job("cpu", lane="none", count=0),
     )
     fit = lambda w: Fit.NO_DEVICE if w.lane == "t4" and w.count == 2 else Fit.YES  # noqa: E731
     assert drain(line, fit=fit) == ["slice", "cpu"]
@@ -108,7 +111,10 @@ def test_use_decays_by_half_in_its_half_life_and_running_jobs_count():
 @given(
     st.lists(
         st.tuples(
-            st.sampled_from(["flavour", "medphys"]), st.sampled_from(["t4", "none"]), st.integers(0, 2), st.integers(0, 5)
+            st.sampled_from(["flavour", "medphys"]),
+            st.sampled_from(["t4", "none"]),
+            st.integers(0, 2),
+            st.integers(0, 5),
         )
     ),
     st.sets(st.integers(0, 20)),
@@ -162,7 +168,10 @@ def test_ten_thousand_waiting_jobs_cost_little():
 
     stuck = best(lambda: drain(line, use, fit=lambda _: Fit.NO_DEVICE))
     several = iter(range(10))
-    starts = best(lambda: drain(line, use, fit=lambda _: Fit.YES if next(several, None) is not None else Fit.NO_DEVICE), 1)
+    starts = best(
+        lambda: drain(line, use, fit=lambda _: Fit.YES if next(several, None) is not None else Fit.NO_DEVICE),
+        1,
+    )
     places = best(lambda: line.positions(use.__getitem__), 1)
     again = best(lambda: line.positions(use.__getitem__))
     print(f"stuck {stuck:.2f} ms, ten starts {starts:.2f} ms, places {places:.2f} ms, again {again:.3f} ms")

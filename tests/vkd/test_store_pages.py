@@ -41,7 +41,11 @@ async def filled(tmp_path_factory):
     store = await Store.open(f"sqlite+aiosqlite:///{tmp_path_factory.mktemp('store') / 'vkd.sqlite'}")
     dice = random.Random(7)
     new = [
-        a_job(dice.choice(["anna", "bruno", "carla"]), dice.choice(["flavour", "medical"]), created=START + timedelta(seconds=i))
+        a_job(
+            dice.choice(["anna", "bruno", "carla"]),
+            dice.choice(["flavour", "medical"]),
+            created=START + timedelta(seconds=i),
+        )
         for i in range(80)
     ]
     steps = [[told(job.id, state) for state in PATHS[dice.choice(list(PATHS))]] for job in new]
@@ -99,7 +103,8 @@ async def test_pages_give_every_job_once_and_in_order(filled, view, wanted):
     asked = [
         row
         for row in rows
-        if row["project"] == wanted.get("project", row["project"]) and row["owner"] == wanted.get("owner", row["owner"])
+        if row["project"] == wanted.get("project", row["project"])
+        and row["owner"] == wanted.get("owner", row["owner"])
     ]
     assert page.active == sum(row["state"] not in FINAL for row in asked)
 

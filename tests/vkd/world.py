@@ -29,7 +29,14 @@ PLATFORM: dict[str, Any] = {
     "admin_groups": ["operators"],
     "use_real_devices": False,
     "accelerators": {
-        "t4": {"title": "T4", "kind": "gpu", "resource": "nvidia.com/gpu", "memory": "16Gi", "simulated": 2, "max_per_job": 2},
+        "t4": {
+            "title": "T4",
+            "kind": "gpu",
+            "resource": "nvidia.com/gpu",
+            "memory": "16Gi",
+            "simulated": 2,
+            "max_per_job": 2,
+        },
         "v70": {"title": "Alveo V70", "kind": "fpga", "resource": "amd.com/v70", "simulated": 1},
     },
     "images": {"default": {"title": "Default", "reference": "example.org/default:1"}},
@@ -38,7 +45,11 @@ PLATFORM: dict[str, Any] = {
         "large": {"title": "Large", "cores": 2, "memory": "2Gi"},
     },
     "projects": {
-        "flavour": {"title": "Flavour physics", "groups": ["ai-infn/flavour"], "managers": ["ai-infn/flavour-managers"]},
+        "flavour": {
+            "title": "Flavour physics",
+            "groups": ["ai-infn/flavour"],
+            "managers": ["ai-infn/flavour-managers"],
+        },
         "medical": {"title": "Medical imaging", "groups": ["ai-infn/medical"]},
     },
     "queues": {
@@ -53,7 +64,9 @@ def platform(**changes: Any) -> Platform:
     return Platform.model_validate({**PLATFORM, **changes})
 
 
-def user_model(name: str, *groups: str, scopes: tuple[str, ...] = ("access:services!service=vkd",)) -> dict[str, Any]:
+def user_model(
+    name: str, *groups: str, scopes: tuple[str, ...] = ("access:services!service=vkd",)
+) -> dict[str, Any]:
     """What JupyterHub 6.1 answers to ``GET /hub/api/user`` for a server's token, as recorded."""
     return {
         "kind": "user",
@@ -120,7 +133,9 @@ class Client:
         self.root = root
         self.headers = {"Authorization": f"token {token}"} if token else {}
 
-    async def ask(self, method: str, path: str, *, status: int | None = None, **options: Any) -> tuple[int, Any]:
+    async def ask(
+        self, method: str, path: str, *, status: int | None = None, **options: Any
+    ) -> tuple[int, Any]:
         headers = {**self.headers, **options.pop("headers", {})}
         async with self.http.request(method, self.root + API + path, headers=headers, **options) as response:
             text = await response.read()
@@ -173,7 +188,12 @@ async def until(condition: Callable[[], Awaitable[Any]], what: str, seconds: flo
 
 @contextlib.asynccontextmanager
 async def vkd(
-    folder: Path, backend: Callable[[Platform], Backend], *, hub: Hub | None = None, keep: float = 60, **changes: Any
+    folder: Path,
+    backend: Callable[[Platform], Backend],
+    *,
+    hub: Hub | None = None,
+    keep: float = 60,
+    **changes: Any,
 ) -> AsyncIterator[World]:
     """Run vkd in this process, on a real port, with a back end of the test's choice."""
     what = platform(**changes)
@@ -192,7 +212,15 @@ async def vkd(
         app = application.create(build, auth, ticket_key=TICKET_KEY)
         port = free_port()
         server = uvicorn.Server(
-            uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None, access_log=False, ws="none", timeout_graceful_shutdown=3)
+            uvicorn.Config(
+                app,
+                host="127.0.0.1",
+                port=port,
+                log_config=None,
+                access_log=False,
+                ws="none",
+                timeout_graceful_shutdown=3,
+            )
         )
         server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign]
         task = asyncio.create_task(server.serve())

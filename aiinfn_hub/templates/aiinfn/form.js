@@ -124,7 +124,8 @@
         continue;
       }
       const rest = [
-        now.batch && `${now.batch} batch`,
+        now.batch && `${now.batch} in batch`,
+        now.sessions && `${now.sessions} in sessions`,
         now.waiting_sessions && `${now.waiting_sessions} waiting`,
         now.offline && `${now.offline} offline`,
       ].filter(Boolean);

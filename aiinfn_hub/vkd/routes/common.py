@@ -16,24 +16,29 @@ from aiinfn_hub.vkd.service import Service
 _scheme = HTTPBearer(auto_error=False, description="A token of the hub, as Bearer or as token")
 
 
-def service_of(request: Request) -> Service:
+# async although they do not wait: FastAPI would send plain functions to a thread, for each request.
+async def service_of(request: Request) -> Service:
     """Give the service of the application."""
     return cast("Service", request.app.state.service)
 
 
-def auth_of(request: Request) -> Auth:
+async def auth_of(request: Request) -> Auth:
     """Give what identifies callers."""
     return cast("Auth", request.app.state.auth)
 
 
 async def _caller(
-    request: Request, auth: Annotated[Auth, Depends(auth_of)], _documented: Annotated[object, Security(_scheme)]
+    request: Request,
+    auth: Annotated[Auth, Depends(auth_of)],
+    _documented: Annotated[object, Security(_scheme)],
 ) -> Person:
     return await auth.person(request.headers.get("Authorization"))
 
 
 async def _hub(
-    request: Request, auth: Annotated[Auth, Depends(auth_of)], _documented: Annotated[object, Security(_scheme)]
+    request: Request,
+    auth: Annotated[Auth, Depends(auth_of)],
+    _documented: Annotated[object, Security(_scheme)],
 ) -> None:
     await auth.hub_service(request.headers.get("Authorization"))
 
@@ -52,4 +57,3 @@ def answer(model: BaseModel, status: int = 200, headers: dict[str, str] | None =
         {"Cache-Control": "no-store", **(headers or {})},
         "application/json",
     )
-

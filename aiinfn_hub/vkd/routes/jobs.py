@@ -6,7 +6,7 @@ import hashlib
 import re
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from aiinfn_hub.platform.person import Person
 from aiinfn_hub.platform.refusal import Reason, Refusal
@@ -38,9 +38,17 @@ Key = Annotated[
     status_code=201,
     response_model=Job,
     responses={
-        200: {"model": Job | DryRun, "description": "The job this key made before, or what would become of the request"},
+        200: {
+            "model": Job | DryRun,
+            "description": "The job this key made before, or what would become of the request",
+        },
         **problems(
-            *_IDENTITY, Reason.IMPOSSIBLE, Reason.TOO_LARGE, Reason.CONFLICT, Reason.TOO_MANY, Reason.STORAGE_FULL
+            *_IDENTITY,
+            Reason.IMPOSSIBLE,
+            Reason.TOO_LARGE,
+            Reason.CONFLICT,
+            Reason.TOO_MANY,
+            Reason.STORAGE_FULL,
         ),
     },
 )
@@ -48,7 +56,7 @@ async def submit(
     body: JobRequest,
     person: Caller,
     service: Serving,
-    dry_run: Annotated[bool, Query(description="Only say what would become of it.")] = False,  # noqa: FBT002 - a query parameter
+    dry_run: Annotated[bool, Query(description="Only say what would become of it.")] = False,
     key: Key = None,
 ) -> Response:
     """Take a job in. What is left out gets the platform's default; what is not allowed is refused with a reason.
@@ -61,26 +69,43 @@ async def submit(
     return answer(job, 201 if created else 200, {"Location": f"jobs/{job.id}"})
 
 
-@router.get(
-    "",
-    summary="List jobs",
-    response_model=JobPage,
-    responses={304: {"description": "Nothing changed since the answer with this ETag"}, **problems(*_IDENTITY)},
-)
-async def jobs(
-    request: Request,
-    person: Caller,
-    service: Serving,
+async def _filter(
     state: Annotated[
-        list[str], Query(description="States, repeated or separated by commas; active means all that are not over.")
+        list[str],
+        Query(description="States, repeated or separated by commas; active means all that are not over."),
     ] = [],  # noqa: B006 - FastAPI copies it
     project: Annotated[str | None, Query(max_length=255)] = None,
     owner: Annotated[str | None, Query(max_length=255)] = None,
     since: Annotated[
-        int | None, Query(ge=0, le=_LARGEST, description="updated_through of an earlier answer: only what changed after it.")
+        int | None,
+        Query(
+            ge=0, le=_LARGEST, description="updated_through of an earlier answer: only what changed after it."
+        ),
     ] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 25,
     cursor: Annotated[str | None, Query(max_length=40, description="next of the page before.")] = None,
+) -> Filter:
+    return Filter(
+        states=_states(state),
+        project=_name(project, "project"),
+        owner=_name(owner, "owner"),
+        since=since,
+        after=_after(cursor, since),
+        limit=limit,
+    )
+
+
+@router.get(
+    "",
+    summary="List jobs",
+    response_model=JobPage,
+    responses={
+        304: {"description": "Nothing changed since the answer with this ETag"},
+        **problems(*_IDENTITY),
+    },
+)
+async def jobs(
+    request: Request, person: Caller, service: Serving, wanted: Annotated[Filter, Depends(_filter)]
 ) -> Response:
     """Show the caller's jobs, those of projects the caller manages, or to operators all; newest first.
 
@@ -90,14 +115,6 @@ async def jobs(
     headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
     if etag in request.headers.get("If-None-Match", ""):
         return Response(status_code=304, headers=headers)
-    wanted = Filter(
-        states=_states(state),
-        project=_name(project, "project"),
-        owner=_name(owner, "owner"),
-        since=since,
-        after=_after(cursor, since),
-        limit=limit,
-    )
     return answer(await service.jobs(person, wanted), headers=headers)
 
 
@@ -180,7 +197,9 @@ def _states(given: list[str]) -> tuple[JobState, ...]:
 
 def _name(value: str | None, field: str) -> str | None:
     if value is not None and not (value and printable(value)):
-        raise Refusal(Reason.INVALID, f"This is no name of a{'n' if field == 'owner' else ''} {field}.", field=field)
+        raise Refusal(
+            Reason.INVALID, f"This is no name of a{'n' if field == 'owner' else ''} {field}.", field=field
+        )
     return value
 
 

@@ -35,9 +35,7 @@ _CHUNK: Final = 256 * 1024
                 },
             },
         },
-        **problems(
-            Reason.UNAUTHENTICATED, Reason.FORBIDDEN, Reason.NOT_FOUND, Reason.UNAVAILABLE
-        ),
+        **problems(Reason.UNAUTHENTICATED, Reason.FORBIDDEN, Reason.NOT_FOUND, Reason.UNAVAILABLE),
     },
 )
 async def logs(
@@ -47,10 +45,11 @@ async def logs(
     service: Serving,
     attempt: Annotated[int | None, Query(ge=1, le=10**6, description="Default: the latest.")] = None,
     offset: Annotated[
-        int, Query(ge=-_LARGEST, le=_LARGEST, description="Position of the first byte; negative: from the end.")
+        int,
+        Query(ge=-_LARGEST, le=_LARGEST, description="Position of the first byte; negative: from the end."),
     ] = 0,
     limit: Annotated[int, Query(ge=1, le=4 * 1024 * 1024, description="Most bytes of one answer.")] = _CHUNK,
-    follow: Annotated[bool, Query(description="Stream until the attempt is over.")] = False,  # noqa: FBT002 - a query parameter
+    follow: Annotated[bool, Query(description="Stream until the attempt is over.")] = False,
 ) -> Response:
     """Give part of an attempt's log, or stream it as it grows.
 
@@ -59,7 +58,10 @@ async def logs(
     stored = await service.stored(person, job_id)
     if attempt is not None and attempt > max(stored.attempt, 1):
         raise Refusal(
-            Reason.NOT_FOUND, f"This job has no attempt {attempt}.", f"The latest is {stored.attempt}.", field="attempt"
+            Reason.NOT_FOUND,
+            f"This job has no attempt {attempt}.",
+            f"The latest is {stored.attempt}.",
+            field="attempt",
         )
     wanted = attempt or (max(stored.attempt, 1) if follow else stored.attempt)
     follower = service.follower

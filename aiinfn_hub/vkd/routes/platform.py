@@ -21,13 +21,20 @@ _IDENTITY: Final = (Reason.UNAUTHENTICATED, Reason.FORBIDDEN, Reason.UNAVAILABLE
 _USUAL_PERIOD: Final = timedelta(days=30)
 
 
-@router.get("/platform", summary="What the caller may use", response_model=PlatformView, responses=problems(*_IDENTITY))
+@router.get(
+    "/platform",
+    summary="What the caller may use",
+    response_model=PlatformView,
+    responses=problems(*_IDENTITY),
+)
 async def platform(person: Caller, service: Serving) -> Response:
     """Show what the caller may use, with what there is of it now and the age of that reading."""
     return answer(service.platform_view(person))
 
 
-@router.get("/queues", summary="The caller's queues", response_model=list[QueueChoice], responses=problems(*_IDENTITY))
+@router.get(
+    "/queues", summary="The caller's queues", response_model=list[QueueChoice], responses=problems(*_IDENTITY)
+)
 async def queues(person: Caller, service: Serving) -> list[QueueChoice]:
     """Show the queues that the caller may use, with their lengths."""
     return service.queues(person)
@@ -44,7 +51,8 @@ async def availability(
     service: Serving,
     auth: Authentication,
     ticket: Annotated[
-        str | None, Query(max_length=8192, description="Made by the hub for one form; names the accelerators.")
+        str | None,
+        Query(max_length=8192, description="Made by the hub for one form; names the accelerators."),
     ] = None,
 ) -> Response:
     """Show what is free of the accelerators a ticket names, or to the hub itself of all."""

@@ -43,7 +43,9 @@ export function Row({ job, runtime, now, open, onToggle, onReveal }: IRowProps):
           <span className="aiinfn-Row-state">
             <strong>{stateWord(job.state, trans)}</strong>
             {more && <Detail>{more}</Detail>}
-            <Detail>{device({ ...job, simulated: false }, trans)}</Detail>
+            <Detail className="aiinfn-Row-device">
+              {device({ ...job, simulated: false }, trans)}
+            </Detail>
           </span>
         </span>
       </button>
@@ -67,14 +69,19 @@ export function Row({ job, runtime, now, open, onToggle, onReveal }: IRowProps):
   );
 }
 
-/** A part of a row's second line; it wraps as one. */
-function Detail({ children }: { children: string }): JSX.Element {
+interface IDetailProps {
+  children: string;
+  className?: string;
+}
+
+/** A part of a row's second line. */
+function Detail({ children, className = '' }: IDetailProps): JSX.Element {
   return (
     <>
       <span className="aiinfn-Row-dot" aria-hidden="true">
         {' · '}
       </span>
-      <span className="aiinfn-Row-detail">{children}</span>
+      <span className={`aiinfn-Row-detail ${className}`}>{children}</span>
     </>
   );
 }

@@ -103,10 +103,10 @@ def build(folder: Path, say: Callable[[str], None]) -> None:
                 say(f"{module.binary}: built in {time.monotonic() - begin:.0f} s")
 
 
-def need_built(folder: Path) -> None:
-    """Say so where something is not built."""
-    if names := [module.binary for module in MODULES if not module.built(folder)]:
-        raise Missing(f"{', '.join(names)} must be built first: make cluster-build")
+def need_built(folder: Path, *modules: Module) -> None:
+    """Say so where one of these is not built."""
+    if names := [module.binary for module in modules if not module.built(folder)]:
+        raise Missing(f"{' and '.join(names)} must be built first: make cluster-build")
 
 
 def _build(module: Module, folder: Path) -> None:

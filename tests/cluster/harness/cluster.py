@@ -84,7 +84,9 @@ class Cluster:
         """
         prerequisites.need_root()
         prerequisites.need_packages(self.say)
-        binaries.need_built(self.bin_dir)
+        binaries.need_built(
+            self.bin_dir, binaries.CONTROL_PLANE, *([binaries.KUEUE] if self.settings.kueue else [])
+        )
         if self._settings_file.exists():
             Cluster(self.root, self.bin_dir, say=self.say).down()
         self._check_room()
@@ -348,6 +350,7 @@ class Cluster:
             self._wait("kube-controller-manager", f"namespace {name}", account)
 
     def _start_kwok(self) -> None:
+        binaries.need_built(self.bin_dir, binaries.KWOK)
         port = self.settings.port("kwok")
         self._start(
             "kwok",

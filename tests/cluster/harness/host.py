@@ -39,6 +39,11 @@ def ip(*arguments: str, check: bool = True) -> None:
         raise RuntimeError(f"ip {' '.join(arguments)}: {done.stderr.strip()}")
 
 
+def container_bundles(state: Path) -> list[Path]:
+    """Folders of the containers in a containerd's state folder, named by their ids."""
+    return list((state / "io.containerd.runtime.v2.task" / "k8s.io").glob("*"))
+
+
 def end_containers(state: Path, containerd_socket: Path, ctr: list[str] | None) -> None:
     """End containers and their shims, which outlive containerd by design.
 
@@ -49,7 +54,7 @@ def end_containers(state: Path, containerd_socket: Path, ctr: list[str] | None) 
     ctr
         The command that reaches containerd, where it is alive. What it does not remove is removed by hand.
     """
-    bundles = list((state / "io.containerd.runtime.v2.task" / "k8s.io").glob("*"))
+    bundles = container_bundles(state)
     for bundle in bundles if ctr else ():
         subprocess.run(
             [*(ctr or ()), "tasks", "delete", "--force", bundle.name], capture_output=True, check=False
@@ -57,7 +62,7 @@ def end_containers(state: Path, containerd_socket: Path, ctr: list[str] | None) 
     for pid in pids_with_argument(str(containerd_socket)):  # shims carry the socket in their command line
         kill(pid)
     for bundle in bundles:
-        for cgroup in _cgroups(bundle.name):
+        for cgroup in cgroups(bundle.name):
             for line in (cgroup / "cgroup.procs").read_text().split():
                 kill(int(line))
             wait_for(f"container {bundle.name} to end", partial(_rmdir, cgroup), timeout=10)
@@ -79,7 +84,7 @@ def sweep(root: Path) -> None:
         if link.is_symlink() and os.readlink(link).startswith(f"{root}/"):  # noqa: PTH115 - it may dangle
             link.unlink()
     _unlink_if_dead(Path("/var/lib/kubelet/device-plugins/kubelet.sock"))
-    for folder in (*map(Path, FIXED_FOLDERS), *_cgroups()):
+    for folder in (*map(Path, FIXED_FOLDERS), *cgroups()):
         _rmdir(folder)
 
 
@@ -93,6 +98,12 @@ def leftovers(root: Path, bridge: str) -> list[str]:
         if link.is_symlink() and os.readlink(link).startswith(f"{root}/"):  # noqa: PTH115 - it may dangle
             found.append(f"link {link}")
     return found
+
+
+def cgroups(container: str = "") -> list[Path]:
+    """Return a container's cgroups, or the parents of all: version 1 has one in each hierarchy, version 2 one."""
+    top = Path("/sys/fs/cgroup")
+    return [c / container for c in (*top.glob("*/k8s.io"), top / "k8s.io") if (c / container).is_dir()]
 
 
 def mounts_under(root: Path) -> list[str]:
@@ -136,12 +147,6 @@ def _command(pid: int) -> str:
     with contextlib.suppress(OSError):
         return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")[:200]
     return "(gone)"
-
-
-def _cgroups(container: str = "") -> list[Path]:
-    """Return a container's cgroups, or the parents of all: version 1 has one in each hierarchy, version 2 one."""
-    top = Path("/sys/fs/cgroup")
-    return [c / container for c in (*top.glob("*/k8s.io"), top / "k8s.io") if (c / container).is_dir()]
 
 
 def _rmdir(folder: Path) -> bool:

@@ -72,10 +72,11 @@ def test_the_result_opens_in_jupyterlab_and_says_where_it_comes_from(start, note
     assert dict(result.metadata.aiinfn)["attempt"] == 3
 
 
-def test_nothing_but_the_work_is_in_the_log(start, notebook):
+def test_nothing_but_the_work_is_in_the_log(start, notebook, home):
     run = start("a.ipynb", notebook("print('only this')"))
     assert run.finish() == 0
     assert run.log == "[cell 1 of 1]\nonly this\n"
+    assert not list(home.rglob("history.sqlite"))
     assert run.errors == ""
 
 
@@ -276,9 +277,8 @@ def test_a_disk_that_fills_while_running_is_told_and_the_last_good_output_stays(
 
 
 def test_a_disk_that_is_full_from_the_start_is_told_before_anything_runs(start, notebook, small_disk):
-    with (small_disk / "fill").open("wb") as file:
-        with contextlib.suppress(OSError):
-            file.write(b"x" * 200_000)
+    with (small_disk / "fill").open("wb") as file, contextlib.suppress(OSError):
+        file.write(b"x" * 200_000)
     run = start("small/a.ipynb", notebook("open('../ran', 'w')"))
     assert run.finish() == 2
     assert run.error.name == "Disk full"

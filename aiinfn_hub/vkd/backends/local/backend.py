@@ -19,9 +19,10 @@ from aiinfn_hub.vkd.contract import Availability, AvailabilityReading, Claim, Cl
 
 from . import logs
 from .devices import DeviceWatch, Discover, Inventory, discover_nvml
-from .dispatcher import Dispatcher, Settings
+from .dispatcher import Dispatcher
 from .environment import LOG_LIMIT
 from .files import LocalFiles
+from .launch import Launcher, Settings
 from .ledger import Host, Ledger
 from .recovery import end_strays, survey
 from .sessions import Sessions
@@ -87,7 +88,7 @@ class LocalBackend:
         self._dispatcher = Dispatcher(
             platform,
             self._files,
-            Settings(data.absolute(), accounts, command, log_limit),
+            Launcher(Settings(data.absolute(), accounts, command, log_limit, self._grace)),
             clock,
             ledger=self._ledger,
             host=Host(cores or float(os.cpu_count() or 1), memory or psutil.virtual_memory().total),
@@ -121,7 +122,6 @@ class LocalBackend:
         followed = [run.folder.path for run in self._dispatcher.runs.values()]
         await asyncio.to_thread(end_strays, self._files, followed, self._grace + _PATIENCE)
         self._open = True
-        self._dispatcher.fail_hopeless()
         self._pump()
         self._ticker = asyncio.create_task(self._tick())
 
@@ -165,9 +165,7 @@ class LocalBackend:
         if self._dispatcher.knows(job.id) or self._files.job(job.id).exists():
             return
         self._dispatcher.enqueue(job)
-        if self._open:
-            self._dispatcher.fail_hopeless()
-            self._pump()
+        self._pump()
 
     async def cancel(self, job_id: str) -> None:
         """Stop a job for good."""

@@ -166,7 +166,11 @@ class ClaimBook:
             self._order += 1
             claim = Held(id=session_id, request=request, order=self._order, asked_at=now)
         else:
-            if request.pid is None and known.request.pid and still(known.request.pid, known.ticks, known.boot):
+            if (
+                request.pid is None
+                and known.request.pid
+                and still(known.request.pid, known.ticks, known.boot)
+            ):
                 # Asked again without its process, e.g. by a hub that was restarted: what is known of it stays.
                 known_pid = {"pid": known.request.pid, "pid_started": known.request.pid_started}
                 request = request.model_copy(update=known_pid)

@@ -144,6 +144,11 @@ class DeviceTable:
     _vanished: dict[str, datetime] = field(default_factory=dict)
     _decided: datetime | None = None
 
+    @property
+    def real(self) -> bool:
+        """Whether there is, or was, a real device."""
+        return bool(self._known)
+
     def read(self, found: Sequence[RealDevice] | None, now: datetime) -> None:
         """Take in a reading; None changes nothing."""
         if found is None and self._decided is not None:
@@ -234,42 +239,45 @@ class DeviceWatch:
         self._fault = ""
         self._stop = threading.Event()
         self.current = Inventory({})
-        self.read_at = clock()
+        self.read_at = self._confirmed = clock()
 
     async def start(self) -> None:
         """Take the first reading, then go on in the background."""
-        loop = asyncio.get_running_loop()
-        first = loop.create_future()
-
-        def took(found: Sequence[RealDevice] | None) -> None:
-            if not self._stop.is_set():
-                self._table.read(found, self._clock())
-                self.refresh()
-            if not first.done():
-                first.set_result(None)
-
-        def keep_reading() -> None:
-            while not self._stop.is_set():
-                try:
-                    found = self._discover()
-                except Exception:  # a fault in a driver's library must not end the watch
-                    _log.warning("The GPUs of this machine cannot be read", exc_info=True)
-                    found = None
-                try:
-                    loop.call_soon_threadsafe(took, found)
-                except RuntimeError:
-                    return  # the loop is closed
-                self._stop.wait(self._interval)
-
         if self._real:
-            threading.Thread(target=keep_reading, name="devices", daemon=True).start()
+            first = asyncio.Event()
+            threading.Thread(
+                target=self._keep_reading, args=(asyncio.get_running_loop(), first), name="devices", daemon=True
+            ).start()
             try:
-                await asyncio.wait_for(asyncio.shield(first), _FIRST_READING)
+                await asyncio.wait_for(first.wait(), _FIRST_READING)
             except TimeoutError:
                 _log.warning("The GPUs of this machine cannot be read: the driver does not answer")
                 self._table.read([], self._clock())
         else:
             self._table.read([], self._clock())
+        self.refresh()
+
+    def _keep_reading(self, loop: asyncio.AbstractEventLoop, first: asyncio.Event) -> None:
+        while not self._stop.is_set():
+            try:
+                found = self._discover()
+            except Exception:  # a fault in a driver's library must not end the watch
+                _log.warning("The GPUs of this machine cannot be read", exc_info=True)
+                found = None
+            try:
+                loop.call_soon_threadsafe(self._take_in, found)
+                loop.call_soon_threadsafe(first.set)
+            except RuntimeError:
+                return  # the loop is closed
+            self._stop.wait(self._interval)
+
+    def _take_in(self, found: Sequence[RealDevice] | None) -> None:
+        if self._stop.is_set():
+            return
+        now = self._clock()
+        if found is not None:
+            self._confirmed = now
+        self._table.read(found, now)
         self.refresh()
 
     def stop(self) -> None:
@@ -287,7 +295,8 @@ class DeviceWatch:
         self._fault = fault
         now = self._clock()
         inventory = self._table.inventory(self._taken_out, now)
-        self.read_at = now
+        # What is simulated cannot change behind our back; what is real is as true as its last reading.
+        self.read_at = self._confirmed if self._table.real else now
         if inventory != self.current:
             self.current = inventory
             self._changed(inventory)

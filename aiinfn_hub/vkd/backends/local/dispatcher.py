@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Final
 
-from aiinfn_hub.accounts import Account, AccountError, Accounts, slug
 from aiinfn_hub.platform.model import Platform
 from aiinfn_hub.vkd.backends.base import BackendJob, Update
 from aiinfn_hub.vkd.contract import Cause, JobState
 
 from .claims import Victim
 from .devices import Inventory
-from .environment import attempt_spec
-from .files import FULL, IntentKind, LocalFiles
+from .files import IntentKind, LocalFiles
+from .launch import Launcher
 from .ledger import Host, Kind, Ledger, Taken
-from .outcome import Outcome, moment, plural, stopped
+from .outcome import Outcome, moment, plural
 from .run import Conclusion, Run
 from .scheduler import Fit, Line, UsageMeter, Waiting, weight_of
 from .tell import Teller
@@ -31,31 +26,8 @@ from .tell import Teller
 _log = logging.getLogger(__name__)
 _HOLD_BACK: Final = 30.0
 """Seconds without starts after the host could not start a process: the queue must not fail job by job."""
-_TEMPORARY: Final = FULL | {errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE}
 _SETTLED: Final = 1.0
 """Seconds that a supervisor has to end after it told that its job cannot be started."""
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """How jobs are run.
-
-    Attributes
-    ----------
-    data
-        The data folder, where homes are if there are no accounts.
-    accounts
-        Who runs as whom; None: all as this process.
-    command
-        What runs in a job instead of the runner.
-    log_limit
-        Bytes of an attempt's log that are kept.
-    """
-
-    data: Path
-    accounts: Accounts | None
-    command: Sequence[str] | None
-    log_limit: int
 
 
 class Dispatcher:
@@ -82,7 +54,7 @@ class Dispatcher:
         self,
         platform: Platform,
         files: LocalFiles,
-        settings: Settings,
+        launcher: Launcher,
         clock: Callable[[], datetime],
         *,
         ledger: Ledger,
@@ -92,7 +64,7 @@ class Dispatcher:
     ) -> None:
         self._platform = platform
         self._files = files
-        self._settings = settings
+        self._launcher = launcher
         self._clock = clock
         self._ledger = ledger
         self._host = host
@@ -116,23 +88,23 @@ class Dispatcher:
         return job_id in self._jobs or job_id in self._done
 
     def enqueue(self, job: BackendJob) -> None:
-        """Put a job in line, at the place of its age."""
+        """Put a job in line, at the place of its age; one that can never run fails instead."""
         self._jobs[job.id] = job
         self._attempts.setdefault(job.id, job.attempt)
         selection = job.selection
-        self.line.add(
-            Waiting(
-                id=job.id,
-                queue=selection.queue_name or "",
-                project=selection.project,
-                lane=selection.accelerator_name,
-                priority=selection.priority,
-                queued_at=job.queued_at,
-                count=selection.count,
-                cores=selection.size.cores,
-                memory=selection.size.memory,
-            )
+        waiting = Waiting(
+            id=job.id,
+            queue=selection.queue_name or "",
+            project=selection.project,
+            lane=selection.accelerator_name,
+            priority=selection.priority,
+            queued_at=job.queued_at,
+            count=selection.count,
+            cores=selection.size.cores,
+            memory=selection.size.memory,
         )
+        self.line.add(waiting)
+        self._fail_if_hopeless(waiting)
 
     def rank(self, project: str) -> float:
         """Give a project's use for the fair order."""
@@ -151,12 +123,17 @@ class Dispatcher:
     def fail_hopeless(self) -> None:
         """Fail the waiting jobs that ask for more devices than there are."""
         for waiting in self.line.jobs():
-            if self._hopeless(waiting):
-                selection = self._jobs[waiting.id].selection
-                title = selection.accelerator.title if selection.accelerator else waiting.lane
-                there = self._ledger.capacity(waiting.lane)
-                message = f"It can never start: it asks for {plural(waiting.count, title)}, and there are {there} here."
-                self._end_waiting(waiting.id, Outcome(JobState.FAILED, Cause.NEVER_FITS, message))
+            self._fail_if_hopeless(waiting)
+
+    def _fail_if_hopeless(self, waiting: Waiting) -> None:
+        if self._hopeless(waiting):
+            selection = self._jobs[waiting.id].selection
+            title = selection.accelerator.title if selection.accelerator else waiting.lane
+            there = self._ledger.capacity(waiting.lane)
+            message = (
+                f"It can never start: it asks for {plural(waiting.count, title)}, and there are {there} here."
+            )
+            self._end_waiting(waiting.id, Outcome(JobState.FAILED, Cause.NEVER_FITS, message))
 
     def _hopeless(self, waiting: Waiting) -> bool:
         if waiting.count == 0 or waiting.lane in self._pending:
@@ -241,7 +218,8 @@ class Dispatcher:
 
     async def _carry(self, run: Run, *, fresh: bool) -> None:
         try:
-            if fresh and not await self._launch(run):
+            if fresh and (outcome := await self._launcher.launch(run)) is not None:
+                self._end(run, Conclusion(None, outcome, {}))
                 return
             await self._see_it_up(run)
             if run.watch is not None:
@@ -260,54 +238,6 @@ class Dispatcher:
             await run.watch.gone.wait()
         message = "The platform made a mistake while it ran this. The operators find it in vkd's log."
         self._end(run, Conclusion(None, Outcome(JobState.FAILED, Cause.START_FAILED, message), {}))
-
-    async def _launch(self, run: Run) -> bool:
-        """Start the attempt's process; False if the attempt is over already."""
-        job = run.job
-        try:
-            account = await asyncio.to_thread(self._account, job.selection.person)
-            spec = attempt_spec(
-                job,
-                run.attempt,
-                account,
-                run.devices,
-                command=self._settings.command,
-                grace=self._grace,
-                log_limit=self._settings.log_limit,
-            )
-            await asyncio.to_thread(run.folder.prepare, spec)
-            if run.intent is None:
-                await run.spawn()
-        except AccountError as error:
-            outcome = Outcome(JobState.FAILED, Cause.START_FAILED, str(error))
-        except OSError as error:
-            outcome = self._could_not_start(error)
-        else:
-            if run.watch is not None:
-                return True
-            intent = run.intent
-            outcome = stopped(intent, job.selection) if intent else self._could_not_start(OSError())
-        self._end(run, Conclusion(None, outcome, {}))
-        return False
-
-    def _could_not_start(self, error: OSError) -> Outcome:
-        if error.errno not in _TEMPORARY:
-            message = f"Its process could not be started: {error.strerror or 'the supervisor ended at once'}."
-            return Outcome(JobState.FAILED, Cause.START_FAILED, message)
-        self._held_back_until = time.monotonic() + _HOLD_BACK
-        asyncio.get_running_loop().call_later(_HOLD_BACK + 0.1, self._freed)
-        what = (
-            "no space is left on the platform's disk" if error.errno in FULL else "the machine is overloaded"
-        )
-        _log.warning("Jobs cannot be started: %s; tried again in %d s", what, _HOLD_BACK)
-        return Outcome(JobState.QUEUED, Cause.START_FAILED, f"Could not start because {what}; waiting again.")
-
-    def _account(self, person: str) -> Account:
-        if self._settings.accounts is not None:
-            return self._settings.accounts.get(person)
-        home = self._settings.data / "homes" / slug(person)
-        home.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return Account(name=person, slug=slug(person), uid=None, gid=None, home=home)
 
     async def _see_it_up(self, run: Run) -> None:
         """Tell that the job runs, once it does."""
@@ -339,25 +269,27 @@ class Dispatcher:
         outcome = conclusion.outcome or self._never_began(run)
         if ended is not None and ended.started is not None:
             self._tell.running(run, moment(ended.started))
+        if outcome.state is JobState.QUEUED and outcome.cause is Cause.START_FAILED:
+            self._hold_back()
         self._tell.ended(run, outcome, conclusion)
         self._finish(job.id, outcome)
         run.over.set()
         self._freed()
 
     def _never_began(self, run: Run) -> Outcome:
-        """Judge an attempt whose supervisor left no word at all."""
-        if run.task is None:
-            message = "vkd was restarted just when this was started; waiting again."
-            return Outcome(JobState.QUEUED, Cause.INTERRUPTED, message)
-        free = os.statvfs(self._files.root)
-        full = free.f_bavail * free.f_frsize < 2**20
-        return self._could_not_start(OSError(errno.ENOSPC if full else 0, ""))
+        if run.task is not None:
+            return self._launcher.never_began()
+        message = "vkd was restarted just when this was started; waiting again."
+        return Outcome(JobState.QUEUED, Cause.INTERRUPTED, message)
+
+    def _hold_back(self) -> None:
+        self._held_back_until = time.monotonic() + _HOLD_BACK
+        asyncio.get_running_loop().call_later(_HOLD_BACK + 0.1, self._freed)
 
     def _finish(self, job_id: str, outcome: Outcome) -> None:
         """Put a job back in line or, if it is over, forget it."""
         if outcome.state is JobState.QUEUED:
             self.enqueue(self._jobs[job_id])
-            self.fail_hopeless()
             return
         del self._jobs[job_id], self._attempts[job_id]
         self._done.add(job_id)

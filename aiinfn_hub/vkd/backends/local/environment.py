@@ -15,9 +15,17 @@ from aiinfn_hub.vkd.contract import RunSpec
 
 LOG_LIMIT: Final = 64 * 2**20
 """Bytes of an attempt's log that are kept."""
-_SYSTEM_PATH: Final = "/usr/local/bin:/usr/bin:/bin"
-_PASSED_ON: Final = ("LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "JUPYTER_PATH")
-"""What is taken over from vkd's own environment; everything else, its tokens above all, stays there."""
+_PASSED_ON: Final = (
+    "LANG",
+    "LANGUAGE",
+    "LC_ALL",
+    "LC_CTYPE",
+    "TZ",
+    "LD_LIBRARY_PATH",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+)
+"""What is taken over from vkd's own environment, as a session takes it from the hub's; the secrets stay there."""
 
 
 def device_environment(accelerator: Accelerator | None, devices: Sequence[str]) -> dict[str, str]:
@@ -54,11 +62,11 @@ def job_environment(
     prefix = prefix_of(selection.image)
     environment = {"LANG": "C.UTF-8"} | {name: own[name] for name in _PASSED_ON if own.get(name)}
     environment |= {
-        "PATH": f"{prefix / 'bin'}:{_SYSTEM_PATH}",
+        "PATH": os.pathsep.join((str(prefix / "bin"), own.get("PATH", os.defpath))),
         "HOME": str(account.home),
         "USER": account.name,
         "LOGNAME": account.name,
-        "SHELL": "/bin/bash",
+        "SHELL": "/bin/bash" if Path("/bin/bash").exists() else "/bin/sh",
         "AIINFN_JOB_ID": job.id,
         "AIINFN_ATTEMPT": str(attempt),
         "AIINFN_PROJECT": selection.project,
@@ -67,8 +75,6 @@ def job_environment(
         "AIINFN_IMAGE": selection.image_name,
         "AIINFN_SIZE": selection.size_name,
     }
-    if (prefix / "pyvenv.cfg").is_file():
-        environment["VIRTUAL_ENV"] = str(prefix)
     return environment | device_environment(selection.accelerator, devices)
 
 

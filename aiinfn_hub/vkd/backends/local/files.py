@@ -69,6 +69,7 @@ class ExitFacts:
     ended: float
     why: str
     message: str = ""
+    records: dict[str, Any] | None = None
 
 
 class AttemptFolder:
@@ -149,18 +150,23 @@ class AttemptFolder:
             False if it has begun: then ``run.json`` exists.
         """
         deadline = time.monotonic() + patience
-        self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
-        lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError:
+            # Where no lock can be made, as on a full disk, no supervisor can make one either.
+            return self.run() is None
         try:
             while True:
-                if self.run() is not None:
-                    return False
                 with contextlib.suppress(BlockingIOError):
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     if self.run() is not None:
                         return False
-                    (self.path / "abandoned").touch(mode=0o600)
+                    with contextlib.suppress(OSError):
+                        (self.path / "abandoned").touch(mode=0o600)
                     return True
+                if self.run() is not None:
+                    return False
                 if time.monotonic() > deadline:
                     # It holds the lock and does not get on; nothing more can be done from outside.
                     return True
@@ -180,8 +186,9 @@ class LocalFiles:
 
     def prepare(self) -> None:
         """Make the folders, private to vkd's account."""
-        for folder in (self.root, self.jobs, self.sessions):
+        for folder in (self.root.parent, self.root, self.jobs, self.sessions):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.root.parent.chmod(0o700)  # it may be older than this, and also holds the store
 
     def job(self, job_id: str) -> Path:
         """Give the folder of a job.

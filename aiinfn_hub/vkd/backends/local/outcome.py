@@ -11,6 +11,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from aiinfn_hub.platform.selection import Selection
+from aiinfn_hub.platform.units import format_duration
 from aiinfn_hub.vkd.contract import Cause, JobError, JobState, Progress, RunnerRecord
 
 from .files import ExitFacts, Intent, IntentKind
@@ -108,7 +109,7 @@ def judge(
         message = "The machine was shut down under it; waiting again."
         return Outcome(JobState.QUEUED, Cause.INTERRUPTED, message, ended.exit_code)
     if ended.why == "time_limit":
-        message = f"Stopped: it reached its time limit of {selection.time_limit}."
+        message = f"Stopped: it reached its time limit of {format_duration(selection.time_limit)}."
         return Outcome(JobState.FAILED, Cause.TIME_LIMIT, message, ended.exit_code, error_of(records))
     if ended.why == "start_failed":
         message = f"Its process could not be started: {ended.message}"

@@ -124,7 +124,7 @@ class Run:
         facts = self.folder.run()
         ended = self.folder.exit()
         intent = self.intent or self.folder.intent()
-        records = self.folder.read_records()
+        records = (ended.records if ended else None) or self.folder.read_records()
         if facts is None and ended is None:
             if not self.folder.abandon():
                 return self.conclude()

@@ -7,7 +7,7 @@ and stays small. It is its own session and outlives vkd. Everything that it has 
 ``run.json``      who runs: written before the job's first instruction, completed when the job is up
 ``log``           what the job prints, up to a limit
 ``records.json``  the last progress and error that the job told
-``exit.json``     how it ended; written last
+``exit.json``     how it ended, with the last records; written last, into space set aside at the beginning
 ``abandoned``     vkd gave this attempt up before it began: it must not run any more
 
 SIGTERM asks it to stop the job: SIGTERM to all of the job's processes, and SIGKILL to what is left after the grace
@@ -37,7 +37,8 @@ GIVE_UP: Final = 30.0
 RECORDS_EVERY: Final = 0.2
 READY_FD: Final = 3
 """vkd's end of a pipe that is closed here when the job is up."""
-EXIT_ROOM: Final = 4096
+EXIT_ROOM: Final = 65536
+"""Bytes on disk that are set aside for ``exit.json``."""
 
 _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_CHILD_SUBREAPER: Final = 36
@@ -320,6 +321,7 @@ class Supervisor:
             "started": runs["started"],
             "ended": time.time(),
             "why": self._why or "exited",
+            "records": self._records,
         }
 
     def _watch(self, limit: float) -> None:
@@ -431,7 +433,11 @@ def _reserve_exit(folder: str) -> int:
 
 
 def _tell_exit(folder: str, descriptor: int, ended: dict[str, Any]) -> None:
-    os.pwrite(descriptor, json.dumps(ended).encode().ljust(EXIT_ROOM), 0)
+    data = json.dumps(ended).encode()
+    if len(data) > EXIT_ROOM:
+        data = json.dumps({**ended, "records": None}).encode()
+    os.pwrite(descriptor, data, 0)
+    os.ftruncate(descriptor, len(data))
     os.fsync(descriptor)
     os.rename(f"{folder}/exit.json.new", f"{folder}/exit.json")  # noqa: PTH104 - no pathlib here
     here = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

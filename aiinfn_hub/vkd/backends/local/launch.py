@@ -1,0 +1,111 @@
+"""Starts the process of an attempt, and says in words why it cannot be started."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from aiinfn_hub.accounts import Account, AccountError, Accounts, slug
+from aiinfn_hub.vkd.contract import Cause, JobState
+
+from .environment import attempt_spec
+from .files import FULL
+from .outcome import Outcome, stopped
+from .run import Run
+
+_log = logging.getLogger(__name__)
+_TEMPORARY: Final = FULL | {errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE}
+_ROOM: Final = 2**20
+"""Bytes below which a disk is taken for full."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How jobs are run.
+
+    Attributes
+    ----------
+    data
+        The data folder, where homes are if there are no accounts.
+    accounts
+        Who runs as whom; None: all as this process.
+    command
+        What runs in a job instead of the runner.
+    log_limit
+        Bytes of an attempt's log that are kept.
+    grace
+        Seconds between SIGTERM and SIGKILL.
+    """
+
+    data: Path
+    accounts: Accounts | None
+    command: Sequence[str] | None
+    log_limit: int
+    grace: float
+
+
+class Launcher:
+    """Starts attempts."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    async def launch(self, run: Run) -> Outcome | None:
+        """Start an attempt's process and wait until the job is up.
+
+        Returns
+        -------
+        Outcome or None
+            How it ended already, if it could not be started or was stopped before.
+        """
+        job, settings = run.job, self._settings
+        try:
+            account = await asyncio.to_thread(self._account, job.selection.person)
+            spec = attempt_spec(
+                job,
+                run.attempt,
+                account,
+                run.devices,
+                command=settings.command,
+                grace=settings.grace,
+                log_limit=settings.log_limit,
+            )
+            await asyncio.to_thread(run.folder.prepare, spec)
+            if run.intent is not None:
+                return stopped(run.intent, job.selection)
+            await run.spawn()
+        except AccountError as error:
+            return Outcome(JobState.FAILED, Cause.START_FAILED, str(error))
+        except OSError as error:
+            return could_not_start(error.errno, error.strerror)
+        return None
+
+    def _account(self, person: str) -> Account:
+        if self._settings.accounts is not None:
+            return self._settings.accounts.get(person)
+        home = self._settings.data / "homes" / slug(person)
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return Account(name=person, slug=slug(person), uid=None, gid=None, home=home)
+
+    def never_began(self) -> Outcome:
+        """Judge an attempt whose supervisor left no word at all: it cannot write, or is broken."""
+        disk = os.statvfs(self._settings.data)
+        if disk.f_bavail * disk.f_frsize < _ROOM:
+            return could_not_start(errno.ENOSPC, None)
+        return could_not_start(None, "its supervisor ended at once")
+
+
+def could_not_start(number: int | None, text: str | None) -> Outcome:
+    """Judge an attempt that could not be started: it waits again if that will pass."""
+    if number not in _TEMPORARY:
+        message = f"Its process could not be started: {text or 'for an unknown reason'}."
+        return Outcome(JobState.FAILED, Cause.START_FAILED, message)
+    what = "no space is left on the platform's disk" if number in FULL else "the machine is overloaded"
+    _log.warning("Jobs cannot be started: %s", what)
+    return Outcome(JobState.QUEUED, Cause.START_FAILED, f"Could not start because {what}; waiting again.")

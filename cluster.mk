@@ -1,0 +1,25 @@
+# A real Kubernetes cluster with Kueue on this machine: tests/cluster/README.md. Part of the Makefile; also stands alone:
+# make -f cluster.mk test-cluster
+CLUSTER := .venv/bin/python -m tests.cluster.harness
+
+ifndef UV
+.PHONY: setup
+setup:
+	@test -x .venv/bin/python || $(MAKE) -f Makefile setup
+endif
+
+.PHONY: cluster-build
+cluster-build: setup  ## Build etcd, Kubernetes and Kueue from source (minutes the first time; needs Go >= 1.26)
+	@$(CLUSTER) build
+
+.PHONY: cluster-up
+cluster-up: cluster-build  ## As root, bring up a Kubernetes cluster with Kueue on this machine
+	@$(CLUSTER) up
+
+.PHONY: cluster-down
+cluster-down: setup  ## Take the cluster down, with everything it made
+	@$(CLUSTER) down
+
+.PHONY: test-cluster
+test-cluster: cluster-build  ## As root, run the tests that need a real cluster, on one of their own
+	AIINFN_TEST_CLUSTER=1 .venv/bin/pytest tests/cluster

@@ -1,0 +1,179 @@
+import { JobsModel } from '../model';
+import type { IJob, IJobPage } from '../types';
+import { ApiError } from '../api';
+import { type Answer, FakeServer, makeJob, STATUS, until } from './server';
+
+function page(jobs: IJob[], more: Partial<IJobPage> = {}): Answer {
+  const active = jobs.filter(job => !['succeeded', 'failed', 'cancelled'].includes(job.state));
+  return { body: { jobs, next: null, updated_through: 10, active: active.length, ...more } };
+}
+
+describe('JobsModel', () => {
+  let server: FakeServer;
+  let model: JobsModel;
+  let lists: (Answer | ((since: string | null) => Answer))[];
+
+  beforeEach(() => {
+    lists = [];
+    server = new FakeServer(({ path, query }) => {
+      if (path === 'status') {
+        return { body: STATUS };
+      }
+      const next = lists.length > 1 ? lists.shift() : lists[0];
+      return typeof next === 'function' ? next(query.get('since')) : (next ?? page([]));
+    });
+    model = new JobsModel(server.api);
+    model.setVisible(true);
+  });
+
+  afterEach(() => model.dispose());
+
+  it('lists the first page, newest first', async () => {
+    lists = [
+      page([
+        makeJob('old', { created: '2026-11-23T09:00:00Z' }),
+        makeJob('new', { created: '2026-11-23T11:00:00Z' })
+      ])
+    ];
+    await model.refresh();
+    expect(model.list().map(job => job.id)).toEqual(['new', 'old']);
+    expect(model.loaded).toBe(true);
+    expect(model.active).toBe(2);
+  });
+
+  it('then asks only for what changed, and merges it', async () => {
+    lists = [
+      page([makeJob('a'), makeJob('b')]),
+      page([makeJob('a', { state: 'running', updated: '2026-11-23T10:01:00Z' })], {
+        updated_through: 11
+      })
+    ];
+    const seen: string[] = [];
+    model.transition.connect((_, { job, before }) => {
+      seen.push(`${job.id}: ${before} -> ${job.state}`);
+    });
+    await model.refresh();
+    await model.refresh();
+    expect(server.log.filter(line => line.includes('since'))[0]).toContain('since=10');
+    expect(model.get('a')?.state).toBe('running');
+    expect(model.get('b')?.state).toBe('queued');
+    expect(seen).toContain('a: queued -> running');
+  });
+
+  it('never goes back to an older state of a job', async () => {
+    lists = [page([makeJob('a', { state: 'running', updated: '2026-11-23T10:05:00Z' })])];
+    await model.refresh();
+    model.merge(makeJob('a', { state: 'queued', updated: '2026-11-23T10:04:00Z' }));
+    expect(model.get('a')?.state).toBe('running');
+  });
+
+  it('starts over when the store was replaced', async () => {
+    lists = [page([makeJob('a')]), page([], { updated_through: 2 }), page([makeJob('z')])];
+    await model.refresh();
+    await model.refresh();
+    expect(model.list().map(job => job.id)).toEqual(['z']);
+  });
+
+  it('revalidates an unchanged list by its ETag', async () => {
+    lists = [
+      page([makeJob('a')]),
+      { ...page([]), headers: { ETag: '"e1"' } },
+      { status: 304 },
+      { status: 304 }
+    ];
+    await model.refresh();
+    await model.refresh();
+    await model.refresh();
+    const last = server.requests[server.requests.length - 1];
+    expect(last.headers.get('If-None-Match')).toBe('"e1"');
+    expect(model.list()).toHaveLength(1);
+    expect(model.error).toBeNull();
+  });
+
+  it('keeps the list and says what is wrong while vkd is down, then recovers', async () => {
+    const problem = { reason: 'unavailable', message: 'vkd is down.', hint: '', field: null };
+    lists = [page([makeJob('a')]), { status: 503, body: problem }];
+    await model.refresh();
+    await model.refresh();
+    expect(model.error).toBeInstanceOf(ApiError);
+    expect((model.error as ApiError).problem.message).toBe('vkd is down.');
+    expect(model.list()).toHaveLength(1);
+    lists = [page([])];
+    await model.refresh();
+    expect(model.error).toBeNull();
+  });
+
+  it('tells a missing server half from a missing job', async () => {
+    server.answer = () => ({ status: 404, body: 'Not found' });
+    await model.refresh();
+    expect((model.error as ApiError).kind).toBe('server-missing');
+  });
+
+  it('polls often while jobs are active, seldom otherwise, and never below the floor', async () => {
+    lists = [page([makeJob('a')])];
+    await model.refresh();
+    expect(model.interval).toBe(2);
+    model.platformPoll = 3;
+    expect(model.interval).toBe(3);
+    model.floor = 5;
+    expect(model.interval).toBe(5);
+    lists = [page([], { active: 0, updated_through: 12 })];
+    await model.refresh();
+    expect(model.interval).toBe(10);
+    model.setVisible(false);
+    expect(model.interval).toBe(15);
+  });
+
+  it('tells the end of a followed job once', async () => {
+    lists = [page([makeJob('a')])];
+    const ended: string[] = [];
+    model.ended.connect((_, job) => void ended.push(`${job.id} ${job.state}`));
+    model.follow('a');
+    await model.refresh();
+    expect(ended).toEqual([]);
+    const done = makeJob('a', { state: 'failed', updated: '2026-11-23T10:09:00Z' });
+    lists = [page([done], { updated_through: 13 })];
+    await model.refresh();
+    await model.refresh();
+    expect(ended).toEqual(['a failed']);
+    expect(model.followed.size).toBe(0);
+  });
+
+  it('looks up followed jobs that are on no page, and forgets those that are gone', async () => {
+    server.answer = ({ path }) => {
+      switch (path) {
+        case 'status':
+          return { body: STATUS };
+        case 'jobs/away':
+          return { body: makeJob('away', { state: 'succeeded' }) };
+        case 'jobs/gone':
+          return {
+            status: 404,
+            body: { reason: 'not_found', message: 'No such job.', hint: '', field: null }
+          };
+        default:
+          return page([]);
+      }
+    };
+    const ended: string[] = [];
+    model.ended.connect((_, job) => void ended.push(job.id));
+    model.follow('away');
+    model.follow('gone');
+    await model.refresh();
+    await until(() => model.followed.size === 0);
+    expect(ended).toEqual(['away']);
+  });
+
+  it('filters by state and pages within the filter', async () => {
+    lists = [
+      page([makeJob('a'), makeJob('b', { state: 'failed' })], { next: 'c1' }),
+      page([makeJob('c', { state: 'failed', created: '2026-11-22T10:00:00Z' })], { next: null })
+    ];
+    await model.refresh();
+    expect(model.hasMore).toBe(true);
+    await model.setFilter('failed');
+    expect(server.log[server.log.length - 1]).toContain('state=failed');
+    expect(model.list().map(job => job.id)).toEqual(['b', 'c']);
+    expect(model.hasMore).toBe(false);
+  });
+});

@@ -1,0 +1,70 @@
+"""A real cluster for the tests of this folder. `make test-cluster` runs them; `make test` does not even import them."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+WANTED = os.environ.get("AIINFN_TEST_CLUSTER") == "1"
+if not WANTED:
+    collect_ignore_glob = ["*"]
+
+FIGURES: dict[str, float] = {}
+CACHE = Path(__file__).resolve().parents[2] / ".cache" / "cluster"
+
+
+@pytest.fixture(scope="session")
+def bin_dir() -> Path:
+    return CACHE / "bin"
+
+
+@pytest.fixture(scope="session")
+def cluster(bin_dir) -> Iterator:
+    """One cluster for all tests; it is always taken down, and nothing of it may be left."""
+    from tests.cluster.harness import Cluster, Settings, host
+
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / "tests.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # a second run waits, instead of taking this one's cluster down
+        root = CACHE / "tests"
+        Cluster(root, bin_dir).down()  # of a run that was killed
+        running = Cluster(root, bin_dir, Settings.free(), say=print)
+        try:
+            FIGURES["cluster: up, s"] = running.up()
+            yield running
+        finally:
+            running.down()
+        assert host.leftovers(root, running.settings.bridge) == []
+
+
+@pytest.fixture
+def workbench(cluster) -> Iterator:
+    """A cluster without sessions and jobs, before and after."""
+    from tests.cluster.workbench import Workbench
+
+    bench = Workbench(cluster)
+    yield bench
+    bench.clear()
+
+
+@pytest.fixture
+def figure() -> Callable[[str, float], None]:
+    """Notes a measured figure; all are printed at the end and written to .cache/cluster/figures.json."""
+
+    def note(what: str, value: float) -> None:
+        FIGURES[what] = round(value, 2)
+
+    return note
+
+
+def pytest_terminal_summary(terminalreporter):
+    if FIGURES:
+        terminalreporter.section("figures")
+        for what, value in FIGURES.items():
+            terminalreporter.write_line(f"{value:8.2f}  {what}")
+        (CACHE / "figures.json").write_text(json.dumps(FIGURES, indent=2) + "\n")

@@ -1,0 +1,123 @@
+"""Real JupyterLab with our server extension, from this environment, in a real container."""
+
+import json
+import sys
+import time
+import urllib.request
+
+import websocket
+
+from tests.cluster import workloads
+from tests.cluster.harness import images, volumes, wait_for
+from tests.cluster.workbench import SESSIONS
+
+TOKEN = "token-of-the-test"
+PORT = 8888
+
+
+def test_jupyterlab_with_our_extension_answers_from_a_container_of_uid_1000(cluster, workbench, figure):
+    folders = volumes.python_folders()
+    cluster.claim_folders("sessions", folders)
+    claims, points = volumes.mounts(folders, read_only=True)
+    command = [
+        *(sys.executable, "-m", "jupyterlab", "--ip=0.0.0.0", f"--port={PORT}", "--no-browser"),
+        *("--ServerApp.jpserver_extensions={'aiinfn_lab': True}", f"--IdentityProvider.token={TOKEN}"),
+    ]
+    environment = {
+        "HOME": "/home/user",
+        "LANG": "C.UTF-8",
+        "AIINFN_PROJECT": "flavour",
+        "AIINFN_ACCELERATOR": "t4",
+    }
+    pod = workloads.session("lab", None)
+    pod["spec"]["volumes"] = claims
+    pod["spec"]["containers"] = [
+        workloads.container(
+            command,
+            {},
+            image=images.HOSTFS,
+            volumeMounts=points,
+            workingDir="/home/user",
+            env=[{"name": name, "value": value} for name, value in environment.items()],
+        )
+    ]
+    begin = time.monotonic()
+    cluster.api.post(SESSIONS, pod)
+    address = wait_for("an address", lambda: workbench.session("lab")["status"].get("podIP"))
+
+    def ask(path, method="GET", body=None):
+        request = urllib.request.Request(
+            f"http://{address}:{PORT}{path}",
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Authorization": f"token {TOKEN}"},
+        )
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return answer.read()
+
+    def first_answer():
+        phase = workbench.session("lab")["status"]["phase"]
+        assert phase in ("Pending", "Running"), workbench.log("lab")
+        return ask("/api/status")
+
+    wait_for("JupyterLab", first_answer, timeout=90)
+    figure("JupyterLab in a container: creation to first answer, s", time.monotonic() - begin)
+
+    assert b"JupyterLab" in ask("/lab")
+    session = json.loads(ask("/aiinfn-lab/status"))["session"]
+    assert session["project"] == "flavour"
+    assert session["accelerator"] == "t4"
+
+    kernel = json.loads(ask("/api/kernels", "POST", {"name": "python3"}))["id"]
+    said = execute(f"{address}:{PORT}/api/kernels/{kernel}/channels", PROBE)
+    figure("JupyterLab in a container: creation to a cell's output, s", time.monotonic() - begin)
+    # The environment is this machine's own: a session must not be able to change it.
+    assert said.split() == ["1000", "/home/user", "EROFS"]
+
+
+PROBE = """
+import errno, os, sys
+print(os.getuid(), os.getcwd())
+try:
+    open(sys.prefix + "/probe", "w")
+except OSError as error:
+    print(errno.errorcode[error.errno])
+else:
+    print("written")
+"""
+
+
+def execute(channels: str, code: str) -> str:
+    """What a cell prints, run through a kernel's own channels."""
+    authorization = [f"Authorization: token {TOKEN}"]
+    connection = websocket.create_connection(f"ws://{channels}", header=authorization, timeout=60)
+    try:
+        header = {
+            "msg_id": "cell",
+            "msg_type": "execute_request",
+            "username": "",
+            "session": "test",
+            "version": "5.4",
+        }
+        content = {"code": code, "silent": False, "store_history": False, "allow_stdin": False}
+        message = {
+            "channel": "shell",
+            "header": header,
+            "parent_header": {},
+            "metadata": {},
+            "content": content,
+        }
+        connection.send(json.dumps(message))
+        printed = ""
+        while True:
+            answer = json.loads(connection.recv())
+            if answer["parent_header"].get("msg_id") != "cell":
+                continue
+            if answer["msg_type"] == "stream":
+                printed += answer["content"]["text"]
+            elif answer["msg_type"] == "error":
+                raise AssertionError(answer["content"]["evalue"])
+            elif answer["msg_type"] == "status" and answer["content"]["execution_state"] == "idle":
+                return printed
+    finally:
+        connection.close()

@@ -1,0 +1,27 @@
+"""What a restart of the hub must not lose: who runs, with what, until when, and how to end it."""
+
+import signal
+
+import pytest
+
+from tests.hub.realhub import processes_of, real_hub, session_process
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+async def test_a_session_outlives_the_hub_and_the_next_one_knows_and_ends_it(how):
+    with real_hub(vkd=False, cleanup_servers=False) as hub:
+        await hub.begin("ada", {"time_limit": "2h"})
+        before = await hub.ready("ada")
+        home = hub.data / "homes/ada"
+        process = session_process(home)
+        hub.stop(how)
+        assert process.is_running()
+        hub.start()
+        after = await hub.ready("ada")
+        assert after["state"] == before["state"]
+        assert after["state"]["pid"] == process.pid
+        assert after["state"]["selection"]["time_limit"] == "2h"
+        assert after["state"]["session_end"]
+        await hub.end_session("ada")
+        assert not processes_of(home)

@@ -1,0 +1,277 @@
+"""What is particular about the local back end: who makes room, fairness, the host's room, accounts."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import shutil
+import signal
+import tempfile
+import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aiinfn_hub.accounts import Accounts
+from aiinfn_hub.vkd.backends.local import dispatcher, launch
+from aiinfn_hub.vkd.backends.local.claims import Held, Victim, choose_victims, decide
+from aiinfn_hub.vkd.contract import Cause, ClaimState, JobState
+from tests.vkd.local_world import QUICK, SLOW, STUBBORN, World, claim_request, eventually, running
+
+NOW = datetime(2026, 11, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+async def world(tmp_path) -> Any:
+    world = World(tmp_path)
+    await world.start()
+    yield world
+    await world.end()
+
+
+def victim(name, devices=1, priority=0, minutes=0):
+    return Victim(name, devices, priority, NOW + timedelta(minutes=minutes))
+
+
+def held(name, order, count=1):
+    return Held(id=name, request=claim_request("t4", count), order=order, asked_at=NOW)
+
+
+@pytest.mark.parametrize(
+    ("candidates", "needed", "chosen"),
+    [
+        ([victim("old"), victim("new", minutes=5)], 1, ["new"]),
+        ([victim("low", priority=0), victim("high", priority=5, minutes=5)], 1, ["low"]),
+        ([victim("a"), victim("b"), victim("two", devices=2, priority=5)], 2, ["two"]),
+        (
+            [victim("two", devices=2), victim("one", minutes=-5), victim("high", priority=1)],
+            3,
+            ["two", "one"],
+        ),
+        ([victim("a"), victim("b", minutes=1)], 2, ["b", "a"]),
+        ([victim("a")], 2, ["a"]),
+        ([victim("a")], 0, []),
+    ],
+)
+def test_few_jobs_make_room_of_low_priority_and_started_last(candidates, needed, chosen):
+    assert [v.job_id for v in choose_victims(candidates, needed)] == chosen
+
+
+def test_no_job_is_stopped_in_vain_and_nobody_is_stopped_for_what_comes_free_anyway():
+    jobs = [victim("a"), victim("b", minutes=1)]
+    assert decide([held("s", 1, count=3)], 0, 0, jobs).evict == ()
+    assert decide([held("s", 1, count=3)], 1, 0, jobs).evict == ("b", "a")
+    assert decide([held("s", 1)], 0, 1, jobs).evict == ()
+    assert decide([held("s", 1), held("t", 2)], 0, 1, jobs).evict == ("b",)
+    decision = decide([held("s", 1, count=2), held("t", 2)], 1, 0, [])
+    assert decision.grant == ()
+    assert dict(decision.states) == {"s": ClaimState.WAITING, "t": ClaimState.WAITING}
+    decision = decide([held("s", 1), held("t", 2)], 1, 0, jobs)
+    assert (decision.grant, decision.evict) == (("s",), ("b",))
+
+
+async def test_of_two_idle_projects_each_gets_one_of_two_devices(world):
+    block = await world.submit(SLOW, accelerator="t4", count=2)
+    await world.until(block, "running")
+    many = [await world.submit(SLOW, accelerator="t4", age=90 - n) for n in range(5)]
+    one = await world.submit(SLOW, accelerator="t4", project="medphys")
+    await world.backend.cancel(block)
+    await world.until(one, "running")
+    await eventually(lambda: len(world.started()) == 3, "both devices are in use")
+    assert set(world.started()[1:]) == {many[0], one}
+
+
+async def test_a_queue_of_higher_priority_is_served_first(world):
+    block = await world.submit(SLOW, accelerator="slice")
+    await world.until(block, "running")
+    later = await world.submit(QUICK, accelerator="slice", age=100)
+    sooner = await world.submit(QUICK, accelerator="slice", queue="short")
+    assert world.backend.positions() == {later: 1, sooner: 1}
+    assert world.backend.queues()["short"].waiting == 1
+    await world.backend.cancel(block)
+    await world.until(later, "succeeded")
+    assert world.started() == [block, sooner, later]
+
+
+async def test_only_as_many_jobs_run_as_the_host_has_cores_for(world):
+    await world.restart(cores=2)
+    jobs = [await world.submit(SLOW) for _ in range(4)]
+    await world.until(jobs[1], "running")
+    assert world.started() == jobs[:2]
+    await world.backend.cancel(jobs[0])
+    await world.until(jobs[2], "running")
+    assert world.states(jobs[3]) == []
+
+
+async def test_the_job_that_started_last_makes_room_and_a_second_session_takes_the_other(world):
+    old = await world.submit(SLOW, accelerator="t4")
+    await world.until_log(old, b"waiting")
+    new = await world.submit(SLOW, accelerator="t4")
+    await world.until_log(new, b"waiting")
+    await world.backend.claim("bob", claim_request("t4"))
+    assert (await world.until(new, "queued")).cause is Cause.PREEMPTED
+    assert world.last(old).state is JobState.RUNNING
+    await world.backend.claim("eve", claim_request("t4"))
+    await world.until(old, "queued")
+    entry = world.backend.inventory().accelerators[0]
+    assert (entry.sessions, entry.queued, entry.waiting_sessions) == (2, 2, 0)
+    assert entry.next_session_end is not None
+    waiting = await world.backend.claim("zoe", claim_request("t4"))
+    assert "all are in use by sessions. The first ends at" in waiting.sentence
+    assert world.backend.inventory().accelerators[0].waiting_sessions == 1
+
+
+async def test_a_job_that_is_only_being_started_makes_room_as_well(world):
+    job = await world.submit(SLOW, accelerator="slice")
+    claim = await world.backend.claim("bob", claim_request("slice"))
+    assert claim.state is ClaimState.MAKING_ROOM
+    await world.until(job, "queued")
+    assert world.states(job)[:1] == ["starting"]
+    assert (await world.backend.claim_state("bob")).state is ClaimState.GRANTED
+
+
+async def test_cancelling_an_evicted_job_wins(world):
+    job = await world.submit(STUBBORN, accelerator="slice")
+    await world.until_log(job, b"waiting")
+    await world.backend.claim("bob", claim_request("slice"))
+    await world.backend.cancel(job)
+    assert (await world.until(job, "cancelled")).cause is Cause.CANCELLED
+    assert world.backend.positions() == {}
+
+
+async def test_a_claim_that_is_given_up_lets_the_job_come_back(world):
+    job = await world.submit(STUBBORN, accelerator="slice")
+    await world.until_log(job, b"waiting")
+    await world.backend.claim("bob", claim_request("slice"))
+    await world.backend.release("bob")
+    await world.until(job, "running", attempt=2)
+
+
+async def test_a_session_that_asks_for_something_else_gives_back_what_it_had(world):
+    await world.backend.claim("bob", claim_request("slice"))
+    claim = await world.backend.claim("bob", claim_request("t4", count=2))
+    assert claim.devices == ["SIM-t4-0", "SIM-t4-1"]
+    assert claim.environment == {
+        "CUDA_VISIBLE_DEVICES": "SIM-t4-0,SIM-t4-1",
+        "AIINFN_DEVICES": "SIM-t4-0,SIM-t4-1",
+    }
+    assert world.counts("slice") == (1, 0, 0, 0)
+    fpga = await world.backend.claim("eve", claim_request("v70"))
+    assert fpga.environment == {"CUDA_VISIBLE_DEVICES": "", "AIINFN_DEVICES": "SIM-v70-0"}
+
+
+async def test_while_the_disk_is_full_the_queue_waits_instead_of_failing_job_by_job(world, monkeypatch):
+    monkeypatch.setattr(dispatcher, "_HOLD_BACK", 0.5)
+    folder = world.backend._files.attempt("j0001", 1)
+    prepare, full = type(folder).prepare, [True]
+
+    def on_a_full_disk(self, spec):
+        if full:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        prepare(self, spec)
+
+    monkeypatch.setattr(type(folder), "prepare", on_a_full_disk)
+    first, second = (
+        await world.submit(QUICK, accelerator="slice"),
+        await world.submit(QUICK, accelerator="slice"),
+    )
+    told = await world.until(first, "queued")
+    assert told.message == "Could not start because no space is left on the platform's disk; waiting again."
+    assert world.backend.positions() == {first: 1, second: 2}
+    full.clear()
+    await world.until(second, "succeeded")
+    await world.until(first, "succeeded")
+
+
+async def test_a_fault_of_the_platform_fails_the_job_and_frees_its_device(world, monkeypatch, caplog):
+    def broken(*_, **__):
+        raise RuntimeError("a fault")
+
+    monkeypatch.setattr(launch, "attempt_spec", broken)
+    end = await world.until(await world.submit(QUICK, accelerator="slice"), "failed")
+    assert end.message.startswith("The platform made a mistake")
+    assert world.counts("slice") == (1, 0, 0, 0)
+    assert "cannot be followed" in caplog.text
+
+
+@pytest.mark.parametrize("bad", ["../x", "a/b", "", ".", "x" * 200, "a\n"])
+async def test_an_id_that_could_leave_the_folder_is_not_accepted(world, bad):
+    job = replace(world.job(), id=bad)
+    with pytest.raises(ValueError, match="is no job id"):
+        await world.backend.submit(job)
+    with pytest.raises(ValueError, match="is no job id"):
+        await world.backend.read_log(bad, 1, 0, 1)
+
+
+async def test_a_thousand_submissions_keep_the_loop_free(world):
+    await world.until(await world.submit(SLOW, accelerator="slice"), "running")
+    worst, done = 0.0, asyncio.Event()
+
+    async def watch():
+        nonlocal worst
+        while not done.is_set():
+            begun = time.perf_counter()
+            await asyncio.sleep(0.005)
+            worst = max(worst, time.perf_counter() - begun)
+
+    watcher = asyncio.create_task(watch())
+    begun = time.perf_counter()
+    for _ in range(1000):
+        await world.submit(QUICK, accelerator="slice")
+        await asyncio.sleep(0)
+    each = (time.perf_counter() - begun) / 1000
+    done.set()
+    await watcher
+    print(f"{each * 1e6:.0f} us each, longest pause {worst * 1e3:.0f} ms")
+    assert each < 0.005
+    assert len(world.backend.positions()) == 1000
+
+
+async def test_people_with_own_accounts_run_as_themselves_and_see_no_others_files():
+    if os.geteuid() != 0:
+        pytest.skip("only root can give people a uid each")
+    # Not in pytest's own folder, which is for root only: people must be able to pass through.
+    data = Path(tempfile.mkdtemp())
+    world = World(data)
+    try:
+        accounts = Accounts(data)
+        if not accounts.separate:
+            pytest.skip(accounts.notice)
+        await world.start(accounts=accounts)
+        await _see_that_people_are_separated(world, accounts)
+        await world.end()
+    finally:
+        shutil.rmtree(data)
+
+
+async def _see_that_people_are_separated(world, accounts):
+    code = (
+        "say(f'{os.getuid()} {os.getgid()} {os.getgroups()}')\n"
+        "say(open('/proc/self/status').read().split('NoNewPrivs:')[1].split()[0])\n"
+        "open('mine', 'w').close()"
+    )
+    job = await world.submit(code)
+    await world.until(job, "succeeded")
+    alice = accounts.get("alice")
+    assert alice.uid is not None
+    assert (await world.log(job)).decode().split("\n")[:2] == [f"{alice.uid} {alice.gid} []", "1"]
+    assert (alice.home / "mine").stat().st_uid == alice.uid
+    assert (alice.home / "mine").stat().st_mode & 0o777 == 0o600
+    for forbidden in (alice.home, world.folder(job), world.data / "vkd"):
+        other = await world.submit(f"os.listdir({str(forbidden)!r})", person="bob")
+        await world.until(other, "failed")
+        assert b"PermissionError" in await world.log(other)
+    stopped = await world.submit(STUBBORN, person="bob")
+    await world.until_log(stopped, b"waiting")
+    await world.backend.cancel(stopped)
+    await world.until(stopped, "cancelled")
+    lost = await world.submit("os.system('sleep 120 & echo started $!'); sleep(120)", person="bob")
+    await world.until_log(lost, b"started")
+    left = int((await world.log(lost)).split()[1])
+    os.kill(world.facts(lost, "run.json")["pid"], signal.SIGKILL)
+    await world.until(lost, "failed")
+    assert not running([left])
