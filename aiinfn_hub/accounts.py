@@ -44,8 +44,11 @@ def slug(name: str) -> str:
     if "--" not in name and _DNS_LABEL.match(name):
         return name
     digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:_HASH_LENGTH]
-    stem = re.sub(r"[^a-z0-9]+", "-", name.lower()).lstrip("-")[: _SLUG_LENGTH - _HASH_LENGTH - 3].rstrip("-")
-    return f"{stem or 'x'}---{digest}"
+    length = _SLUG_LENGTH - _HASH_LENGTH - 3
+    stem = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+    if not stem[:1].isalpha():
+        stem = f"x-{stem}"
+    return f"{stem[:length].rstrip('-')}---{digest}"
 
 
 def default_data() -> Path:

@@ -60,6 +60,10 @@ def save(results: dict[str, list[Figure]]) -> Path:
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.json"
     figures = {name: [asdict(figure) for figure in group] for name, group in results.items()}
-    machine = {"python": platform.python_version(), "machine": platform.machine(), "system": platform.system()}
+    machine = {
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "system": platform.system(),
+    }
     path.write_text(json.dumps({"machine": machine, "figures": figures}, indent=2))
     return path

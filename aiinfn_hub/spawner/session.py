@@ -124,7 +124,7 @@ class SessionMixin(_Base):
         operator's own hook cannot put the gate aside (it runs after it), and a refusal is logged as what it is.
         """
         self.selection = None
-        self.told = Progress(self.steps)
+        self.told.begin()
         try:
             selection = gate.resolve(user_options, self.context.platform, self.person, Door.SESSION)
         except Refusal as refusal:

@@ -25,11 +25,19 @@ class Progress:
         self._told: list[tuple[float, str, str]] = []
         self._news = asyncio.Event()
 
+    def begin(self) -> None:
+        """Forget an earlier start; pages that read along follow the new one."""
+        self._told = []
+        self._wake()
+
     def tell(self, step: str, message: str) -> None:
         """Say what is being done; saying the same again changes nothing."""
         if self._told and self._told[-1][1:] == (step, message):
             return
         self._told.append((time.monotonic(), step, message))
+        self._wake()
+
+    def _wake(self) -> None:
         news, self._news = self._news, asyncio.Event()
         news.set()
 
@@ -50,11 +58,13 @@ class Progress:
 
     async def events(self) -> AsyncIterator[dict[str, Any]]:
         """Stream JupyterHub progress events, with the step each belongs to and its age, until nobody listens."""
-        place = 0
+        told, place = self._told, 0
         while True:
             news = self._news
-            while place < len(self._told):
-                at, step, message = self._told[place]
+            if told is not self._told:
+                told, place = self._told, 0
+            while place < len(told):
+                at, step, message = told[place]
                 place += 1
                 keys = [known.key for known in self.steps]
                 share = (keys.index(step) if step in keys else 0) / max(len(keys), 1)

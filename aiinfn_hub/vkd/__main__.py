@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import logging
+import os
 import signal
 import sys
+import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
 
 import uvicorn
 from fastapi import FastAPI
+from sqlalchemy.exc import DBAPIError
 
-from aiinfn_hub.accounts import Accounts
+from aiinfn_hub.accounts import AccountError, Accounts
 from aiinfn_hub.platform import loader
 from aiinfn_hub.platform.model import Platform
+from aiinfn_hub.platform.refusal import Refusal
 
 from . import app as application
 from .auth import Auth
@@ -29,6 +35,8 @@ logger = logging.getLogger("aiinfn_hub.vkd")
 
 _GRACE_SECONDS: Final = 5
 """How long requests in progress may take to end when vkd stops."""
+_PATIENCE: Final = 20.0
+"""Seconds to wait for a vkd that is just ending."""
 
 
 class _Server(uvicorn.Server):
@@ -39,21 +47,48 @@ class _Server(uvicorn.Server):
         yield
 
 
-def build(settings: Settings, platform: Platform) -> FastAPI:
-    """Put vkd together."""
+def _alone(data: Path) -> int:
+    """Make sure that one vkd at a time works on a data folder; gives the descriptor that holds the lock. Blocks.
 
-    async def service() -> Service:
-        store = await Store.open(settings.database)
-        accounts = Accounts(settings.data)
-        backend = LocalBackend(platform=platform, data=settings.data, accounts=accounts)
-        return Service(platform, store, backend)
+    It comes before the store is read: what another one still writes would be missed.
+    """
+    folder = data / "vkd"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(folder / "service.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    end = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > end:
+                os.close(descriptor)
+                raise SettingsError(
+                    f"another vkd works on {data}. End it, or set AIINFN_DATA to another folder."
+                ) from None
+            time.sleep(0.05)
+        else:
+            return descriptor
 
+
+async def build(settings: Settings, platform: Platform) -> FastAPI:
+    """Put vkd together; nothing runs yet."""
+    accounts = await asyncio.to_thread(Accounts, settings.data)
+    store = await Store.open(settings.database)
+    service = Service(platform, store, LocalBackend(platform=platform, data=settings.data, accounts=accounts))
     auth = Auth(settings.hub_api, settings.service_name, admin_groups=platform.admin_groups)
     return application.create(service, auth, prefix=settings.prefix, ticket_key=settings.ticket_key)
 
 
 async def _serve(settings: Settings, platform: Platform) -> int:
-    app = build(settings, platform)
+    lock = await asyncio.to_thread(_alone, settings.data)
+    try:
+        return await _run(settings, await build(settings, platform))
+    finally:
+        os.close(lock)
+
+
+async def _run(settings: Settings, app: FastAPI) -> int:
+    service: Service = app.state.service
     server = _Server(
         uvicorn.Config(
             app,
@@ -70,36 +105,30 @@ async def _serve(settings: Settings, platform: Platform) -> int:
         )
     )
     ending: list[asyncio.Task[None]] = []
-    failed = False
 
     async def end() -> None:
-        service: Service | None = getattr(app.state, "service", None)
-        if service is not None:
-            if settings.end_jobs and not failed:
-                with contextlib.suppress(Exception):
-                    await service.backend.interrupt()
-            service.follower.end_streams()
+        if settings.end_jobs and not service.follower.failed:
+            try:
+                await service.backend.interrupt()
+            except Exception:
+                logger.exception("jobs could not be stopped")
+        service.follower.end_streams()
         server.should_exit = True
 
     def on_signal() -> None:
         if not ending:
             ending.append(asyncio.create_task(end()))
 
-    def on_failure() -> None:
-        nonlocal failed
-        failed = True
-        on_signal()
-
-    app.state.on_failure = on_failure
+    service.follower.on_failure = on_signal
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, on_signal)
     await server.serve()
-    return 1 if failed or not server.started else 0
+    return 1 if service.follower.failed or not server.started else 0
 
 
 def main() -> int:
-    """Run until told to stop; gives the exit status."""
+    """Run until told to stop; gives the exit status: 2 if vkd cannot start, 1 if it failed."""
     logging.basicConfig(
         level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s vkd %(message)s"
     )
@@ -107,15 +136,13 @@ def main() -> int:
     try:
         settings = from_environment()
         platform = loader.load(settings.platform)
-    except (SettingsError, loader.PlatformError) as error:
-        logger.critical("vkd cannot start: %s", error)
-        return 2
-    logger.info("vkd listens host=%s port=%d prefix=%s", settings.host, settings.port, settings.prefix)
-    try:
+        logger.info("vkd listens host=%s port=%d prefix=%s", settings.host, settings.port, settings.prefix)
         return asyncio.run(_serve(settings, platform))
-    except SchemaError as error:
+    except DBAPIError as error:
+        logger.critical("vkd cannot start: the job database cannot be opened (%s)", error.orig)
+    except (SettingsError, loader.PlatformError, SchemaError, AccountError, Refusal, OSError) as error:
         logger.critical("vkd cannot start: %s", error)
-        return 2
+    return 2
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import APIRouter, FastAPI, Response
@@ -17,7 +17,7 @@ from .views import VERSION
 
 
 def create(
-    build: Callable[[], Awaitable[Service]],
+    service: Service,
     auth: Auth,
     *,
     prefix: str = "/services/vkd",
@@ -27,8 +27,8 @@ def create(
 
     Parameters
     ----------
-    build
-        Makes the service; called when the application starts, on its event loop.
+    service
+        It starts and stops with the application, and its store is closed then.
     prefix
         Path under which the hub's proxy forwards here.
     ticket_key
@@ -37,10 +37,7 @@ def create(
     metrics = Metrics()
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        service = await build()
-        app.state.service = service
-        service.follower.on_failure = getattr(app.state, "on_failure", lambda: None)
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         try:
             await auth.start()
             await service.start()
@@ -61,6 +58,7 @@ def create(
         redirect_slashes=False,
         lifespan=lifespan,
     )
+    app.state.service = service
     app.state.auth = auth
     app.state.ticket_key = ticket_key
     errors.install(app)
@@ -73,11 +71,11 @@ def create(
     for part in (platform, jobs, logs, sessions):
         api.include_router(part.router)
     app.include_router(api)
-    app.include_router(_own(prefix, app, metrics))
+    app.include_router(_own(prefix, service, metrics))
     return app
 
 
-def _own(prefix: str, app: FastAPI, metrics: Metrics) -> APIRouter:
+def _own(prefix: str, service: Service, metrics: Metrics) -> APIRouter:
     """Give the routes about vkd itself, which need no token."""
     router = APIRouter(prefix=prefix, tags=["vkd"])
 
@@ -86,14 +84,13 @@ def _own(prefix: str, app: FastAPI, metrics: Metrics) -> APIRouter:
     )
     async def health(response: Response) -> dict[str, str]:
         """Tell whether vkd follows its jobs."""
-        failed = app.state.service.follower.failed
+        failed = service.follower.failed
         response.status_code = 503 if failed else 200
         return {"status": "failed" if failed else "ok", "version": VERSION}
 
     @router.get("/metrics", summary="Figures for Prometheus", response_class=Response)
     async def figures() -> Response:
         """Give sums by state, accelerator and queue."""
-        service: Service = app.state.service
         text = metrics.expose(
             await service.store.states(), service.backend.inventory(), service.backend.queues()
         )

@@ -12,6 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from aiinfn_hub.platform.refusal import Reason, Refusal
@@ -38,14 +39,14 @@ def refusal_of(error: BaseException) -> Refusal | None:
     """Give the refusal that an error of the database or of a file amounts to; None if it is a fault of ours."""
     if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return storage_full()
+    busy = isinstance(error, PoolTimeout)
     if isinstance(error, DBAPIError):
         text = str(error.orig).lower()
         if any(phrase in text for phrase in _FULL):
             return storage_full()
-        if error.connection_invalidated or any(phrase in text for phrase in _BUSY):
-            return Refusal(
-                Reason.UNAVAILABLE, "The job database does not answer now.", "Try again in a moment."
-            )
+        busy = error.connection_invalidated or any(phrase in text for phrase in _BUSY)
+    if busy:
+        return Refusal(Reason.UNAVAILABLE, "The job database does not answer now.", "Try again in a moment.")
     return None
 
 

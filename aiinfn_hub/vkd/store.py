@@ -129,7 +129,7 @@ class Store:
                     state=update.state,
                     cause=values["cause"],
                     attempt=update.attempt,
-                    message=update.message,
+                    message=values["message"],
                 )
             )
             if job.count:
@@ -353,10 +353,12 @@ def _columns(new: NewJob, change: int) -> dict[str, Any]:
 
 def _changes(job: StoredJob, update: Update, progress: Progress | None) -> Mapping[str, Any]:
     """Give the columns that an update changes."""
+    by = job.cancelled_by
+    foreign = update.state is JobState.CANCELLED and by is not None and by != job.owner
     values: dict[str, Any] = {
         "state": update.state,
         "cause": update.cause or job.cause,
-        "message": update.message,
+        "message": f"Cancelled by {by}." if foreign else update.message,
         "attempt": update.attempt,
         "updated": update.time,
     }

@@ -74,7 +74,8 @@ class _Run:
             kernel.transport_encryption = "auto"
         try:
             arguments = []
-            if any("ipykernel" in word for word in kernel.kernel_spec.argv):
+            spec: Any = kernel.kernel_spec
+            if any("ipykernel" in word for word in spec.argv):
                 # Jobs at the same time would wait for each other's lock on the history, on network file systems for ever.
                 arguments = ["--HistoryManager.hist_file=:memory:"]
             await kernel.start_kernel(

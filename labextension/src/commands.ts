@@ -1,7 +1,7 @@
 /** The commands behind toolbar, menus, palette, shortcut and notifications. */
 
 import type { JupyterFrontEnd } from '@jupyterlab/application';
-import { Dialog, showDialog, showErrorMessage } from '@jupyterlab/apputils';
+import { showErrorMessage } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { stopIcon } from '@jupyterlab/ui-components';
 import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
@@ -66,11 +66,16 @@ export function addCommands({ app, jobs, trans, documents }: ICommandOptions): v
         );
         return;
       }
-      if (await saved(documents, path, trans)) {
-        // A path of a real-time collaboration drive is still a file on the disk.
-        const local = app.serviceManager.contents.localPath(path);
-        await (await jobs.load()).openSubmit(local);
+      const context = openContext(documents, path);
+      const { contents } = app.serviceManager;
+      if (context?.model.dirty) {
+        const { settleUnsaved } = await import('./unsaved');
+        if (!(await settleUnsaved(context, contents, trans))) {
+          return;
+        }
       }
+      // A path of a real-time collaboration drive is still a file on the disk.
+      await (await jobs.load()).openSubmit(contents.localPath(path));
     }
   });
 
@@ -133,41 +138,4 @@ export function addCommands({ app, jobs, trans, documents }: ICommandOptions): v
       }
     }
   });
-}
-
-/**
- * Offer to save a document that has unsaved changes.
- *
- * @returns Whether to go on.
- */
-async function saved(
-  documents: IDocuments,
-  path: string,
-  trans: TranslationBundle
-): Promise<boolean> {
-  const context = openContext(documents, path);
-  if (!context?.model.dirty) {
-    return true;
-  }
-  const answer = await showDialog({
-    title: trans.__('Save before submitting?'),
-    body: trans.__(
-      '“%1” has unsaved changes. Without them, the job executes the version that was saved last.',
-      path
-    ),
-    buttons: [
-      Dialog.cancelButton(),
-      Dialog.okButton({ label: trans.__('Submit without saving'), actions: ['as-is'] }),
-      Dialog.okButton({ label: trans.__('Save and submit'), actions: ['save'] })
-    ]
-  });
-  if (!answer.button.accept) {
-    return false;
-  }
-  if (answer.button.actions.includes('save')) {
-    await context.save();
-    // A save that failed has shown its own message.
-    return !context.model.dirty;
-  }
-  return true;
 }

@@ -19,21 +19,22 @@ CACHE = Path(__file__).resolve().parents[2] / ".cache" / "cluster"
 
 
 @pytest.fixture(scope="session")
-def bin_dir() -> Path:
-    return CACHE / "bin"
+def cache() -> Path:
+    """Where the programs and the clusters are: ``bin``, and a root folder for each cluster."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    return CACHE
 
 
 @pytest.fixture(scope="session")
-def cluster(bin_dir) -> Iterator:
+def cluster(cache) -> Iterator:
     """One cluster for all tests; it is always taken down, and nothing of it may be left."""
     from tests.cluster.harness import Cluster, Settings, host
 
-    CACHE.mkdir(parents=True, exist_ok=True)
-    with (CACHE / "tests.lock").open("w") as lock:
+    with (cache / "tests.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # a second run waits, instead of taking this one's cluster down
-        root = CACHE / "tests"
-        Cluster(root, bin_dir).down()  # of a run that was killed
-        running = Cluster(root, bin_dir, Settings.free(), say=print)
+        root, programs = cache / "tests", cache / "bin"
+        Cluster(root, programs).down()  # of a run that was killed
+        running = Cluster(root, programs, Settings.free(), say=print)
         try:
             FIGURES["cluster: up, s"] = running.up()
             yield running

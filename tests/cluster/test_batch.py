@@ -1,6 +1,7 @@
 """Batch through Kueue, and sessions that take what they need from it."""
 
 import time
+from datetime import UTC, datetime
 
 from tests.cluster import workloads
 from tests.cluster.harness import wait_for
@@ -35,9 +36,13 @@ def test_a_job_is_admitted_runs_and_completes(workbench, figure):
 
 def test_waiting_jobs_have_a_place_in_the_queue_and_a_reason(workbench):
     fill(workbench, "first", "second")
-    for name in ("third", "fourth"):
-        workbench.submit(name, T4, labels=T4_LABEL)
-        wait_for(f"{name} to wait", lambda n=name: n in workbench.positions())
+    workbench.submit("third", T4, labels=T4_LABEL)
+    wait_for("third to wait", lambda: "third" in workbench.positions())
+    # Creation times have whole seconds: of two jobs of the same second, either may be first.
+    second = workbench.workload("third")["metadata"]["creationTimestamp"]
+    wait_for("the next second", lambda: f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}" > second)
+    workbench.submit("fourth", T4, labels=T4_LABEL)
+    wait_for("fourth to wait", lambda: "fourth" in workbench.positions())
 
     assert workbench.positions() == {"third": 0, "fourth": 1}
     reserved = next(

@@ -2,7 +2,6 @@
 
 import os
 import signal
-from pathlib import Path
 
 import pytest
 
@@ -11,19 +10,12 @@ from tests.cluster.workbench import Workbench
 
 
 @pytest.fixture
-def spare(cluster, bin_dir):
-    """A second cluster beside the first one, without Kueue; a short path, because Unix sockets need one."""
-    root = Path("/tmp") / f"aiinfn-cluster-{os.getpid()}"
-    spare = Cluster(root, bin_dir, Settings.free(kueue=False), say=print)
-    try:
-        yield spare
-    finally:
-        spare.down()
-        for log in spare.processes.logs.glob("*"):
-            log.unlink()
-        if root.exists():
-            spare.processes.logs.rmdir()
-            root.rmdir()
+def spare(cluster, cache):
+    """A second cluster beside the first one, without Kueue."""
+    Cluster(cache / "spare", cache / "bin").down()  # of a run that was killed
+    spare = Cluster(cache / "spare", cache / "bin", Settings.free(kueue=False), say=print)
+    yield spare
+    spare.down()
 
 
 def everything_of(cluster):

@@ -1,6 +1,7 @@
 """Signing in: a real provider, a real hub, and a client that follows the redirects as a browser does."""
 
 import asyncio
+import re
 import time
 from html import unescape
 
@@ -52,6 +53,10 @@ async def test_the_sign_in_page_names_the_platform_and_leads_to_iam(client):
     assert "Test platform" in page.text
     assert "Sign in with IAM" in page.text
     assert "/hub/oauth_login?next=" in unescape(page.html)
+    # IAM would sign the same person in again; this asks it not to.
+    other = re.search(r'href="([^"]+other=1)"', page.html)
+    assert other
+    assert "prompt=login" in await client.redirect_of(unescape(other[1]))
 
 
 async def test_people_end_up_where_they_wanted_to_go(client):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -23,14 +24,12 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     assert running.marked_processes() == []
 
 
-# Per module, and not longer: while it runs no other asyncio loop can run in this thread.
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    chromium = next(
-        (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))),
-        None,
-    )
-    assert chromium, "the browser tests need chromium: sudo apt-get install -y chromium"
+@contextlib.contextmanager
+def chromium() -> Iterator[Browser]:
+    """Run Debian's chromium without a window."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    found = next((path for name in names if (path := shutil.which(name))), None)
+    assert found, "the browser tests need chromium: sudo apt-get install -y chromium"
     arguments = [
         "--disable-gpu",
         "--disable-background-networking",
@@ -41,9 +40,16 @@ def browser() -> Iterator[Browser]:
     if os.geteuid() == 0:
         arguments.append("--no-sandbox")
     with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=chromium, args=arguments)
+        running = playwright.chromium.launch(executable_path=found, args=arguments)
         yield running
         running.close()
+
+
+# Per module, and not longer: while it runs no other asyncio loop can run in this thread.
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as running:
+        yield running
 
 
 @pytest.fixture

@@ -25,7 +25,9 @@ def test_from_sign_in_to_the_executed_notebook(demo: Demo, page: Page):
     dialog = steps.submit(page)
     dialog.get_by_label("epochs", exact=True).fill("10")
     dialog.get_by_role("radio", name=re.compile("T4")).check(force=True)
-    expect(dialog.locator(".aiinfn-Verdict")).to_contain_text("Starts now on a free NVIDIA T4", timeout=15_000)
+    expect(dialog.locator(".aiinfn-Verdict")).to_contain_text(
+        "Starts now on a free NVIDIA T4", timeout=15_000
+    )
     dialog.get_by_role("button", name="Submit", exact=True).dblclick()
     expect(dialog).to_have_count(0, timeout=30_000)
 
@@ -57,7 +59,9 @@ def test_what_is_not_offered_cannot_be_started(demo: Demo, page: Page):
     page.evaluate("document.querySelector('#accelerator-t4').value = 'v70'")
     page.locator("[data-card='t4']").click()
     page.locator("#start").click()
-    expect(page.locator("#problem-accelerator")).to_contain_text("None of your projects may use AMD Alveo V70")
+    expect(page.locator("#problem-accelerator")).to_contain_text(
+        "None of your projects may use AMD Alveo V70"
+    )
 
 
 def test_somebody_in_no_group_is_told_whom_to_ask(demo: Demo, page: Page):

@@ -16,7 +16,7 @@ from aiinfn_hub.platform.model import Accelerator, Image, Limits, Platform, Proj
 from aiinfn_hub.platform.selection import Door, Selection
 from aiinfn_hub.vkd.backends.base import BackendJob, Start, Update
 from aiinfn_hub.vkd.backends.local import LocalBackend
-from aiinfn_hub.vkd.contract import FINAL, ClaimRequest, JobState, Work, output_path
+from aiinfn_hub.vkd.contract import FINAL, TRANSITIONS, ClaimRequest, JobState, Work, output_path
 
 SMALL_JOB = Path(__file__).with_name("small_job.py")
 GRACE = 1.0
@@ -59,6 +59,7 @@ class World:
     backend: LocalBackend = None  # type: ignore[assignment]
     told: list[Update] = field(default_factory=list)
     jobs: dict[str, BackendJob] = field(default_factory=dict)
+    forbidden: list[str] = field(default_factory=list)
     _reader: asyncio.Task[None] | None = None
     _count: int = 0
 
@@ -84,6 +85,8 @@ class World:
             self.told.append(update)
             job = self.jobs[update.job_id]
             if update.state is not None:
+                if update.state not in TRANSITIONS[job.state]:
+                    self.forbidden.append(f"{job.state} -> {update}")
                 self.jobs[job.id] = replace(job, state=update.state, attempt=update.attempt)
 
     async def stop(self) -> None:
@@ -103,6 +106,7 @@ class World:
             await self.backend.cancel(job_id)
         await self.backend.interrupt()
         await self.stop()
+        assert self.forbidden == []
 
     def job(
         self,

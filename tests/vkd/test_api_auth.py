@@ -4,6 +4,7 @@ import asyncio
 import logging
 
 import pytest
+import pytest_asyncio
 from itsdangerous import URLSafeTimedSerializer
 
 from aiinfn_hub.platform.refusal import Reason, Refusal
@@ -20,6 +21,14 @@ async def v(tmp_path):
         yield running
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared(tmp_path_factory):
+    """One vkd for the tables of what is refused."""
+    async with vkd(tmp_path_factory.mktemp("vkd"), MemoryBackend) as running:
+        yield running
+
+
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(
     ("header", "status", "reason"),
     [
@@ -37,8 +46,8 @@ async def v(tmp_path):
         ("bearer token-anna", 200, None),
     ],
 )
-async def test_only_people_with_a_good_token_and_the_scope_come_in(v, header, status, reason):
-    client = v.as_(None)
+async def test_only_people_with_a_good_token_and_the_scope_come_in(shared, header, status, reason):
+    client = shared.as_(None)
     got, body = await client.ask("GET", "/jobs", headers={"Authorization": header} if header else {})
     assert got == status
     if reason:
@@ -105,17 +114,18 @@ async def test_people_see_their_own_jobs_managers_their_projects_operators_all(v
     assert await seen("nina") == set()
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(
     ("method", "rest"),
     [("GET", ""), ("GET", "/events"), ("GET", "/logs"), ("POST", "/cancel"), ("POST", "/rerun")],
 )
-async def test_a_job_of_somebody_else_does_not_exist(v, method, rest):
-    job = await v.as_("bruno").post("/jobs", notebook(project="medical"))
+async def test_a_job_of_somebody_else_does_not_exist(shared, method, rest):
+    job = await shared.as_("bruno").post("/jobs", notebook(project="medical"))
     for name in ("anna", "mara", "nina"):
-        _, hidden = await v.as_(name).ask(method, f"/jobs/{job['id']}{rest}", status=404)
-        _, unknown = await v.as_(name).ask(method, f"/jobs/nosuchjob2{rest}", status=404)
+        _, hidden = await shared.as_(name).ask(method, f"/jobs/{job['id']}{rest}", status=404)
+        _, unknown = await shared.as_(name).ask(method, f"/jobs/nosuchjob2{rest}", status=404)
         assert hidden == unknown
-    assert v.backend.cancelled == []
+    assert shared.backend.cancelled == []
 
 
 async def test_a_manager_stops_a_job_of_the_project_but_cannot_run_it_again(v):
@@ -133,6 +143,7 @@ async def test_a_manager_stops_a_job_of_the_project_but_cannot_run_it_again(v):
 
     found = await until(over, "the job is cancelled")
     assert found["actions"] == []
+    assert (await v.as_("anna").get(f"/jobs/{job['id']}/events"))[-1]["message"] == "Cancelled by mara."
     body = await mara.post(f"/jobs/{job['id']}/rerun", status=403)
     assert body["message"] == "Only its owner can run a job again."
 
@@ -208,14 +219,16 @@ async def test_the_hub_claims_looks_at_and_gives_back_devices(v):
     await hub.ask("GET", "/sessions/anna%2Fsecond", status=404)
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("who", ["anna", "oscar", "other", None])
 @pytest.mark.parametrize("method", ["PUT", "GET", "DELETE"])
-async def test_nobody_but_the_hub_touches_sessions(v, who, method):
-    status, _ = await v.as_(who).ask(method, "/sessions/anna", json=CLAIM if method == "PUT" else None)
+async def test_nobody_but_the_hub_touches_sessions(shared, who, method):
+    status, _ = await shared.as_(who).ask(method, "/sessions/anna", json=CLAIM if method == "PUT" else None)
     assert status == (403 if who else 401)
-    assert v.backend.claims == {}
+    assert shared.backend.claims == {}
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(
     ("change", "status", "field"),
     [
@@ -228,8 +241,8 @@ async def test_nobody_but_the_hub_touches_sessions(v, who, method):
         ({"extra": 1}, 400, "extra"),
     ],
 )
-async def test_a_bad_claim_is_refused_with_its_field(v, change, status, field):
-    _, body = await Client(v.http, v.root, "token-hub").ask(
+async def test_a_bad_claim_is_refused_with_its_field(shared, change, status, field):
+    _, body = await Client(shared.http, shared.root, "token-hub").ask(
         "PUT", "/sessions/anna", status=status, json={**CLAIM, **change}
     )
     assert body["field"] == field

@@ -259,6 +259,7 @@ async def test_a_session_makes_a_job_give_way_and_the_job_comes_back(host):
         ({"platform": "imagse: {}\nprojects: {}\n"}, "imagse"),
         ({"AIINFN_PLATFORM": "/nowhere/platform.yaml"}, "/nowhere/platform.yaml"),
         ({"JUPYTERHUB_SERVICE_URL": "not an address"}, "JUPYTERHUB_SERVICE_URL"),
+        ({"AIINFN_VKD_DATABASE": "sqlite+aiosqlite:////proc/nowhere/vkd.sqlite"}, "/proc/nowhere"),
     ],
 )
 async def test_vkd_that_cannot_start_says_why_in_one_line(host, environment, words):
@@ -266,6 +267,18 @@ async def test_vkd_that_cannot_start_says_why_in_one_line(host, environment, wor
     assert await asyncio.wait_for(host.process.wait(), 30) == 2
     assert words in host.log
     assert "Traceback" not in host.log
+
+
+async def test_a_second_vkd_on_the_same_data_waits_and_then_gives_up(host, monkeypatch):
+    from aiinfn_hub.vkd import __main__ as start
+    from aiinfn_hub.vkd.settings import SettingsError
+
+    await host.start()
+    monkeypatch.setattr(start, "_PATIENCE", 0.2)
+    with pytest.raises(SettingsError, match="another vkd works on"):
+        await asyncio.to_thread(start._alone, host.folder / "data")
+    await host.end()
+    os.close(await asyncio.to_thread(start._alone, host.folder / "data"))
 
 
 async def test_neither_tokens_nor_keys_get_into_the_log_of_the_process(host):

@@ -111,6 +111,40 @@ def test_a_host_without_a_driver_has_no_real_devices(monkeypatch):
     assert discover_nvml() is None
 
 
+def test_a_gpu_that_is_cut_into_slices_is_offered_as_its_slices(monkeypatch):
+    import pynvml
+
+    names = {"a100": b"NVIDIA A100-PCIE-40GB", "mig": "NVIDIA A100-PCIE-40GB MIG 1g.5gb", "t4": "Tesla T4"}
+
+    def mode(gpu):
+        if gpu == "t4":
+            raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED)
+        return [pynvml.NVML_DEVICE_MIG_ENABLE, pynvml.NVML_DEVICE_MIG_ENABLE]
+
+    def slice_of(_gpu, index):
+        if index == 1:
+            raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_FOUND)
+        return "mig"
+
+    for name, function in {
+        "nvmlInit": lambda: None,
+        "nvmlShutdown": lambda: None,
+        "nvmlDeviceGetCount": lambda: 2,
+        "nvmlDeviceGetHandleByIndex": ["a100", "t4"].__getitem__,
+        "nvmlDeviceGetMigMode": mode,
+        "nvmlDeviceGetMaxMigDeviceCount": lambda _: 2,
+        "nvmlDeviceGetMigDeviceHandleByIndex": slice_of,
+        "nvmlDeviceGetUUID": lambda handle: f"UUID-{handle}".encode(),
+        "nvmlDeviceGetName": names.__getitem__,
+    }.items():
+        assert hasattr(pynvml, name)
+        monkeypatch.setattr(pynvml, name, function)
+    assert discover_nvml() == [
+        RealDevice("UUID-mig", "NVIDIA A100-PCIE-40GB MIG 1g.5gb"),
+        RealDevice("UUID-t4", "Tesla T4"),
+    ]
+
+
 async def test_a_driver_that_hangs_does_not_keep_vkd_from_starting(world, monkeypatch):
     import threading
 
@@ -130,7 +164,8 @@ async def test_a_job_gets_a_real_device_by_its_uuid(world):
     job = await world.submit("say(environ['CUDA_VISIBLE_DEVICES'])", accelerator="t4", count=2)
     await world.until(job, "succeeded")
     assert await world.log(job) == b"GPU-0,GPU-1\n"
-    assert world.backend.simulated() == {"slice", "v70"}
+    simulated = {entry.accelerator: entry.simulated for entry in world.backend.inventory().accelerators}
+    assert simulated == {"t4": False, "slice": True, "v70": True}
 
 
 async def test_a_job_on_a_real_device_that_vanished_goes_back_and_fails_only_if_it_stays_away(world):

@@ -75,7 +75,7 @@ class AnyOrder(RuleBasedStateMachine):
 
 
 TestAnyOrder = AnyOrder.TestCase
-TestAnyOrder.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestAnyOrder.settings = settings(max_examples=60, stateful_step_count=30, deadline=None, database=None)
 
 
 def test_an_offline_device_counts_as_offline_even_in_somebodys_hand():

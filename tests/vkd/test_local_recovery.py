@@ -268,3 +268,12 @@ async def test_a_smaller_platform_file_stops_the_job_on_a_device_that_is_no_long
     assert (await world.until(jobs[1], "queued")).cause is Cause.DEVICE_LOST
     assert world.last(jobs[0]).state is JobState.RUNNING
     assert world.counts("t4") == (0, 0, 1, 0)
+
+
+async def test_two_vkds_do_not_work_on_one_folder(world):
+    await world.start()
+    second = World(world.data, options={"lock_patience": 0.1})
+    with pytest.raises(RuntimeError, match="Another vkd works on"):
+        await second.start()
+    await second.stop()
+    await world.until(await world.submit(QUICK), "succeeded")

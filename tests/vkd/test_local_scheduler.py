@@ -119,7 +119,7 @@ def test_use_decays_by_half_in_its_half_life_and_running_jobs_count():
     ),
     st.sets(st.integers(0, 20)),
 )
-@settings(deadline=None)
+@settings(deadline=None, database=None)
 def test_the_order_of_starting_is_the_order_of_the_places(specs, removed):
     jobs = [
         job(f"j{i}", project=project, lane=lane, priority=priority, age=age)

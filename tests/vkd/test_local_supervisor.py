@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aiinfn_hub.vkd.backends.local.supervisor import RECORD_LIMIT, Log, Splitter
+from aiinfn_hub.vkd.backends.local.supervisor.output import RECORD_LIMIT, Log, Splitter
 from aiinfn_hub.vkd.contract import Cause, RunnerRecord, RunSpec
 from tests.vkd.local_world import SLOW, STUBBORN, World, eventually, running
 
@@ -38,7 +38,7 @@ text = st.binary(max_size=40).map(lambda data: data.replace(b"\x1e", b"?").repla
 
 
 @given(st.lists(st.one_of(text, st.integers(1, 9).map(progress))), st.lists(st.integers(0, 400), max_size=8))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200, deadline=None, database=None)
 def test_records_and_text_are_told_apart_wherever_the_stream_is_cut(parts, cuts):
     stream = b"".join(parts)
     splitter, seen, records = Splitter(), b"", []
@@ -55,7 +55,7 @@ def test_records_and_text_are_told_apart_wherever_the_stream_is_cut(parts, cuts)
 
 
 @given(st.binary(max_size=300), st.lists(st.integers(0, 300), max_size=5))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200, deadline=None, database=None)
 def test_arbitrary_bytes_come_through_unchanged(stream, cuts):
     splitter, seen = Splitter(), b""
     edges = [0, *sorted(min(cut, len(stream)) for cut in cuts), len(stream)]

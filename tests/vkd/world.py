@@ -198,18 +198,13 @@ async def vkd(
     """Run vkd in this process, on a real port, with a back end of the test's choice."""
     what = platform(**changes)
     made = backend(what)
-    kept: list[Service] = []
-
-    async def build() -> Service:
-        store = await Store.open(f"sqlite+aiosqlite:///{folder / 'vkd.sqlite'}")
-        kept.append(Service(what, store, made))
-        return kept[0]
-
+    store = await Store.open(f"sqlite+aiosqlite:///{folder / 'vkd.sqlite'}")
+    service = Service(what, store, made)
     async with contextlib.AsyncExitStack() as stack:
         if hub is None:
             hub = await stack.enter_async_context(Hub().run())
         auth = Auth(hub.url, "vkd", admin_groups=what.admin_groups, keep=keep)
-        app = application.create(build, auth, ticket_key=TICKET_KEY)
+        app = application.create(service, auth, ticket_key=TICKET_KEY)
         port = free_port()
         server = uvicorn.Server(
             uvicorn.Config(
@@ -232,9 +227,9 @@ async def vkd(
         await until(started, "vkd starts")
         http = await stack.enter_async_context(aiohttp.ClientSession())
         try:
-            yield World(hub, kept[0], made, f"http://127.0.0.1:{port}", http, port)
+            yield World(hub, service, made, f"http://127.0.0.1:{port}", http, port)
         finally:
-            kept[0].follower.end_streams()
+            service.follower.end_streams()
             server.should_exit = True
             await task
 

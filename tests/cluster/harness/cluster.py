@@ -92,7 +92,7 @@ class Cluster:
         self._check_room()
         begin = time.monotonic()
         self.root.mkdir(parents=True, exist_ok=True)
-        self._settings_file.write_text(json.dumps(dataclasses.asdict(self.settings)))
+        self._save_settings()
         shutil.rmtree(self.processes.logs, ignore_errors=True)
         try:
             self._make_bridge()
@@ -413,10 +413,18 @@ class Cluster:
     def _ctr(self) -> list[str]:
         return [prerequisites.find("ctr"), f"--address={self.containerd_socket}", "--namespace=k8s.io"]
 
+    def _save_settings(self) -> None:
+        fresh = self._settings_file.with_suffix(".new")
+        fresh.write_text(json.dumps(dataclasses.asdict(self.settings)))
+        fresh.replace(self._settings_file)
+
     def _saved_settings(self) -> Settings | None:
         if not self._settings_file.exists():
             return None
-        return Settings(**json.loads(self._settings_file.read_text()))
+        known = {field.name for field in dataclasses.fields(Settings)}
+        saved = json.loads(self._settings_file.read_text())
+        # They may be those of another version of this file; `down` must work all the same.
+        return Settings(**{name: value for name, value in saved.items() if name in known})
 
 
 def has_condition(item: Document, kind: str) -> bool:

@@ -62,6 +62,8 @@ class LocalBackend:
         What all jobs together may take of the host; default: all of it. Memory in bytes.
     log_limit
         Bytes of an attempt's log that are kept.
+    lock_patience
+        Seconds to wait for another vkd that still works on this folder.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class LocalBackend:
         cores: float | None = None,
         memory: int | None = None,
         log_limit: int = LOG_LIMIT,
+        lock_patience: float = 15.0,
     ) -> None:
         self._platform = platform
         self._clock = clock
@@ -106,11 +109,20 @@ class LocalBackend:
             gone_after=gone_after,
         )
         self._ticker: asyncio.Task[None] | None = None
+        self._lock: int | None = None
+        self._lock_patience = lock_patience
         self._open = False
 
     async def start(self, known: Start) -> None:
-        """Take over what an earlier vkd left; see `Backend.start`."""
+        """Take over what an earlier vkd left; see `Backend.start`.
+
+        Raises
+        ------
+        RuntimeError
+            If another vkd works on the same data folder.
+        """
         await asyncio.to_thread(self._files.prepare)
+        self._lock = await asyncio.to_thread(self._files.lock, self._lock_patience)
         await self._devices.start()
         self._dispatcher.meter.seed(known.usage, self._clock())
         await asyncio.to_thread(self._sessions.load)
@@ -134,6 +146,9 @@ class LocalBackend:
             await asyncio.gather(self._ticker, return_exceptions=True)
         await self._dispatcher.let_go()
         self._updates.put_nowait(None)
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     async def updates(self) -> AsyncIterator[Update]:
         """Stream what happens, until `stop`."""
@@ -204,15 +219,12 @@ class LocalBackend:
                     queued=self._dispatcher.line.in_lane(name),
                     waiting_sessions=self._sessions.waiting(name),
                     next_session_end=self._sessions.next_end(name),
+                    simulated=name in self._devices.current.simulated,
                 )
             )
         read_at = self._devices.read_at
         age = max(0.0, (self._clock() - read_at).total_seconds())
         return AvailabilityReading(accelerators=entries, read_at=read_at, age=age)
-
-    def simulated(self) -> frozenset[str]:
-        """Name the accelerators of which this host only pretends to have devices."""
-        return self._devices.current.simulated
 
     def _is_over(self, job_id: str, attempt: int) -> bool:
         run = self._dispatcher.runs.get(job_id)

@@ -19,7 +19,7 @@ from aiinfn_hub.vkd.contract import ClaimRequest, ClaimState
 
 from .files import LocalFiles
 from .process import recognise, still
-from .supervisor import boot_id, write_atomically
+from .supervisor.system import boot_id, write_atomically
 
 _log = logging.getLogger(__name__)
 

@@ -246,7 +246,10 @@ class DeviceWatch:
         if self._real:
             first = asyncio.Event()
             threading.Thread(
-                target=self._keep_reading, args=(asyncio.get_running_loop(), first), name="devices", daemon=True
+                target=self._keep_reading,
+                args=(asyncio.get_running_loop(), first),
+                name="devices",
+                daemon=True,
             ).start()
             try:
                 await asyncio.wait_for(first.wait(), _FIRST_READING)

@@ -20,7 +20,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
-from .supervisor import write_atomically
+from .supervisor.system import write_atomically
 
 _SAFE_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}\Z")
 FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -189,6 +189,35 @@ class LocalFiles:
         for folder in (self.root.parent, self.root, self.jobs, self.sessions):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.root.parent.chmod(0o700)  # it may be older than this, and also holds the store
+
+    def lock(self, patience: float) -> int:
+        """Make sure that one vkd at a time works here; give the descriptor that holds the lock. Blocks.
+
+        Parameters
+        ----------
+        patience
+            How long to wait, in seconds, for one that is just ending.
+
+        Raises
+        ------
+        RuntimeError
+            If another vkd works on this folder.
+        """
+        deadline = time.monotonic() + patience
+        descriptor = os.open(self.root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    os.close(descriptor)
+                    message = (
+                        f"Another vkd works on {self.root}. End it, or set AIINFN_DATA to another folder."
+                    )
+                    raise RuntimeError(message) from None
+                time.sleep(0.05)
+            else:
+                return descriptor
 
     def job(self, job_id: str) -> Path:
         """Give the folder of a job.

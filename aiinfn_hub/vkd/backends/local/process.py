@@ -13,10 +13,12 @@ from typing import Final
 
 import psutil
 
-from . import supervisor
 from .files import RunFacts
+from .supervisor import __main__ as program
+from .supervisor.main import READY_FD
+from .supervisor.system import boot_id, start_ticks
 
-_PROGRAM: Final = str(Path(supervisor.__file__).resolve())
+_PROGRAM: Final = str(Path(program.__file__).resolve())
 _CLOCK_STEP: Final = 5.0
 """Seconds by which two readings of a process's start may differ."""
 _CLEAN_UP: Final = 5.0
@@ -48,7 +50,7 @@ def spawn(folder: Path) -> tuple[int, int]:
                 (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
                 (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
                 (os.POSIX_SPAWN_OPEN, 2, faults, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600),
-                (os.POSIX_SPAWN_DUP2, writing, supervisor.READY_FD),
+                (os.POSIX_SPAWN_DUP2, writing, READY_FD),
             ],
             setsid=True,
             # Blocked until its handler is there: a stop that comes at once is neither lost nor fatal.
@@ -138,9 +140,7 @@ def kill_leftovers(job_id: str, uid: int | None) -> None:
     marker = f"AIINFN_JOB_ID={job_id}".encode()
     deadline = time.monotonic() + _CLEAN_UP
     while time.monotonic() < deadline:
-        found = [
-            pid for pid in _of_job(marker) if _owner(pid) == owner and supervisor.start_ticks(pid) is not None
-        ]
+        found = [pid for pid in _of_job(marker) if _owner(pid) == owner and start_ticks(pid) is not None]
         if not found:
             return
         for pid in found:
@@ -178,7 +178,7 @@ def recognise(pid: int, started: float | None) -> int | None:
         Its start in seconds since the epoch, as psutil gives it: a process that started at another time is another.
         It is compared only here, because every correction of the machine's clock changes it.
     """
-    ticks = supervisor.start_ticks(pid)
+    ticks = start_ticks(pid)
     if ticks is None or started is None:
         return ticks
     with contextlib.suppress(psutil.Error):
@@ -189,4 +189,4 @@ def recognise(pid: int, started: float | None) -> int | None:
 
 def still(pid: int, ticks: int | None, boot: str) -> bool:
     """Tell whether a process that was recognised once still runs."""
-    return ticks is not None and boot == supervisor.boot_id() and supervisor.start_ticks(pid) == ticks
+    return ticks is not None and boot == boot_id() and start_ticks(pid) == ticks

@@ -16,7 +16,7 @@ from aiinfn_hub.vkd.contract import JobState
 
 from .files import LocalFiles
 from .process import supervisors
-from .supervisor import start_ticks
+from .supervisor.system import start_ticks
 
 _log = logging.getLogger(__name__)
 _ACTIVE = frozenset({JobState.STARTING, JobState.RUNNING})
@@ -55,11 +55,14 @@ def survey(files: LocalFiles, jobs: Sequence[BackendJob]) -> list[Found]:
 def end_strays(files: LocalFiles, known: Iterable[Path], patience: float) -> None:
     """Stop the supervisors of jobs that the store does not know, as when it was deleted. Blocks.
 
-    They hold devices that would otherwise be given out a second time.
+    They hold devices that would otherwise be given out a second time. One whose attempt was just abandoned is no stray:
+    it ends by itself and starts nothing.
     """
     expected = frozenset(known)
     strays = {pid: folder for pid, folder in supervisors(files.jobs).items() if folder not in expected}
     for pid, folder in strays.items():
+        if (folder / "abandoned").exists():
+            continue
         _log.warning("Job %s runs but is not known here any more: it is stopped", folder.parent.name)
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)

@@ -19,7 +19,7 @@ from . import process
 from .files import AttemptFolder, ExitFacts, Intent, IntentKind, RunFacts
 from .outcome import Outcome, judge, progress_of, stopped
 from .process import ProcessWatch
-from .supervisor import boot_id
+from .supervisor.system import boot_id
 
 _log = logging.getLogger(__name__)
 _OVERDUE: Final = 15.0

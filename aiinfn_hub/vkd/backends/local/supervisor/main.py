@@ -1,23 +1,8 @@
-"""The small process above a job: starts it, keeps its log, ends it, and writes down how it ended.
-
-It is run as a file (``python -I -S supervisor.py FOLDER``) and needs the standard library only, so that it starts fast
-and stays small. It is its own session and outlives vkd. Everything that it has to say is in its folder:
-
-``spec.json``     what to run (written by vkd before it starts this)
-``run.json``      who runs: written before the job's first instruction, completed when the job is up
-``log``           what the job prints, up to a limit
-``records.json``  the last progress and error that the job told
-``exit.json``     how it ended, with the last records; written last, into space set aside at the beginning
-``abandoned``     vkd gave this attempt up before it began: it must not run any more
-
-SIGTERM asks it to stop the job: SIGTERM to all of the job's processes, and SIGKILL to what is left after the grace
-period. It is a *subreaper*: whatever the job starts and however it detaches, it stays a descendant and is ended too.
-"""
+"""The attempt: the job as a child process, watched to its end."""
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import fcntl
 import json
 import os
@@ -27,9 +12,19 @@ import sys
 import time
 from typing import Any, Final, NoReturn
 
-RECORD_START: Final = b"\x1e"
-RECORD_LIMIT: Final = 256 * 1024
-RECORD_TYPES: Final = ("progress", "error")
+from .output import Log, Splitter
+from .system import (
+    PR_SET_CHILD_SUBREAPER,
+    PR_SET_NO_NEW_PRIVS,
+    PR_SET_PDEATHSIG,
+    boot_id,
+    descendants,
+    prctl,
+    start_ticks,
+    write_all,
+    write_atomically,
+)
+
 LEFTOVER_GRACE: Final = 2.0
 """Seconds that processes which the job left behind get between SIGTERM and SIGKILL."""
 GIVE_UP: Final = 30.0
@@ -39,168 +34,6 @@ READY_FD: Final = 3
 """vkd's end of a pipe that is closed here when the job is up."""
 EXIT_ROOM: Final = 65536
 """Bytes on disk that are set aside for ``exit.json``."""
-
-_PR_SET_PDEATHSIG: Final = 1
-_PR_SET_CHILD_SUBREAPER: Final = 36
-_PR_SET_NO_NEW_PRIVS: Final = 38
-
-
-def boot_id() -> str:
-    """Give what tells one boot of this machine from another."""
-    try:
-        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as stream:  # noqa: PTH123 - no pathlib here
-            return stream.read().strip()
-    except OSError:
-        return ""
-
-
-def stat_fields(pid: int | str) -> list[bytes]:
-    """Read what ``/proc/PID/stat`` has after the name: state, parent, ... ; empty if there is no such process."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as stream:  # noqa: PTH123 - no pathlib here
-            data = stream.read()
-    except OSError:
-        return []
-    return data[data.rfind(b")") + 2 :].split()
-
-
-def start_ticks(pid: int) -> int | None:
-    """Give a process's start in clock ticks since boot, which tells it from a later one of the same number.
-
-    None if it is gone, or a zombie.
-    """
-    fields = stat_fields(pid)
-    return int(fields[19]) if fields and fields[0] not in {b"Z", b"X"} else None
-
-
-def descendants(root: int) -> list[int]:
-    """List the processes below one, those that detached themselves included if it is a subreaper."""
-    children: dict[int, list[int]] = {}
-    for name in os.listdir("/proc"):  # noqa: PTH208 - no pathlib here
-        if name.isdigit() and (fields := stat_fields(name)) and fields[0] != b"Z":
-            children.setdefault(int(fields[1]), []).append(int(name))
-    found: list[int] = []
-    frontier = [root]
-    while frontier:
-        below = children.get(frontier.pop(), [])
-        found += below
-        frontier += below
-    return found
-
-
-def write_atomically(path: str, value: Any, *, durable: bool = True) -> None:
-    """Replace a JSON file as a whole, and, if ``durable``, so that it survives a power cut."""
-    draft = f"{path}.new"
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    try:
-        _write_all(descriptor, json.dumps(value).encode())
-        if durable:
-            os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    os.rename(draft, path)  # noqa: PTH104 - no pathlib here
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]
-
-
-class Splitter:
-    """Takes the records out of a stream of bytes, wherever the chunks are cut.
-
-    A record is RECORD_START, one JSON object of a known type, and a newline. What only looks like one stays text.
-    """
-
-    def __init__(self) -> None:
-        self._held = bytearray()
-
-    def feed(self, data: bytes) -> tuple[bytes, list[dict[str, Any]]]:
-        """Give the text and the records that are complete now."""
-        text: list[bytes] = []
-        records: list[dict[str, Any]] = []
-        while data:
-            if not self._held:
-                before, start, data = data.partition(RECORD_START)
-                text.append(before)
-                self._held += start
-                continue
-            # JSON never holds a raw RECORD_START: if one comes first, the earlier one began no record.
-            cut = min(
-                (at for at in (data.find(b"\n"), data.find(RECORD_START)) if at >= 0), default=len(data)
-            )
-            self._held += data[:cut]
-            data = data[cut:]
-            if data[:1] == b"\n":
-                record = _as_record(self._held[1:])
-                if record is not None:
-                    records.append(record)
-                    data = data[1:]
-                else:
-                    text.append(bytes(self._held))
-                self._held.clear()
-            elif data or len(self._held) > RECORD_LIMIT:
-                text.append(bytes(self._held))
-                self._held.clear()
-        return b"".join(text), records
-
-    def rest(self) -> bytes:
-        """Give what was held back when the stream ended."""
-        held = bytes(self._held)
-        self._held.clear()
-        return held
-
-
-def _as_record(line: bytearray) -> dict[str, Any] | None:
-    try:
-        value = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) and value.get("type") in RECORD_TYPES else None
-
-
-class Log:
-    """The job's log: it never grows past its limit, and a full disk costs text but not the job."""
-
-    def __init__(self, descriptor: int, limit: int) -> None:
-        self._descriptor = descriptor
-        self._room = limit
-        self._limit = limit
-        self._missing = False
-        self._told_missing = False
-
-    def write(self, data: bytes) -> None:
-        """Append what there is room for."""
-        if self._room <= 0 or not data:
-            return
-        if self._missing and not self._told_missing:
-            notice = b"\n[aiinfn] Some output is missing here: the disk was full.\n"
-            self._told_missing = self._append(notice)
-        if len(data) >= self._room:
-            self._append(data[: self._room])
-            self._room = 0
-            self._append(
-                f"\n[aiinfn] The log ends here: it reached {self._limit / 2**20:.4g} MiB.\n".encode()
-            )
-        else:
-            self._room -= len(data)
-            self._append(data)
-
-    def _append(self, data: bytes) -> bool:
-        try:
-            _write_all(self._descriptor, data)
-        except OSError:
-            self._missing = True
-            return False
-        return True
-
-
-def _prctl(option: int, value: int) -> None:
-    libc = ctypes.CDLL(None, use_errno=True)
-    nothing = ctypes.c_ulong(0)
-    if libc.prctl(option, ctypes.c_ulong(value), nothing, nothing, nothing) != 0:
-        raise OSError(ctypes.get_errno(), "prctl")
 
 
 def _become_job(spec: dict[str, Any], stdin: int, output: int, parent: int) -> None:
@@ -219,9 +52,9 @@ def _become_job(spec: dict[str, Any], stdin: int, output: int, parent: int) -> N
         os.setresgid(spec["gid"], spec["gid"], spec["gid"])
         os.setresuid(spec["uid"], spec["uid"], spec["uid"])
     os.umask(0o077)
-    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+    prctl(PR_SET_NO_NEW_PRIVS, 1)
     # After the change of uid, which clears it. It ends the job's main process should this supervisor be killed.
-    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
     os.dup2(stdin, 0)
@@ -245,7 +78,7 @@ def start_job(spec: dict[str, Any]) -> tuple[int, int]:
         If its program cannot be executed.
     """
     stdin = os.memfd_create("spec", os.MFD_CLOEXEC)
-    _write_all(stdin, spec["stdin"].encode())
+    write_all(stdin, spec["stdin"].encode())
     os.lseek(stdin, 0, os.SEEK_SET)
     reading, writing = os.pipe2(os.O_CLOEXEC)
     fault_reading, fault_writing = os.pipe2(os.O_CLOEXEC)
@@ -459,7 +292,7 @@ def main(folder: str) -> NoReturn:
         sys.exit(0)
     with open(f"{folder}/spec.json", encoding="utf-8") as stream:  # noqa: PTH123 - no pathlib here
         spec = json.load(stream)
-    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    prctl(PR_SET_CHILD_SUBREAPER, 1)
     wakeup, waker = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
     signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
     reserved = _reserve_exit(folder)
@@ -476,7 +309,3 @@ def main(folder: str) -> NoReturn:
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
     _tell_exit(folder, reserved, supervisor.run())
     sys.exit(0)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1])

@@ -1,0 +1,101 @@
+"""What a job prints: its log, with the runner's records taken out."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+from .system import write_all
+
+RECORD_START: Final = b"\x1e"
+RECORD_LIMIT: Final = 256 * 1024
+RECORD_TYPES: Final = ("progress", "error")
+
+
+class Splitter:
+    """Takes the records out of a stream of bytes, wherever the chunks are cut.
+
+    A record is RECORD_START, one JSON object of a known type, and a newline. What only looks like one stays text.
+    """
+
+    def __init__(self) -> None:
+        self._held = bytearray()
+
+    def feed(self, data: bytes) -> tuple[bytes, list[dict[str, Any]]]:
+        """Give the text and the records that are complete now."""
+        text: list[bytes] = []
+        records: list[dict[str, Any]] = []
+        while data:
+            if not self._held:
+                before, start, data = data.partition(RECORD_START)
+                text.append(before)
+                self._held += start
+                continue
+            # JSON never holds a raw RECORD_START: if one comes first, the earlier one began no record.
+            cut = min(
+                (at for at in (data.find(b"\n"), data.find(RECORD_START)) if at >= 0), default=len(data)
+            )
+            self._held += data[:cut]
+            data = data[cut:]
+            if data[:1] == b"\n":
+                record = _as_record(self._held[1:])
+                if record is not None:
+                    records.append(record)
+                    data = data[1:]
+                else:
+                    text.append(bytes(self._held))
+                self._held.clear()
+            elif data or len(self._held) > RECORD_LIMIT:
+                text.append(bytes(self._held))
+                self._held.clear()
+        return b"".join(text), records
+
+    def rest(self) -> bytes:
+        """Give what was held back when the stream ended."""
+        held = bytes(self._held)
+        self._held.clear()
+        return held
+
+
+def _as_record(line: bytearray) -> dict[str, Any] | None:
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) and value.get("type") in RECORD_TYPES else None
+
+
+class Log:
+    """The job's log: it never grows past its limit, and a full disk costs text but not the job."""
+
+    def __init__(self, descriptor: int, limit: int) -> None:
+        self._descriptor = descriptor
+        self._room = limit
+        self._limit = limit
+        self._missing = False
+        self._told_missing = False
+
+    def write(self, data: bytes) -> None:
+        """Append what there is room for."""
+        if self._room <= 0 or not data:
+            return
+        if self._missing and not self._told_missing:
+            notice = b"\n[aiinfn] Some output is missing here: the disk was full.\n"
+            self._told_missing = self._append(notice)
+        if len(data) >= self._room:
+            self._append(data[: self._room])
+            self._room = 0
+            self._append(
+                f"\n[aiinfn] The log ends here: it reached {self._limit / 2**20:.4g} MiB.\n".encode()
+            )
+        else:
+            self._room -= len(data)
+            self._append(data)
+
+    def _append(self, data: bytes) -> bool:
+        try:
+            write_all(self._descriptor, data)
+        except OSError:
+            self._missing = True
+            return False
+        return True

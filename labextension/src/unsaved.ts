@@ -1,0 +1,82 @@
+/** What to do about unsaved changes before a file is submitted. */
+
+import { Dialog, showDialog } from '@jupyterlab/apputils';
+import type { DocumentRegistry } from '@jupyterlab/docregistry';
+import type { Contents } from '@jupyterlab/services';
+import type { TranslationBundle } from '@jupyterlab/translation';
+
+/**
+ * Offer to save changes that would change the job.
+ *
+ * @returns Whether to go on.
+ */
+export async function settleUnsaved(
+  context: DocumentRegistry.Context,
+  contents: Contents.IManager,
+  trans: TranslationBundle
+): Promise<boolean> {
+  if (!(await matters(context, contents))) {
+    return true;
+  }
+  const { path } = context;
+  const answer = await showDialog({
+    title: trans.__('Save before submitting?'),
+    body: trans.__(
+      '“%1” has unsaved changes. Without them, the job executes the version that was saved last.',
+      path
+    ),
+    buttons: [
+      Dialog.cancelButton(),
+      Dialog.okButton({ label: trans.__('Submit without saving'), actions: ['as-is'] }),
+      Dialog.okButton({ label: trans.__('Save and submit'), actions: ['save'] })
+    ]
+  });
+  if (!answer.button.accept) {
+    return false;
+  }
+  if (answer.button.actions.includes('save')) {
+    await context.save();
+    // A save that failed has shown its own message.
+    return !context.model.dirty;
+  }
+  return true;
+}
+
+/**
+ * Whether a job would notice the unsaved changes.
+ *
+ * A notebook counts as changed as soon as its kernel has started or a cell was run, because of the kernel's version
+ * and of the outputs; a job starts from the cells' sources.
+ */
+async function matters(
+  context: DocumentRegistry.Context,
+  contents: Contents.IManager
+): Promise<boolean> {
+  if (context.contentsModel?.type !== 'notebook') {
+    return true;
+  }
+  try {
+    const saved = await contents.get(context.path, { type: 'notebook', content: true });
+    return essence(saved.content) !== essence(context.model.toJSON());
+  } catch {
+    return true;
+  }
+}
+
+interface INotebook {
+  cells?: { cell_type?: string; source?: string | string[]; metadata?: { tags?: string[] } }[];
+  metadata?: { kernelspec?: { name?: string } };
+}
+
+/** What of a notebook decides what its job does, as comparable text. */
+export function essence(notebook: unknown): string {
+  const { cells, metadata } = (notebook ?? {}) as INotebook;
+  return JSON.stringify([
+    metadata?.kernelspec?.name ?? '',
+    (cells ?? []).map(cell => [
+      cell.cell_type,
+      Array.isArray(cell.source) ? cell.source.join('') : (cell.source ?? ''),
+      cell.metadata?.tags ?? []
+    ])
+  ]);
+}
