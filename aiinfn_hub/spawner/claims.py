@@ -11,7 +11,7 @@ from typing import Final
 
 from aiinfn_hub.platform.refusal import Reason, Refusal
 from aiinfn_hub.platform.selection import Selection
-from aiinfn_hub.platform.units import format_duration
+from aiinfn_hub.spawner.profiles import spoken
 from aiinfn_hub.vkd.client import VkdClient, VkdUnavailable
 from aiinfn_hub.vkd.contract import Claim, ClaimRequest, ClaimState
 
@@ -127,7 +127,7 @@ def _nothing_free(selection: Selection, patience: timedelta) -> Refusal:
     title = selection.accelerator.title if selection.accelerator else "accelerator"
     return Refusal(
         Reason.CAPACITY,
-        f"No {title} became free within {format_duration(patience)}.",
+        f"No {title} became free within {spoken(patience)}.",
         "Try again later, choose another accelerator, or start a CPU session.",
         field="accelerator",
     )

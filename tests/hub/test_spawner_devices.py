@@ -83,14 +83,14 @@ async def test_a_session_gives_up_when_nothing_becomes_free_and_says_so(hub):
     assert status == 503, answer
     assert time.monotonic() - began < 10
     assert answer["message"] == (
-        "No NVIDIA T4 became free within 6s. "
+        "No NVIDIA T4 became free within 6 s. "
         "Try again later, choose another accelerator, or start a CPU session."
     )
     assert (await figures(hub))["waiting_sessions"] == 0
     async with hub.browser("ada") as http, http.get(f"{hub.url}/hub/spawn-pending/ada") as page:
         text = await page.text()
         assert page.status == 503
-    assert "No NVIDIA T4 became free within 6s." in text
+    assert "No NVIDIA T4 became free within 6 s." in text
     assert "Change the choice or try again" in text
     # A start that failed does not stand in the way of the next one.
     status, _ = await hub.begin("ada", {})

@@ -10,6 +10,16 @@
   }
   let stopping = false;
 
+  /** Sentences of the server have times in UTC; here they are the reader's. */
+  function localTimes(text) {
+    return text.replace(/\b(\d\d):(\d\d) UTC\b/g, (_, hours, minutes) => {
+      const time = new Date();
+      time.setUTCHours(Number(hours), Number(minutes), 0, 0);
+      if (time < Date.now() - 3600000) time.setUTCDate(time.getUTCDate() + 1);
+      return time.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+    });
+  }
+
   function mark(row, state) {
     if (row.dataset.state === state) return;
     row.dataset.state = state;
@@ -25,8 +35,9 @@
     const row = rows[place];
     if (!began.has(row)) began.set(row, Date.now() - 1000 * (event.age ?? 0));
     if (event.message) {
-      row.querySelector(".af-step-message").textContent = event.message;
-      document.getElementById("announced").textContent = event.message;
+      const message = localTimes(event.message);
+      row.querySelector(".af-step-message").textContent = message;
+      document.getElementById("announced").textContent = message;
     }
     tick();
   }
@@ -39,6 +50,8 @@
       row.querySelector(".af-elapsed").textContent = going ? text : "";
     }
   }
+
+  for (const said of root.querySelectorAll(".af-step-message")) said.textContent = localTimes(said.textContent);
 
   const source = new EventSource(root.dataset.progress);
   source.onmessage = (message) => {
