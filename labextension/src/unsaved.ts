@@ -5,6 +5,8 @@ import type { DocumentRegistry } from '@jupyterlab/docregistry';
 import type { Contents } from '@jupyterlab/services';
 import type { TranslationBundle } from '@jupyterlab/translation';
 
+import { essence } from './essence';
+
 /**
  * Offer to save changes that would change the job.
  *
@@ -61,22 +63,4 @@ async function matters(
   } catch {
     return true;
   }
-}
-
-interface INotebook {
-  cells?: { cell_type?: string; source?: string | string[]; metadata?: { tags?: string[] } }[];
-  metadata?: { kernelspec?: { name?: string } };
-}
-
-/** What of a notebook decides what its job does, as comparable text. */
-export function essence(notebook: unknown): string {
-  const { cells, metadata } = (notebook ?? {}) as INotebook;
-  return JSON.stringify([
-    metadata?.kernelspec?.name ?? '',
-    (cells ?? []).map(cell => [
-      cell.cell_type,
-      Array.isArray(cell.source) ? cell.source.join('') : (cell.source ?? ''),
-      cell.metadata?.tags ?? []
-    ])
-  ]);
 }

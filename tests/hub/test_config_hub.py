@@ -1,10 +1,12 @@
 """The configured hub at work: rights of tokens, secrets on disk, and parts that die and come back."""
 
 import contextlib
+import json
 import os
 import signal
 import stat
 import time
+import urllib.request
 
 import psutil
 import pytest
@@ -93,6 +95,13 @@ async def test_a_sessions_token_may_use_vkd_and_tell_who_it_is_and_nothing_else(
     assert {"servers", "auth_state", "roles"}.isdisjoint(hub.api("/users/dora", token=token)[1])
     assert hub.api("/users/dora/server", "DELETE", token=token)[0] in {403, 404}
     assert hub.api("/users/dora/tokens", "POST", {}, token=token)[0] in {403, 404}
+
+    platform = urllib.request.Request(
+        f"{hub.vkd_url}/api/v1/platform", headers={"Authorization": f"token {token}"}
+    )
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(platform, timeout=20) as answer:
+        seen = json.load(answer)
+    assert (seen["person"], seen["admin"]) == ("dora", True)
 
     # As vkd asks: with the caller's token only, no right of its own.
     auth = HubAuth(api_url=f"http://127.0.0.1:{hub.hub_port}/hub/api", api_token="none", cache_max_age=0)

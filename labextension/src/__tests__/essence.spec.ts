@@ -1,4 +1,4 @@
-import { essence } from '../unsaved';
+import { essence } from '../essence';
 
 const notebook = (source: string | string[], more: object = {}) => ({
   cells: [{ cell_type: 'code', source, metadata: {}, outputs: [], ...more }],
