@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from datetime import timedelta
 from difflib import get_close_matches
 from enum import StrEnum
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
@@ -84,6 +84,14 @@ class Accelerator(_Section):
     session_time: Duration | None = Field(
         default=None, description="longest session with it; default: limits.session_max"
     )
+    quota: int | None = Field(
+        default=None,
+        ge=0,
+        description="Kubernetes: devices that batch may use in all; default: every one there is",
+    )
+    tolerations: tuple[dict[str, str | int], ...] = Field(
+        default=(), description="Kubernetes: of the nodes that carry it"
+    )
     simulated: int = Field(
         default=0, ge=0, le=1024, description="pretended devices of the local back end, shown as simulated"
     )
@@ -155,6 +163,42 @@ class Storage(_Section):
     kind: StorageKind
     mount: str = Field(pattern=r"^(/[A-Za-z0-9._-]+)+$")
     projects: tuple[Name, ...] | None = Field(default=None, description="default: every project")
+    volume: dict[str, Any] | None = Field(
+        default=None,
+        description="Kubernetes: the volume's source as in a pod, e.g. {nfs: {server: s, path: /p}}; default: an emptyDir",
+    )
+    sub_path: str | None = Field(
+        default=None,
+        description="Kubernetes: folder in the volume; {person} and {project} become their slugs",
+    )
+    read_only: bool = False
+
+
+class KubernetesSettings(_Section):
+    """Where things are in the cluster; used by the ``kubernetes`` back end only."""
+
+    sessions_namespace: Name = "aiinfn-sessions"
+    batch_namespace: Name = "aiinfn-batch"
+    system_namespace: Name = Field(
+        default="aiinfn-system", description="of hub and vkd, and of their service accounts"
+    )
+    session_priority: int = Field(default=1_000_000, ge=1, le=1_000_000_000)
+    batch_priority: int = Field(default=-1000, ge=-2_147_483_648, le=-1)
+    user_id: int = Field(default=1000, ge=1, description="uid of sessions and jobs")
+    group_id: int = Field(default=1000, ge=1)
+    image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
+    batch_cores: float = Field(default=1024, gt=0, description="processor cores that batch may use in all")
+    batch_memory: Memory = 4 * 2**40
+    job_time_to_live: Duration = Field(
+        default=timedelta(days=1), description="how long a finished Job object is kept"
+    )
+    hub_connect_ip: str | None = Field(
+        default=None, description="address at which pods reach the hub; default: its service"
+    )
+    volumes: tuple[dict[str, Any], ...] = Field(
+        default=(), description="more volumes of every session and job pod, as in a pod"
+    )
+    volume_mounts: tuple[dict[str, Any], ...] = ()
 
 
 class Limits(_Section):
@@ -206,6 +250,7 @@ class Platform(_Section):
     projects: dict[Name, Project] = Field(min_length=1)
     queues: dict[Name, Queue] = Field(default_factory=dict)
     storage: dict[Name, Storage] = Field(default_factory=dict)
+    kubernetes: KubernetesSettings = KubernetesSettings()
     limits: Limits = Limits()
 
     @model_validator(mode="before")

@@ -65,6 +65,7 @@ class Api:
         self._context = ssl.create_default_context(cafile=str(ca))
         if certificate:
             self._context.load_cert_chain(str(certificate), None if key is None else str(key))
+        self._kinds: dict[tuple[str, str], tuple[str, bool]] = {}
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
 
     def with_token(self, token: str) -> Self:
@@ -106,6 +107,12 @@ class Api:
         """PATCH with a JSON merge patch."""
         return self.request("PATCH", path, body, "application/merge-patch+json")
 
+    def apply(self, document: dict[str, Any]) -> Any:
+        """Create or change an object, server-side; a key that its kind does not have is refused."""
+        path = self._path_of(document)
+        query = "fieldManager=tests&force=true&fieldValidation=Strict"
+        return self.request("PATCH", f"{path}?{query}", document, "application/apply-patch+yaml")
+
     def delete(self, path: str, body: Any = None) -> None:
         """DELETE; what is not there is fine."""
         try:
@@ -113,6 +120,21 @@ class Api:
         except ApiError as error:
             if error.status != 404:
                 raise
+
+    def _path_of(self, document: dict[str, Any]) -> str:
+        """Where an object lies; its namespace must be named."""
+        version, kind, meta = document["apiVersion"], document["kind"], document["metadata"]
+        base = f"/apis/{version}" if "/" in version else f"/api/{version}"
+        if (version, kind) not in self._kinds:
+            for resource in self.get(base)["resources"]:
+                if "/" not in resource["name"]:  # else it is a part of an object, such as pods/log
+                    place = resource["name"], resource["namespaced"]
+                    self._kinds[version, resource["kind"]] = place
+        if (version, kind) not in self._kinds:
+            raise ApiError(404, f"{version} has no kind {kind}")
+        plural, namespaced = self._kinds[version, kind]
+        folder = f"namespaces/{meta['namespace']}/{plural}" if namespaced else plural
+        return f"{base}/{folder}/{meta['name']}"
 
 
 def wait_for(what: str, condition: Callable[[], T], timeout: float = 60, interval: float = 0.05) -> T:

@@ -12,7 +12,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -189,20 +189,20 @@ class Cluster:
         self.pki.kubeconfig(self.server, user, target, namespace)
         return target
 
-    def kubectl(self, *arguments: str | Path, stdin: str | None = None) -> str:
+    def kubectl(self, *arguments: str | Path) -> str:
         """Run kubectl as administrator and return its output."""
         words = [str(word) for word in arguments]
         command = [str(self.bin_dir / "kubectl"), f"--kubeconfig={self.kubeconfig}", *words]
-        done = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False, timeout=120)
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
         if done.returncode:
             raise RuntimeError(f"kubectl {' '.join(words)}: {done.stderr.strip()}")
         return done.stdout
 
-    def apply(self, documents: Sequence[Document]) -> None:
-        """Apply objects server-side: Kueue's CRDs are larger than a client-side apply can note down."""
-        if documents:
-            text = yaml.safe_dump_all(documents)
-            self.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=text)
+    def apply(self, documents: Iterable[Document]) -> None:
+        """Create or change objects, in this order."""
+        api = self.api
+        for document in documents:
+            api.apply(document)
 
     def claim_folders(self, namespace: str, folders: dict[str, Path]) -> None:
         """Make folders of this machine mountable in a namespace (claim name -> folder); return when they are."""

@@ -121,12 +121,14 @@ class Processes:
 
 
 def _start_time(pid: int) -> str | None:
-    """Field 22 of /proc/PID/stat, or None for a process that is dead or a zombie.
+    """Field 22 of /proc/PID/stat, or None for a process that is gone or a zombie.
 
-    Where process 1 does not reap orphans (some containers), stopped processes stay as zombies.
+    Where process 1 does not reap orphans (some containers), stopped processes stay as zombies. A zombie that still has
+    other threads is not gone: they keep its files and ports for a moment.
     """
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        threads = len(list(Path(f"/proc/{pid}/task").iterdir()))
     except (FileNotFoundError, ProcessLookupError):
         return None
-    return None if fields[0] in "ZX" else fields[19]
+    return None if fields[0] in "ZX" and threads <= 1 else fields[19]
