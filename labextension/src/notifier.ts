@@ -41,7 +41,7 @@ export class Notifier {
     const trans = this._trans;
     const output = job.lab?.output;
     const actions: Notification.IAction[] = [];
-    if (output && job.state !== 'cancelled') {
+    if (output && job.lab?.output_exists && job.state !== 'cancelled') {
       actions.push({
         label: trans.__('Open output'),
         displayType: 'accent',
@@ -72,7 +72,7 @@ export class Notifier {
         const why = detail(job, trans);
         message = why
           ? trans.__('“%1” failed: %2.', job.name, why)
-          : trans.__('“%1” failed.', job.name);
+          : trans.__('“%1”: %2', job.name, job.sentence);
         type = 'error';
       }
     }

@@ -46,6 +46,15 @@ export function detail(job: IJob, trans: TranslationBundle): string {
       if (job.cause === 'time_limit') {
         return trans.__('time limit of %1 reached', duration(job.time_limit, trans));
       }
+      if (job.cause === 'start_failed') {
+        return trans.__('could not be started');
+      }
+      if (job.cause === 'never_fits') {
+        return trans.__('can never start');
+      }
+      if (job.cause === 'lost') {
+        return trans.__('its process disappeared');
+      }
       if (job.error?.cell) {
         return trans.__('%1 in cell %2', job.error.name, job.error.cell);
       }

@@ -26,6 +26,7 @@ describe('words', () => {
       'ValueError in cell 13'
     ],
     [{ state: 'failed', cause: 'time_limit' }, 'time limit of 1 h reached'],
+    [{ state: 'failed', cause: 'start_failed' }, 'could not be started'],
     [{ state: 'failed', exit_code: 2 }, 'exit code 2']
   ] as const)('says of %j: %s', (more, words) => {
     expect(detail(makeJob('a', more), trans)).toBe(words);
