@@ -52,6 +52,8 @@ lock: $(UV)  ## Resolve the Python dependencies anew into requirements.lock
 	$(UV) pip compile --quiet --upgrade pyproject.toml --all-extras --universal --python-version 3.11 \
 		--generate-hashes --no-annotate --no-header --output-file requirements.lock
 
+include cluster.mk
+
 .PHONY: clean
 clean:  ## Remove everything that the other commands made, the demonstration's data too
 	rm -rf .venv .tools .demo dist build bench/results tests/ui/pictures aiinfn_lab/labextension \

@@ -129,7 +129,7 @@ def _project(request: Mapping[str, Any], may: Offer, accelerator: str) -> str:
     if name not in usable:
         raise Refusal(
             Reason.FORBIDDEN,
-            f"The project {_shown(name)} may not use {may.platform.accelerators[accelerator].title}.",
+            f"The project {may.projects[name].title} may not use {may.platform.accelerators[accelerator].title}.",
             _instead(may.accelerators_of(name) or {CPU_ONLY: None}),
             field="accelerator",
         )
@@ -145,7 +145,7 @@ def _queue(request: Mapping[str, Any], may: Offer, project: str, accelerator: st
         if queue.projects is not None and project not in queue.projects:
             raise Refusal(
                 Reason.FORBIDDEN,
-                f"The queue {_shown(name)} is not open to the project {_shown(project)}.",
+                f"The queue {queue.title} is not open to the project {may.projects[project].title}.",
                 _instead(usable),
                 field="queue",
             )
@@ -157,7 +157,7 @@ def _queue(request: Mapping[str, Any], may: Offer, project: str, accelerator: st
             )
             raise Refusal(
                 Reason.IMPOSSIBLE,
-                f"The queue {_shown(name)} does not serve {wanted}.",
+                f"The queue {queue.title} does not serve {wanted}.",
                 _instead(usable),
                 field="queue",
             )
@@ -315,8 +315,10 @@ def _integer(value: Any, key: str) -> int:
 
 
 def _instead(choices: Mapping[str, Any]) -> str:
-    """Say what could be chosen; never more than a line."""
-    names = list(choices)[:8]
+    """Say what could be chosen, by name and title; never more than a line or two."""
+    names = [
+        name if value is None else f"{name} ({value.title})" for name, value in list(choices.items())[:6]
+    ]
     if not names:
         return "There is nothing of the kind that you may use."
     return f"Choose {names[0]}." if len(names) == 1 else f"Choose one of {', '.join(names)}."

@@ -126,7 +126,7 @@ export class JobsModel implements IDisposable {
     const states = STATES[this._filter];
     return [...this._jobs.values()]
       .filter(job => !states.length || states.includes(job.state))
-      .sort((a, b) => b.created.localeCompare(a.created) || b.id.localeCompare(a.id));
+      .sort((a, b) => Date.parse(b.created) - Date.parse(a.created) || b.id.localeCompare(a.id));
   }
 
   get(id: string): IJob | undefined {
@@ -322,7 +322,7 @@ export class JobsModel implements IDisposable {
     for (const job of jobs) {
       const known = this._jobs.get(job.id);
       // A page that was asked for before an increment may arrive after it.
-      if (known && known.updated > job.updated) {
+      if (known && Date.parse(known.updated) > Date.parse(job.updated)) {
         continue;
       }
       this._jobs.set(job.id, job);

@@ -29,7 +29,7 @@ def test_a_job_is_admitted_runs_and_completes(workbench, figure):
     wait_for("its end", lambda: workbench.job("short")["status"].get("succeeded") == 1)
     figure("job: creation to succeeded, s", time.monotonic() - begin)
 
-    assert workbench.workload_is("short", "Finished")
+    wait_for("Kueue to notice", lambda: workbench.workload_is("short", "Finished"))
     flavors = workbench.workload("short")["status"]["admission"]["podSetAssignments"][0]["flavors"]
     assert flavors["nvidia.com/gpu"] == "t4"
 
@@ -68,7 +68,11 @@ def test_a_session_evicts_batch_and_the_victim_waits_honestly_and_comes_back(wor
     victim = wait_for("an evicted workload", lambda: workbench.evicted("one", "two"))
     survivor = {"one": "two", "two": "one"}[victim]
     figure("victim: called evicted after, s", time.monotonic() - begin)
-    wait_for("its pods to go", lambda: not workbench.pods_of(victim))
+    # Kueue says first that it evicts, and releases the quota when the pods are gone.
+    wait_for(
+        "the victim to give back its quota",
+        lambda: not workbench.workload_is(victim, "Admitted") and not workbench.pods_of(victim),
+    )
     end = time.monotonic() + PHANTOM_WATCH
     while time.monotonic() < end:
         assert not workbench.workload_is(victim, "Admitted"), "admitted onto nothing"

@@ -4,8 +4,7 @@ import json
 
 import pytest
 
-from tests.cluster.harness import ApiError, wait_for
-from tests.cluster.harness.cluster import is_ready
+from tests.cluster.harness import ApiError, is_ready, wait_for
 from tests.cluster.workbench import is_running
 
 

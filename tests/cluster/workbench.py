@@ -6,8 +6,7 @@ import time
 from typing import Any
 
 from tests.cluster import workloads
-from tests.cluster.harness import Cluster, wait_for
-from tests.cluster.harness.cluster import has_condition
+from tests.cluster.harness import Cluster, has_condition, wait_for
 
 SESSIONS = "/api/v1/namespaces/sessions/pods"
 BATCH_PODS = "/api/v1/namespaces/batch/pods"

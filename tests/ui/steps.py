@@ -10,7 +10,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.ui.demo import Demo, wait_for
 
-START_SECONDS = 90_000
+START_SECONDS = 45_000
 """Milliseconds that a page may take on a busy machine; only failures wait this long."""
 
 
@@ -68,6 +68,31 @@ def open_file(page: Page, path: str) -> None:
     page.wait_for_selector(f".lm-TabBar-tabLabel:text-is('{path.rpartition('/')[2]}')", timeout=START_SECONDS)
 
 
+def wear(page: Page, theme: str) -> None:
+    """Change JupyterLab's theme as its settings page does, and load the page anew."""
+    settings = f"{server_url(page)}lab/api/settings/@jupyterlab/apputils-extension:themes"
+    answer = page.request.put(
+        settings, data=json.dumps({"raw": json.dumps({"theme": theme})}), headers={"X-XSRFToken": _xsrf(page)}
+    )
+    assert answer.ok, answer.text()
+    page.reload()
+    in_lab(page)
+    page.wait_for_selector(f"body[data-jp-theme-name='{theme}']", state="attached", timeout=START_SECONDS)
+
+
+def open_jobs(page: Page) -> None:
+    """Open the jobs panel in the left side bar."""
+    tab = page.get_by_role("tab", name=re.compile("Batch jobs"))
+    if tab.get_attribute("aria-selected") != "true":
+        tab.click()
+    page.wait_for_selector(".aiinfn-Empty, .aiinfn-Row", timeout=START_SECONDS)
+
+
+def _xsrf(page: Page) -> str:
+    cookies = page.context.cookies(server_url(page))
+    return str(next(one["value"] for one in cookies if one["name"] == "_xsrf" and "/user/" in one["path"]))
+
+
 def submit(page: Page) -> Locator:
     """Press *Submit as batch* in the notebook's toolbar and give the filled dialog."""
     page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) [data-command='aiinfn:submit']").click()
@@ -92,15 +117,10 @@ def ask(page: Page, path: str, **query: Any) -> Any:
 
 def post(page: Page, path: str, body: dict[str, Any] | None = None) -> Any:
     """Post to the Lab's server extension with the page's XSRF token."""
-    xsrf = next(
-        c["value"]
-        for c in page.context.cookies(server_url(page))
-        if c["name"] == "_xsrf" and "/user/" in c["path"]
-    )
     answer = page.request.post(
         f"{server_url(page)}aiinfn-lab/{path}",
         data=json.dumps(body or {}),
-        headers={"X-XSRFToken": xsrf, "Content-Type": "application/json"},
+        headers={"X-XSRFToken": _xsrf(page), "Content-Type": "application/json"},
     )
     assert answer.ok, answer.text()
     return answer.json()

@@ -44,3 +44,4 @@ def test_a_session_evicts_a_batch_job_which_later_succeeds(demo: Demo, browser: 
             wait_for(f"{one} succeeds", lambda one=one: steps.job(ada, one)["state"] == "succeeded", 150, 0.5)
         assert steps.job(ada, evicted[0])["attempt"] == 2
         assert [entry["state"] for entry in steps.ask(ada, f"jobs/{evicted[0]}/events")][-1] == "succeeded"
+        steps.end_session(bruno, demo, "bruno")

@@ -175,6 +175,7 @@ def test_what_is_not_allowed_is_refused_with_its_reason(person, door, request_, 
     assert refused.value.message.endswith(".")
     assert refused.value.message.isprintable()
     assert len(refused.value.message) < 200
+    assert refused.value.hint.isprintable() or not refused.value.hint
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,9 @@ describe('JobsModel', () => {
     await model.refresh();
     model.merge(makeJob('a', { state: 'queued', updated: '2026-11-23T10:04:00Z' }));
     expect(model.get('a')?.state).toBe('running');
+    // The server leaves out fractions that are zero.
+    model.merge(makeJob('a', { state: 'succeeded', updated: '2026-11-23T10:05:00.250Z' }));
+    expect(model.get('a')?.state).toBe('succeeded');
   });
 
   it('starts over when the store was replaced', async () => {

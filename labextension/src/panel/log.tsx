@@ -84,7 +84,7 @@ export function Log({ runtime, job, attempt }: ILogProps): JSX.Element {
 function stateSentence(view: IView, job: IJob, trans: TranslationBundle): string {
   switch (view.state) {
     case 'connecting':
-      return trans.__('Opening the log…');
+      return trans.__('Waiting for the first line…');
     case 'following':
       if (isFinal(job)) {
         return '';

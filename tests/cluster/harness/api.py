@@ -158,3 +158,14 @@ def wait_for(what: str, condition: Callable[[], T], timeout: float = 60, interva
             last = error
         time.sleep(interval)
     raise Deadline(f"{what}: not within {timeout:.0f} s" + (f" ({last})" if last else ""))
+
+
+def has_condition(item: dict[str, Any], kind: str) -> bool:
+    """Whether a condition of an object is True now; one that was true before may stay in the list as False."""
+    conditions = item.get("status", {}).get("conditions", [])
+    return any(c["type"] == kind and c["status"] == "True" for c in conditions)
+
+
+def is_ready(item: dict[str, Any]) -> bool:
+    """Whether a node, or a pod, is ready."""
+    return has_condition(item, "Ready")

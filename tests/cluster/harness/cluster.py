@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterable
@@ -19,7 +18,7 @@ from typing import Any, TypeVar
 import yaml
 
 from . import binaries, components, fake_nodes, host, images, kueue_manager, prerequisites, volumes
-from .api import Api, ApiError, wait_for
+from .api import Api, ApiError, has_condition, is_ready, wait_for
 from .pki import Pki
 from .prerequisites import Missing
 from .processes import Processes
@@ -374,7 +373,7 @@ class Cluster:
 
     def _wait_for_kueue(self) -> None:
         health = self.settings.port("kueue_health")
-        self._wait("kueue", "Kueue", lambda: _http_ok(health, "/readyz"))
+        self._wait("kueue", "Kueue", lambda: kueue_manager.answers(health))
         for version in ("v1beta1", "v1beta2"):
             # Aggregated by the API server, which looks again every few seconds after a failure.
             look = self._look(f"/apis/visibility.kueue.x-k8s.io/{version}", bool)
@@ -427,22 +426,5 @@ class Cluster:
         return Settings(**{name: value for name, value in saved.items() if name in known})
 
 
-def has_condition(item: Document, kind: str) -> bool:
-    """Whether a condition of an object is True now; one that was true before may stay in the list as False."""
-    conditions = item.get("status", {}).get("conditions", [])
-    return any(c["type"] == kind and c["status"] == "True" for c in conditions)
-
-
-def is_ready(node: Document) -> bool:
-    """Whether a node, or a pod, is ready."""
-    return has_condition(node, "Ready")
-
-
 def _load(files: Iterable[Path]) -> list[Document]:
     return [document for file in files for document in yaml.safe_load_all(file.read_text()) if document]
-
-
-def _http_ok(port: int, path: str) -> bool:
-    with socket.create_connection(("127.0.0.1", port), timeout=2) as connection:
-        connection.sendall(f"GET {path} HTTP/1.0\r\n\r\n".encode())
-        return b" 200 " in connection.recv(64)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,13 @@ def write_root(
         os.link(binary, folder / "kueue")
     except OSError:  # another file system
         shutil.copy(binary, folder / "kueue")
+
+
+def answers(health_port: int) -> bool:
+    """Whether the manager says that it is ready."""
+    with socket.create_connection(("127.0.0.1", health_port), timeout=2) as connection:
+        connection.sendall(b"GET /readyz HTTP/1.0\r\n\r\n")
+        return b" 200 " in connection.recv(64)
 
 
 def _lead(client_config: dict[str, Any], ca_base64: str, port: int) -> None:
