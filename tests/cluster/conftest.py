@@ -30,9 +30,10 @@ def cluster(cache) -> Iterator:
     """One cluster for all tests; it is always taken down, and nothing of it may be left."""
     from tests.cluster.harness import Cluster, Settings, host
 
-    with (cache / "tests.lock").open("w") as lock:
+    # AIINFN_TEST_CLUSTER_NAME lets two runs of one checkout go side by side, each with a cluster of its own.
+    root, programs = cache / os.environ.get("AIINFN_TEST_CLUSTER_NAME", "tests"), cache / "bin"
+    with root.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # a second run waits, instead of taking this one's cluster down
-        root, programs = cache / "tests", cache / "bin"
         Cluster(root, programs).down()  # of a run that was killed
         running = Cluster(root, programs, Settings.free(), say=print)
         try:

@@ -1,0 +1,244 @@
+"""Requests to the API server as plain JSON.
+
+It stands on the official client's configuration and connection (`kubernetes.aio`), and leaves its models aside: turning
+objects into them costs ten times as much as reading them, and was half of a hub's time where it was measured.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, Final, Self
+from urllib.parse import quote, urlencode
+
+import aiohttp
+from kubernetes.aio import config as kube_config
+from kubernetes.aio.client import ApiClient, Configuration
+
+from .names import FIELD_MANAGER
+
+REQUEST_SECONDS: Final = 15.0
+"""How long an answer may take; a watch or a log that is followed has no limit of its own."""
+CONNECTIONS: Final = 256
+"""At once: each log that is followed holds one."""
+
+Json = dict[str, Any]
+
+
+class KubeError(Exception):
+    """The API server refused a request, or did not answer.
+
+    Attributes
+    ----------
+    status
+        HTTP status; 0 if there was no answer.
+    reason
+        Kubernetes' own word for it, such as ``NotFound``, ``AlreadyExists`` or ``Expired``.
+    """
+
+    def __init__(self, status: int, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.reason = reason
+        self.message = message
+
+    @property
+    def unreachable(self) -> bool:
+        """Whether trying again may help: no answer, or one of a server in trouble."""
+        return self.status in {0, HTTPStatus.TOO_MANY_REQUESTS} or self.status >= 500
+
+
+class ConfigurationMissing(Exception):  # noqa: N818 - it is named for what is wrong
+    """Neither a kubeconfig nor a pod's own service account was found."""
+
+
+class KubeClient:
+    """One identity at one API server. Make it with `connect`; safe to use from many tasks."""
+
+    def __init__(self, configuration: Any) -> None:
+        configuration.connection_pool_maxsize = CONNECTIONS
+        self._configuration = configuration
+        self._api = ApiClient(configuration)
+
+    @classmethod
+    async def connect(cls, kubeconfig: Path | None = None) -> Self:
+        """Read how to log in; nothing is asked yet.
+
+        Parameters
+        ----------
+        kubeconfig
+            Default: ``KUBECONFIG``, else the service account of the pod this runs in.
+
+        Raises
+        ------
+        ConfigurationMissing
+            If there is neither.
+        """
+        configuration = Configuration()
+        chosen = str(kubeconfig) if kubeconfig else os.environ.get("KUBECONFIG")
+        try:
+            if chosen:
+                await kube_config.load_kube_config(config_file=chosen, client_configuration=configuration)
+            else:
+                kube_config.load_incluster_config(client_configuration=configuration)
+        except (kube_config.ConfigException, OSError) as error:
+            raise ConfigurationMissing(
+                f"There is no way to log in to Kubernetes ({error}). Set KUBECONFIG to a kubeconfig file, "
+                "or run in a pod with a service account."
+            ) from error
+        return cls(configuration)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._api.close()
+
+    # Requests. Each raises `KubeError`.
+
+    async def get(self, path: str, **query: Any) -> Any:
+        """Read an object or a list."""
+        return await self._json("GET", path, query=query)
+
+    async def find(self, path: str, **query: Any) -> Any | None:
+        """Read an object, or give None if it does not exist."""
+        try:
+            return await self.get(path, **query)
+        except KubeError as error:
+            if error.status == HTTPStatus.NOT_FOUND:
+                return None
+            raise
+
+    async def create(self, path: str, body: Json, **query: Any) -> Any:
+        """Create an object in a collection."""
+        return await self._json("POST", path, body, query=query)
+
+    async def patch(self, path: str, body: Json, **query: Any) -> Any:
+        """Merge into an object (RFC 7386)."""
+        return await self._json("PATCH", path, body, "application/merge-patch+json", query=query)
+
+    async def apply(self, path: str, body: Json, *, force: bool = False, dry_run: bool = False) -> Any:
+        """Apply an object server-side under our own field manager."""
+        query: Json = {"fieldManager": FIELD_MANAGER, "force": str(force).lower()}
+        if dry_run:
+            query["dryRun"] = "All"
+        return await self._json("PATCH", path, body, "application/apply-patch+yaml", query=query)
+
+    async def delete(self, path: str, *, propagation: str = "Background", **options: Any) -> None:
+        """Delete an object with what depends on it; one that is gone already is fine."""
+        body = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": propagation, **options}
+        try:
+            await self._json("DELETE", path, body)
+        except KubeError as error:
+            if error.status != HTTPStatus.NOT_FOUND:
+                raise
+
+    @asynccontextmanager
+    async def stream(
+        self, path: str, *, idle: float | None = None, **query: Any
+    ) -> AsyncIterator[aiohttp.StreamReader]:
+        """Open an answer that goes on: a watch, or a log that is followed.
+
+        Parameters
+        ----------
+        idle
+            Seconds without a byte after which it counts as broken: `KubeError` with status 0 then.
+        """
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=REQUEST_SECONDS, sock_read=idle)
+        response = await self._send("GET", path, None, "application/json", query, timeout)
+        try:
+            if response.status >= HTTPStatus.BAD_REQUEST:
+                raise _error(response.status, await response.read())
+            yield response.content
+        except (aiohttp.ClientError, TimeoutError, ssl.SSLError, OSError) as error:
+            raise _no_answer(error) from error
+        finally:
+            response.close()
+
+    async def _json(
+        self,
+        method: str,
+        path: str,
+        body: Json | None = None,
+        content_type: str = "application/json",
+        *,
+        query: Mapping[str, Any] | None = None,
+    ) -> Any:
+        timeout = aiohttp.ClientTimeout(total=REQUEST_SECONDS)
+        response = await self._send(method, path, body, content_type, query or {}, timeout)
+        try:
+            data = await response.read()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise _no_answer(error) from error
+        finally:
+            response.release()
+        if response.status >= HTTPStatus.BAD_REQUEST:
+            raise _error(response.status, data)
+        if "json" not in response.headers.get("Content-Type", ""):
+            return data.decode(errors="replace")
+        # A large list would hold up everything else on the loop.
+        return json.loads(data) if len(data) < 1_000_000 else await asyncio.to_thread(json.loads, data)
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        body: Json | None,
+        content_type: str,
+        query: Mapping[str, Any],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's own
+    ) -> aiohttp.ClientResponse:
+        headers = {"Content-Type": content_type, "Accept": "application/json"}
+        # Asked each time: the token of a pod is renewed every hour.
+        token = await self._configuration.get_api_key_with_prefix("BearerToken", alias="authorization")
+        if token:
+            headers["Authorization"] = token
+        words = urlencode({key: value for key, value in query.items() if value is not None})
+        url = f"{self._configuration.host}{path}" + (f"?{words}" if words else "")
+        try:
+            answer = await self._api.rest_client.request(
+                method, url, headers=headers, body=body, _request_timeout=timeout
+            )
+        except (aiohttp.ClientError, TimeoutError, ssl.SSLError, OSError) as error:
+            raise _no_answer(error) from error
+        response: aiohttp.ClientResponse = answer.response
+        return response
+
+
+def path_of(
+    group_version: str, plural: str, *, namespace: str | None = None, name: str | None = None, part: str = ""
+) -> str:
+    """Give the path of an object or a collection.
+
+    Parameters
+    ----------
+    group_version
+        As in ``apiVersion``: ``v1``, ``batch/v1``, ``kueue.x-k8s.io/v1beta2``.
+    part
+        A subresource such as ``status`` or ``log``.
+    """
+    words = ["api" if "/" not in group_version else "apis", group_version]
+    if namespace is not None:
+        words += ["namespaces", quote(namespace, safe="")]
+    words.append(plural)
+    if name is not None:
+        words.append(quote(name, safe=""))
+    if part:
+        words.append(part)
+    return "/" + "/".join(words)
+
+
+def _error(status: int, data: bytes) -> KubeError:
+    try:
+        body = json.loads(data)
+        return KubeError(status, str(body.get("reason", "")), str(body.get("message", "")))
+    except (ValueError, AttributeError):
+        return KubeError(status, "", data.decode(errors="replace")[:500])
+
+
+def _no_answer(error: Exception) -> KubeError:
+    return KubeError(0, "NoAnswer", f"The API server does not answer ({type(error).__name__}).")

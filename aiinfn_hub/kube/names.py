@@ -1,0 +1,129 @@
+"""Names in the cluster: labels, annotations, and what people's names become in them."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from typing import Final
+
+FIELD_MANAGER: Final = "aiinfn"
+"""Under this name the suite applies objects server-side; what somebody else manages is left alone."""
+
+QUEUE_LABEL: Final = "kueue.x-k8s.io/queue-name"
+QUEUE_PRIORITY_LABEL: Final = "kueue.x-k8s.io/priority-class"
+MANAGED_NAMESPACE_LABEL: Final = "kueue-managed"
+"""On the namespace of batch only: Kueue's webhooks look for it, so a dead Kueue blocks no session."""
+HOSTNAME_LABEL: Final = "kubernetes.io/hostname"
+VIRTUAL_NODE_LABELS: Final = {"type": "virtual-kubelet", "virtual-node.interlink/type": "virtual-kubelet"}
+"""A node with one of these stands for a remote site: no session can run there."""
+
+SESSION_PRIORITY_CLASS: Final = "aiinfn-session"
+BATCH_PRIORITY_CLASS: Final = "aiinfn-batch"
+"""Of pods: who may be evicted for whom. The order of the queue is a separate knob, `queue_priority_class`."""
+
+_SLUG: Final = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?\Z")
+_HASHED: Final = 32
+"""Length of a slug that is not the name itself, as in kubespawner."""
+_DIGEST: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """Keys of labels and annotations under the platform's prefix.
+
+    A label holds the slug of a name, an annotation of the same key the name itself.
+    """
+
+    prefix: str = "ai.infn.it"
+
+    @property
+    def kind(self) -> str:
+        """``session`` or ``job``, on every pod of the suite."""
+        return f"{self.prefix}/kind"
+
+    @property
+    def user(self) -> str:
+        """Who it belongs to."""
+        return f"{self.prefix}/user"
+
+    @property
+    def project(self) -> str:
+        """Which project it counts for."""
+        return f"{self.prefix}/project"
+
+    @property
+    def accelerator(self) -> str:
+        """Name in the platform file; ``none`` for CPU only."""
+        return f"{self.prefix}/accelerator"
+
+    @property
+    def count(self) -> str:
+        """Number of devices."""
+        return f"{self.prefix}/count"
+
+    @property
+    def job(self) -> str:
+        """Id of the batch job."""
+        return f"{self.prefix}/job"
+
+    @property
+    def session(self) -> str:
+        """The session's id at vkd; the label holds its slug."""
+        return f"{self.prefix}/session"
+
+    @property
+    def until(self) -> str:
+        """Annotation of a session's pod: when it ends at the latest, ISO 8601 in UTC."""
+        return f"{self.prefix}/until"
+
+    @property
+    def run_spec(self) -> str:
+        """Annotation of a job's pods: the `RunSpec` as JSON, which the runner reads through the downward API."""
+        return f"{self.prefix}/run-spec"
+
+    @property
+    def managed(self) -> str:
+        """On everything that ``aiinfn-hub kueue apply`` made; only what has it is ever pruned."""
+        return f"{self.prefix}/managed"
+
+
+def slug(name: str) -> str:
+    """Make a DNS label out of any name: the name itself where it is one, else a readable part and a hash.
+
+    This is kubespawner's scheme ``safe``, so that labels agree with the names that it gives; its own module cannot be
+    imported without the whole of kubespawner, which vkd has no room for. A test holds the two together.
+    """
+    if _SLUG.match(name) and "--" not in name:
+        return name
+    longest = _HASHED - _DIGEST - 3
+    readable = re.sub(r"[^a-z0-9]+", "-", name.lower()).lstrip("-")[:longest].rstrip("-")
+    if readable and not readable[0].isalpha():
+        readable = f"x-{readable[: longest - 2]}"
+    return f"{readable or 'x'}---{hashlib.sha256(name.encode()).hexdigest()[:_DIGEST]}"
+
+
+def local_queue(queue: str, project: str) -> str:
+    """Name the LocalQueue in which the jobs of a project wait in a queue of the platform."""
+    # A name of the platform file has no slash, so two pairs never get one name.
+    return slug(f"{queue}/{project}")
+
+
+def cluster_queue(queue: str) -> str:
+    """Name the ClusterQueue of a queue of the platform."""
+    return f"aiinfn-{slug(queue)}"
+
+
+def flavor(accelerator: str) -> str:
+    """Name the ResourceFlavor of an accelerator, or of ``none``: processor cores and memory alone."""
+    return f"aiinfn-{slug(accelerator)}"
+
+
+def queue_priority_class(queue: str) -> str:
+    """Name the WorkloadPriorityClass of a queue of the platform."""
+    return f"aiinfn-{slug(queue)}"
+
+
+def job_name(job_id: str) -> str:
+    """Name the Job object of a batch job; there is one for all its attempts."""
+    return f"job-{job_id}"
