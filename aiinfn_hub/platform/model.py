@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from datetime import timedelta
 from difflib import get_close_matches
 from enum import StrEnum
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
@@ -33,6 +33,51 @@ def _group_path(value: str) -> str:
 
 GroupPath = Annotated[str, AfterValidator(_group_path)]
 """An IAM group as a path; ``a/x`` and ``b/x`` are two groups."""
+
+
+EnvironmentName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+"""The name of an environment variable."""
+
+VOLUME_SOURCES: Final = (
+    "persistentVolumeClaim",
+    "csi",
+    "ephemeral",
+    "emptyDir",
+    "configMap",
+    "secret",
+    "projected",
+    "downwardAPI",
+)
+"""The kinds of volumes that a pod may name under the restricted Pod Security Standard."""
+
+
+def _volume_source(value: dict[str, Any]) -> dict[str, Any]:
+    """Refuse a volume with which the API server would refuse every session."""
+    kinds = [key for key in value if key != "name"]
+    if len(kinds) != 1:
+        raise ValueError(
+            "a volume has one source; write for example {persistentVolumeClaim: {claimName: homes}}"
+        )
+    if kinds[0] not in VOLUME_SOURCES:
+        raise ValueError(
+            f"the restricted Pod Security Standard forbids {kinds[0]} in a pod; make it a PersistentVolume, "
+            "and name its claim here as {persistentVolumeClaim: {claimName: homes}}"
+        )
+    return value
+
+
+def _folder(value: str) -> str:
+    """Keep a folder inside its volume."""
+    parts = value.replace("{person}", "x").replace("{project}", "x").split("/")
+    if any(part in {"", ".", ".."} for part in parts) or "{" in "".join(parts):
+        raise ValueError(f"'{value}' is no folder in a volume; write for example homes/{{person}}")
+    return value
+
+
+VolumeSource = Annotated[dict[str, Any], AfterValidator(_volume_source)]
+"""A volume as in a pod, of a kind that everybody's pods may use."""
+Folder = Annotated[str, AfterValidator(_folder)]
+"""A relative path in a volume; ``{person}`` and ``{project}`` stand for their slugs."""
 
 
 class BadName(ValueError):  # noqa: N818 - it is a finding about the file
@@ -110,6 +155,9 @@ class Image(_Section):
     accelerators: tuple[Name, ...] | None = Field(
         default=None, description="accelerators it is built for; default: all, and none"
     )
+    environment: dict[EnvironmentName, str] = Field(
+        default_factory=dict, description="Kubernetes: variables of sessions and jobs, e.g. PATH; no secrets"
+    )
 
 
 class Size(_Section):
@@ -163,13 +211,15 @@ class Storage(_Section):
     kind: StorageKind
     mount: str = Field(pattern=r"^(/[A-Za-z0-9._-]+)+$")
     projects: tuple[Name, ...] | None = Field(default=None, description="default: every project")
-    volume: dict[str, Any] | None = Field(
+    volume: VolumeSource | None = Field(
         default=None,
-        description="Kubernetes: the volume's source as in a pod, e.g. {nfs: {server: s, path: /p}}; default: an emptyDir",
+        description="Kubernetes: the volume's source as in a pod, e.g. {persistentVolumeClaim: {claimName: homes}}; "
+        "default: an emptyDir",
     )
-    sub_path: str | None = Field(
+    sub_path: Folder | None = Field(
         default=None,
-        description="Kubernetes: folder in the volume; {person} and {project} become their slugs",
+        description="Kubernetes: folder in the volume; {person} and {project} become their slugs. The kubelet makes it "
+        "like the volume's own top folder, which kubernetes.group_id must therefore be able to write to",
     )
     read_only: bool = False
 
@@ -195,7 +245,7 @@ class KubernetesSettings(_Section):
     hub_connect_ip: str | None = Field(
         default=None, description="address at which pods reach the hub; default: its service"
     )
-    volumes: tuple[dict[str, Any], ...] = Field(
+    volumes: tuple[VolumeSource, ...] = Field(
         default=(), description="more volumes of every session and job pod, as in a pod"
     )
     volume_mounts: tuple[dict[str, Any], ...] = ()
