@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import os
 import signal
+import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +34,7 @@ class _Run:
         self._reporter = reporter
         self._stop = asyncio.Event()
         self._execution: Execution | None = None
+        self._errors = _KernelErrors()
 
     async def run(self) -> int:
         """Execute the notebook, or stop when told so."""
@@ -78,9 +81,13 @@ class _Run:
             if any("ipykernel" in word for word in spec.argv):
                 # Jobs at the same time would wait for each other's lock on the history, on network file systems for ever.
                 arguments = ["--HistoryManager.hist_file=:memory:"]
-            await kernel.start_kernel(
-                cwd=str(self._folder), extra_arguments=arguments, preexec_fn=die_with_parent
-            )
+            async with self._errors.end() as descriptor:
+                await kernel.start_kernel(
+                    cwd=str(self._folder),
+                    extra_arguments=arguments,
+                    preexec_fn=die_with_parent,
+                    stderr=descriptor,
+                )
         except NoSuchKernel as error:
             raise CannotRunError(
                 "Kernel missing",
@@ -101,6 +108,7 @@ class _Run:
 
     async def _end_kernel(self, kernel: Any, *, kindly: bool) -> None:
         group = getattr(kernel.provisioner, "pgid", None)
+        self._errors.wanted = False
         with contextlib.suppress(Exception):
             kernel.shutdown_wait_time = 3.0
             await kernel.shutdown_kernel(now=not kindly)
@@ -108,6 +116,37 @@ class _Run:
             # What cells started in the background would keep the job's device.
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(group, signal.SIGKILL)
+
+
+class _KernelErrors(asyncio.Protocol):
+    """What the kernel's process itself writes to standard error, e.g. why it dies; cells' output comes another way.
+
+    Attributes
+    ----------
+    wanted
+        False once the kernel is told to end: libraries that are torn down then complain of each other, which is no
+        business of the job.
+    """
+
+    def __init__(self) -> None:
+        self.wanted = True
+
+    @contextlib.asynccontextmanager
+    async def end(self) -> AsyncIterator[int]:
+        """Give the descriptor that the kernel writes to."""
+        read, write = os.pipe()
+        try:
+            await asyncio.get_running_loop().connect_read_pipe(lambda: self, os.fdopen(read, "rb"))
+            yield write
+        finally:
+            os.close(write)
+
+    def data_received(self, data: bytes) -> None:
+        """Pass it on to the job's own standard error."""
+        if self.wanted:
+            with contextlib.suppress(OSError):
+                sys.stderr.buffer.write(data)
+                sys.stderr.buffer.flush()
 
 
 def _load() -> type[Execution]:

@@ -82,10 +82,16 @@ def wear(page: Page, theme: str) -> None:
 
 def open_jobs(page: Page) -> None:
     """Open the jobs panel in the left side bar."""
-    tab = page.get_by_role("tab", name=re.compile("Batch jobs"))
-    if tab.get_attribute("aria-selected") != "true":
-        tab.click()
-    page.wait_for_selector(".aiinfn-Empty, .aiinfn-Row", timeout=START_SECONDS)
+    shown = page.locator(".aiinfn-Sidebar").locator(".aiinfn-Empty, .aiinfn-Row").first
+
+    def opened() -> bool:
+        # JupyterLab restores its side bar some time after it took its splash away, and a click on the tab of a panel
+        # that is open closes it: so it is the panel that is looked at.
+        if not page.locator(".aiinfn-Sidebar").is_visible():
+            page.get_by_role("tab", name=re.compile("Batch jobs")).click()
+        return shown.is_visible()
+
+    wait_for("the jobs panel", opened, START_SECONDS / 1000, 1)
 
 
 def _xsrf(page: Page) -> str:

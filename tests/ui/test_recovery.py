@@ -27,10 +27,9 @@ def test_killing_vkd_loses_no_job_and_keeps_their_order(demo: Demo, page: Page):
     assert [steps.job(page, one)["position"] for one in jobs[1:]] == [1, 2, 3]
 
     killed = demo.vkd_process()
+    assert killed is not None
     killed.kill()
-    wait_for(
-        "vkd is back", lambda: demo.vkd_process().pid != killed.pid if not killed.is_running() else False, 30
-    )
+    wait_for("vkd is back", lambda: (found := demo.vkd_process()) and found.pid != killed.pid, 30)
 
     def all_succeeded() -> bool:
         answers = [page.request.get(f"{steps.server_url(page)}aiinfn-lab/jobs/{one}") for one in jobs]
@@ -47,6 +46,7 @@ def test_killing_vkd_loses_no_job_and_keeps_their_order(demo: Demo, page: Page):
 def test_with_vkd_away_the_form_and_the_lab_say_so_and_recover(demo: Demo, page: Page):
     steps.sign_in(page, demo, "carla")
     stopped = demo.vkd_process()
+    assert stopped is not None
     stopped.suspend()  # it keeps its port and answers nothing: the worst way to be away
     try:
         page.goto(f"{demo.url}hub/spawn")

@@ -123,7 +123,10 @@ def start_raw(home: Path) -> Callable[[str], Run]:
 
 
 def _launch(spec: str, home: Path) -> subprocess.Popen[bytes]:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("JUPYTER")}
+    # PYTEST_CURRENT_TEST makes ipykernel treat output otherwise than in a job.
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("JUPYTER", "PYTEST_"))
+    }
     process = subprocess.Popen(
         [sys.executable, "-m", "aiinfn_lab.runner", "-"],
         stdin=subprocess.PIPE,

@@ -296,3 +296,15 @@ def assert_gone(pid: int) -> None:
             return
         time.sleep(0.05)
     raise AssertionError(f"process {pid} is still there")
+
+
+def test_what_a_dying_kernel_says_is_told_and_what_an_ending_one_says_is_not(start, notebook):
+    # ipykernel shows what reaches descriptor 2 in the cell, and keeps the process's own standard error aside.
+    own = "import atexit, os, sys\nown = os.dup(sys.stderr._original_stdstream_copy)\n"
+    run = start("a.ipynb", notebook(own + "atexit.register(os.write, own, b'torn down')\nprint('work')"))
+    assert run.finish() == 0
+    assert run.log.endswith("work\n")
+    assert run.errors == ""
+    run = start("b.ipynb", notebook(own + "os.write(own, b'out of luck')\nos._exit(9)"), job="second")
+    assert run.finish() == 1
+    assert run.errors == "out of luck"
