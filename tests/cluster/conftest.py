@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import json
 import os
@@ -52,6 +53,16 @@ def workbench(cluster) -> Iterator:
     bench = Workbench(cluster)
     yield bench
     bench.clear()
+
+
+@pytest.fixture(scope="session")
+def site(cluster):
+    """The platform of `platform.yaml` on the cluster, applied once for all tests."""
+    from tests.cluster.site import Site
+
+    made = Site(cluster, cluster.root / "site")
+    asyncio.run(made.set_up())
+    return made
 
 
 @pytest.fixture
