@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from aiinfn_hub.cli_kueue import kueue
 from aiinfn_hub.platform import loader
 
 
@@ -62,6 +63,8 @@ def check(file: Path | None) -> None:
         names = ", ".join(getattr(platform, part)) or "none"
         click.echo(f"  {part:<13} {names}")
 
+
+main.add_command(kueue)
 
 if __name__ == "__main__":
     main()

@@ -82,6 +82,8 @@ class KubeClient:
         """
         configuration = Configuration()
         chosen = str(kubeconfig) if kubeconfig else os.environ.get("KUBECONFIG")
+        if chosen and not any(Path(each).is_file() for each in chosen.split(os.pathsep) if each):
+            raise ConfigurationMissing(f"There is no kubeconfig file {chosen}.")
         try:
             if chosen:
                 await kube_config.load_kube_config(config_file=chosen, client_configuration=configuration)
