@@ -82,7 +82,7 @@ class KubeClient:
         """
         configuration = Configuration()
         chosen = str(kubeconfig) if kubeconfig else os.environ.get("KUBECONFIG")
-        if chosen and not any(Path(each).is_file() for each in chosen.split(os.pathsep) if each):
+        if chosen and not _is_there(chosen):
             raise ConfigurationMissing(f"There is no kubeconfig file {chosen}.")
         try:
             if chosen:
@@ -232,6 +232,10 @@ def path_of(
     if part:
         words.append(part)
     return "/" + "/".join(words)
+
+
+def _is_there(kubeconfig: str) -> bool:
+    return any(Path(each).is_file() for each in kubeconfig.split(os.pathsep) if each)
 
 
 def _error(status: int, data: bytes) -> KubeError:
