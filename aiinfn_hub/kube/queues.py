@@ -203,8 +203,9 @@ def _cluster_queue(platform: Platform, name: str, queue: Queue) -> Json:
         },
         # A job for an accelerator that is taken holds up no job behind it that wants another one.
         "queueingStrategy": "BestEffortFIFO",
-        # All use is borrowed: the first flavor that fits is taken.
-        "flavorFungibility": {"whenCanBorrow": "MayStopSearch", "whenCanPreempt": "TryNextFlavor"},
+        # All flavors are looked at in one cycle, and the first that fits is taken. With MayStopSearch, Kueue goes on with the
+        # next flavor in the next cycle when the nodes of the first are taken, and then says ExceedsMaxQuota of that one.
+        "flavorFungibility": {"whenCanBorrow": "TryNextFlavor", "whenCanPreempt": "TryNextFlavor"},
         "preemption": {
             "withinClusterQueue": "Never",
             "reclaimWithinCohort": "Never",
