@@ -166,6 +166,11 @@ def home_of(platform: Platform, project: str) -> str:
     return home.mount if home else DEFAULT_HOME
 
 
+def storage_volume(name: str) -> str:
+    """Name the volume of a storage of the platform file in a pod."""
+    return names.slug(f"storage-{name}")
+
+
 def _marks(selection: Selection, platform: Platform) -> tuple[dict[str, str], dict[str, str]]:
     keys = names.Labels(platform.label_prefix)
     said = {
@@ -232,7 +237,7 @@ def _volumes(selection: Selection, platform: Platform, home: str) -> tuple[list[
     volumes: list[Json] = [{"name": SHARED_MEMORY, "emptyDir": half}]
     mounts: list[Json] = [{"name": SHARED_MEMORY, "mountPath": "/dev/shm"}]  # noqa: S108 - a mount, no file
     for name, storage in _storage_of(platform, selection.project).items():
-        volume = names.slug(f"storage-{name}")
+        volume = storage_volume(name)
         volumes.append({**(storage.volume or {"emptyDir": {}}), "name": volume})
         mount: Json = {"name": volume, "mountPath": storage.mount}
         if storage.sub_path:
