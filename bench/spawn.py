@@ -21,6 +21,7 @@ c.SimpleLocalProcessSpawner.home_dir_template = os.environ["BENCH_HOMES"] + "/{u
 c.Spawner.args = ["--allow-root"] if os.geteuid() == 0 else []
 c.Spawner.poll_interval = 5
 c.Spawner.http_timeout = 60
+c.JupyterHub.redirect_to_server = False  # signing in would start a session
 """
 
 

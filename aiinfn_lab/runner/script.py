@@ -76,8 +76,8 @@ def _result(code: int, log: _LogFile, reporter: Reporter, *, stopped: bool) -> i
         return Exit.FAILED
     if code:
         last = next((line for line in reversed(tail.splitlines()) if line.strip()), "")
-        message = f"The script ended with exit code {code}." + (f" Its last line: {last}" if last else "")
-        reporter.error(f"Exit code {code}", message, traceback=tail)
+        # Of most languages the last line names the error.
+        reporter.error(f"Exit code {code}", last.strip() or "The script said nothing about it.", traceback=tail)
         return Exit.FAILED
     if log.incomplete:
         reporter.error(

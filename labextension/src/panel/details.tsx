@@ -38,9 +38,15 @@ function Failure({ job, runtime: { trans } }: IPartProps): JSX.Element | null {
   if (!error) {
     return null;
   }
+  const whole = error.message ? `${error.name}: ${error.message}` : error.name;
+  // The sentence above has the error's first line, shortened.
+  const said = job.sentence.endsWith(whole.trim());
+  if (said && !error.traceback) {
+    return null;
+  }
   return (
     <div className="aiinfn-Failure">
-      <code>{error.message ? `${error.name}: ${error.message}` : error.name}</code>
+      {!said && <code>{whole}</code>}
       {error.traceback && (
         <details>
           <summary>{trans.__('Traceback')}</summary>
