@@ -26,6 +26,8 @@ _SLUG: Final = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?\Z")
 _HASHED: Final = 32
 """Length of a slug that is not the name itself, as in kubespawner."""
 _DIGEST: Final = 8
+_LONGEST: Final = 63
+"""Of a DNS label, and of a label's value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,17 +113,23 @@ def local_queue(queue: str, project: str) -> str:
 
 def cluster_queue(queue: str) -> str:
     """Name the ClusterQueue of a queue of the platform."""
-    return f"aiinfn-{slug(queue)}"
+    return _ours(queue)
 
 
 def flavor(accelerator: str) -> str:
     """Name the ResourceFlavor of an accelerator, or of ``none``: processor cores and memory alone."""
-    return f"aiinfn-{slug(accelerator)}"
+    return _ours(accelerator)
 
 
 def queue_priority_class(queue: str) -> str:
     """Name the WorkloadPriorityClass of a queue of the platform."""
-    return f"aiinfn-{slug(queue)}"
+    return _ours(queue)
+
+
+def _ours(name: str) -> str:
+    """Set the names of objects that no namespace holds apart; a name that is also a label's value has 63 letters."""
+    found = f"aiinfn-{slug(name)}"
+    return found if len(found) <= _LONGEST else slug(found)
 
 
 def job_name(job_id: str) -> str:
