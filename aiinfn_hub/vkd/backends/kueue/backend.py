@@ -1,0 +1,315 @@
+"""`KueueBackend`: jobs as batch/v1 Jobs that Kueue admits, sessions as pods of the hub, devices as the cluster has them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from aiinfn_hub.kube import jobs, names
+from aiinfn_hub.kube.client import KubeClient, KubeError, path_of
+from aiinfn_hub.kube.inventory import Inventory, NodeFacts, Reader
+from aiinfn_hub.kube.inventory import PodFacts as DevicePod
+from aiinfn_hub.kube.watch import Kind, Watch
+from aiinfn_hub.platform.model import Platform
+from aiinfn_hub.platform.refusal import Reason, Refusal
+from aiinfn_hub.vkd.backends.base import BackendJob, LogChunk, QueueLength, Start, Update
+from aiinfn_hub.vkd.backends.local import logs
+from aiinfn_hub.vkd.contract import Availability, AvailabilityReading, Claim, ClaimRequest
+
+from .director import LOG_LIMIT, Director
+from .facts import Cluster, JobFacts, PodFacts, WorkloadFacts, read_job, read_pod, read_workload
+from .files import KueueFiles
+from .positions import Positions
+from .sessions import Sessions
+
+_log = logging.getLogger(__name__)
+_START_SECONDS: Final = 10.0
+"""How long a start waits for the cluster; after that vkd serves what it knows, and goes on when the cluster answers."""
+_PROBE_SECONDS: Final = 5.0
+_LOG_LOOK: Final = 0.2
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class KueueBackend:
+    """Runs jobs in a cluster. See `aiinfn_hub.vkd.backends.base.Backend`.
+
+    Parameters
+    ----------
+    data
+        The data folder; attempts and their logs are kept in ``vkd/kueue`` below it.
+    client
+        vkd's own identity in the cluster; closed by `stop`.
+    command
+        What runs in a job instead of the runner.
+    """
+
+    def __init__(
+        self,
+        platform: Platform,
+        data: Path,
+        client: KubeClient,
+        clock: Callable[[], datetime] = _utc_now,
+        *,
+        command: Sequence[str] = jobs.RUNNER,
+        log_limit: int = LOG_LIMIT,
+    ) -> None:
+        self._platform = platform
+        self._client = client
+        self._clock = clock
+        self._files = KueueFiles(data)
+        self._cluster = Cluster()
+        self._inventory = Inventory(platform)
+        self._updates: asyncio.Queue[Update | None] = asyncio.Queue()
+        self._director = Director(
+            platform,
+            client,
+            self._cluster,
+            self._files,
+            clock,
+            emit=self._updates.put_nowait,
+            holds=self._holds,
+            moved=self._moved,
+            command=command,
+            log_limit=log_limit,
+        )
+        self._sessions = Sessions(platform, self._inventory, self._cluster, self._director)
+        self._positions = Positions(client, platform.queues, self._director.waits)
+        self._fault: BaseException | None = None
+        self._read_at = clock()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._nodes, self._pods, self._batch = self._make_watches()
+
+    def _make_watches(
+        self,
+    ) -> tuple[
+        Watch[NodeFacts], Watch[DevicePod], tuple[Watch[JobFacts], Watch[WorkloadFacts], Watch[PodFacts]]
+    ]:
+        platform, client, reader = self._platform, self._client, Reader(self._platform)
+        label = names.Labels(platform.label_prefix).job
+        ours = {"labelSelector": label}
+        unfinished = {"fieldSelector": "status.phase!=Succeeded,status.phase!=Failed"}
+
+        def read_our_job(item: Mapping[str, Any]) -> JobFacts | None:
+            return read_job(item, label)
+
+        def read_our_pod(item: Mapping[str, Any]) -> PodFacts | None:
+            return read_pod(item, label)
+
+        return (
+            Watch(client, Kind("nodes", path_of("v1", "nodes"), reader.node), self._see_node),
+            Watch(client, Kind("pods", path_of("v1", "pods"), reader.pod, unfinished), self._see_pod),
+            (
+                Watch(client, Kind("jobs", jobs.jobs_path(platform), read_our_job, ours), self._see_job),
+                Watch(
+                    client,
+                    Kind("workloads", jobs.workloads_path(platform), read_workload),
+                    self._see_workload,
+                ),
+                Watch(
+                    client, Kind("job pods", jobs.pods_path(platform), read_our_pod, ours), self._see_job_pod
+                ),
+            ),
+        )
+
+    # Coming and going
+
+    async def start(self, known: Start) -> None:
+        """Take over what an earlier vkd left; see `Backend.start`."""
+        await asyncio.to_thread(self._files.prepare)
+        await self._director.load(known.jobs)
+        for watch in (self._nodes, self._pods, *self._batch):
+            self._run(watch.run())
+        self._run(self._positions.run())
+        self._run(self._probe())
+        begin = asyncio.create_task(self._begin())
+        self._tasks.append(begin)
+        done, _ = await asyncio.wait({begin}, timeout=_START_SECONDS)
+        if not done:
+            _log.warning("the cluster does not answer yet; jobs are followed as soon as it does")
+
+    def _run(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        task.add_done_callback(self._ended)
+        self._tasks.append(task)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """End the stream of updates after a fault of ours: vkd must then be started again, not fall silent."""
+        if not task.cancelled() and (fault := task.exception()) is not None:
+            self._fault = fault
+            self._updates.put_nowait(None)
+
+    async def _begin(self) -> None:
+        for watch in (self._nodes, self._pods, *self._batch):
+            await watch.synced.wait()
+        self._read_at = self._clock()
+        self._director.open()
+        for queue in self._platform.queues:
+            self._positions.touch(queue)
+
+    async def stop(self) -> None:
+        """Let go of everything; jobs and sessions run on, and `updates` ends."""
+        await self._sessions.close()
+        await self._director.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._updates.put_nowait(None)
+        await self._client.close()
+
+    async def updates(self) -> AsyncIterator[Update]:
+        """Stream what happens, until `stop`."""
+        while (update := await self._updates.get()) is not None:
+            yield update
+        if self._fault is not None:
+            raise self._fault
+
+    async def _probe(self) -> None:
+        """Confirm what is known: a watch without news may also be one whose connection died silently."""
+        while True:
+            await asyncio.sleep(_PROBE_SECONDS)
+            if not (self._nodes.connected and self._pods.connected):
+                continue
+            with suppress(KubeError):
+                await self._client.get("/version")
+                self._read_at = self._clock()
+
+    # What the watches tell
+
+    def _see_node(self, before: NodeFacts | None, after: NodeFacts | None) -> None:
+        self._inventory.see_node(before, after)
+        self._read_at = self._clock()
+
+    def _see_pod(self, before: DevicePod | None, after: DevicePod | None) -> None:
+        self._inventory.see_pod(before, after)
+        self._read_at = self._clock()
+        self._sessions.poke()
+
+    def _see_job(self, before: JobFacts | None, after: JobFacts | None) -> None:
+        self._director.mark(self._cluster.see_job(before, after))
+
+    def _see_workload(self, before: WorkloadFacts | None, after: WorkloadFacts | None) -> None:
+        job_id = self._cluster.see_workload(before, after)
+        self._director.mark(job_id)
+        track = self._director.tracks.get(job_id)
+        if track is not None:
+            self._positions.touch(track.queue)
+
+    def _see_job_pod(self, before: PodFacts | None, after: PodFacts | None) -> None:
+        self._director.mark(self._cluster.see_pod(before, after))
+        self._sessions.poke()
+
+    def _holds(self, job_id: str) -> bool:
+        return self._sessions.holds(job_id)
+
+    def _moved(self, queue: str, job_id: str) -> None:
+        if job_id:
+            self._positions.drop(queue, job_id)
+        self._positions.touch(queue)
+
+    # Jobs
+
+    async def submit(self, job: BackendJob) -> None:
+        """Make a job's Job; see `Backend.submit`.
+
+        Raises
+        ------
+        Refusal
+            If the cluster cannot take it, whatever else happens.
+        """
+        selection, accelerator = job.selection, job.selection.accelerator
+        if accelerator and accelerator.quota is not None and selection.count > accelerator.quota:
+            raise Refusal(
+                Reason.CAPACITY,
+                f"It can never start: batch may use {accelerator.quota} {accelerator.title} in all.",
+                "Ask for fewer.",
+                field="count",
+            )
+        if len(job.work.model_dump_json()) > jobs.MOST_BYTES:
+            raise Refusal(
+                Reason.TOO_LARGE,
+                "The parameters or arguments are too large for a job.",
+                "Put large values into a file.",
+                field="work",
+            )
+        await self._director.submit(job)
+
+    async def cancel(self, job_id: str) -> None:
+        """Stop a job for good."""
+        self._director.cancel(job_id)
+
+    async def interrupt(self) -> None:
+        """Do nothing: the jobs run in the cluster, which does not stop with vkd."""
+
+    def positions(self) -> Mapping[str, int]:
+        """Give the place of each waiting job in its queue, from 1."""
+        return self._positions.places
+
+    def queues(self) -> Mapping[str, QueueLength]:
+        """Give the length of each queue by name."""
+        waiting, running = self._director.waiting, self._director.running
+        return {name: QueueLength(waiting[name], running[name]) for name in self._platform.queues}
+
+    def inventory(self) -> AvailabilityReading:
+        """Give what there is of each accelerator, from memory."""
+        entries = []
+        for name in self._platform.accelerators:
+            counts = self._inventory.counts(name)
+            entries.append(
+                Availability(
+                    accelerator=name,
+                    total=counts.total,
+                    free=counts.free,
+                    sessions=counts.sessions,
+                    batch=counts.batch,
+                    offline=counts.offline,
+                    queued=self._director.wanted[name],
+                    waiting_sessions=self._inventory.waiting_sessions(name),
+                    next_session_end=self._inventory.next_session_end(name),
+                )
+            )
+        age = max(0.0, (self._clock() - self._read_at).total_seconds())
+        return AvailabilityReading(accelerators=entries, read_at=self._read_at, age=age)
+
+    async def read_log(self, job_id: str, attempt: int, offset: int, limit: int) -> LogChunk:
+        """Read part of an attempt's log; see `Backend.read_log`."""
+        folder = self._files.attempt(job_id, attempt)
+        over = self._director.is_over(job_id, attempt)
+        return await asyncio.to_thread(logs.read, folder, attempt, offset, limit, over=over)
+
+    async def wait_log(self, job_id: str, attempt: int, offset: int, timeout: float) -> None:  # noqa: ASYNC109 - a long poll
+        """Wait until the log is longer than ``offset``, the attempt is over, or for ``timeout`` seconds."""
+        folder = self._files.attempt(job_id, attempt)
+        loop = asyncio.get_running_loop()
+        until = loop.time() + timeout
+        while not self._director.is_over(job_id, attempt) and logs.size_of(folder) <= offset:
+            left = until - loop.time()
+            if left <= 0:
+                return
+            await asyncio.sleep(min(_LOG_LOOK, left))
+
+    async def forget(self, job_id: str) -> None:
+        """Delete what is kept of a final job."""
+        if not self._director.knows(job_id):
+            await asyncio.to_thread(self._files.forget, job_id)
+
+    # Sessions
+
+    async def claim(self, session_id: str, request: ClaimRequest) -> Claim:
+        """Make room for a session; see `Backend.claim`."""
+        return await self._sessions.claim(session_id, request)
+
+    async def claim_state(self, session_id: str) -> Claim | None:
+        """Tell how far a claim is."""
+        return self._sessions.state(session_id)
+
+    async def release(self, session_id: str) -> None:
+        """Forget a session's claim; its devices are free when its pod is gone."""
+        self._sessions.release(session_id)

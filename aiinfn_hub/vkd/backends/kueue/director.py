@@ -1,0 +1,444 @@
+"""Carries jobs through the cluster: makes their Jobs, tells what becomes of them, and deletes them.
+
+Each job is looked at by one task at a time, whenever something about it changed. What is to be told follows from what is
+seen (`lifecycle`), so a change that was missed costs nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Coroutine, Sequence
+from datetime import datetime
+from http import HTTPStatus
+from typing import Any, Final
+
+from aiinfn_hub.kube import jobs, names
+from aiinfn_hub.kube.client import KubeClient, KubeError
+from aiinfn_hub.platform.model import Platform
+from aiinfn_hub.platform.refusal import Reason, Refusal
+from aiinfn_hub.vkd.backends.base import BackendJob, Update
+from aiinfn_hub.vkd.backends.local.files import ExitFacts
+from aiinfn_hub.vkd.backends.local.outcome import error_of, judge, progress_of
+from aiinfn_hub.vkd.contract import FINAL, JobError, JobState, Progress
+
+from .archive import Archive
+from .facts import Cluster, PodFacts, Seen
+from .files import KueueFiles
+from .lifecycle import Step, advance
+from .logs import LogFollower
+from .track import UNKNOWN_POD, Track
+
+_log = logging.getLogger(__name__)
+LOG_LIMIT: Final = 64 * 2**20
+"""Bytes of an attempt's log that are kept."""
+_LOG_PATIENCE: Final = 12.0
+"""Seconds that the end of an attempt waits for the end of its log, which says why."""
+_RETRY: Final = (0.5, 1.0, 2.0, 5.0)
+_LIFT_AGAIN: Final = 2.0
+"""Seconds until Kueue has surely seen that a Workload is active."""
+
+
+class Director:
+    """The jobs of the back end that are not over.
+
+    Parameters
+    ----------
+    emit
+        Takes each update.
+    holds
+        Tells whether a job is kept from running for a session's sake.
+    moved
+        Called with a queue whose order may have changed.
+
+    Attributes
+    ----------
+    tracks
+        By job id.
+    waiting, running
+        Numbers of jobs by queue, and of waiting ones by accelerator.
+    """
+
+    def __init__(
+        self,
+        platform: Platform,
+        client: KubeClient,
+        cluster: Cluster,
+        files: KueueFiles,
+        clock: Callable[[], datetime],
+        *,
+        emit: Callable[[Update], None],
+        holds: Callable[[str], bool],
+        moved: Callable[[str, str], None],
+        command: Sequence[str] = jobs.RUNNER,
+        log_limit: int = LOG_LIMIT,
+    ) -> None:
+        self._platform = platform
+        self._client = client
+        self._cluster = cluster
+        self._files = files
+        self._clock = clock
+        self._emit = emit
+        self._holds = holds
+        self._moved = moved
+        self._command = command
+        self._log_limit = log_limit
+        self._open = False
+        self._chores: set[asyncio.Task[None]] = set()
+        self.tracks: dict[str, Track] = {}
+        self.waiting: Counter[str] = Counter()
+        self.running: Counter[str] = Counter()
+        self.wanted: Counter[str] = Counter()
+
+    # Taking jobs in
+
+    async def load(self, known: Sequence[BackendJob]) -> None:
+        """Take up the jobs that the store knows."""
+        for job in known:
+            note = await asyncio.to_thread(self._files.load, job.id)
+            self._add(Track.of(job, note))
+
+    def open(self) -> None:
+        """Begin: what the cluster has is known now."""
+        self._open = True
+        for job_id in list(self.tracks):
+            self.mark(job_id)
+
+    def _add(self, track: Track) -> None:
+        self.tracks[track.id] = track
+        self._count(track, 1)
+
+    def _count(self, track: Track, sign: int) -> None:
+        selection = track.job.selection
+        if track.state is JobState.QUEUED:
+            self.waiting[track.queue] += sign
+            self.wanted[selection.accelerator_name] += sign
+        elif track.state not in FINAL:
+            self.running[track.queue] += sign
+
+    async def submit(self, job: BackendJob) -> None:
+        """Make a job's Job. One that the API server cannot take now is kept, and made when it can.
+
+        Raises
+        ------
+        Refusal
+            If the cluster will not have it.
+        """
+        if job.id in self.tracks or await asyncio.to_thread(self._files.job(job.id).exists):
+            return
+        track = Track.of(job, await asyncio.to_thread(self._files.load, job.id))
+        self._add(track)
+        try:
+            await self._create(track)
+        except KubeError as error:
+            if error.unreachable or error.status == HTTPStatus.UNAUTHORIZED:
+                _log.warning(
+                    "job waits to be made job=%s status=%d reason=%s", job.id, error.status, error.reason
+                )
+                self._later(track, _RETRY[0])
+                return
+            self._drop(track)
+            raise _refusal(error) from error
+
+    async def _create(self, track: Track) -> None:
+        job = track.job
+        body = jobs.job(job.id, job.selection, job.work, job.output, self._platform, command=self._command)
+        try:
+            await self._client.create(jobs.jobs_path(self._platform), body)
+        except KubeError as error:
+            if error.status != HTTPStatus.CONFLICT or error.reason != "AlreadyExists":
+                raise
+        track.note.created = True
+        await self._save(track)
+        self._moved(track.queue, "")
+
+    def knows(self, job_id: str) -> bool:
+        """Tell whether a job is not over."""
+        return job_id in self.tracks
+
+    def waits(self, job_id: str) -> bool:
+        """Tell whether a job waits in its queue."""
+        track = self.tracks.get(job_id)
+        return track is not None and track.state is JobState.QUEUED
+
+    def cancel(self, job_id: str) -> None:
+        """Stop a job for good."""
+        if (track := self.tracks.get(job_id)) is not None:
+            track.cancelling = True
+            self.mark(job_id)
+
+    async def yield_place(self, job_id: str) -> bool:
+        """Have Kueue evict a job for a session; False if it cannot be told now."""
+        track = self.tracks.get(job_id)
+        workload = self._cluster.of(job_id).workload
+        if track is None or workload is None:
+            return False
+        pods = [pod.uid for pod in self._cluster.of(job_id).in_order if pod.node and not pod.over]
+        track.note.yielded = [*track.note.yielded, *(uid for uid in pods if uid not in track.note.yielded)]
+        try:
+            # Noted first: a vkd that is killed in between must still tell the truth about it.
+            await self._save(track)
+            await self._activate(workload.name, active=False)
+        except (KubeError, OSError) as error:
+            _log.warning("job not asked to make room job=%s error=%s", job_id, type(error).__name__)
+            return False
+        return True
+
+    async def _activate(self, workload: str, *, active: bool) -> None:
+        await self._client.patch(jobs.workloads_path(self._platform, workload), {"spec": {"active": active}})
+
+    # Looking at a job
+
+    def mark(self, job_id: str) -> None:
+        """Have a job looked at, because something about it changed."""
+        track = self.tracks.get(job_id)
+        if track is None or not self._open:
+            return
+        track.dirty = True
+        if track.follower is not None:
+            track.follower.poke()
+        if track.task is None:
+            track.task = asyncio.create_task(self._look(track))
+
+    def _later(self, track: Track, seconds: float) -> None:
+        asyncio.get_running_loop().call_later(seconds, self.mark, track.id)
+
+    async def _look(self, track: Track) -> None:
+        try:
+            while track.dirty and track.state not in FINAL:
+                track.dirty = False
+                await self._settle(track)
+        except Exception:
+            # A fault of ours must not leave the job unattended for ever.
+            _log.exception("job not followed job=%s", track.id)
+            self._later(track, _RETRY[-1])
+        finally:
+            track.task = None
+
+    async def _settle(self, track: Track) -> None:
+        seen = self._cluster.of(track.id)
+        if seen.job is not None:
+            track.appeared = True
+        self._adopt(track, seen)
+        try:
+            await self._act(track, seen)
+            track.failures = 0
+        except KubeError as error:
+            self._failed(track, error)
+        now = self._cluster.of(track.id)
+        seen = Seen(now.job, now.workload, dict(now.pods))  # it must not change while steps are told
+        advice = advance(track.known(), seen, track.job.selection, track.doubted())
+        for step in advice.steps:
+            await self._apply(track, step, seen)
+        if track.state in FINAL:
+            return
+        if (seconds := track.doubt(advice.doubt)) is not None:
+            self._later(track, seconds)
+        if track.state is JobState.RUNNING:
+            self._follow(track)
+
+    def _adopt(self, track: Track, seen: Seen) -> None:
+        """Recognise the attempt in progress where the data folder does not tell its pod."""
+        if track.pod == UNKNOWN_POD:
+            unknown = [pod.uid for pod in seen.in_order if pod.node and pod.uid not in track.attempts]
+            if unknown:
+                track.attempts[-1] = unknown[-1]
+
+    async def _act(self, track: Track, seen: Seen) -> None:
+        """Bring the cluster in line with what is meant: make, delete, let run again."""
+        if track.cancelling:
+            if not track.deleted:
+                await self._client.delete(jobs.jobs_path(self._platform, names.job_name(track.id)))
+                track.deleted = True
+            return
+        if seen.job is None and not track.note.created and track.state is JobState.QUEUED:
+            await self._create(track)
+        workload = seen.workload
+        if workload is None or workload.active or self._holds(track.id):
+            return
+        # Whoever is inactive, and held for nobody, was left so by a vkd that ended meanwhile.
+        if time.monotonic() - track.lifted > _LIFT_AGAIN:
+            track.lifted = time.monotonic()
+            await self._activate(workload.name, active=True)
+            self._moved(track.queue, "")
+        self._later(track, _LIFT_AGAIN + 0.1)
+
+    def _failed(self, track: Track, error: KubeError) -> None:
+        pause = _RETRY[min(track.failures, len(_RETRY) - 1)]
+        level = logging.WARNING if track.failures == 0 else logging.DEBUG
+        _log.log(level, "cluster refused job=%s status=%d reason=%s", track.id, error.status, error.reason)
+        track.failures += 1
+        self._later(track, pause)
+
+    # Telling
+
+    async def _apply(self, track: Track, step: Step, seen: Seen) -> None:
+        if step.state is JobState.STARTING:
+            track.attempts.append(step.pod)
+            track.note.attempts = list(track.attempts)
+            await self._save(track)
+        pod = seen.pods.get(step.pod)
+        if step.state is JobState.RUNNING and pod is not None:
+            self._start_follower(track, pod, step.attempt)
+        records: dict[str, Any] = {}
+        if step.state in FINAL or step.state is JobState.QUEUED:
+            records = await self._end_of_log(track, step, pod)
+        self._count(track, -1)
+        was_waiting = track.state is JobState.QUEUED
+        track.state = step.state
+        self._count(track, 1)
+        if was_waiting or step.state is JobState.QUEUED:
+            self._moved(track.queue, "" if step.state is JobState.QUEUED else track.id)
+        self._emit(self._update(track, step, records))
+        if step.state in FINAL:
+            self._finish(track, step)
+
+    def _update(self, track: Track, step: Step, records: dict[str, Any]) -> Update:
+        cause, message, exit_code = step.cause, step.message, step.exit_code
+        error: JobError | None = None
+        if step.state is JobState.FAILED:
+            error = error_of(records)
+        if step.own:
+            # 128 + N is how a container says that signal N ended it.
+            signal = step.signal or (
+                exit_code - 128 if exit_code and 128 < exit_code < 160 and not error else None
+            )
+            started = step.started.timestamp() if step.started else None
+            ended = step.ended or self._clock()
+            outcome = judge(
+                ExitFacts(exit_code, signal, started, ended.timestamp(), "exited"),
+                None,
+                records,
+                track.job.selection,
+                rebooted=False,
+            )
+            cause, message = outcome.cause, outcome.message
+        return Update(
+            job_id=track.id,
+            time=self._clock(),
+            attempt=step.attempt,
+            state=step.state,
+            cause=cause,
+            message=message,
+            progress=progress_of(records) if step.state in FINAL else None,
+            error=error,
+            exit_code=exit_code,
+            started=step.started,
+            ended=step.ended,
+        )
+
+    def _finish(self, track: Track, step: Step) -> None:
+        self._drop(track)
+        if step.remove:
+            self._chore(self._remove(track.id))
+
+    def _drop(self, track: Track) -> None:
+        if self.tracks.pop(track.id, None) is not None and track.state not in FINAL:
+            self._count(track, -1)
+
+    async def _remove(self, job_id: str) -> None:
+        """Delete a Job that would never end by itself, however long that takes."""
+        for pause in (*_RETRY, *([30.0] * 100)):
+            try:
+                await self._client.delete(jobs.jobs_path(self._platform, names.job_name(job_id)))
+            except KubeError:
+                await asyncio.sleep(pause)
+            else:
+                return
+
+    def _chore(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._chores.add(task)
+        task.add_done_callback(self._chores.discard)
+
+    async def _save(self, track: Track) -> None:
+        await asyncio.to_thread(self._files.save, track.id, track.note)
+
+    # Logs
+
+    def _follow(self, track: Track) -> None:
+        pod = self._cluster.of(track.id).pods.get(track.pod)
+        if pod is not None and pod.started is not None:
+            self._start_follower(track, pod, track.attempt)
+
+    def _start_follower(self, track: Track, pod: PodFacts, attempt: int) -> None:
+        if track.followed == attempt:
+            return
+        track.followed = attempt
+
+        def told(progress: Progress) -> None:
+            if track.state is JobState.RUNNING and track.attempt == attempt:
+                self._emit(Update(track.id, self._clock(), attempt, progress=progress))
+
+        track.follower = LogFollower(
+            self._client,
+            jobs.pods_path(self._platform, pod.name, "log"),
+            Archive(self._files.attempt(track.id, attempt), pod.uid, self._log_limit),
+            lambda: self._cluster.of(track.id).pods.get(pod.uid),
+            told,
+        )
+
+    async def _end_of_log(self, track: Track, step: Step, pod: PodFacts | None) -> dict[str, Any]:
+        """Wait until an attempt's log is archived, and give what the runner told in it."""
+        if not step.pod:
+            return {}
+        if pod is not None and pod.started is not None:
+            self._start_follower(track, pod, step.attempt)
+        if track.follower is not None and track.followed == step.attempt:
+            track.follower.poke()
+            try:
+                await asyncio.wait_for(track.follower.done.wait(), _LOG_PATIENCE)
+            except TimeoutError:
+                _log.warning("log not complete job=%s attempt=%d", track.id, step.attempt)
+                await track.follower.stop()
+            track.follower = None
+        folder = self._files.attempt(track.id, step.attempt)
+        return await asyncio.to_thread(folder.read_records)
+
+    def is_over(self, job_id: str, attempt: int) -> bool:
+        """Tell whether nothing is added any more to the log of an attempt."""
+        track = self.tracks.get(job_id)
+        if track is None or attempt < track.attempt:
+            return True
+        if attempt > track.attempt:
+            return False
+        return track.state is JobState.QUEUED
+
+    async def close(self) -> None:
+        """Let go of everything; the jobs run on."""
+        self._open = False
+        tasks = [track.task for track in self.tracks.values() if track.task] + list(self._chores)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for track in self.tracks.values():
+            if track.follower is not None:
+                await track.follower.stop()
+
+
+def _refusal(error: KubeError) -> Refusal:
+    if error.status == HTTPStatus.FORBIDDEN and "quota" in error.message:
+        return Refusal(
+            Reason.CAPACITY,
+            "The cluster takes no more jobs: the quota of the batch namespace is used up.",
+            "Try again when some have ended.",
+        )
+    if error.status in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}:
+        return Refusal(
+            Reason.UNAVAILABLE,
+            "The cluster is not set up for batch jobs.",
+            "Tell the operators: `aiinfn-hub kueue apply` makes what is missing.",
+        )
+    _log.error(
+        "cluster refuses a job status=%d reason=%s message=%s",
+        error.status,
+        error.reason,
+        error.message[:500],
+    )
+    return Refusal(
+        Reason.INVALID,
+        "The cluster does not take this job.",
+        "Tell the operators: the reason is in vkd's log.",
+    )
