@@ -150,9 +150,10 @@
     tell();
   }
 
-  /* Availability: every two seconds while the page is seen; after a failure less and less often, up to 30 s. */
+  /* Availability: while the page is seen, so often that a node that comes or goes shows within two seconds; after a failure
+     less and less often, up to 30 s. */
   const age = document.getElementById("age");
-  const USUAL = 2000;
+  const USUAL = 1500;
   let delay = USUAL;
   let timer;
   let failures = 0;
