@@ -5,10 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Any, Final
+from urllib.parse import unquote
 
 GROUP_CLAIMS: Final = ("groups", "wlcg.groups")
 """INDIGO IAM's own profile has ``groups`` without leading slashes, its WLCG profile ``wlcg.groups`` with them."""
+ENTITLEMENT_CLAIMS: Final = ("entitlements", "eduperson_entitlement")
+"""Where proxies that follow AARC put memberships, as URNs (AARC-G069, before it AARC-G002)."""
 
+_ENTITLEMENT: Final = re.compile(
+    r"urn:[^#]*?:group:(?P<groups>[^#=]+?)(?::role=(?P<role>[^:#]+))?(?:#.*)?\Z", re.IGNORECASE
+)
 _USERNAME: Final = re.compile(r"[^\s/\\\x00-\x1f\x7f]{1,200}\Z")
 _LONGEST_GROUP: Final = 255
 """What JupyterHub's database takes."""
@@ -26,11 +32,40 @@ def groups(claims: Mapping[str, Any]) -> frozenset[str]:
     A plain string is one group: iterating over it would make each letter a group. Anything that is not text is left
     out, since a wrong group is worse than a missing one.
     """
-    found: set[str] = set()
-    for claim in GROUP_CLAIMS:
-        value = claims.get(claim)
-        if isinstance(value, str):
-            value = [value]
-        if isinstance(value, list | tuple | set | frozenset):
-            found.update(item.strip().strip("/") for item in value if isinstance(item, str))
+    found = {item.strip().strip("/") for item in _texts(claims, GROUP_CLAIMS)}
+    for item in _texts(claims, ENTITLEMENT_CLAIMS):
+        found |= entitlement(item)
     return frozenset(path for path in found if path and len(path) <= _LONGEST_GROUP)
+
+
+def entitlement(urn: str) -> frozenset[str]:
+    """Give the groups that an AARC entitlement stands for; none if it is about something else.
+
+    ``urn:mace:infn.it:group:ai-infn:flavour:role=manager#iam.example.org`` is membership of ``ai-infn/flavour``, and the
+    role is the group ``ai-infn/flavour/role=manager``; ``role=member`` says nothing more. The authority behind ``#`` is not
+    looked at: that is the provider which the hub trusts with all its claims.
+    """
+    match = _ENTITLEMENT.match(urn.strip())
+    if not match:
+        return frozenset()
+    names = [unquote(name) for name in match["groups"].split(":")]
+    if any(not name.strip() or "/" in name for name in names):
+        return frozenset()
+    path = "/".join(names)
+    role = unquote(match["role"] or "member")
+    return (
+        frozenset({path})
+        if role.lower() == "member" or "/" in role
+        else frozenset({path, f"{path}/role={role}"})
+    )
+
+
+def _texts(claims: Mapping[str, Any], names: tuple[str, ...]) -> list[str]:
+    texts: list[str] = []
+    for name in names:
+        value = claims.get(name)
+        if isinstance(value, str):
+            texts.append(value)
+        elif isinstance(value, list | tuple | set | frozenset):
+            texts += [item for item in value if isinstance(item, str)]
+    return texts

@@ -32,3 +32,32 @@ def test_a_plain_name_is_taken(given):
 @pytest.mark.parametrize("given", [None, "", 7, ["ada"], "a b", "a/b", "a\\b", "a\nb", "a\x00", "x" * 201])
 def test_what_cannot_be_a_name_is_no_name(given):
     assert claims.username({"preferred_username": given}) is None
+
+
+@pytest.mark.parametrize(
+    ("urn", "expected"),
+    [
+        ("urn:mace:infn.it:group:ai-infn:flavour#iam.infn.it", {"ai-infn/flavour"}),
+        ("urn:geant:infn.it:ai:group:ai-infn", {"ai-infn"}),
+        ("urn:mace:infn.it:group:a:x:role=member#iam", {"a/x"}),
+        ("urn:mace:infn.it:group:a:x:role=manager#iam", {"a/x", "a/x/role=manager"}),
+        ("URN:mace:infn.it:GROUP:a:Two%20words", {"a/Two words"}),
+        ("urn:mace:infn.it:group:a%2Fx", set()),
+        ("urn:mace:infn.it:group:a::x", set()),
+        ("urn:mace:infn.it:group:", set()),
+        ("urn:mace:infn.it:res:storage:act:read", set()),
+        ("group:a:x", set()),
+        ("", set()),
+    ],
+)
+def test_an_aarc_entitlement_is_a_group_as_a_whole_path(urn, expected):
+    assert claims.entitlement(urn) == expected
+    assert claims.groups({"eduperson_entitlement": urn}) == expected
+    assert claims.groups({"entitlements": [urn, 7, None]}) == expected
+
+
+def test_groups_of_all_claims_count_together():
+    found = claims.groups(
+        {"groups": ["a/x"], "wlcg.groups": ["/b/x"], "entitlements": ["urn:mace:infn.it:group:c:x"]}
+    )
+    assert found == {"a/x", "b/x", "c/x"}
