@@ -185,7 +185,9 @@ class Reader:
     def _wanted(self, container: Json) -> dict[str, int]:
         resources = container.get("resources") or {}
         wanted = {**(resources.get("requests") or {}), **(resources.get("limits") or {})}
-        return {name: number for name in wanted if name in self._resources and (number := _number(wanted[name]))}
+        return {
+            name: number for name in wanted if name in self._resources and (number := _number(wanted[name]))
+        }
 
 
 @dataclass(slots=True)
@@ -353,5 +355,3 @@ def _moment(text: Any) -> datetime | None:
     except ValueError:
         return None
     return moment if moment.tzinfo else None
-
-

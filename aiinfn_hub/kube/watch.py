@@ -92,7 +92,9 @@ class Watch(Generic[T]):
                     self._version = await self._list()
                     self.synced.set()
                 await self._follow(self._version)
-                await asyncio.sleep(_FIRST_PAUSE)  # a server that ends each WATCH at once must not be hammered
+                await asyncio.sleep(
+                    _FIRST_PAUSE
+                )  # a server that ends each WATCH at once must not be hammered
             except KubeError as error:
                 if error.status in _START_ANEW:
                     self._version = None

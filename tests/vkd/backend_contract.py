@@ -1,8 +1,8 @@
 """What every back end does, whatever it runs on. A test module of a back end subclasses `BackendContract`.
 
 The subclass provides the fixture ``world``, which offers what `tests.vkd.local_world.World` does: ``backend``,
-``submit``, ``until``, ``states``, ``last``, ``counts``, ``log``, ``until_log`` and ``restart``. It runs jobs by the
-names of `local_world` (QUICK, SLOW, STUBBORN, FAILING) and has two devices ``t4`` and one ``slice``.
+``submit``, ``session``, ``end_session``, ``until`` and its sisters, ``states``, ``last``, ``counts``, ``log`` and
+``restart``. It runs jobs by the names of `local_world` (QUICK, SLOW, STUBBORN, FAILING) and has two devices ``t4`` and one ``slice``.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class BackendContract:
         await world.until(running, "running")
         first = await world.submit(QUICK, accelerator="slice")
         second = await world.submit(QUICK, accelerator="slice")
-        assert world.backend.positions() == {first: 1, second: 2}
+        await world.until_positions(first, second)
         assert (world.backend.queues()["main"].waiting, world.backend.queues()["main"].running) == (2, 1)
         entry = next(e for e in world.backend.inventory().accelerators if e.accelerator == "slice")
         assert (entry.queued, entry.free, entry.batch) == (2, 0, 1)
@@ -99,7 +99,7 @@ class BackendContract:
         await world.backend.cancel("nobody")
         await world.until(await world.submit(QUICK), "succeeded")
         assert world.last(done).state is JobState.SUCCEEDED
-        assert world.counts("slice") == (1, 0, 0, 0)
+        await world.until_counts("slice", 1, 0, 0, 0)
 
     async def test_a_job_that_can_never_fit_fails_with_the_reason(self, world):
         job = await world.submit(QUICK, accelerator="slice", count=2)
@@ -114,23 +114,21 @@ class BackendContract:
         assert "time limit" in end.message
 
     async def test_a_session_gets_a_free_device_at_once(self, world):
-        claim = await world.backend.claim("bob", claim_request("slice"))
+        claim = await world.session("bob", "slice")
         assert claim.state is ClaimState.GRANTED
-        assert len(claim.devices) == 1
-        assert claim.environment["CUDA_VISIBLE_DEVICES"] == claim.devices[0]
-        assert world.counts("slice") == (0, 1, 0, 0)
+        await world.until_counts("slice", 0, 1, 0, 0)
         again = await world.backend.claim("bob", claim_request("slice"))
-        assert again.devices == claim.devices
-        await world.backend.release("bob")
+        assert again.state is ClaimState.GRANTED
+        await world.end_session("bob")
         await world.backend.release("bob")
         assert await world.backend.claim_state("bob") is None
-        assert world.counts("slice") == (1, 0, 0, 0)
+        await world.until_counts("slice", 1, 0, 0, 0)
 
     @pytest.mark.parametrize("code", [SLOW, STUBBORN], ids=["kind", "stubborn"])
     async def test_a_session_evicts_a_job_within_the_grace_period_and_the_job_comes_back(self, world, code):
         job = await world.submit(code, accelerator="slice")
         await world.until_log(job, b"waiting")
-        claim = await world.backend.claim("bob", claim_request("slice"))
+        claim = await world.session("bob", "slice")
         assert claim.state is ClaimState.MAKING_ROOM
         assert "making room" in claim.sentence
 
@@ -145,22 +143,23 @@ class BackendContract:
         assert end.cause is Cause.PREEMPTED
         assert "A100 slice" in end.message
         assert "bob" not in end.message
-        assert world.backend.positions() == {job: 1}
-        await world.backend.release("bob")
+        await world.until_positions(job)
+        await world.end_session("bob")
         await world.until(job, "running", attempt=2)
 
     async def test_sessions_wait_for_sessions_in_their_order_and_before_jobs(self, world):
-        await world.backend.claim("first", claim_request("slice"))
+        await world.session("first", "slice")
+        await world.until_counts("slice", 0, 1, 0, 0)
         job = await world.submit(QUICK, accelerator="slice")
-        second = await world.backend.claim("second", claim_request("slice"))
-        third = await world.backend.claim("third", claim_request("slice"))
+        second = await world.session("second", "slice")
+        third = await world.session("third", "slice")
         assert (second.state, second.position, third.position) == (ClaimState.WAITING, 1, 2)
-        await world.backend.release("first")
-        assert (await world.backend.claim_state("second")).state is ClaimState.GRANTED
+        await world.end_session("first")
+        await world.until_claim("second", ClaimState.GRANTED)
         assert (await world.backend.claim_state("third")).position == 1
-        await world.backend.release("third")
+        await world.end_session("third")
         assert world.states(job) == []
-        await world.backend.release("second")
+        await world.end_session("second")
         await world.until(job, "succeeded")
 
     async def test_a_claim_on_more_than_there_is_is_refused(self, world):
@@ -173,12 +172,13 @@ class BackendContract:
         running = await world.submit(SLOW, accelerator="slice")
         waiting = [await world.submit(QUICK, accelerator="slice") for _ in range(3)]
         await world.until(running, "running")
-        claim = await world.backend.claim("bob", claim_request("t4"))
+        await world.session("bob", "t4")
+        await world.until_counts("t4", 1, 1, 0, 0)
         await world.restart()
         assert world.states(running) == ["starting", "running"]
-        assert world.backend.positions() == {job: index for index, job in enumerate(waiting, 1)}
-        assert (await world.backend.claim_state("bob")).devices == claim.devices
-        assert world.counts("slice") == (0, 0, 1, 0)
+        await world.until_positions(*waiting)
+        await world.until_counts("t4", 1, 1, 0, 0)
+        await world.until_counts("slice", 0, 0, 1, 0)
         await world.backend.cancel(running)
         await world.until(waiting[-1], "succeeded")
         assert world.started() == [running, *waiting]

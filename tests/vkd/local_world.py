@@ -16,7 +16,7 @@ from aiinfn_hub.platform.model import Accelerator, Image, Limits, Platform, Proj
 from aiinfn_hub.platform.selection import Door, Selection
 from aiinfn_hub.vkd.backends.base import BackendJob, Start, Update
 from aiinfn_hub.vkd.backends.local import LocalBackend
-from aiinfn_hub.vkd.contract import FINAL, TRANSITIONS, ClaimRequest, JobState, Work, output_path
+from aiinfn_hub.vkd.contract import FINAL, TRANSITIONS, Claim, ClaimRequest, ClaimState, JobState, Work, output_path
 
 SMALL_JOB = Path(__file__).with_name("small_job.py")
 GRACE = 1.0
@@ -200,6 +200,37 @@ class World:
         entry = next(e for e in self.backend.inventory().accelerators if e.accelerator == accelerator)
         assert entry.total == entry.free + entry.sessions + entry.batch + entry.offline
         return entry.free, entry.sessions, entry.batch, entry.offline
+
+    async def session(self, session_id: str, accelerator: str = "t4", count: int = 1) -> Claim:
+        """Start a session: what the hub does for it."""
+        return await self.backend.claim(session_id, claim_request(accelerator, count))
+
+    async def end_session(self, session_id: str) -> None:
+        """End a session."""
+        await self.backend.release(session_id)
+
+    async def until_claim(self, session_id: str, state: ClaimState, *, within: float = 20) -> Claim:
+        """Wait until a session's claim is in a state."""
+        deadline = time.monotonic() + within
+        while (claim := await self.backend.claim_state(session_id)) is None or claim.state is not state:
+            assert time.monotonic() < deadline, f"{session_id} is not {state} but {claim}"
+            await asyncio.sleep(0.02)
+        return claim
+
+    async def until_counts(self, accelerator: str, *expected: int) -> None:
+        """Wait until free, sessions, batch and offline devices are these."""
+        await eventually(
+            lambda: self.counts(accelerator) == expected,
+            lambda: f"{accelerator} is {expected}; it is {self.counts(accelerator)}",
+        )
+
+    async def until_positions(self, *jobs: str) -> None:
+        """Wait until exactly these jobs wait in the queue ``main``, in this order."""
+        expected = {job: index for index, job in enumerate(jobs, 1)}
+        await eventually(
+            lambda: self.backend.positions() == expected,
+            lambda: f"the places are {expected}; they are {self.backend.positions()}",
+        )
 
 
 def claim_request(accelerator: str = "t4", count: int = 1, **more: Any) -> ClaimRequest:

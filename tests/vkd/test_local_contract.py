@@ -17,3 +17,11 @@ class TestLocalBackend(BackendContract):
         await world.start()
         yield world
         await world.end()
+
+    async def test_a_session_is_given_its_devices_and_keeps_them(self, world):
+        claim = await world.session("bob", "slice")
+        assert len(claim.devices) == 1
+        assert claim.environment["CUDA_VISIBLE_DEVICES"] == claim.devices[0]
+        assert (await world.session("bob", "slice")).devices == claim.devices
+        await world.restart()
+        assert (await world.backend.claim_state("bob")).devices == claim.devices

@@ -1,0 +1,166 @@
+"""A back end of vkd on a real cluster, and sessions as the hub makes them: what `tests.vkd.backend_contract` needs."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from aiinfn_hub.kube import jobs, names
+from aiinfn_hub.kube.client import KubeClient, path_of
+from aiinfn_hub.kube.pods import pod_parts, pod_spec
+from aiinfn_hub.platform.selection import Door, Selection
+from aiinfn_hub.vkd.backends.base import Start
+from aiinfn_hub.vkd.backends.kueue import KueueBackend
+from aiinfn_hub.vkd.contract import FINAL, Claim
+from tests.cluster.site import Site
+from tests.vkd.local_world import QUICK, SMALL_JOB, World, claim_request
+
+GRACE = 1.0
+PEOPLE = ("alice", "bob")
+SLEEP = (sys.executable, "-I", "-S", "-c", "import time; time.sleep(1e6)")
+COMMAND = (sys.executable, "-I", "-S", "/home/user/small_job.py", f"{jobs.SPEC_FOLDER}/{jobs.SPEC_FILE}")
+"""Runs the tests' small Python in place of the runner, which takes half a second to start."""
+NOW = {"gracePeriodSeconds": 0}
+
+
+def as_in_the_contract(data: dict[str, Any]) -> None:
+    """Change the platform file of the cluster's tests to what the contract speaks of."""
+    data["queues"] = {"main": {"title": "Main"}, "short": {"title": "Short", "priority": 10}}
+    data["accelerators"]["slice"]["title"] = "A100 slice"
+    data["limits"]["grace"] = f"{GRACE:.0f}s"
+    data["sizes"]["small"] = {"title": "Small", "cores": 0.1, "memory": "64Mi"}
+
+
+@dataclass
+class ClusterWorld(World):
+    """One back end on one cluster; what the store would keep is here."""
+
+    site: Site = None  # type: ignore[assignment]
+    admin: KubeClient = None  # type: ignore[assignment]
+    command: Sequence[str] = COMMAND
+    _last_second: int = 0
+
+    @classmethod
+    async def on(cls, site: Site, data: Path, **more: Any) -> ClusterWorld:
+        """Make a world; its back end is started."""
+        for person in PEOPLE:
+            shutil.copy(SMALL_JOB, site.home(person))
+        admin = await KubeClient.connect(site.cluster.kubeconfig)
+        world = cls(data, site.platform, site=site, admin=admin, **more)
+        await world.start()
+        return world
+
+    async def start(self, **options: Any) -> KueueBackend:
+        client = await KubeClient.connect(self.site.vkd_kubeconfig)
+        self.backend = KueueBackend(self.platform, self.data, client, **{"command": self.command} | options)
+        self._reader = asyncio.create_task(self._read(self.backend))
+        active = sorted(
+            (job for job in self.jobs.values() if job.state not in FINAL), key=lambda job: job.queued_at
+        )
+        await self.backend.start(Start(jobs=active))
+        return self.backend
+
+    async def end(self) -> None:
+        """Leave nothing behind."""
+        await self.stop()
+        namespaces = self.platform.kubernetes
+        for path in (jobs.jobs_path(self.platform), self._sessions()):
+            for item in (await self.admin.get(path))["items"]:
+                await self.admin.delete(f"{path}/{item['metadata']['name']}", **NOW)
+        for namespace in (namespaces.batch_namespace, namespaces.sessions_namespace):
+            await self.until_pods(namespace, 0)
+        await self.admin.close()
+        assert self.forbidden == []
+
+    async def until_pods(self, namespace: str, number: int, *, within: float = 30) -> None:
+        """Wait until so many pods are in a namespace; those that end on their own are hurried."""
+        path = path_of("v1", "pods", namespace=namespace)
+        deadline = time.monotonic() + within
+        while len(pods := (await self.admin.get(path))["items"]) != number:
+            assert time.monotonic() < deadline, [pod["metadata"]["name"] for pod in pods]
+            for pod in pods:
+                await self.admin.delete(f"{path}/{pod['metadata']['name']}", **NOW)
+            await asyncio.sleep(0.1)
+
+    # Jobs
+
+    async def submit(self, code: str = QUICK, *, spaced: bool = True, **options: Any) -> str:
+        """Submit a job; Kueue orders jobs by whole seconds, so they come in different ones where the order matters."""
+        while spaced and int(time.time()) == self._last_second:
+            await asyncio.sleep(0.02)
+        self._last_second = int(time.time())
+        return await super().submit(code, **options)
+
+    async def job_object(self, job_id: str) -> dict[str, Any]:
+        return await self.admin.get(jobs.jobs_path(self.platform, names.job_name(job_id)))
+
+    async def workload(self, job_id: str) -> dict[str, Any]:
+        for item in (await self.admin.get(jobs.workloads_path(self.platform)))["items"]:
+            if item["metadata"]["ownerReferences"][0]["name"] == names.job_name(job_id):
+                return item
+        return {}
+
+    async def pods(self, job_id: str) -> list[dict[str, Any]]:
+        label = names.Labels(self.platform.label_prefix).job
+        return (await self.admin.get(jobs.pods_path(self.platform), labelSelector=f"{label}={job_id}"))["items"]
+
+    # Sessions
+
+    def _sessions(self, name: str | None = None) -> str:
+        return path_of("v1", "pods", namespace=self.platform.kubernetes.sessions_namespace, name=name)
+
+    def session_pod(self, session_id: str, accelerator: str, count: int) -> dict[str, Any]:
+        device = self.platform.accelerators.get(accelerator)
+        selection = Selection(
+            door=Door.SESSION, person="bob", project="flavour",
+            image_name="standard", image=self.platform.images["standard"],
+            size_name="small", size=self.platform.sizes["small"],
+            accelerator_name=accelerator, accelerator=device, count=count if device else 0,
+            queue_name=None, priority=0, time_limit=timedelta(hours=8),
+        )  # fmt: skip
+        parts = pod_parts(selection, self.platform)
+        labels = names.Labels(self.platform.label_prefix)
+        until = datetime.now(UTC) + timedelta(hours=8)
+        return {
+            "metadata": {
+                "name": names.slug(session_id),
+                "labels": {**parts.labels, labels.session: names.slug(session_id)},
+                "annotations": {**parts.annotations, labels.until: until.isoformat()},
+            },
+            "spec": pod_spec(parts, name="notebook", command=SLEEP, environment={}, grace_seconds=1),
+        }
+
+    async def session(
+        self, session_id: str, accelerator: str = "t4", count: int = 1, *, claim: bool = True
+    ) -> Claim | None:
+        """Start a session as the hub does: tell vkd, then make the pod."""
+        answer = None
+        if claim:
+            answer = await self.backend.claim(session_id, claim_request(accelerator, count))
+        await self.admin.create(self._sessions(), self.session_pod(session_id, accelerator, count))
+        return answer
+
+    async def until_session_runs(self, session_id: str, within: float = 30) -> None:
+        deadline = time.monotonic() + within
+        while True:
+            pod = await self.admin.get(self._sessions(names.slug(session_id)))
+            states = [s.get("state", {}) for s in pod["status"].get("containerStatuses", [])]
+            if states and all("running" in state for state in states):
+                return
+            assert time.monotonic() < deadline, pod["status"]
+            await asyncio.sleep(0.02)
+
+    async def end_session(self, session_id: str) -> None:
+        await self.admin.delete(self._sessions(names.slug(session_id)))
+        await self.backend.release(session_id)
+        deadline = time.monotonic() + 20
+        while await self.admin.find(self._sessions(names.slug(session_id))) is not None:
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.02)
