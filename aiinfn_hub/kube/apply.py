@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from http import HTTPStatus
@@ -27,6 +27,7 @@ from .difference import Field, fields
 from .kinds import Kind
 
 Json = dict[str, Any]
+A = TypeVar("A")
 T = TypeVar("T")
 
 AT_ONCE: Final = 16
@@ -151,7 +152,7 @@ async def make_plan(client: KubeClient, platform: Platform, *, force: bool = Fal
             )
         present = await _ours(client, labels)
         plan = Plan()
-        outcomes = await _at_once([_compare(client, body, force=force) for body in desired])
+        outcomes = await _at_once(lambda body: _compare(client, body, force=force), desired)
         for outcome in outcomes:
             if isinstance(outcome, str):
                 plan.obstacles.append(outcome)
@@ -183,10 +184,10 @@ async def carry_out(client: KubeClient, platform: Platform, plan: Plan, *, force
     stages = sorted({kind.stage for kind in kinds.ALL})
     for stage in stages:
         todo = [c for c in plan.pending if c.kind.stage == stage and c.verb is not Verb.REMOVE]
-        await _at_once([_do(client, change, force=force) for change in todo])
+        await _at_once(lambda change: _do(client, change, force=force), todo)
     for stage in reversed(stages):
         todo = [c for c in plan.pending if c.kind.stage == stage and c.verb is Verb.REMOVE]
-        await _at_once([_do(client, change, force=force) for change in todo])
+        await _at_once(lambda change: _do(client, change, force=force), todo)
 
 
 async def inactive_queues(
@@ -202,7 +203,7 @@ async def inactive_queues(
     waiting = [names.cluster_queue(name) for name in platform.queues]
     deadline = asyncio.get_running_loop().time() + seconds
     while True:
-        said = dict(zip(waiting, await _at_once([_inactive(client, name) for name in waiting]), strict=True))
+        said = dict(zip(waiting, await _at_once(lambda name: _inactive(client, name), waiting), strict=True))
         waiting = [name for name, why in said.items() if why]
         if not waiting or asyncio.get_running_loop().time() > deadline:
             return [f"ClusterQueue {name} admits no jobs yet: {said[name]}" for name in waiting]
@@ -291,7 +292,7 @@ async def _ours(client: KubeClient, labels: names.Labels) -> list[Json]:
             each["kind"] = kind.name
         return found
 
-    return [each for group in await _at_once([of_kind(kind) for kind in kinds.ALL]) for each in group]
+    return [each for group in await _at_once(of_kind, kinds.ALL) for each in group]
 
 
 def _is_ours(body: Json) -> bool:
@@ -347,21 +348,25 @@ async def _inactive(client: KubeClient, name: str) -> str:
     return "" if active["status"] == "True" else str(active["message"])
 
 
-async def _at_once(todo: Sequence[Awaitable[T]]) -> list[T]:
-    """Do many things, but not too many at once; the first error ends it."""
+async def _at_once(function: Callable[[A], Awaitable[T]], items: Iterable[A]) -> list[T]:
+    """Do something with many items, but not with too many at once; after an error nothing more is begun."""
     room = asyncio.Semaphore(AT_ONCE)
+    errors: list[Exception] = []
+    results: dict[int, T] = {}
 
-    async def one(each: Awaitable[T]) -> T:
+    async def one(index: int, item: A) -> None:
         async with room:
-            return await each
+            if errors:
+                return
+            try:
+                results[index] = await function(item)
+            except (KubeError, CannotApply) as error:
+                errors.append(error)
 
-    tasks = [asyncio.ensure_future(one(each)) for each in todo]
-    try:
-        return list(await asyncio.gather(*tasks))
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    await asyncio.gather(*(one(index, item) for index, item in enumerate(items)))
+    if errors:
+        raise errors[0]
+    return [result for _, result in sorted(results.items(), key=lambda pair: pair[0])]
 
 
 def _cannot(error: KubeError) -> CannotApply:
