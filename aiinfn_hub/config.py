@@ -15,18 +15,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from jupyterhub.services.service import _ServiceSpawner
 
 from aiinfn_hub.accounts import AccountError, Accounts, default_data
 from aiinfn_hub.auth.dev_iam.people import ACCOUNTS
 from aiinfn_hub.auth.iam import IAMAuthenticator
+from aiinfn_hub.config_environment import ConfigurationError, port, required, url
+from aiinfn_hub.config_kubernetes import (
+    EVERYWHERE,
+    HTTP_TIMEOUT,
+    SESSION_POLL,
+    ClusterSettings,
+    configure_sessions,
+)
 from aiinfn_hub.orphans import end_orphaned_vkd
 from aiinfn_hub.platform import loader
 from aiinfn_hub.platform.model import Backend, Platform
 from aiinfn_hub.spawner.context import TEMPLATES, SpawnContext
 from aiinfn_hub.spawner.local import ENV_KEEP, LocalSpawner
+from aiinfn_hub.spawner.session import ending_of
 from aiinfn_hub.vkd.client import VkdClient
 
 CONFIG_FILE: Final = Path(__file__).with_name("jupyterhub_config.py")
@@ -40,18 +48,14 @@ USE_VKD: Final = f"access:services!service={VKD_SERVICE}"
 SERVER_SCOPES: Final = ("users:activity!user", "access:servers!server", USE_VKD)
 """All that the token of a session may do. Who owns it, with groups, every token may ask without a scope."""
 
+VKD_PREFIX: Final = f"/services/{VKD_SERVICE}"
+LOOPBACK: Final = "127.0.0.1"
 SERVICE_POLL: Final = 2
 """Seconds between two looks at whether vkd still runs."""
-SESSION_POLL: Final = 5
-"""Seconds between two looks at whether a session still runs and is within its time."""
 NAMED_SERVERS: Final = 4
 """Sessions a person may have beside the first."""
 CONCURRENT_SPAWNS: Final = 50
 """Starts in progress at once: beyond it people are asked to wait a moment. A course of 30 passes in one go."""
-
-
-class ConfigurationError(Exception):
-    """The environment lacks something; the message is a sentence that says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,37 +100,63 @@ class Settings:
         ConfigurationError
             Naming the variable.
         """
-        issuer = _required(environment, "AIINFN_IAM_ISSUER", "the issuer URL of IAM")
-        for name, value in (
-            ("AIINFN_IAM_ISSUER", issuer),
-            ("AIINFN_PUBLIC_URL", environment.get("AIINFN_PUBLIC_URL")),
-        ):
-            if value and (urlsplit(value).scheme not in {"http", "https"} or not urlsplit(value).netloc):
-                raise ConfigurationError(f"{name} must be a URL such as https://iam.example.org/.")
+        issuer = required(environment, "AIINFN_IAM_ISSUER", "the issuer URL of IAM")
         skeleton = environment.get("AIINFN_SKELETON")
         return cls(
             platform=loader.default_path(),
             data=default_data(),
-            host=environment.get("AIINFN_HOST") or "127.0.0.1",
-            port=_port(environment, "AIINFN_PORT", 8000),
-            hub_port=_port(environment, "AIINFN_HUB_PORT", 8081),
-            proxy_api_port=_port(environment, "AIINFN_PROXY_API_PORT", 8001),
-            vkd_port=_port(environment, "AIINFN_VKD_PORT", 8082),
-            issuer=issuer,
+            host=environment.get("AIINFN_HOST") or LOOPBACK,
+            port=port(environment, "AIINFN_PORT", 8000),
+            hub_port=port(environment, "AIINFN_HUB_PORT", 8081),
+            proxy_api_port=port(environment, "AIINFN_PROXY_API_PORT", 8001),
+            vkd_port=port(environment, "AIINFN_VKD_PORT", 8082),
+            issuer=url(environment, "AIINFN_IAM_ISSUER") or issuer,
             client_id=environment.get("AIINFN_IAM_CLIENT_ID") or "aiinfn-hub",
-            client_secret=_required(
+            client_secret=required(
                 environment, "AIINFN_IAM_CLIENT_SECRET", "the secret of this hub as a client of IAM"
             ),
-            public_url=environment.get("AIINFN_PUBLIC_URL") or None,
+            public_url=url(environment, "AIINFN_PUBLIC_URL"),
             keep_servers=environment.get("AIINFN_KEEP_SERVERS") == "1",
             demo_id=environment.get("AIINFN_DEMO_ID", ""),
             skeleton=Path(skeleton) if skeleton else None,
         )
 
-    @property
-    def vkd_url(self) -> str:
-        """Where vkd listens, without the prefix."""
-        return f"http://127.0.0.1:{self.vkd_port}"
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Where the hub and vkd listen, and where they are reached; URLs are without vkd's prefix.
+
+    Attributes
+    ----------
+    bind
+        Address on which the hub listens.
+    vkd
+        Where the hub reaches vkd.
+    vkd_listens
+        Where vkd listens if the hub starts it, and where the proxy forwards to.
+    vkd_of_sessions
+        Where sessions reach vkd.
+    starts_vkd
+        Whether the hub starts vkd.
+    """
+
+    bind: str
+    vkd: str
+    vkd_listens: str
+    vkd_of_sessions: str
+    starts_vkd: bool = True
+
+    @classmethod
+    def of(cls, settings: Settings, cluster: ClusterSettings | None) -> Reach:
+        """Work it out."""
+        here = f"http://{LOOPBACK}:{settings.vkd_port}"
+        if cluster is None:
+            return cls(LOOPBACK, here, here, here)
+        if cluster.vkd_url:
+            return cls(cluster.bind, cluster.vkd_url, cluster.vkd_url, cluster.vkd_url, starts_vkd=False)
+        listens = f"http://{cluster.bind}:{settings.vkd_port}"
+        near = here if cluster.bind == EVERYWHERE else listens
+        return cls(cluster.bind, near, listens, f"http://{cluster.connect}:{settings.vkd_port}")
 
 
 def configure(c: Any) -> None:
@@ -147,31 +177,46 @@ def configure(c: Any) -> None:
 
 def _configure(c: Any, settings: Settings) -> None:
     platform = loader.load(settings.platform)
-    if platform.backend is not Backend.LOCAL:
-        raise ConfigurationError(f"{settings.platform}, backend: this version can only run `backend: local`.")
+    cluster = ClusterSettings.of(os.environ, platform) if platform.backend is Backend.KUBERNETES else None
+    reach = Reach.of(settings, cluster)
     proxy = proxy_command(os.environ)
-    accounts = Accounts(settings.data)
+    accounts = Accounts(settings.data) if cluster is None else None
     folder = settings.data / "hub"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    ticket_key = secret_file(folder / "ticket.key")
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # A vkd in a pod of its own gets the same key by its own environment.
+    ticket_key = os.environ.get("AIINFN_TICKET_KEY") or secret_file(folder / "ticket.key")
     hub_token = secret_file(folder / "hub-service.token")
-    end_orphaned_vkd(settings.data)
-    _hub(c, settings, folder)
+    if reach.starts_vkd:
+        end_orphaned_vkd(settings.data)
+    _hub(c, settings, reach, folder)
     _proxy(c, settings, proxy, folder)
     _sign_in(c, settings, platform, folder)
-    _services(c, settings, ticket_key, hub_token)
-    _sessions(c, settings, platform, accounts, ticket_key, hub_token)
+    _services(c, settings, reach, _vkd_environment(settings, cluster, ticket_key), hub_token)
+    context = SpawnContext(
+        platform=platform,
+        vkd=VkdClient(f"{reach.vkd}{VKD_PREFIX}", hub_token),
+        vkd_url=f"{reach.vkd_of_sessions}{VKD_PREFIX}",
+        accounts=accounts,
+        ticket_key=ticket_key,
+    )
+    if cluster is None:
+        _local_sessions(c, settings, context)
+    else:
+        configure_sessions(c, cluster, platform, context)
     c.JupyterHub.template_vars = {
         "platform_title": platform.title,
         "demo_accounts": ACCOUNTS if settings.demo_id else (),
-        "shared_account_notice": accounts.notice,
+        "shared_account_notice": accounts.notice if accounts else "",
+        # JupyterHub calls what can be called with the reader of the page, and takes what it gives.
+        "session_ending": lambda _reader: ending_of,
+        "sessions_are_pods": cluster is not None,
     }
 
 
-def _hub(c: Any, settings: Settings, folder: Path) -> None:
+def _hub(c: Any, settings: Settings, reach: Reach, folder: Path) -> None:
     hub = c.JupyterHub
     hub.bind_url = f"http://{settings.host}:{settings.port}/"
-    hub.hub_bind_url = f"http://127.0.0.1:{settings.hub_port}/"
+    hub.hub_bind_url = f"http://{reach.bind}:{settings.hub_port}/"
     if settings.public_url:
         hub.public_url = settings.public_url
     hub.db_url = f"sqlite:///{folder / 'jupyterhub.sqlite'}"
@@ -187,7 +232,7 @@ def _hub(c: Any, settings: Settings, folder: Path) -> None:
 
 def _proxy(c: Any, settings: Settings, command: list[str], folder: Path) -> None:
     c.ConfigurableHTTPProxy.command = command
-    c.ConfigurableHTTPProxy.api_url = f"http://127.0.0.1:{settings.proxy_api_port}"
+    c.ConfigurableHTTPProxy.api_url = f"http://{LOOPBACK}:{settings.proxy_api_port}"
     c.ConfigurableHTTPProxy.auth_token = secret_file(folder / "proxy.token")
     c.ConfigurableHTTPProxy.pid_file = str(folder / "proxy.pid")
 
@@ -211,7 +256,7 @@ def _sign_in(c: Any, settings: Settings, platform: Platform, folder: Path) -> No
     c.CryptKeeper.keys = [bytes.fromhex(secret_file(folder / "auth-state.key"))]
 
 
-def _services(c: Any, settings: Settings, ticket_key: str, hub_token: str) -> None:
+def _vkd_environment(settings: Settings, cluster: ClusterSettings | None, ticket_key: str) -> dict[str, str]:
     environment = {
         "AIINFN_PLATFORM": str(settings.platform),
         "AIINFN_DATA": str(settings.data),
@@ -226,16 +271,16 @@ def _services(c: Any, settings: Settings, ticket_key: str, hub_token: str) -> No
     ):
         if value := os.environ.get(name):
             environment[name] = value
-    c.JupyterHub.services = [
-        {
-            "name": VKD_SERVICE,
-            "command": [sys.executable, "-P", "-m", "aiinfn_hub.vkd"],
-            "url": settings.vkd_url,
-            "environment": environment,
-            "display": False,
-        },
-        {"name": HUB_SERVICE, "api_token": hub_token, "display": False},
-    ]
+    if cluster is not None and cluster.vkd_kubeconfig is not None:
+        environment["KUBECONFIG"] = str(cluster.vkd_kubeconfig)
+    return environment
+
+
+def _services(c: Any, settings: Settings, reach: Reach, environment: dict[str, str], hub_token: str) -> None:
+    vkd = {"name": VKD_SERVICE, "url": reach.vkd_listens, "display": False}
+    if reach.starts_vkd:
+        vkd |= {"command": [sys.executable, "-P", "-m", "aiinfn_hub.vkd"], "environment": environment}
+    c.JupyterHub.services = [vkd, {"name": HUB_SERVICE, "api_token": hub_token, "display": False}]
     # vkd asks who its callers are with their own tokens: its own needs no right.
     c.JupyterHub.load_roles = [{"name": HUB_SERVICE, "services": [HUB_SERVICE], "scopes": [USE_VKD]}]
     # The token of a session gets what its owner has too, so people need the right as well.
@@ -245,21 +290,12 @@ def _services(c: Any, settings: Settings, ticket_key: str, hub_token: str) -> No
     _ServiceSpawner.poll_interval = SERVICE_POLL
 
 
-def _sessions(
-    c: Any, settings: Settings, platform: Platform, accounts: Accounts, ticket_key: str, hub_token: str
-) -> None:
-    vkd = f"{settings.vkd_url}/services/{VKD_SERVICE}"
+def _local_sessions(c: Any, settings: Settings, context: SpawnContext) -> None:
     c.JupyterHub.spawner_class = LocalSpawner
-    c.LocalSpawner.context = SpawnContext(
-        platform=platform,
-        vkd=VkdClient(vkd, hub_token),
-        vkd_url=vkd,
-        accounts=accounts,
-        ticket_key=ticket_key,
-    )
+    c.LocalSpawner.context = context
     c.LocalSpawner.poll_interval = SESSION_POLL
     c.LocalSpawner.env_keep = [*ENV_KEEP, "AIINFN_DEMO_ID"]
-    c.LocalSpawner.http_timeout = 60
+    c.LocalSpawner.http_timeout = HTTP_TIMEOUT
     if settings.skeleton:
         c.LocalSpawner.skeleton = settings.skeleton
 
@@ -333,17 +369,3 @@ def _read_secret(path: Path) -> str:
     if len(secret) != 64 or set(secret) - set("0123456789abcdef"):
         raise ConfigurationError(f"{path} holds no secret; delete it to get a new one.")
     return secret
-
-
-def _required(environment: Mapping[str, str], name: str, meaning: str) -> str:
-    value = environment.get(name, "").strip()
-    if not value:
-        raise ConfigurationError(f"Set {name} to {meaning}; for a first look, run `aiinfn-hub demo`.")
-    return value
-
-
-def _port(environment: Mapping[str, str], name: str, default: int) -> int:
-    value = environment.get(name) or str(default)
-    if not value.isdecimal() or not 0 < int(value) < 65536:
-        raise ConfigurationError(f"{name} must be a port between 1 and 65535, not {value!r}.")
-    return int(value)

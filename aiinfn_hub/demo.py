@@ -27,6 +27,7 @@ import psutil
 from aiinfn_hub import config
 from aiinfn_hub.accounts import AccountError, Accounts
 from aiinfn_hub.auth.dev_iam.people import ACCOUNTS
+from aiinfn_hub.config_environment import ConfigurationError
 from aiinfn_hub.platform import loader
 from aiinfn_hub.platform.model import Platform
 from aiinfn_hub.vkd.client import VkdClient
@@ -135,7 +136,7 @@ class Demo:
     def _check(self) -> tuple[Platform, list[str]]:
         try:
             return loader.load(self.platform_file), config.proxy_command(os.environ)
-        except (loader.PlatformError, config.ConfigurationError) as error:
+        except (loader.PlatformError, ConfigurationError) as error:
             raise DemoError(str(error)) from None
 
     def _ports(self) -> dict[str, int]:

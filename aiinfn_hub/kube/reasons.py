@@ -29,6 +29,9 @@ SCHEDULER: Final = "default-scheduler"
 KUBELET: Final = "kubelet"
 NOMINATED: Final = "Nominated"
 """Our word for: kube-scheduler evicts something for this pod, and named the node."""
+_NOWHERE: Final = re.compile(
+    r"0/(?P<nodes>\d+) nodes .*preemption: 0/(?P=nodes) nodes are available: (?P=nodes) Preemption is not helpful"
+)
 _RESOURCES: Final = {"cpu": "processor cores", "ephemeral-storage": "disk space", "pods": "places for pods"}
 
 
@@ -174,6 +177,11 @@ def ending(pod: Json, words: Words) -> Explanation | None:
         if explanation is not None and explanation.step == "ended":
             return explanation
     return None
+
+
+def eviction_helps_nowhere(statement: Statement) -> bool:
+    """Tell whether the scheduler says that no node could take the pod, whatever were evicted there."""
+    return statement.reason == "FailedScheduling" and bool(_NOWHERE.match(statement.message))
 
 
 def image_size(message: str) -> int | None:

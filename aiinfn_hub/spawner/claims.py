@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from aiinfn_hub.platform.refusal import Reason, Refusal
@@ -61,7 +61,7 @@ async def obtain(
         if isinstance(error, VkdUnavailable):
             raise _unavailable(error) from error
         if isinstance(error, TimeoutError):
-            raise _nothing_free(selection, patience) from None
+            raise nothing_free(selection, patience) from None
         raise
 
 
@@ -86,6 +86,33 @@ async def _until_granted(
                 raise
             tell("Waiting for the delegation service to come back")
     return claim
+
+
+async def head_start(vkd: VkdClient, session: str, request: ClaimRequest, seconds: float) -> Claim | None:
+    """Tell vkd that a session is about to ask the cluster for devices, so that batch makes room kindly.
+
+    Gives None after ``seconds``, or if vkd does not answer or refuses: a session never fails for it, as the cluster makes
+    room by itself.
+    """
+    if pending := _releases.pop(session, None):
+        pending.cancel()
+    try:
+        async with asyncio.timeout(seconds):
+            return await vkd.claim(session, request)
+    except (VkdUnavailable, Refusal, TimeoutError) as error:
+        logging.getLogger(__name__).info("No head start for %s: %s", session, error or "vkd is too slow")
+        return None
+
+
+def request_of(selection: Selection, until: datetime) -> ClaimRequest:
+    """Make the claim of a session."""
+    return ClaimRequest(
+        owner=selection.person,
+        project=selection.project,
+        accelerator=selection.accelerator_name,
+        count=selection.count,
+        until=until,
+    )
 
 
 def release(vkd: VkdClient, session: str) -> None:
@@ -123,7 +150,8 @@ def _unavailable(error: VkdUnavailable) -> Refusal:
     )
 
 
-def _nothing_free(selection: Selection, patience: timedelta) -> Refusal:
+def nothing_free(selection: Selection, patience: timedelta) -> Refusal:
+    """Refuse a session that waited in vain."""
     title = selection.accelerator.title if selection.accelerator else "accelerator"
     return Refusal(
         Reason.CAPACITY,

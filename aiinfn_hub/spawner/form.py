@@ -24,7 +24,15 @@ from aiinfn_hub.platform.person import Person
 from aiinfn_hub.platform.refusal import Refusal
 from aiinfn_hub.platform.units import format_duration, parse_duration
 from aiinfn_hub.spawner.context import TEMPLATES
-from aiinfn_hub.spawner.profiles import BRIEF, GROUPS, WORDS, Profile, profiles, spoken, spoken_memory
+from aiinfn_hub.spawner.profiles import (
+    GROUPS,
+    Profile,
+    brief_of,
+    profiles,
+    spoken,
+    spoken_memory,
+    words_of,
+)
 from aiinfn_hub.vkd.contract import AvailabilityReading
 
 FIELDS: Final = {
@@ -90,6 +98,7 @@ def render(
             fields=FIELDS,
             reading=reading,
             accelerators=any(card.name != CPU_ONLY for card in cards),
+            brief=brief_of(platform),
             rules=_rules(platform, person, cards, url),
         )
     )
@@ -150,8 +159,8 @@ def _rules(platform: Platform, person: Person, cards: list[Profile], url: str) -
     may = offer(platform, person)
     return {
         "url": url,
-        "words": WORDS,
-        "brief": BRIEF,
+        "words": words_of(platform),
+        "brief": brief_of(platform),
         "grace": spoken(platform.limits.grace),
         "patience": spoken(platform.limits.session_start),
         "sizes": {project: list(may.sizes_of(project)) for project in may.projects},
@@ -180,7 +189,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {"spoken": spoken, "duration": format_duration, "memory": spoken_memory}
-    environment.globals |= {"asset": _asset, "brief": BRIEF}
+    environment.globals |= {"asset": _asset}
     return environment
 
 

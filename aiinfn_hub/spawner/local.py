@@ -19,11 +19,10 @@ from aiinfn_hub.accounts import Account, AccountError
 from aiinfn_hub.platform.refusal import Reason, Refusal
 from aiinfn_hub.platform.selection import Selection
 from aiinfn_hub.spawner import claims, processes
-from aiinfn_hub.spawner.profiles import spoken_memory
-from aiinfn_hub.spawner.session import SessionMixin
+from aiinfn_hub.spawner.session import SessionMixin, asked
 from aiinfn_hub.spawner.steps import Step
 from aiinfn_hub.vkd.client import VkdUnavailable
-from aiinfn_hub.vkd.contract import Claim, ClaimRequest
+from aiinfn_hub.vkd.contract import Claim
 
 ENV_KEEP: Final = (
     "LANG",
@@ -121,7 +120,7 @@ class LocalSpawner(SessionMixin, Spawner):
         selection = self.granted()
         self._starting = True
         try:
-            self.told.tell("asked", _asked(selection))
+            self.told.tell("asked", asked(selection))
             claim = await self._obtain(selection)
             account = await self._account()
             self.told.tell("placed", f"On this machine, as a {selection.size.title.lower()} session")
@@ -177,7 +176,7 @@ class LocalSpawner(SessionMixin, Spawner):
         claim = await claims.obtain(
             self.context.vkd,
             self.session_id,
-            _claim_request(selection, datetime.now(UTC) + patience + selection.time_limit),
+            claims.request_of(selection, datetime.now(UTC) + patience + selection.time_limit),
             selection,
             patience,
             lambda sentence: self.told.tell("placed", sentence),
@@ -230,7 +229,7 @@ class LocalSpawner(SessionMixin, Spawner):
         selection = self.selection
         if self._claim_told or selection is None or self.session_end is None or not self.pid:
             return
-        request = _claim_request(selection, self.session_end)
+        request = claims.request_of(selection, self.session_end)
         request.pid, request.pid_started = self.pid, self.pid_started
         try:
             await self.context.vkd.claim(self.session_id, request)
@@ -245,21 +244,3 @@ class LocalSpawner(SessionMixin, Spawner):
         self._starting = False
         # Shielded: this also runs while the start is being cancelled.
         await asyncio.shield(self.stop(now=True))
-
-
-def _claim_request(selection: Selection, until: datetime) -> ClaimRequest:
-    return ClaimRequest(
-        owner=selection.person,
-        project=selection.project,
-        accelerator=selection.accelerator_name,
-        count=selection.count,
-        until=until,
-    )
-
-
-def _asked(selection: Selection) -> str:
-    cores = selection.size.cores
-    size = f"{cores:g} core{'s' if cores != 1 else ''}, {spoken_memory(selection.size.memory)}"
-    if selection.accelerator is None:
-        return f"Asked for a session without an accelerator ({size})"
-    return f"Asked for {selection.count} {selection.accelerator.title} ({size})"

@@ -6,12 +6,13 @@ shown and what is granted cannot drift apart.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from aiinfn_hub.platform.gate import Offer, offer
-from aiinfn_hub.platform.model import CPU_ONLY, Accelerator, Platform
+from aiinfn_hub.platform.model import CPU_ONLY, Accelerator, Backend, Platform
 from aiinfn_hub.platform.person import Person
 from aiinfn_hub.platform.units import format_duration, format_quantity
 from aiinfn_hub.vkd.contract import Availability, AvailabilityReading
@@ -44,8 +45,24 @@ BRIEF: Final[dict[str, str]] = {
 }
 """The same in two words, for a card."""
 
+KUBERNETES_WORDS: Final = {
+    "unknown": "What is free is not known now. The session starts as soon as there is one; batch makes room for it."
+}
+KUBERNETES_BRIEF: Final = {"unknown": "Not known now"}
+"""What differs there: a cluster hands devices out by itself."""
+
 GROUPS: Final[dict[str, str]] = {"cpu": "CPU", "gpu": "GPU", "mig": "MIG slices", "fpga": "FPGA"}
 """Kinds of cards in the order of the form."""
+
+
+def words_of(platform: Platform) -> dict[str, str]:
+    """Give the sentences of a platform."""
+    return WORDS | (KUBERNETES_WORDS if platform.backend is Backend.KUBERNETES else {})
+
+
+def brief_of(platform: Platform) -> dict[str, str]:
+    """Give the words for cards of a platform."""
+    return BRIEF | (KUBERNETES_BRIEF if platform.backend is Backend.KUBERNETES else {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,15 +143,16 @@ def outlook(
     count: int,
     grace: timedelta,
     patience: timedelta,
+    sentences: Mapping[str, str] = WORDS,
 ) -> Outlook:
     """Say what happens if ``count`` devices are asked for now.
 
     The form's script decides in the same order (``form.js``); a test holds the two together.
     """
     if device is None:
-        return Outlook("cpu", WORDS["cpu"])
+        return Outlook("cpu", sentences["cpu"])
     if availability is None:
-        return Outlook("unknown", WORDS["unknown"])
+        return Outlook("unknown", sentences["unknown"])
     working = availability.total - availability.offline
     needed = count - availability.free
     words: dict[str, Any] = {
@@ -161,7 +179,7 @@ def outlook(
         key, form = "room", "room" if needed == 1 else "room-several"
     else:
         key, form = "wait", "wait-part" if words["left"] else "wait-until" if time else "wait"
-    return Outlook(key, WORDS[form].format(**words), time if form == "wait-until" else None)
+    return Outlook(key, sentences[form].format(**words), time if form == "wait-until" else None)
 
 
 def spoken(time: timedelta) -> str:
@@ -198,7 +216,7 @@ def _card(
         times=may.session_times(name),
         usual=may.session_default(name),
         availability=availability,
-        outlook=outlook(device, availability, 1, limits.grace, limits.session_start),
+        outlook=outlook(device, availability, 1, limits.grace, limits.session_start, words_of(may.platform)),
     )
 
 

@@ -22,6 +22,7 @@ from aiinfn_hub.platform.refusal import Refusal
 from aiinfn_hub.platform.selection import Door, Selection
 from aiinfn_hub.spawner import form
 from aiinfn_hub.spawner.context import SpawnContext
+from aiinfn_hub.spawner.profiles import spoken_memory
 from aiinfn_hub.spawner.steps import Progress, Step
 from aiinfn_hub.vkd import tickets
 from aiinfn_hub.vkd.client import session_id
@@ -82,6 +83,9 @@ class SessionMixin(_Base):
     session_end: datetime | None = None
     """When the session is ended; set when it starts."""
 
+    endings: ClassVar[dict[str, str]] = {}
+    """Why sessions ended that nobody stopped, by session; JupyterHub forgets the spawner of one that ended."""
+
     _refused: tuple[float, Refusal] | None = None
     _ending = False
 
@@ -125,14 +129,21 @@ class SessionMixin(_Base):
         """
         self.selection = None
         self.told.begin()
+        self.endings.pop(self.session_id, None)
         try:
-            selection = gate.resolve(user_options, self.context.platform, self.person, Door.SESSION)
+            selection = gate.resolve(
+                self.request_of(user_options), self.context.platform, self.person, Door.SESSION
+            )
         except Refusal as refusal:
             self.refuse(refusal)
         if self.apply_user_options:
             await super()._run_apply_user_options(user_options)
         self.selection = selection
         self.start_timeout = int(self.context.platform.limits.session_start.total_seconds()) + START_MARGIN
+
+    def request_of(self, user_options: Any) -> Any:
+        """Give the request that the options of a start make; a spawner with older words for them translates here."""
+        return user_options
 
     def refuse(self, refusal: Refusal) -> NoReturn:
         """Refuse the start, and keep why for the form if the request came from it."""
@@ -221,7 +232,7 @@ class SessionMixin(_Base):
         """End a running session whose time is over; gives its status then."""
         if status is not None or self._ending or not self.session_end or datetime.now(UTC) < self.session_end:
             return status
-        self.log.info("The session %s reached its time limit and is ended", self.session_id)
+        self.remember_ending("Its time was over.")
         self._ending = True
         try:
             await self.stop()
@@ -229,10 +240,29 @@ class SessionMixin(_Base):
             self._ending = False
         return 0
 
+    def remember_ending(self, sentence: str) -> None:
+        """Keep why the session ended, for the page that says that it does not run."""
+        self.log.info("The session %s has ended: %s", self.session_id, sentence)
+        self.endings[self.session_id] = sentence
+
     async def progress(self) -> AsyncIterator[dict[str, Any]]:
         """Tell the pending page what happens, from the beginning also to a page that is opened late."""
         async for event in self.told.events():
             yield event
+
+
+def asked(selection: Selection) -> str:
+    """Say what was asked for, as the first thing on the pending page."""
+    cores = selection.size.cores
+    size = f"{cores:g} core{'s' if cores != 1 else ''}, {spoken_memory(selection.size.memory)}"
+    if selection.accelerator is None:
+        return f"Asked for a session without an accelerator ({size})"
+    return f"Asked for {selection.count} {selection.accelerator.title} ({size})"
+
+
+def ending_of(user: str, server: str) -> str:
+    """Say why a session ended that nobody stopped; empty if that is not known. For templates."""
+    return SessionMixin.endings.get(session_id(user, server), "")
 
 
 def parse_options(form_data: Mapping[str, list[Any]]) -> dict[str, Any]:
@@ -268,7 +298,7 @@ async def render_form(spawner: Any) -> str:
         context.platform,
         spawner.person,
         reading,
-        refused[1] if refused else spawner.user_options,
+        spawner.request_of(refused[1] if refused else spawner.user_options),
         refused[0] if refused else None,
         url,
     )

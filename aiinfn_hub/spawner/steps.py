@@ -31,11 +31,26 @@ class Progress:
         self._wake()
 
     def tell(self, step: str, message: str) -> None:
-        """Say what is being done; saying the same again changes nothing."""
-        if self._told and self._told[-1][1:] == (step, message):
-            return
+        """Say what is being done; the same again, or something about a step that is over, changes nothing."""
+        if self._told:
+            last = self._told[-1]
+            if last[1:] == (step, message) or self._place(step) < self._place(last[1]):
+                return
         self._told.append((time.monotonic(), step, message))
         self._wake()
+
+    @property
+    def last(self) -> str:
+        """What was said last; empty at the beginning."""
+        return self._told[-1][2] if self._told else ""
+
+    @property
+    def step(self) -> str:
+        """The step that goes on; empty at the beginning."""
+        return self._told[-1][1] if self._told else ""
+
+    def _place(self, step: str) -> int:
+        return next((place for place, known in enumerate(self.steps) if known.key == step), 0)
 
     def _wake(self) -> None:
         news, self._news = self._news, asyncio.Event()
@@ -44,7 +59,7 @@ class Progress:
     def now(self) -> list[dict[str, Any]]:
         """Give the steps as they are now: each done, going on or to come, with its last message."""
         current = self._told[-1][1] if self._told else ""
-        index = next((place for place, step in enumerate(self.steps) if step.key == current), 0)
+        index = self._place(current)
         rows = []
         for place, step in enumerate(self.steps):
             said = [entry for entry in self._told if entry[1] == step.key]
@@ -66,8 +81,7 @@ class Progress:
             while place < len(told):
                 at, step, message = told[place]
                 place += 1
-                keys = [known.key for known in self.steps]
-                share = (keys.index(step) if step in keys else 0) / max(len(keys), 1)
+                share = self._place(step) / max(len(self.steps), 1)
                 yield {
                     "progress": 5 + int(90 * share),
                     "message": message,

@@ -457,6 +457,18 @@ def test_every_rule_gives_a_whole_sentence_without_kubernetes_words(rule):
     assert not rule.hopeless or rule.hint
 
 
+def test_where_evicting_helps_nowhere():
+    said = {
+        message: reasons.eviction_helps_nowhere(Statement("default-scheduler", "FailedScheduling", message))
+        for message, *_ in PLACING
+    }
+    assert all(said[message] for message in said if NOT_HELPFUL in message)
+    assert not any(said[message] for message in said if "not helpful" not in message)
+    assert not said[
+        next(message for message in said if "1 No preemption victims found for incoming pod, 1" in message)
+    ]
+
+
 def test_the_size_of_an_image_is_read_where_it_is_said():
     assert reasons.image_size("Successfully pulled image in 1s. Image size: 123 bytes.") == 123
     assert reasons.image_size("already present") is None

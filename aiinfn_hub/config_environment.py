@@ -1,0 +1,36 @@
+"""Reading environment variables: what is missing or wrong is named in one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+
+class ConfigurationError(Exception):
+    """The environment lacks something; the message is a sentence that says what to do."""
+
+
+def required(environment: Mapping[str, str], name: str, meaning: str) -> str:
+    """Give a variable that must be there."""
+    value = environment.get(name, "").strip()
+    if not value:
+        raise ConfigurationError(f"Set {name} to {meaning}; for a first look, run `aiinfn-hub demo`.")
+    return value
+
+
+def port(environment: Mapping[str, str], name: str, default: int) -> int:
+    """Give a port."""
+    value = environment.get(name) or str(default)
+    if not value.isdecimal() or not 0 < int(value) < 65536:
+        raise ConfigurationError(f"{name} must be a port between 1 and 65535, not {value!r}.")
+    return int(value)
+
+
+def url(environment: Mapping[str, str], name: str) -> str | None:
+    """Give a URL, or None if the variable is not set."""
+    value = environment.get(name, "").strip()
+    if not value:
+        return None
+    if urlsplit(value).scheme not in {"http", "https"} or not urlsplit(value).netloc:
+        raise ConfigurationError(f"{name} must be a URL such as https://iam.example.org/.")
+    return value

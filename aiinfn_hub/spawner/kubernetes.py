@@ -1,0 +1,354 @@
+"""Sessions as pods of a cluster: kubespawner, with everything of the pod out of what was granted."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from typing import Any, ClassVar, Final
+
+import aiohttp
+from kubernetes_asyncio.client import ApiException
+from kubespawner import KubeSpawner
+from traitlets import default
+
+from aiinfn_hub.kube import names, reasons
+from aiinfn_hub.kube.pods import PodParts, pod_parts
+from aiinfn_hub.kube.reasons import Explanation, Statement
+from aiinfn_hub.platform.refusal import Reason, Refusal
+from aiinfn_hub.platform.selection import Selection
+from aiinfn_hub.spawner import claims, profile_list
+from aiinfn_hub.spawner.podstart import PodStart
+from aiinfn_hub.spawner.session import SessionMixin, asked
+from aiinfn_hub.spawner.steps import Step
+
+HEAD_START: Final = 1.0
+"""Seconds that vkd gets to make room kindly before the pod is created, after which kube-scheduler evicts by itself."""
+
+_NO_ANSWER: Final = (ApiException, aiohttp.ClientError, OSError, TimeoutError)
+
+Json = dict[str, Any]
+
+
+class KubernetesSpawner(SessionMixin, KubeSpawner):
+    """Starts ``jupyterhub-singleuser`` as a pod.
+
+    Of kubespawner it keeps the names, labels and states of pods, named servers, its watch on pods and its hooks
+    (``modify_pod_hook`` has the last word on a pod). Traits that describe the pod are set anew, as whole values, by each
+    start: what an operator sets them to, or what an earlier start left in them, has no effect.
+    """
+
+    steps: ClassVar[tuple[Step, ...]] = (
+        Step("asked", "Request"),
+        Step("placed", "Place"),
+        Step("image", "Environment"),
+        Step("starting", "JupyterLab"),
+        Step("ready", "Ready"),
+    )
+
+    _starting: PodStart | None = None
+    _last_words: Explanation | None = None
+    """Why the pod ends, as soon as it says so."""
+
+    @default("cmd")
+    def _default_cmd(self) -> list[str]:
+        return ["jupyterhub-singleuser"]
+
+    @default("events_enabled")
+    def _default_events_enabled(self) -> bool:
+        """Say no: `PodStart` takes their place."""
+        return False
+
+    @default("delete_pvc")
+    def _default_delete_pvc(self) -> bool:
+        """Say no: storage comes from the platform file, and the hub may not touch claims."""
+        return False
+
+    @default("profile_list")
+    def _default_profile_list(self) -> Any:
+        return list_profiles
+
+    # What was granted -> kubespawner's traits
+
+    def request_of(self, user_options: Any) -> Any:
+        """Understand kubespawner's ``{"profile": NAME}`` too."""
+        return profile_list.request_of(user_options)
+
+    def parts(self) -> PodParts:
+        """Give what the pod of this session is made of."""
+        return pod_parts(self.granted(), self.context.platform)
+
+    async def load_user_options(self) -> None:
+        """Set every trait of the pod from what was granted; kubespawner would merge a profile into what is there."""
+        selection, parts = self.granted(), self.parts()
+        self.image = parts.image
+        self.image_pull_policy = parts.image_pull_policy
+        self.working_dir = parts.home
+        self.priority_class_name = parts.priority_class_name
+        # These tell the session what it has (MEM_LIMIT and the like); what the cluster gets is in the extras.
+        self.cpu_guarantee, self.cpu_limit = selection.size.cores, None
+        self.mem_guarantee = self.mem_limit = selection.size.memory
+        self.extra_resource_guarantees = dict(parts.resources["requests"])
+        self.extra_resource_limits = dict(parts.resources["limits"])
+        self.node_affinity_required = _required(parts.affinity)
+        self.node_affinity_preferred: list[Json] = []
+        self.node_selector: dict[str, str] = {}
+        self.tolerations = [dict(toleration) for toleration in parts.tolerations]
+        self.volumes = _literal(parts.volumes)
+        self.volume_mounts = _literal(parts.volume_mounts)
+        self.uid = self.gid = self.fs_gid = None
+        self.supplemental_gids: list[int] = []
+        self.privileged, self.allow_privilege_escalation = False, False
+        self.pod_security_context = dict(parts.pod_security_context)
+        self.container_security_context = dict(parts.container_security_context)
+        self.automount_service_account_token, self.service_account = False, None
+        labels, annotations = self._marks()
+        self.extra_labels = _literal(parts.labels | labels)
+        self.extra_annotations = _literal(parts.annotations | annotations)
+
+    async def get_pod_manifest(self) -> Any:
+        """Add to kubespawner's pod what it has no traits for; see `aiinfn_hub.kube.pods.pod_spec`."""
+        pod = await super().get_pod_manifest()
+        # A server that was killed is told to its owner. Started again by the node, its notebooks would have lost their kernels.
+        pod.spec.restart_policy = "Never"
+        pod.spec.share_process_namespace = True
+        pod.spec.enable_service_links = False
+        return pod
+
+    def get_env(self) -> dict[str, str]:
+        """Give the environment of the image and of the platform, under that of the hub."""
+        parts = self.parts()
+        env: dict[str, str] = super().get_env()
+        return parts.environment | {"JUPYTERHUB_ROOT_DIR": parts.home} | env
+
+    def _marks(self) -> tuple[dict[str, str], dict[str, str]]:
+        keys = names.Labels(self.context.platform.label_prefix)
+        annotations = {keys.session: self.session_id}
+        if self.session_end is not None:
+            annotations[keys.until] = self.session_end.isoformat()
+        return {keys.session: names.slug(self.session_id)}, annotations
+
+    # Start and stop
+
+    async def _start(self) -> str:
+        """Start the session, within the platform's patience.
+
+        Raises
+        ------
+        SessionRefused
+            With a sentence, as early as it is clear that waiting cannot help.
+        """
+        selection = self.granted()
+        patience = self.context.platform.limits.session_start
+        self.told.tell("asked", asked(selection))
+        # The pod knows its end from the beginning: waiting for its place counts.
+        self.session_end = datetime.now(UTC) + selection.time_limit
+        try:
+            async with asyncio.timeout(patience.total_seconds()):
+                await self._head_start(selection, self.session_end)
+                url = await self._create_and_follow(selection)
+        except Refusal as refusal:
+            await self._undo()
+            self.refuse(refusal)
+        except _NO_ANSWER as error:
+            late = self._late(selection, patience, error)
+            await self._undo()
+            self.refuse(late)
+        except BaseException:
+            # Also a cancelled start.
+            await self._undo()
+            raise
+        self.told.tell("starting", f"Starting with “{selection.image.title}”.")
+        return url
+
+    async def _head_start(self, selection: Selection, until: datetime) -> None:
+        if selection.accelerator is None:
+            return
+        request = claims.request_of(selection, until)
+        claim = await claims.head_start(self.context.vkd, self.session_id, request, HEAD_START)
+        if claim is not None and claim.sentence:
+            self.told.tell("placed", claim.sentence)
+
+    async def _create_and_follow(self, selection: Selection) -> str:
+        """Let kubespawner create the pod, and return as soon as it runs or cannot any more.
+
+        kubespawner itself looks less and less often, up to every 5 s.
+        """
+        start = PodStart(self.session_id, selection, self.context, self.told, self.log)
+        self._starting = start
+        create = asyncio.ensure_future(super()._start())
+        follow = asyncio.ensure_future(
+            start.until_running(self.namespace, self.pod_name, self._pod, self.is_pod_running)
+        )
+        try:
+            await asyncio.wait({create, follow}, return_when=asyncio.FIRST_COMPLETED)
+            if create.done() or self.internal_ssl or self.services_enabled or self.after_pod_created_hook:
+                if follow.done():
+                    follow.result()
+                return str(await create)
+            return str(self._get_pod_url(follow.result()))
+        finally:
+            for task in (create, follow):
+                task.cancel()
+            await asyncio.gather(create, follow, return_exceptions=True)
+
+    def _late(self, selection: Selection, patience: timedelta, error: BaseException) -> Refusal:
+        """Say why a start took too long, from what was told last."""
+        if not isinstance(error, TimeoutError):
+            self.log.error(
+                "The cluster did not let the session %s start: %s", self.session_id, _words_of(error)
+            )
+            return Refusal(
+                Reason.UNAVAILABLE,
+                "The cluster does not answer now, so no session can be started.",
+                "Try again in a minute; sessions that run go on.",
+            )
+        if (
+            self.told.step in {"asked", "placed"}
+            and selection.accelerator is not None
+            and self._pod() is not None
+        ):
+            return claims.nothing_free(selection, patience)
+        return Refusal(
+            Reason.UNAVAILABLE,
+            f"The session did not start in time. The last that was heard of it: {self.told.last}",
+            "Try again; if it stays, tell the operators of the platform.",
+        )
+
+    async def _undo(self) -> None:
+        """Leave nothing of a start that failed."""
+        try:
+            # Shielded: this also runs while the start is being cancelled.
+            await asyncio.shield(self.stop(now=True))
+        except _NO_ANSWER as error:
+            self.log.warning("The pod of %s could not be deleted: %s", self.session_id, _words_of(error))
+
+    async def stop(self, now: bool = False) -> None:
+        """End the session, and give up its claim."""
+        try:
+            await super().stop(now)
+        finally:
+            if self.selection is not None and self.selection.accelerator is not None:
+                claims.release(self.context.vkd, self.session_id)
+
+    async def _make_create_pod_request(self, pod: Any, request_timeout: float) -> bool:
+        """Create the pod; False to be called again.
+
+        kubespawner writes the whole pod into the log when this fails, and the pod holds the session's token.
+
+        Raises
+        ------
+        Refusal
+            If the API server refuses the pod.
+        """
+        start = self._starting
+        if start is None:
+            raise RuntimeError(f"A pod of {self.session_id} is created, but no start is going on")
+        try:
+            async with asyncio.timeout(request_timeout):
+                created = await self.api.create_namespaced_pod(self.namespace, pod)
+        except ApiException as error:
+            if error.status == HTTPStatus.CONFLICT:
+                self.log.info("There is a pod %s already; it is ended first", self.pod_name)
+                # Not our own stop: what was claimed for this start stays claimed.
+                await super().stop(now=True)
+                return False
+            start.hear(_answer(error))
+            return False
+        except (TimeoutError, aiohttp.ClientError, OSError):
+            start.hear(reasons.of_refusal(0, "", ""))
+            return False
+        start.uid = created.metadata.uid
+        return True
+
+    # The session's life
+
+    async def poll(self) -> int | None:
+        """Tell whether the session runs, and keep why it ended.
+
+        A cluster that does not answer is no reason to give a session up: it goes on until the cluster says otherwise.
+        """
+        pod = self._pod()
+        if pod is not None and self.selection is not None:
+            words = reasons.words_of(self.selection, self.context.platform)
+            self._last_words = reasons.ending(pod, words) or self._last_words
+        try:
+            status: int | None = await super().poll()
+            if status is not None and (left := self._pod()) and not left["metadata"].get("deletionTimestamp"):
+                await self.stop(now=True)
+        except _NO_ANSWER as error:
+            self.log.warning("It is not known whether %s runs: %s", self.session_id, _words_of(error))
+            return None
+        if status is not None and self.session_end is not None and not self._ending:
+            self._tell_ending()
+        return status
+
+    def _tell_ending(self) -> None:
+        if self.session_id not in self.endings and not self._stop_pending and not self._spawn_pending:
+            words = self._last_words
+            self.remember_ending(
+                f"{words.sentence} {words.hint}".strip() if words else "It was ended from outside the hub."
+            )
+
+    def clear_state(self) -> None:
+        """Forget the session and its pod."""
+        super().clear_state()
+        self._starting, self._last_words = None, None
+
+    async def _start_watching_pods(self, replace: bool = False) -> Any:
+        """Watch the pods; begin anew if the watch gave up, as kubespawner's does after a minute without an answer."""
+        watch = self.pod_reflector
+        if watch is not None:
+            loaded, task = watch.first_load_future, watch.watch_task
+            failed = loaded.done() and (loaded.cancelled() or loaded.exception() is not None)
+            replace = replace or failed or (task is not None and task.done())
+        return await super()._start_watching_pods(replace=replace)
+
+    def _pod(self) -> Json | None:
+        """Give the session's pod as the watch has it."""
+        watch = self.pod_reflector
+        pod: Json | None = watch.pods.get(f"{self.namespace}/{self.pod_name}") if watch else None
+        return pod
+
+
+async def list_profiles(spawner: KubernetesSpawner) -> list[Json]:
+    """Give kubespawner's profile list for the owner of a spawner."""
+    reading = await spawner.context.vkd.availability()
+    return profile_list.profile_list(spawner.context.platform, spawner.person, reading)
+
+
+def _required(affinity: Json | None) -> list[Json]:
+    if affinity is None:
+        return []
+    node = affinity["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+    return [dict(term) for term in node["nodeSelectorTerms"]]
+
+
+def _literal(value: Any) -> Any:
+    """Escape the braces of text, which kubespawner fills in as templates; a person's name may hold some."""
+    if isinstance(value, str):
+        return value.replace("{", "{{").replace("}", "}}")
+    if isinstance(value, list):
+        return [_literal(each) for each in value]
+    if isinstance(value, dict):
+        return {key: _literal(each) for key, each in value.items()}
+    return value
+
+
+def _answer(error: ApiException) -> Statement:
+    """Read what the API server answered."""
+    try:
+        body = json.loads(error.body or "")
+        reason, message = str(body.get("reason", "")), str(body.get("message", ""))
+    except (TypeError, ValueError, AttributeError):
+        reason, message = "", ""
+    return reasons.of_refusal(error.status or 0, reason, message or str(error.reason or ""))
+
+
+def _words_of(error: BaseException) -> str:
+    """Name an error for the log: an `ApiException` would bring headers and body along."""
+    if isinstance(error, ApiException):
+        answer = _answer(error)
+        return f"{answer.reason}: {answer.message}"
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

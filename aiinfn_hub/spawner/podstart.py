@@ -1,0 +1,139 @@
+"""The start of one pod, from its creation until it runs or cannot any more."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any, ClassVar, Final
+
+from aiinfn_hub.kube import reasons
+from aiinfn_hub.kube.reasons import Statement
+from aiinfn_hub.platform.refusal import Reason, Refusal
+from aiinfn_hub.platform.selection import Selection
+from aiinfn_hub.spawner.context import SpawnContext
+from aiinfn_hub.spawner.podevents import PodEvents
+from aiinfn_hub.spawner.steps import Progress
+
+LOOK: Final = 0.2
+"""Seconds between two looks at the pod, in what the hub's watch on pods has; the cluster is not asked for it."""
+
+Json = dict[str, Any]
+
+
+class PodStart:
+    """Tells the pending page what happens to a pod, and ends a start that cannot succeed.
+
+    Parameters
+    ----------
+    told
+        Gets the sentences.
+    log
+        Gets Kubernetes' own words, for the operators.
+
+    Attributes
+    ----------
+    uid
+        Of the pod; None until it is created.
+    """
+
+    image_sizes: ClassVar[dict[str, int]] = {}
+    """Bytes of images that were fetched to some node while the hub runs, by reference."""
+
+    def __init__(
+        self, session: str, selection: Selection, context: SpawnContext, told: Progress, log: logging.Logger
+    ) -> None:
+        self.uid: str | None = None
+        self._session, self._selection, self._context = session, selection, context
+        self._told, self._log = told, log
+        size = self.image_sizes.get(selection.image.reference)
+        self._words = reasons.words_of(selection, context.platform, size)
+
+    async def until_running(
+        self, namespace: str, name: str, look: Callable[[], Json | None], is_running: Callable[[Json], bool]
+    ) -> Json:
+        """Follow the pod, and give it once it runs.
+
+        Parameters
+        ----------
+        look
+            Gives the pod of this name as it is known now.
+
+        Raises
+        ------
+        Refusal
+            If it ended, or cannot start.
+        """
+        seen, said = False, None
+        async with PodEvents(namespace, name) as events:
+            while True:
+                for event in events.take(self.uid):
+                    self.hear(reasons.of_event(event))
+                pod = look()
+                if pod is not None and pod["metadata"]["uid"] == self.uid:
+                    seen = True
+                    if pod["status"].get("podIP") and is_running(pod):
+                        return pod
+                    statements = list(reasons.of_pod(pod))
+                    if statements != said:
+                        said = statements
+                        # What matters most is told last.
+                        for statement in reversed(statements):
+                            self.hear(statement)
+                        await self._give_up_without_a_node(statements)
+                elif pod is None and seen:
+                    raise Refusal(
+                        Reason.UNAVAILABLE,
+                        "The session was ended from outside while it was starting.",
+                        "Start it again; if it stays, tell the operators of the platform.",
+                    )
+                await asyncio.sleep(LOOK)
+
+    def hear(self, statement: Statement) -> None:
+        """Tell what a statement means.
+
+        Raises
+        ------
+        Refusal
+            If waiting cannot help.
+        """
+        if statement.reason == "Pulled" and (size := reasons.image_size(statement.message)):
+            self.image_sizes[self._selection.image.reference] = size
+        explanation = reasons.explain(statement, self._words)
+        if explanation is None:
+            return
+        if explanation.hopeless or explanation.step == "ended":
+            self._log.warning(
+                "The session %s cannot start: %s %s: %s",
+                self._session,
+                statement.component,
+                statement.reason,
+                statement.message,
+            )
+            raise explanation.refusal()
+        self._told.tell(explanation.step, explanation.sentence)
+
+    async def _give_up_without_a_node(self, statements: list[Statement]) -> None:
+        """End a start for which no node is in operation.
+
+        Only both together tell it from a node that comes back in a moment: the scheduler says that evicting helps
+        nowhere, and vkd that there are too few devices in all.
+
+        Raises
+        ------
+        Refusal
+            If that is so.
+        """
+        device, count = self._selection.accelerator, self._selection.count
+        if device is None or not any(map(reasons.eviction_helps_nowhere, statements)):
+            return
+        reading = await self._context.vkd.availability()
+        known = {each.accelerator: each.total for each in reading.accelerators} if reading else {}
+        total = known.get(self._selection.accelerator_name, count)
+        if total < count:
+            raise Refusal(
+                Reason.IMPOSSIBLE,
+                f"{f'Only {total}' if total else 'None'} of {device.title} is in operation now.",
+                "Choose another accelerator, or try again when the operators have added one.",
+                field="accelerator",
+            )
