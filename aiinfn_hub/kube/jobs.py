@@ -135,12 +135,13 @@ def workloads_path(platform: Platform, name: str | None = None) -> str:
     return path_of(KUEUE, "workloads", namespace=platform.kubernetes.batch_namespace, name=name)
 
 
-def pending_path(queue: str) -> str:
-    """Give the path at which Kueue tells the order of a queue of the platform."""
+def pending_path(platform: Platform, queue: str, project: str) -> str:
+    """Give the path at which Kueue tells the places of a project's jobs in a queue of the platform."""
     return path_of(
         "visibility.kueue.x-k8s.io/v1beta2",
-        "clusterqueues",
-        name=names.cluster_queue(queue),
+        "localqueues",
+        namespace=platform.kubernetes.batch_namespace,
+        name=names.local_queue(queue, project),
         part="pendingworkloads",
     )
 

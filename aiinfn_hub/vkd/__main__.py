@@ -20,12 +20,13 @@ from sqlalchemy.exc import DBAPIError
 
 from aiinfn_hub.accounts import AccountError, Accounts
 from aiinfn_hub.platform import loader
+from aiinfn_hub.platform.model import Backend as BackendName
 from aiinfn_hub.platform.model import Platform
 from aiinfn_hub.platform.refusal import Refusal
 
 from . import app as application
 from .auth import Auth
-from .backends.local.backend import LocalBackend
+from .backends.base import Backend
 from .migrations import SchemaError
 from .service import Service
 from .settings import Settings, SettingsError, from_environment
@@ -70,11 +71,36 @@ def _alone(data: Path) -> int:
             return descriptor
 
 
+async def choose_backend(settings: Settings, platform: Platform) -> Backend:
+    """Make the back end that the platform file names; nothing runs yet.
+
+    Raises
+    ------
+    SettingsError
+        If there is no way to log in to Kubernetes.
+    """
+    # Each is imported only where it is used: what the other one needs takes memory, and may not be installed.
+    if platform.backend is BackendName.KUBERNETES:
+        from aiinfn_hub.kube.client import ConfigurationMissing, KubeClient  # noqa: PLC0415
+
+        from .backends.kueue import KueueBackend  # noqa: PLC0415
+
+        try:
+            client = await KubeClient.connect(settings.kubeconfig)
+        except ConfigurationMissing as error:
+            raise SettingsError(str(error)) from error
+        return KueueBackend(platform, settings.data, client)
+    from .backends.local import LocalBackend  # noqa: PLC0415
+
+    accounts = await asyncio.to_thread(Accounts, settings.data)
+    return LocalBackend(platform=platform, data=settings.data, accounts=accounts)
+
+
 async def build(settings: Settings, platform: Platform) -> FastAPI:
     """Put vkd together; nothing runs yet."""
-    accounts = await asyncio.to_thread(Accounts, settings.data)
+    backend = await choose_backend(settings, platform)
     store = await Store.open(settings.database)
-    service = Service(platform, store, LocalBackend(platform=platform, data=settings.data, accounts=accounts))
+    service = Service(platform, store, backend)
     auth = Auth(settings.hub_api, settings.service_name, admin_groups=platform.admin_groups)
     return application.create(service, auth, prefix=settings.prefix, ticket_key=settings.ticket_key)
 

@@ -399,6 +399,7 @@ class RunSpec(_Model):
 
     job: str
     attempt: int
+    """0: not known where the description is written; the runner counts on from the output that it finds."""
     home: str
     """Absolute path of the person's home where the job runs."""
     work: Work

@@ -26,6 +26,8 @@ class Settings:
         Path under which the hub's proxy forwards to vkd, without a trailing slash.
     hub_api
         The hub's REST API, asked who a token belongs to.
+    kubeconfig
+        Logs vkd in to Kubernetes; None: ``KUBECONFIG``, else the service account of the pod this runs in.
     ticket_key
         Signs the tickets with which a form reads availability; None refuses them all.
     end_jobs
@@ -40,6 +42,7 @@ class Settings:
     prefix: str = "/services/vkd"
     service_name: str = "vkd"
     hub_api: str = "http://127.0.0.1:8081/hub/api"
+    kubeconfig: Path | None = None
     ticket_key: str | None = field(default=None, repr=False)
     end_jobs: bool = False
 
@@ -75,6 +78,8 @@ class Settings:
             prefix=(environment.get("JUPYTERHUB_SERVICE_PREFIX") or "/services/vkd").rstrip("/"),
             service_name=environment.get("JUPYTERHUB_SERVICE_NAME") or "vkd",
             hub_api=(environment.get("JUPYTERHUB_API_URL") or "http://127.0.0.1:8081/hub/api").rstrip("/"),
+            # Not KUBECONFIG alone: the hub, which starts vkd, has one of its own there.
+            kubeconfig=Path(kubeconfig) if (kubeconfig := environment.get("AIINFN_VKD_KUBECONFIG")) else None,
             ticket_key=environment.get("AIINFN_TICKET_KEY") or None,
             end_jobs=environment.get("AIINFN_JOBS_END_WITH_VKD") == "1",
         )

@@ -6,6 +6,7 @@ papermill gives the parameters and the metadata that its readers know, nbclient 
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 import time
@@ -43,6 +44,7 @@ class Execution:
         self._spec = spec
         self._snapshot = snapshot
         self._output = _Output(output, spec.job)
+        self._attempt = spec.attempt or _next_attempt(output, spec.job)
         self._kernel = kernel
         self._reporter = reporter
         self._cell = 0
@@ -201,7 +203,7 @@ class Execution:
     def _note(self, state: str) -> None:
         self.notebook.metadata[_KEY] = {
             "job": self._spec.job,
-            "attempt": self._spec.attempt,
+            "attempt": self._attempt,
             "input": self._spec.work.path,
             "state": state,
             "time": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -286,6 +288,15 @@ class _Output:
             raise
         finally:
             self.duration = time.monotonic() - began
+
+
+def _next_attempt(output: Path, job: str) -> int:
+    """Count on from the attempt that an earlier one of the same job noted in its output."""
+    try:
+        noted = json.loads(output.read_bytes())["metadata"][_KEY]
+        return int(noted["attempt"]) + 1 if noted["job"] == job else 1
+    except (OSError, ValueError, KeyError, TypeError):
+        return 1
 
 
 def _runs(cell: Any) -> bool:

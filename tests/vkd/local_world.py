@@ -16,7 +16,16 @@ from aiinfn_hub.platform.model import Accelerator, Image, Limits, Platform, Proj
 from aiinfn_hub.platform.selection import Door, Selection
 from aiinfn_hub.vkd.backends.base import BackendJob, Start, Update
 from aiinfn_hub.vkd.backends.local import LocalBackend
-from aiinfn_hub.vkd.contract import FINAL, TRANSITIONS, Claim, ClaimRequest, ClaimState, JobState, Work, output_path
+from aiinfn_hub.vkd.contract import (
+    FINAL,
+    TRANSITIONS,
+    Claim,
+    ClaimRequest,
+    ClaimState,
+    JobState,
+    Work,
+    output_path,
+)
 
 SMALL_JOB = Path(__file__).with_name("small_job.py")
 GRACE = 1.0

@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import time
+from pathlib import Path
 
 
 def say(text):
@@ -34,7 +35,7 @@ def daemon():
     say(f"daemon {os.read(reading, 20).decode()} ")
 
 
-spec = json.load(open(sys.argv[1]) if len(sys.argv) > 1 else sys.stdin)
+spec = json.loads(Path(sys.argv[1]).read_text() if len(sys.argv) > 1 else sys.stdin.read())
 # As the runner: a job that was stopped never ends with success.
 signal.signal(signal.SIGTERM, lambda *_: os._exit(75))
 sleep, environ = time.sleep, os.environ

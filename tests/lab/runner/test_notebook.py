@@ -196,6 +196,15 @@ def test_what_a_cell_prints_cannot_pass_for_a_record(start, notebook):
     assert "no newline\n[cell 2 of 2]" in run.log
 
 
+def test_a_runner_that_is_not_told_its_attempt_counts_on_from_the_output(start, notebook):
+    first = start("a.ipynb", notebook("x = 1"), attempt=0)
+    assert first.finish() == 0
+    assert first.notebook["metadata"]["aiinfn"]["attempt"] == 1
+    second = start("a.ipynb", notebook("x = 1"), attempt=0)
+    assert second.finish() == 0
+    assert second.notebook["metadata"]["aiinfn"]["attempt"] == 2
+
+
 def test_a_second_attempt_replaces_the_output_of_the_first(start, notebook):
     run = start("a.ipynb", notebook("print('one')"))
     assert run.finish() == 0

@@ -81,7 +81,7 @@ class KueueBackend:
             log_limit=log_limit,
         )
         self._sessions = Sessions(platform, self._inventory, self._cluster, self._director)
-        self._positions = Positions(client, platform.queues, self._director.waits)
+        self._positions = Positions(client, platform, self._director.waits, self._director.lines)
         self._fault: BaseException | None = None
         self._read_at = clock()
         self._tasks: list[asyncio.Task[None]] = []

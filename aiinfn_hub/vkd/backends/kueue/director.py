@@ -88,6 +88,7 @@ class Director:
         self._open = False
         self._chores: set[asyncio.Task[None]] = set()
         self.tracks: dict[str, Track] = {}
+        self._lines: dict[str, Counter[str]] = {}
         self.waiting: Counter[str] = Counter()
         self.running: Counter[str] = Counter()
         self.wanted: Counter[str] = Counter()
@@ -115,6 +116,7 @@ class Director:
         if track.state is JobState.QUEUED:
             self.waiting[track.queue] += sign
             self.wanted[selection.accelerator_name] += sign
+            self._lines.setdefault(track.queue, Counter())[selection.project] += sign
         elif track.state not in FINAL:
             self.running[track.queue] += sign
 
@@ -162,6 +164,10 @@ class Director:
         """Tell whether a job waits in its queue."""
         track = self.tracks.get(job_id)
         return track is not None and track.state is JobState.QUEUED
+
+    def lines(self, queue: str) -> list[str]:
+        """Give the projects whose jobs wait in a queue."""
+        return [project for project, number in self._lines.get(queue, {}).items() if number > 0]
 
     def cancel(self, job_id: str) -> None:
         """Stop a job for good."""

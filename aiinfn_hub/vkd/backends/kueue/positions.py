@@ -10,6 +10,7 @@ from typing import Any, Final
 from aiinfn_hub.kube import names
 from aiinfn_hub.kube.client import KubeClient, KubeError
 from aiinfn_hub.kube.jobs import pending_path
+from aiinfn_hub.platform.model import Platform
 
 _log = logging.getLogger(__name__)
 _PAUSE: Final = 1.0
@@ -24,8 +25,11 @@ class Positions:
 
     Parameters
     ----------
-    waiting
+    waits
         Tells whether a job waits: the answer may be older than what is known.
+    lines
+        Gives the projects whose jobs wait in a queue. Each has a LocalQueue, and Kueue tells of each job in one its place
+        in the whole queue. (Of all at once it tells only those who may see every namespace.)
 
     Attributes
     ----------
@@ -33,10 +37,17 @@ class Positions:
         A new mapping after each change, never changed itself.
     """
 
-    def __init__(self, client: KubeClient, queues: Iterable[str], waiting: Callable[[str], bool]) -> None:
+    def __init__(
+        self,
+        client: KubeClient,
+        platform: Platform,
+        waits: Callable[[str], bool],
+        lines: Callable[[str], Iterable[str]],
+    ) -> None:
         self._client = client
-        self._queues = tuple(queues)
-        self._waiting = waiting
+        self._platform = platform
+        self._waits = waits
+        self._lines = lines
         self._by_queue: dict[str, dict[str, int]] = {}
         self._changed: set[str] = set()
         self._wake = asyncio.Event()
@@ -61,14 +72,15 @@ class Positions:
             except TimeoutError:
                 self._changed.update(queue for queue, places in self._by_queue.items() if places)
             self._wake.clear()
-            queues, self._changed = sorted(self._changed & set(self._queues)), set()
+            queues, self._changed = sorted(self._changed & set(self._platform.queues)), set()
             for queue in queues:
                 await self._refresh(queue)
             await asyncio.sleep(_PAUSE)
 
     async def _refresh(self, queue: str) -> None:
+        paths = [pending_path(self._platform, queue, project) for project in self._lines(queue)]
         try:
-            answer = await self._client.get(pending_path(queue), limit=_MOST)
+            answers = await asyncio.gather(*(self._client.get(path, limit=_MOST) for path in paths))
         except KubeError as error:
             # While Kueue is away nobody moves: what it said last still holds.
             self._changed.add(queue)
@@ -78,7 +90,9 @@ class Positions:
             self._complained = True
             return
         self._complained = False
-        places = {job_id: place for job_id, place in _places(answer) if self._waiting(job_id)}
+        places = {
+            job_id: place for answer in answers for job_id, place in _places(answer) if self._waits(job_id)
+        }
         if places != self._by_queue.get(queue, {}):
             self._by_queue[queue] = places
             self._publish()
