@@ -65,6 +65,26 @@ def site(cluster):
     return made
 
 
+@pytest.fixture(scope="module")
+def contract_site(cluster) -> Iterator:
+    """The platform that the contract of vkd's back ends speaks of; afterwards it is the usual one again."""
+    from tests.cluster import vkd_world
+
+    made = vkd_world.contract_site(cluster)
+    yield made
+    vkd_world.usual_site(made)
+
+
+@pytest.fixture
+async def world(contract_site, tmp_path):
+    """vkd's back end on the cluster, with nothing running before and after."""
+    from tests.cluster.vkd_world import ClusterWorld
+
+    made = await ClusterWorld.on(contract_site, tmp_path)
+    yield made
+    await made.end()
+
+
 @pytest.fixture
 def figure() -> Callable[[str, float], None]:
     """Notes a measured figure; all are printed at the end and written to .cache/cluster/figures.json."""

@@ -6,8 +6,8 @@ import asyncio
 import shutil
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,10 @@ from aiinfn_hub.kube import jobs, names
 from aiinfn_hub.kube.client import KubeClient, path_of
 from aiinfn_hub.kube.pods import pod_parts, pod_spec
 from aiinfn_hub.platform.selection import Door, Selection
-from aiinfn_hub.vkd.backends.base import Start
+from aiinfn_hub.vkd.backends.base import BackendJob, Start
 from aiinfn_hub.vkd.backends.kueue import KueueBackend
-from aiinfn_hub.vkd.contract import FINAL, Claim
+from aiinfn_hub.vkd.contract import FINAL, Claim, Work, output_path
+from tests.cluster.harness import Cluster, has_condition
 from tests.cluster.site import Site
 from tests.vkd.local_world import QUICK, SMALL_JOB, World, claim_request
 
@@ -28,6 +29,7 @@ SLEEP = (sys.executable, "-I", "-S", "-c", "import time; time.sleep(1e6)")
 COMMAND = (sys.executable, "-I", "-S", "/home/user/small_job.py", f"{jobs.SPEC_FOLDER}/{jobs.SPEC_FILE}")
 """Runs the tests' small Python in place of the runner, which takes half a second to start."""
 NOW = {"gracePeriodSeconds": 0}
+SLICE = "nvidia.com/mig-1g.5gb"
 
 
 def as_in_the_contract(data: dict[str, Any]) -> None:
@@ -36,6 +38,28 @@ def as_in_the_contract(data: dict[str, Any]) -> None:
     data["accelerators"]["slice"]["title"] = "A100 slice"
     data["limits"]["grace"] = f"{GRACE:.0f}s"
     data["sizes"]["small"] = {"title": "Small", "cores": 0.1, "memory": "64Mi"}
+
+
+def contract_site(cluster: Cluster) -> Site:
+    """Bring a cluster in line with the contract: two T4 and one slice."""
+    site = Site(cluster, cluster.root / "site", as_in_the_contract)
+    asyncio.run(site.set_up())
+    set_devices(cluster, {SLICE: 1})
+    return site
+
+
+def usual_site(site: Site) -> None:
+    """Undo `contract_site`."""
+    set_devices(site.cluster, site.cluster.settings.resources)
+    site.write()
+    asyncio.run(site.set_up())
+
+
+def set_devices(cluster: Cluster, amounts: Mapping[str, int], node: str | None = None) -> None:
+    """Change what a node pretends to have."""
+    status = {name: str(amount) for name, amount in amounts.items()}
+    path = f"/api/v1/nodes/{node or cluster.settings.node_name}/status"
+    cluster.api.patch(path, {"status": {"capacity": status, "allocatable": status}})
 
 
 @dataclass
@@ -98,6 +122,24 @@ class ClusterWorld(World):
         self._last_second = int(time.time())
         return await super().submit(code, **options)
 
+    def job(
+        self, code: str = QUICK, *, image: str = "standard", size: str = "small", **options: Any
+    ) -> BackendJob:
+        job = super().job(code, **options)
+        chosen = {
+            "image_name": image,
+            "image": self.platform.images[image],
+            "size_name": size,
+            "size": self.platform.sizes[size],
+        }
+        return replace(job, selection=job.selection.model_copy(update=chosen))
+
+    def notebook(self, path: str, **options: Any) -> BackendJob:
+        """Describe a job that runs a notebook, whose copy is in the home already."""
+        job = self.job(**options)
+        work = Work(kind="notebook", path=path, snapshot=f".aiinfn/jobs/x/{path}", kernel="python3")
+        return replace(job, work=work, output=output_path(work, job.id))
+
     async def job_object(self, job_id: str) -> dict[str, Any]:
         return await self.admin.get(jobs.jobs_path(self.platform, names.job_name(job_id)))
 
@@ -106,6 +148,13 @@ class ClusterWorld(World):
             if item["metadata"]["ownerReferences"][0]["name"] == names.job_name(job_id):
                 return item
         return {}
+
+    async def until_condition(self, job_id: str, kind: str, *, within: float = 30) -> None:
+        """Wait until Kueue says something of a job."""
+        deadline = time.monotonic() + within
+        while not has_condition(await self.workload(job_id), kind):
+            assert time.monotonic() < deadline, await self.workload(job_id)
+            await asyncio.sleep(0.05)
 
     async def pods(self, job_id: str) -> list[dict[str, Any]]:
         label = names.Labels(self.platform.label_prefix).job
@@ -138,6 +187,8 @@ class ClusterWorld(World):
             },
             "spec": pod_spec(parts, name="notebook", command=SLEEP, environment={}, grace_seconds=1),
         }
+
+    claim_request = staticmethod(claim_request)
 
     async def session(
         self, session_id: str, accelerator: str = "t4", count: int = 1, *, claim: bool = True

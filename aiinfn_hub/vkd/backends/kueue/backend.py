@@ -24,6 +24,7 @@ from aiinfn_hub.vkd.contract import Availability, AvailabilityReading, Claim, Cl
 from .director import LOG_LIMIT, Director
 from .facts import Cluster, JobFacts, PodFacts, WorkloadFacts, read_job, read_pod, read_workload
 from .files import KueueFiles
+from .nudge import Nudge
 from .positions import Positions
 from .sessions import Sessions
 
@@ -82,6 +83,7 @@ class KueueBackend:
         )
         self._sessions = Sessions(platform, self._inventory, self._cluster, self._director)
         self._positions = Positions(client, platform, self._director.waits, self._director.lines)
+        self._nudge = Nudge(self._director)
         self._fault: BaseException | None = None
         self._read_at = clock()
         self._tasks: list[asyncio.Task[None]] = []
@@ -128,6 +130,7 @@ class KueueBackend:
         for watch in (self._nodes, self._pods, *self._batch):
             self._run(watch.run())
         self._run(self._positions.run())
+        self._run(self._nudge.run())
         self._run(self._probe())
         begin = asyncio.create_task(self._begin())
         self._tasks.append(begin)
@@ -191,6 +194,13 @@ class KueueBackend:
         self._inventory.see_pod(before, after)
         self._read_at = self._clock()
         self._sessions.poke()
+        if after is None and before is not None and before.node and not before.job:
+            given_back = {resource for resource, _ in before.devices}
+            self._nudge.freed(
+                name
+                for name, accelerator in self._platform.accelerators.items()
+                if accelerator.resource in given_back
+            )
 
     def _see_job(self, before: JobFacts | None, after: JobFacts | None) -> None:
         self._director.mark(self._cluster.see_job(before, after))

@@ -7,6 +7,7 @@ seen (`lifecycle`), so a change that was missed costs nothing.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections import Counter
@@ -191,6 +192,18 @@ class Director:
             _log.warning("job not asked to make room job=%s error=%s", job_id, type(error).__name__)
             return False
         return True
+
+    async def nudge(self, accelerator: str) -> bool:
+        """Have Kueue look at the queues again: deactivate the last job in line for a moment. False if none waits."""
+        for track in reversed(self.tracks.values()):
+            if track.state is not JobState.QUEUED or track.job.selection.accelerator_name != accelerator:
+                continue
+            workload = self._cluster.of(track.id).workload
+            if workload is not None and workload.active and not workload.admitted and not track.cancelling:
+                with contextlib.suppress(KubeError):
+                    await self._activate(workload.name, active=False)
+                return True
+        return False
 
     async def _activate(self, workload: str, *, active: bool) -> None:
         await self._client.patch(jobs.workloads_path(self._platform, workload), {"spec": {"active": active}})

@@ -1,0 +1,133 @@
+"""Sessions before batch, with vkd's help and without it; and the victim is back at once each time."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+from aiinfn_hub.vkd.contract import Cause, ClaimState
+from tests.cluster.vkd_world import GRACE
+from tests.vkd.local_world import SLOW, STUBBORN
+
+
+async def run_session(world, name, accelerator="t4", count=1, *, claim=True):
+    """Start a session as the hub does; gives the seconds from its claim until it runs."""
+    begin = time.monotonic()
+    await world.session(name, accelerator, count, claim=claim)
+    await world.until_session_runs(name)
+    return time.monotonic() - begin
+
+
+async def steady(world, *jobs):
+    """Wait until jobs print something, and Kueue has seen them ready."""
+    for job in jobs:
+        await world.until_log(job, b"waiting", attempt=world.last(job).attempt if world.states(job) else 1)
+        await world.until_condition(job, "PodsReady")
+
+
+async def test_a_job_that_is_evicted_three_times_in_a_row_is_back_at_once_each_time(world, figure):
+    job = await world.submit(SLOW, accelerator="slice")
+    for number in (1, 2, 3):
+        await world.until(job, "running", attempt=number)
+        await steady(world, job)
+        took = await run_session(world, f"s{number}", "slice")
+        figure(f"session with vkd's help, the slice taken by batch, time {number}: claim to running, s", took)
+        assert took < GRACE + 2
+        end = await world.until(job, "queued")
+        assert end.cause is Cause.PREEMPTED
+        await world.until_positions(job)
+        await asyncio.sleep(2)  # nothing runs that has no device
+        assert world.states(job)[-1] == "queued"
+        assert (await world.workload(job))["spec"]["active"] is True
+        await world.end_session(f"s{number}")
+        begin = time.monotonic()
+        await world.until(job, "running", attempt=number + 1)
+        back = time.monotonic() - begin
+        figure(f"evicted for a session, time {number}: device free to running again, s", back)
+        assert back < 5
+    await world.backend.cancel(job)
+    await world.until(job, "cancelled")
+    causes = [update.cause for update in world.told if update.job_id == job and update.state == "queued"]
+    assert causes == [Cause.PREEMPTED] * 3
+
+
+async def test_the_victim_is_the_one_that_started_last_and_the_other_runs_on(world):
+    first = await world.submit(SLOW, accelerator="t4")
+    await world.until(first, "running")
+    second = await world.submit(SLOW, accelerator="t4")
+    await world.until(second, "running")
+    await steady(world, first, second)
+    await run_session(world, "s")
+    assert (await world.until(second, "queued")).cause is Cause.PREEMPTED
+    await asyncio.sleep(2)
+    assert world.states(first) == ["starting", "running"]
+
+
+async def test_a_session_with_two_devices_has_both_jobs_make_room(world):
+    jobs = [await world.submit(SLOW, accelerator="t4") for _ in range(2)]
+    for job in jobs:
+        await world.until(job, "running")
+    await steady(world, *jobs)
+    assert await run_session(world, "s", count=2) < GRACE + 3
+    for job in jobs:
+        assert (await world.until(job, "queued")).cause is Cause.PREEMPTED
+
+
+async def test_a_job_that_ignores_sigterm_costs_the_session_its_grace_period_and_no_more(world, figure):
+    job = await world.submit(STUBBORN, accelerator="slice")
+    await world.until(job, "running")
+    await steady(world, job)
+    took = await run_session(world, "s", "slice")
+    figure(f"victim ignores SIGTERM, grace {GRACE:.0f} s: claim to session running, s", took)
+    assert took < GRACE + 3
+    assert (await world.until(job, "queued")).cause is Cause.PREEMPTED
+
+
+async def test_where_no_session_comes_the_job_is_let_back(world, monkeypatch):
+    monkeypatch.setattr("aiinfn_hub.vkd.backends.kueue.sessions.HOLD", 2.0)
+    job = await world.submit(SLOW, accelerator="slice")
+    await world.until(job, "running")
+    await steady(world, job)
+    claim = await world.backend.claim("nobody", world.claim_request("slice"))
+    assert claim.state is ClaimState.MAKING_ROOM
+    await world.until(job, "queued")
+    await world.until(job, "running", attempt=2)
+
+
+async def test_a_claim_is_answered_within_a_second_and_costs_no_job_where_sessions_have_everything(world):
+    await run_session(world, "first", "slice")
+    job = await world.submit(SLOW, accelerator="t4")
+    await world.until(job, "running")
+    begin = time.monotonic()
+    claim = await world.backend.claim("second", world.claim_request("slice"))
+    assert time.monotonic() - begin < 1
+    assert claim.state is ClaimState.WAITING
+    assert "at the latest" in claim.sentence
+    assert world.states(job) == ["starting", "running"]
+
+
+@pytest.mark.parametrize("dead", ["kueue", "vkd"])
+async def test_a_session_starts_while_a_part_is_dead(world, figure, dead):
+    cluster = world.site.cluster
+    job = await world.submit(SLOW, accelerator="slice")
+    await world.until(job, "running")
+    await steady(world, job)
+    if dead == "vkd":
+        await world.stop()
+    else:
+        await asyncio.to_thread(cluster.kill, "kueue")
+    try:
+        took = await run_session(world, "s", "slice", claim=dead != "vkd")
+        figure(f"session, the slice taken by batch, {dead} dead: to running, s", took)
+        assert took < GRACE + 3
+    finally:
+        if dead == "vkd":
+            await world.start()
+        else:
+            await asyncio.to_thread(cluster.start, "kueue")
+    assert (await world.until(job, "queued")).cause is Cause.PREEMPTED
+    await world.end_session("s")
+    # kube-scheduler evicted it, so the Job controller makes it wait.
+    await world.until(job, "running", attempt=2, within=60)
