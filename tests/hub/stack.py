@@ -160,12 +160,13 @@ class Iam(Server):
 class Hub(Server):
     """JupyterHub with the whole configuration of `aiinfn_hub.config`, its proxy and vkd."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, address: str = "127.0.0.1") -> None:
         super().__init__(folder / "hub.log")
         self.port, self.hub_port, self.proxy_port, self.vkd_port = free_ports(4)
+        self.address = address
         self.url = f"http://127.0.0.1:{self.port}"
         self.callback = f"{self.url}/hub/oauth_callback"
-        self.vkd_url = f"http://127.0.0.1:{self.vkd_port}/services/vkd"
+        self.vkd_url = f"http://{address}:{self.vkd_port}/services/vkd"
         self.data = folder / "data"
         self.probe_token = secrets.token_hex(16)
         self._folder = folder
@@ -199,7 +200,7 @@ class Hub(Server):
     ) -> tuple[int, Any]:
         """Call the REST API, as an operator's tool unless a token is given."""
         request = urllib.request.Request(
-            f"http://127.0.0.1:{self.hub_port}/hub/api{path}",
+            f"http://{self.address}:{self.hub_port}/hub/api{path}",
             method=method,
             data=None if body is None else json.dumps(body).encode(),
             headers={"Authorization": f"token {token or self.probe_token}"},
