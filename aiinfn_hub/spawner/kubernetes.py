@@ -9,6 +9,7 @@ from http import HTTPStatus
 from typing import Any, ClassVar, Final
 
 import aiohttp
+from jupyterhub.utils import url_path_join
 from kubernetes_asyncio.client import ApiException
 from kubespawner import KubeSpawner
 from traitlets import default
@@ -19,7 +20,7 @@ from aiinfn_hub.kube.reasons import Explanation, Statement
 from aiinfn_hub.platform.refusal import Reason, Refusal
 from aiinfn_hub.platform.selection import Selection
 from aiinfn_hub.spawner import claims, profile_list
-from aiinfn_hub.spawner.podstart import PodStart
+from aiinfn_hub.spawner.podstart import LOOK, PodStart
 from aiinfn_hub.spawner.session import SessionMixin, asked
 from aiinfn_hub.spawner.steps import Step
 
@@ -159,7 +160,6 @@ class KubernetesSpawner(SessionMixin, KubeSpawner):
             # Also a cancelled start.
             await self._undo()
             raise
-        self.told.tell("starting", f"Starting with “{selection.image.title}”.")
         return url
 
     async def _head_start(self, selection: Selection, until: datetime) -> None:
@@ -171,7 +171,7 @@ class KubernetesSpawner(SessionMixin, KubeSpawner):
             self.told.tell("placed", claim.sentence)
 
     async def _create_and_follow(self, selection: Selection) -> str:
-        """Let kubespawner create the pod, and return as soon as it runs or cannot any more.
+        """Let kubespawner create the pod, and return as soon as JupyterLab answers from it, or cannot any more.
 
         kubespawner itself looks less and less often, up to every 5 s.
         """
@@ -186,8 +186,14 @@ class KubernetesSpawner(SessionMixin, KubeSpawner):
             if create.done() or self.internal_ssl or self.services_enabled or self.after_pod_created_hook:
                 if follow.done():
                     follow.result()
-                return str(await create)
-            return str(self._get_pod_url(follow.result()))
+                url = str(await create)
+            else:
+                url = str(self._get_pod_url(follow.result()))
+            if self.internal_ssl:  # the hub knows the certificates
+                return url
+            answers = url_path_join(url, self.server.base_url if self.server else "/", "api")
+            await start.until_answering(answers, self._pod, self.http_timeout)
+            return url
         finally:
             for task in (create, follow):
                 task.cancel()
@@ -226,9 +232,16 @@ class KubernetesSpawner(SessionMixin, KubeSpawner):
 
     async def stop(self, now: bool = False) -> None:
         """End the session, and give up its claim."""
+        ending = asyncio.ensure_future(super().stop(now))
         try:
-            await super().stop(now)
+            # kubespawner waits for the pod to go, too, and looks less and less often.
+            was_there = self._pod() is not None
+            while not ending.done() and not (was_there and self._pod() is None):
+                await asyncio.wait({ending}, timeout=LOOK)
+            if ending.done():
+                ending.result()
         finally:
+            ending.cancel()
             if self.selection is not None and self.selection.accelerator is not None:
                 claims.release(self.context.vkd, self.session_id)
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any, ClassVar, Final
+
+import aiohttp
 
 from aiinfn_hub.kube import reasons
 from aiinfn_hub.kube.reasons import Statement
@@ -44,6 +48,7 @@ class PodStart:
         self, session: str, selection: Selection, context: SpawnContext, told: Progress, log: logging.Logger
     ) -> None:
         self.uid: str | None = None
+        self._seen: str | None = None
         self._session, self._selection, self._context = session, selection, context
         self._told, self._log = told, log
         size = self.image_sizes.get(selection.image.reference)
@@ -64,14 +69,13 @@ class PodStart:
         Refusal
             If it ended, or cannot start.
         """
-        seen, said = False, None
+        said = None
         async with PodEvents(namespace, name) as events:
             while True:
                 for event in events.take(self.uid):
                     self.hear(reasons.of_event(event))
-                pod = look()
-                if pod is not None and pod["metadata"]["uid"] == self.uid:
-                    seen = True
+                pod = self._own(look())
+                if pod is not None:
                     if pod["status"].get("podIP") and is_running(pod):
                         return pod
                     statements = list(reasons.of_pod(pod))
@@ -81,13 +85,51 @@ class PodStart:
                         for statement in reversed(statements):
                             self.hear(statement)
                         await self._give_up_without_a_node(statements)
-                elif pod is None and seen:
-                    raise Refusal(
-                        Reason.UNAVAILABLE,
-                        "The session was ended from outside while it was starting.",
-                        "Start it again; if it stays, tell the operators of the platform.",
-                    )
                 await asyncio.sleep(LOOK)
+
+    async def until_answering(self, url: str, look: Callable[[], Json | None], seconds: float) -> None:
+        """Wait until the server in the pod answers; the hub would look less and less often, and not at the pod.
+
+        Parameters
+        ----------
+        seconds
+            That it may take.
+
+        Raises
+        ------
+        Refusal
+            If the pod ended, or the time is over.
+        """
+        self._told.tell("starting", f"Starting JupyterLab of “{self._selection.image.title}”.")
+        limit = aiohttp.ClientTimeout(total=2)
+        end = asyncio.get_running_loop().time() + seconds
+        async with aiohttp.ClientSession(timeout=limit) as http:
+            while asyncio.get_running_loop().time() < end:
+                with contextlib.suppress(aiohttp.ClientError, TimeoutError, OSError):
+                    async with http.get(url, allow_redirects=False) as answer:
+                        if answer.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+                            return
+                for statement in reasons.of_pod(self._own(look()) or {}):
+                    self.hear(statement)
+                await asyncio.sleep(LOOK)
+        raise Refusal(
+            Reason.UNAVAILABLE,
+            f"JupyterLab did not answer within {seconds:.0f} s in its container.",
+            "Try again with a larger size or another environment; if it stays, tell the operators of the platform.",
+        )
+
+    def _own(self, pod: Json | None) -> Json | None:
+        """Give the pod if it is the one that was created; one of the same name may be there before it."""
+        if pod is not None and pod["metadata"]["uid"] == self.uid:
+            self._seen = self.uid
+            return pod
+        if pod is None and self._seen is not None and self._seen == self.uid:
+            raise Refusal(
+                Reason.UNAVAILABLE,
+                "The session was ended from outside while it was starting.",
+                "Start it again; if it stays, tell the operators of the platform.",
+            )
+        return None
 
     def hear(self, statement: Statement) -> None:
         """Tell what a statement means.

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
+import signal
 import time
+from datetime import datetime, timedelta
 
 import pytest
 
+from aiinfn_hub.kube import names
 from tests.cluster.harness import wait_for
 from tests.cluster.hub_world import ClusterHub, Lab, cluster_hub, post_form
 from tests.hub.stack import browser
+from tests.hub.test_config_hub import vkd_of
 
 GPU = "nvidia.com/gpu"
 PREFIX = "ai.infn.it"
+PEOPLE = ("ada", "bruno", "dora")
 
 
 @pytest.fixture(scope="module")
@@ -21,49 +28,336 @@ def world(site, tmp_path_factory):
         yield both
 
 
-@pytest.fixture
-def hub(world) -> ClusterHub:
-    hub = world[0]
-    yield hub
-    hub.alive()
-    hub.clear()
-
-
 @pytest.fixture(scope="module", autouse=True)
-def known(world):
+def known(world, site):
     """Everybody signed in once, so that the hub knows their groups."""
     hub, _ = world
 
     async def sign_in() -> None:
-        for who in ("ada", "bruno", "dora"):
+        for who in PEOPLE:
+            site.home(who)
             async with browser(hub) as client:
                 assert (await client.sign_in(who)).status == 200
 
     asyncio.run(sign_in())
 
 
-async def test_from_sign_in_to_jupyterlab_in_a_container(hub, site, figure):
-    site.home("ada")
+@pytest.fixture
+def hub(world) -> ClusterHub:
+    hub = world[0]
+    yield hub
+    hub.alive()
+    hub.clear()
+    assert "Traceback" not in hub.told()
+
+
+def container(pod):
+    (only,) = pod["spec"]["containers"]
+    return only
+
+
+def environment(pod):
+    return {each["name"]: each.get("value") for each in container(pod)["env"]}
+
+
+async def test_from_sign_in_to_jupyterlab_in_a_container(hub, figure):
     begin = time.monotonic()
     async with browser(hub) as client:
         await client.sign_in("ada")
-        signed_in = time.monotonic()
         form = await client.get("/hub/spawn")
         assert "NVIDIA T4" in form.text
-        figure("hub: sign-in, s", signed_in - begin)
+        figure("hub: sign-in to form, s", time.monotonic() - begin)
         posted = time.monotonic()
-        fields = {"accelerator": "t4", "count": "1", "image": "standard", "size": "large", "project": "flavour"}
+        fields = {
+            "accelerator": "t4",
+            "count": "1",
+            "image": "standard",
+            "size": "large",
+            "project": "flavour",
+        }
         page = await post_form(client, fields)
         assert page.status == 200
-        wait_for("the pod", lambda: hub.pod("ada"), 20, 0.02)
-        created = time.monotonic()
         hub.until_ready("ada")
-        figure("hub: form sent to pod created, s", created - posted)
-        figure("hub: form sent to hub says ready, s", time.monotonic() - posted)
+        figure("hub: form sent to ready, s", time.monotonic() - posted)
         lab = Lab(client, "ada")
         assert "JupyterLab" in await lab.open()
         figure("hub: form sent to JupyterLab's page, s", time.monotonic() - posted)
         session = (await lab.ask("aiinfn-lab/status"))["session"]
         assert (session["project"], session["accelerator"]) == ("flavour", "t4")
-        about = await lab.ask("api/contents/", "GET")
-        assert about["type"] == "directory"
+        begin = time.monotonic()
+        hub.end_session("ada")
+        figure("hub: session ended, s", time.monotonic() - begin)
+
+
+def test_the_pod_is_what_was_granted_and_holds_to_the_security_floor(hub, site):
+    before = datetime.now().astimezone()
+    hub.start_session("bruno", accelerator="t4", count="2", size="large", project="medphys", time_limit="2h")
+    pod = hub.pod("bruno")
+    about, spec = pod["metadata"], pod["spec"]
+    mine = {key: value for key, value in about["labels"].items() if key.startswith(PREFIX)}
+    assert mine == {
+        f"{PREFIX}/{key}": value
+        for key, value in {
+            "kind": "session",
+            "user": "bruno",
+            "project": "medphys",
+            "accelerator": "t4",
+            "count": "2",
+            "session": "bruno",
+        }.items()
+    }
+    # kubespawner's own are beside them.
+    assert about["labels"]["hub.jupyter.org/username"] == "bruno"
+    assert about["name"] == "jupyter-bruno"
+    until = datetime.fromisoformat(about["annotations"][f"{PREFIX}/until"])
+    assert timedelta(hours=2) <= until - before < timedelta(hours=2, seconds=60)
+    assert container(pod)["resources"] == {
+        "requests": {"cpu": "1", "memory": "1536Mi", GPU: "2"},
+        "limits": {"memory": "1536Mi", GPU: "2"},
+    }
+    terms = spec["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"][
+        "nodeSelectorTerms"
+    ]
+    assert [(each["key"], each["values"]) for term in terms for each in term["matchExpressions"]] == [
+        ("nvidia.com/gpu.product", ["Tesla-T4"])
+    ]
+    assert spec["priorityClassName"] == names.SESSION_PRIORITY_CLASS
+    assert spec["automountServiceAccountToken"] is False
+    assert spec["restartPolicy"] == "Never"
+    assert "kube-api-access" not in json.dumps(spec["volumes"])
+    # The namespace enforces the restricted standard, so the pod passed it.
+    namespace = hub.cluster.api.get(f"/api/v1/namespaces/{site.platform.kubernetes.sessions_namespace}")
+    assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+    env = environment(pod)
+    assert env["HOME"] == env["JUPYTERHUB_ROOT_DIR"] == "/home/user"
+    assert env["AIINFN_VKD_URL"] == hub.vkd_url
+    assert env["AIINFN_SESSION_END"].startswith(until.strftime("%Y-%m-%dT%H:%M:%S"))
+    assert env["MEM_LIMIT"] == str(1536 * 2**20)
+    token = env.pop("JUPYTERHUB_API_TOKEN")
+    assert env.pop("JPY_API_TOKEN") == token  # its name of old
+    # The token that JupyterHub gives each server is the only secret, and it is in no log.
+    assert not [key for key in env if any(word in key for word in ("SECRET", "TOKEN", "PASSWORD", "KEY"))]
+    assert token not in hub.log
+    assert hub.pods_path.endswith(site.platform.kubernetes.sessions_namespace + "/pods")
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "says"),
+    [
+        ({"accelerator": "h100"}, 422, "no accelerator"),
+        ({"project": "medphys"}, 403, "not a member"),
+        ({"image": "root/evil:latest"}, 422, "There is no image"),
+        ({"accelerator": "t4", "count": 3}, 422, "at most 2"),
+        ({"kubespawner_override": {"image": "evil"}}, 400, "no choice of a session"),
+        ({"profile": "h100"}, 422, "no accelerator"),
+        ({"profile": "t4", "image": "root/evil:latest"}, 422, "There is no image"),
+        ({"profile": "t4", "image--unlisted-choice": "evil"}, 400, "no choice of a session"),
+    ],
+    ids=str,
+)
+def test_what_is_not_offered_never_becomes_a_pod(hub, options, status, says):
+    answered, answer = hub.ask("ada", **options)
+    assert answered == status, answer
+    assert says in answer["message"]
+    assert hub.pods() == []
+
+
+def test_nothing_of_one_start_is_left_in_the_next(hub):
+    hub.start_session("ada", accelerator="t4", count=2, size="large")
+    assert container(hub.pod("ada"))["resources"]["limits"][GPU] == "2"
+    hub.end_session("ada")
+    # A start that failed is where the hub keeps the same object.
+    assert "not on the node" in hub.refused("ada", accelerator="v70", image="missing")
+    hub.start_session("ada", accelerator="none", size="small")
+    pod = hub.pod("ada")
+    assert container(pod)["resources"] == {
+        "requests": {"cpu": "200m", "memory": "384Mi"},
+        "limits": {"memory": "384Mi"},
+    }
+    assert container(pod)["image"] == "localhost/hostfs:1"
+    assert "affinity" not in pod["spec"]
+    assert environment(pod)["AIINFN_ACCELERATOR"] == "none"
+
+
+async def test_kubespawners_profiles_are_the_form_in_other_words(hub):
+    hub.start_session("ada", profile="t4", image="standard", size="small")
+    assert container(hub.pod("ada"))["resources"]["limits"][GPU] == "1"
+
+
+def test_somebody_has_several_sessions(hub):
+    hub.start_session("ada", accelerator="slice", size="small")
+    hub.start_session("ada", "second", accelerator="t4", size="small")
+    first, second = hub.pod("ada"), hub.pod("ada", "second")
+    assert first["metadata"]["name"] == "jupyter-ada"
+    assert second["metadata"]["name"] == "jupyter-ada--second"
+    assert second["metadata"]["annotations"][f"{PREFIX}/session"] == "ada/second"
+    hub.end_session("ada", "second")
+    assert hub.model("ada")["ready"]
+    assert hub.pod("ada")["metadata"]["uid"] == first["metadata"]["uid"]
+
+
+def test_a_hub_that_comes_back_finds_the_sessions_that_run(world, hub):
+    _, iam = world
+    hub.start_session("ada", accelerator="t4", size="small")
+    uid = hub.pod("ada")["metadata"]["uid"]
+    hub.stop()
+    time.sleep(1)
+    assert hub.pod("ada")["metadata"]["uid"] == uid
+    hub.start(iam)
+    hub.until_ready("ada")
+    assert hub.pod("ada")["metadata"]["uid"] == uid
+    state = hub.api("/users/ada?include_stopped_servers=1")[1]["servers"][""]
+    assert state["user_options"] == {"accelerator": "t4", "size": "small"}
+    hub.end_session("ada")
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (
+            {"image": "missing"},
+            "“Image that does not exist” is not on the node, and this platform fetches no images.",
+        ),
+        ({"size": "huge"}, "No node of the cluster could hold 512 cores and 8 TiB, not even an empty one."),
+    ],
+    ids=["image", "size"],
+)
+async def test_a_start_that_cannot_succeed_ends_early_and_says_what_to_do(hub, figure, options, says):
+    async with browser(hub) as client:
+        await client.sign_in("ada")
+        begin = time.monotonic()
+        await post_form(client, {"accelerator": "none", "size": "small", "image": "standard"} | options)
+        wait_for("the end of the start", lambda: not hub.model("ada"), 30, 0.05)
+        figure(f"hub: hopeless start ({next(iter(options))}) told, s", time.monotonic() - begin)
+        page = await client.get("/hub/spawn-pending/ada")
+    assert says in page.text.replace("\N{NO-BREAK SPACE}", " ")
+    assert "Choose" in page.text
+    assert hub.pods() == []
+
+
+def test_a_model_that_no_node_has_is_told_at_once(hub):
+    hub.cluster.kubectl("label", "node", hub.cluster.settings.node_name, "nvidia.com/gpu.product-")
+    try:
+        begin = time.monotonic()
+        said = hub.refused("ada", accelerator="t4", size="small")
+        assert "No node of the cluster has the model NVIDIA T4 now. Choose another accelerator" in said
+        assert time.monotonic() - begin < 15
+    finally:
+        hub.cluster.kubectl(
+            "label", "node", hub.cluster.settings.node_name, "nvidia.com/gpu.product=Tesla-T4"
+        )
+
+
+def test_a_quota_of_the_namespace_is_told(hub, site):
+    quotas = f"/api/v1/namespaces/{site.platform.kubernetes.sessions_namespace}/resourcequotas"
+    quota = {
+        "apiVersion": "v1",
+        "kind": "ResourceQuota",
+        "metadata": {"name": "few"},
+        "spec": {"hard": {"pods": "0"}},
+    }
+    hub.cluster.api.post(quotas, quota)
+    try:
+        time.sleep(1)
+        said = hub.refused("ada", size="small")
+        assert "All sessions together have used up the quota few of their namespace" in said
+    finally:
+        hub.cluster.api.delete(f"{quotas}/few")
+
+
+async def test_a_session_whose_pod_ends_says_why(hub):
+    hub.start_session("ada", size="small")
+    hub.cluster.api.delete(f"{hub.pods_path}/jupyter-ada")
+    wait_for("the end of the session", lambda: not hub.model("ada"), 40)
+    async with browser(hub) as client:
+        await client.sign_in("ada")
+        page = await client.get("/hub/user/ada/lab")
+        assert "It was ended from outside the hub." in page.text
+
+        hub.start_session("ada", size="small")
+        lab = Lab(client, "ada")
+        await lab.open()
+        uid = hub.pod("ada")["metadata"]["uid"]
+        eviction = {
+            "apiVersion": "policy/v1",
+            "kind": "Eviction",
+            "metadata": {"name": "jupyter-ada"},
+            "deleteOptions": {"gracePeriodSeconds": 20},
+        }
+        # The server ends at once on SIGTERM, so it is stopped: the pod then ends with its grace period, as one on a dying node.
+        hub.cluster.api.post(f"{hub.pods_path}/jupyter-ada/eviction", eviction)
+        wait_for("the end of the session", lambda: not hub.model("ada"), 40)
+        assert hub.pod("ada") is None or hub.pod("ada")["metadata"]["uid"] != uid
+        page = await client.get("/hub/user/ada/lab")
+        assert "was ended" in page.text or "ended by itself" in page.text
+
+
+def test_a_session_that_takes_too_much_memory_is_told(hub):
+    hub.start_session("ada", size="small")
+    process = server_of(hub, "ada")
+    assert process
+    # As the kernel does when a container is over its limit.
+    os.kill(process, signal.SIGKILL)
+    wait_for("the end of the session", lambda: not hub.model("ada"), 40)
+    assert "The session ada has ended: The session ended by itself with exit status 137." in hub.told()
+
+
+def server_of(hub, who):
+    """The process of this machine that is the server in somebody's container."""
+    import psutil
+
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("JUPYTERHUB_USER") == who and "jupyterhub-singleuser" in " ".join(
+                process.cmdline()
+            ):
+                return process.pid
+        except psutil.Error:
+            continue
+    return None
+
+
+def test_a_session_starts_while_vkd_is_dead(hub, figure):
+    vkd = vkd_of(hub)
+    assert vkd is not None
+    vkd.send_signal(signal.SIGSTOP)  # worse than dead: it takes connections and never answers
+    try:
+        figure(
+            "hub: session with accelerator, vkd hangs: ready, s",
+            hub.start_session("ada", accelerator="t4", size="small"),
+        )
+        hub.end_session("ada")
+    finally:
+        vkd.send_signal(signal.SIGKILL)
+    figure(
+        "hub: session with accelerator, vkd killed: ready, s",
+        hub.start_session("ada", accelerator="t4", size="small"),
+    )
+    wait_for("vkd to come back", lambda: (found := vkd_of(hub)) and found.pid != vkd.pid, 30)
+
+
+def test_a_session_starts_while_kueue_is_dead(hub, figure):
+    hub.cluster.kill("kueue")
+    try:
+        figure(
+            "hub: session with accelerator, Kueue killed: ready, s",
+            hub.start_session("ada", accelerator="t4", size="small"),
+        )
+    finally:
+        hub.cluster.start("kueue")
+
+
+def test_the_api_server_restarts_in_the_middle_of_a_start(hub, figure):
+    hub.start_session("bruno", size="small")
+    kept = hub.pod("bruno")["metadata"]["uid"]
+    hub.cluster.stop("kube-apiserver")
+    begin = time.monotonic()
+    status, answer = hub.ask("ada", accelerator="t4", size="small")
+    assert status in {201, 202}, answer
+    time.sleep(6)
+    assert hub.model("bruno")["ready"], "a session is not given up because the cluster does not answer"
+    hub.cluster.start("kube-apiserver")
+    hub.until_ready("ada")
+    figure("hub: session, API server away for 6 s in the middle: ready, s", time.monotonic() - begin)
+    assert hub.pod("bruno")["metadata"]["uid"] == kept
+    assert hub.model("bruno")["ready"]
