@@ -7,7 +7,7 @@ from datetime import timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, Final
 
-from pydantic import BeforeValidator, PlainSerializer
+from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
 _DURATION: Final = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?\Z")
 _QUANTITY: Final = re.compile(r"(\d+(?:\.\d+)?)(Ki|Mi|Gi|Ti|k|M|G|T)?\Z")
@@ -103,9 +103,17 @@ def format_quantity(size: int) -> str:
 
 
 Duration = Annotated[
-    timedelta, BeforeValidator(parse_duration), PlainSerializer(format_duration, when_used="json")
+    timedelta,
+    BeforeValidator(parse_duration),
+    PlainSerializer(format_duration, when_used="json"),
+    WithJsonSchema({"type": ["string", "number"], "title": "duration", "examples": ["90m", "8h", "2d"]}),
 ]
 """A positive duration, in files and in JSON written as ``8h``."""
 
-Memory = Annotated[int, BeforeValidator(parse_quantity), PlainSerializer(format_quantity, when_used="json")]
+Memory = Annotated[
+    int,
+    BeforeValidator(parse_quantity),
+    PlainSerializer(format_quantity, when_used="json"),
+    WithJsonSchema({"type": ["string", "integer"], "title": "memory size", "examples": ["16Gi", "500M"]}),
+]
 """Bytes, in files and in JSON written as a Kubernetes quantity such as ``16Gi``."""

@@ -1,0 +1,165 @@
+"""Types of single values in the platform file: names, IAM groups, times, volumes."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Annotated, Any, Final
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    PlainSerializer,
+    StringConstraints,
+    WithJsonSchema,
+)
+
+CPU_ONLY: Final = "none"
+"""The accelerator name that means: none."""
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?$")]
+"""A key of the platform file: lower-case letters, digits, ``-`` and ``.``, at most 63 (a DNS label, nearly)."""
+
+EnvironmentName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+"""The name of an environment variable."""
+
+
+class Section(BaseModel):
+    """Base of every part of the file: unknown keys are errors, and nothing changes after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, serialize_by_alias=True)
+
+
+class BadName(ValueError):  # noqa: N818 - it is a finding about the file
+    """A name in the file is reserved, or nothing in the file has it.
+
+    Attributes
+    ----------
+    key
+        Where the name stands, as keys and list indices from the top of the file.
+    """
+
+    def __init__(self, key: tuple[str | int, ...], message: str) -> None:
+        super().__init__(message)
+        self.key = key
+
+
+class BadNames(ValueError):  # noqa: N818 - findings about the file
+    """Everything that `BadName` is raised for, together."""
+
+    def __init__(self, findings: list[BadName]) -> None:
+        super().__init__("; ".join(map(str, findings)))
+        self.findings = findings
+
+
+def _group_path(value: str) -> str:
+    """Keep an IAM group as its whole path without the leading slash, as INDIGO IAM's ``groups`` claim has it."""
+    path = value.strip("/")
+    if not path or any(not part.strip() for part in path.split("/")):
+        raise ValueError(f"'{value}' is no IAM group path; write for example ai-infn/flavour-physics")
+    return path
+
+
+GroupPath = Annotated[
+    str,
+    AfterValidator(_group_path),
+    WithJsonSchema({"type": "string", "title": "IAM group path", "examples": ["ai-infn/flavour"]}),
+]
+"""An IAM group as a path; ``a/x`` and ``b/x`` are two groups."""
+
+
+def _moment(value: Any, *, end: bool) -> datetime:
+    """Read a date or a time; without a zone it is UTC, and a date alone is its first moment or, as an end, its last."""
+    if isinstance(value, str):
+        try:
+            text = value.strip()
+            value = date.fromisoformat(text) if len(text) <= 10 else datetime.fromisoformat(text)
+        except ValueError:
+            raise ValueError(
+                f"'{value[:40]}' is no date or time; write for example 2026-12-01 or 2026-12-01T09:00+01:00"
+            ) from None
+    if isinstance(value, datetime):
+        try:
+            return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        except OverflowError:
+            raise ValueError("this time is beyond the calendar") from None
+    if not isinstance(value, date):
+        raise ValueError(  # noqa: TRY004 - pydantic wants ValueError
+            "a date or a time is expected; write for example 2026-12-01 or 2026-12-01T09:00+01:00"
+        )
+    try:
+        return datetime.combine(value + timedelta(days=end), time(), UTC)
+    except OverflowError:
+        raise ValueError("this date is beyond the calendar") from None
+
+
+def _begin(value: Any) -> datetime:
+    return _moment(value, end=False)
+
+
+def _end(value: Any) -> datetime:
+    return _moment(value, end=True)
+
+
+def show_moment(value: datetime) -> str:
+    """Write a time in UTC, to the minute: ``2026-12-01 09:00 UTC``."""
+    return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+_MOMENT_SCHEMA: Final = {
+    "type": "string",
+    "title": "date or time",
+    "examples": ["2026-12-01", "2026-12-01T09:00+01:00"],
+}
+_AS_ISO: Final = PlainSerializer(lambda value: value.isoformat(), return_type=str, when_used="json")
+
+Begin = Annotated[datetime, BeforeValidator(_begin), _AS_ISO, WithJsonSchema(_MOMENT_SCHEMA)]
+"""When something begins; a date alone is its first moment."""
+End = Annotated[datetime, BeforeValidator(_end), _AS_ISO, WithJsonSchema(_MOMENT_SCHEMA)]
+"""When something ends, itself not included; a date alone includes that day."""
+
+VOLUME_SOURCES: Final = (
+    "persistentVolumeClaim",
+    "csi",
+    "ephemeral",
+    "emptyDir",
+    "configMap",
+    "secret",
+    "projected",
+    "downwardAPI",
+)
+"""The kinds of volumes that a pod may name under the restricted Pod Security Standard."""
+
+
+def _volume_source(value: dict[str, Any]) -> dict[str, Any]:
+    """Refuse a volume with which the API server would refuse every session."""
+    kinds = [key for key in value if key != "name"]
+    if len(kinds) != 1:
+        raise ValueError(
+            "a volume has one source; write for example {persistentVolumeClaim: {claimName: homes}}"
+        )
+    if kinds[0] not in VOLUME_SOURCES:
+        raise ValueError(
+            f"the restricted Pod Security Standard forbids {kinds[0]} in a pod; make it a PersistentVolume, "
+            "and name its claim here as {persistentVolumeClaim: {claimName: homes}}"
+        )
+    return value
+
+
+def _folder(value: str) -> str:
+    """Keep a folder inside its volume."""
+    parts = value.replace("{person}", "x").replace("{project}", "x").split("/")
+    if any(part in {"", ".", ".."} for part in parts) or "{" in "".join(parts):
+        raise ValueError(f"'{value}' is no folder in a volume; write for example homes/{{person}}")
+    return value
+
+
+VolumeSource = Annotated[
+    dict[str, Any],
+    AfterValidator(_volume_source),
+    WithJsonSchema({"type": "object", "title": "volume as in a pod"}),
+]
+"""A volume as in a pod, of a kind that everybody's pods may use."""
+Folder = Annotated[str, AfterValidator(_folder)]
+"""A relative path in a volume; ``{person}`` and ``{project}`` stand for their slugs."""

@@ -1,0 +1,114 @@
+"""Sections of the platform file that are not about single things: the cluster, and the limits of everything."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from .fields import Name, Section, VolumeSource
+from .units import Duration, Memory
+
+
+class Backend(StrEnum):
+    """Where sessions and jobs run."""
+
+    LOCAL = "local"
+    KUBERNETES = "kubernetes"
+
+
+class KubernetesSettings(Section):
+    """Where things are in the cluster; used by the `kubernetes` back end only."""
+
+    sessions_namespace: Name = Field(
+        default="aiinfn-sessions", description="Namespace of the sessions' pods."
+    )
+    batch_namespace: Name = Field(
+        default="aiinfn-batch", description="Namespace of the jobs, which Kueue manages."
+    )
+    system_namespace: Name = Field(
+        default="aiinfn-system", description="Namespace of hub and vkd, and of their service accounts."
+    )
+    session_priority: int = Field(
+        default=1_000_000, ge=1, le=1_000_000_000, description="Value of the sessions' PriorityClass."
+    )
+    batch_priority: int = Field(
+        default=-1000, ge=-2_147_483_648, le=-1, description="Value of the jobs' PriorityClass."
+    )
+    user_id: int = Field(
+        default=1000, ge=1, description="User id (uid) under which sessions and jobs run; never root."
+    )
+    group_id: int = Field(
+        default=1000,
+        ge=1,
+        description="Group id (gid) under which sessions and jobs run, and to which volumes are given.",
+    )
+    image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = Field(
+        default="IfNotPresent", description="When a node fetches an image, as in a pod."
+    )
+    batch_cores: float = Field(default=1024, gt=0, description="Processor cores that batch may use in all.")
+    batch_memory: Memory = Field(default=4 * 2**40, description="Memory that batch may use in all.")
+    job_time_to_live: Duration = Field(
+        default=timedelta(days=1),
+        description="How long the Job object of a finished job is kept in the cluster; its history stays in vkd.",
+    )
+    hub_connect_ip: str | None = Field(
+        default=None,
+        description="Address at which pods reach the hub. Default: the Service `aiinfn-hub` in the system namespace.",
+    )
+    volumes: tuple[VolumeSource, ...] = Field(
+        default=(), description="Further volumes of every session and job, as in a pod."
+    )
+    volume_mounts: tuple[dict[str, Any], ...] = Field(
+        default=(), description="Where the further volumes are mounted, as in a container."
+    )
+
+
+class Limits(Section):
+    """What holds everywhere. Where something else sets a limit as well, the smallest wins."""
+
+    session_default: Duration = Field(
+        default=timedelta(hours=8), description="How long a session lasts when nothing is said."
+    )
+    session_max: Duration = Field(
+        default=timedelta(hours=24),
+        description="Longest session. An accelerator, a size, a project and the end of a grant may say less.",
+    )
+    job_default: Duration = Field(
+        default=timedelta(hours=1), description="Time limit of a job when nothing is said."
+    )
+    job_max: Duration = Field(
+        default=timedelta(days=2), description="Longest job in a queue that sets no limit of its own."
+    )
+    session_start: Duration = Field(
+        default=timedelta(minutes=5), description="How long a session may take to start, waiting included."
+    )
+    grace: Duration = Field(
+        default=timedelta(seconds=10),
+        description="Time that an evicted job has between SIGTERM and SIGKILL.",
+    )
+    jobs_waiting_per_person: int = Field(
+        default=500, ge=1, description="Unfinished jobs that one person may have."
+    )
+    usage_half_life: Duration = Field(
+        default=timedelta(days=7), description="How fast past use stops to count in the fair order of jobs."
+    )
+    accelerators_per_person: int | None = Field(
+        default=None,
+        ge=0,
+        description="Accelerators of all kinds that the sessions of one person may hold at once. Default: no limit.",
+    )
+    accelerators_per_project: int | None = Field(
+        default=None,
+        ge=0,
+        description="Accelerators of all kinds that the sessions of one project may hold at once. Default: no limit.",
+    )
+
+    @model_validator(mode="after")
+    def _defaults_within_limits(self) -> Self:
+        for door in ("session", "job"):
+            if getattr(self, f"{door}_default") > getattr(self, f"{door}_max"):
+                raise ValueError(f"{door}_default is longer than {door}_max")
+        return self
