@@ -130,6 +130,11 @@ def pods_path(platform: Platform, name: str | None = None, part: str = "") -> st
     return path_of("v1", "pods", namespace=platform.kubernetes.batch_namespace, name=name, part=part)
 
 
+def events_path(platform: Platform) -> str:
+    """Give the path of what happened in batch."""
+    return path_of("v1", "events", namespace=platform.kubernetes.batch_namespace)
+
+
 def workloads_path(platform: Platform, name: str | None = None) -> str:
     """Give the path of a Workload, or of all."""
     return path_of(KUEUE, "workloads", namespace=platform.kubernetes.batch_namespace, name=name)

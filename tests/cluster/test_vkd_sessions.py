@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import dataclass
 
 import pytest
 
@@ -11,13 +12,34 @@ from aiinfn_hub.vkd.contract import Cause, ClaimState
 from tests.cluster.vkd_world import GRACE
 from tests.vkd.local_world import SLOW, STUBBORN
 
+PATIENCE = 20
+"""Seconds that a busy machine may take to make a container on a node that is free; nothing of it is batch's doing."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """Seconds from the creation of a session's pod until it had its node, and until it ran."""
+
+    bound: float
+    running: float
+
 
 async def run_session(world, name, accelerator="t4", count=1, *, claim=True):
-    """Start a session as the hub does; gives the seconds from its claim until it runs."""
-    begin = time.monotonic()
+    """Start a session as the hub does. Batch may cost it the grace period and a moment, in whichever state it is."""
     await world.session(name, accelerator, count, claim=claim)
+    begin = time.monotonic()
+    await world.until_session(name, lambda pod: pod["spec"].get("nodeName"))
+    bound = time.monotonic() - begin
     await world.until_session_runs(name)
-    return time.monotonic() - begin
+    start = Start(bound, time.monotonic() - begin)
+    assert start.bound < GRACE + 2
+    assert start.running < GRACE + 2 + PATIENCE
+    return start
+
+
+def note(figure, what, start):
+    figure(f"{what}: pod made to its node, s", start.bound)
+    figure(f"{what}: pod made to running, s", start.running)
 
 
 async def steady(world, *jobs):
@@ -32,9 +54,8 @@ async def test_a_job_that_is_evicted_three_times_in_a_row_is_back_at_once_each_t
     for number in (1, 2, 3):
         await world.until(job, "running", attempt=number)
         await steady(world, job)
-        took = await run_session(world, f"s{number}", "slice")
-        figure(f"session with vkd's help, the slice taken by batch, time {number}: claim to running, s", took)
-        assert took < GRACE + 2
+        start = await run_session(world, f"s{number}", "slice")
+        note(figure, f"session, its device taken by batch, time {number}", start)
         end = await world.until(job, "queued")
         assert end.cause is Cause.PREEMPTED
         await world.until_positions(job)
@@ -70,7 +91,7 @@ async def test_a_session_with_two_devices_has_both_jobs_make_room(world):
     for job in jobs:
         await world.until(job, "running")
     await steady(world, *jobs)
-    assert await run_session(world, "s", count=2) < GRACE + 3
+    await run_session(world, "s", count=2)
     for job in jobs:
         assert (await world.until(job, "queued")).cause is Cause.PREEMPTED
 
@@ -79,9 +100,11 @@ async def test_a_job_that_ignores_sigterm_costs_the_session_its_grace_period_and
     job = await world.submit(STUBBORN, accelerator="slice")
     await world.until(job, "running")
     await steady(world, job)
-    took = await run_session(world, "s", "slice")
-    figure(f"victim ignores SIGTERM, grace {GRACE:.0f} s: claim to session running, s", took)
-    assert took < GRACE + 3
+    note(
+        figure,
+        f"session, the victim ignores SIGTERM, grace {GRACE:.0f} s",
+        await run_session(world, "s", "slice"),
+    )
     assert (await world.until(job, "queued")).cause is Cause.PREEMPTED
 
 
@@ -119,9 +142,8 @@ async def test_a_session_starts_while_a_part_is_dead(world, figure, dead):
     else:
         await asyncio.to_thread(cluster.kill, "kueue")
     try:
-        took = await run_session(world, "s", "slice", claim=dead != "vkd")
-        figure(f"session, the slice taken by batch, {dead} dead: to running, s", took)
-        assert took < GRACE + 3
+        start = await run_session(world, "s", "slice", claim=dead != "vkd")
+        note(figure, f"session, its device taken by batch, {dead} dead", start)
     finally:
         if dead == "vkd":
             await world.start()

@@ -6,7 +6,7 @@ import asyncio
 import shutil
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,6 +21,7 @@ from aiinfn_hub.vkd.backends.kueue import KueueBackend
 from aiinfn_hub.vkd.contract import FINAL, Claim, Work, output_path
 from tests.cluster.harness import Cluster, has_condition
 from tests.cluster.site import Site
+from tests.cluster.workbench import is_running
 from tests.vkd.local_world import QUICK, SMALL_JOB, World, claim_request
 
 GRACE = 1.0
@@ -29,13 +30,22 @@ SLEEP = (sys.executable, "-I", "-S", "-c", "import time; time.sleep(1e6)")
 COMMAND = (sys.executable, "-I", "-S", "/home/user/small_job.py", f"{jobs.SPEC_FOLDER}/{jobs.SPEC_FILE}")
 """Runs the tests' small Python in place of the runner, which takes half a second to start."""
 NOW = {"gracePeriodSeconds": 0}
-SLICE = "nvidia.com/mig-1g.5gb"
+SLICE, GPU = "nvidia.com/mig-1g.5gb", "nvidia.com/gpu"
+A100 = "NVIDIA-A100-SXM4-40GB"
+"""A model that only nodes without a machine have."""
 
 
 def as_in_the_contract(data: dict[str, Any]) -> None:
     """Change the platform file of the cluster's tests to what the contract speaks of."""
     data["queues"] = {"main": {"title": "Main"}, "short": {"title": "Short", "priority": 10}}
     data["accelerators"]["slice"]["title"] = "A100 slice"
+    data["accelerators"]["a100"] = {
+        "title": "NVIDIA A100",
+        "kind": "gpu",
+        "resource": "nvidia.com/gpu",
+        "node_labels": {"nvidia.com/gpu.product": A100},
+        "tolerations": [{"key": "kwok.x-k8s.io/node", "operator": "Exists", "effect": "NoSchedule"}],
+    }
     data["limits"]["grace"] = f"{GRACE:.0f}s"
     data["sizes"]["small"] = {"title": "Small", "cores": 0.1, "memory": "64Mi"}
 
@@ -68,6 +78,7 @@ class ClusterWorld(World):
 
     site: Site = None  # type: ignore[assignment]
     admin: KubeClient = None  # type: ignore[assignment]
+    kubeconfig: Path = None  # type: ignore[assignment]
     command: Sequence[str] = COMMAND
     _last_second: int = 0
 
@@ -77,12 +88,13 @@ class ClusterWorld(World):
         for person in PEOPLE:
             shutil.copy(SMALL_JOB, site.home(person))
         admin = await KubeClient.connect(site.cluster.kubeconfig)
-        world = cls(data, site.platform, site=site, admin=admin, **more)
+        kubeconfig = await asyncio.to_thread(lambda: site.vkd_kubeconfig)
+        world = cls(data, site.platform, site=site, admin=admin, kubeconfig=kubeconfig, **more)
         await world.start()
         return world
 
     async def start(self, **options: Any) -> KueueBackend:
-        client = await KubeClient.connect(self.site.vkd_kubeconfig)
+        client = await KubeClient.connect(self.kubeconfig)
         self.backend = KueueBackend(self.platform, self.data, client, **{"command": self.command} | options)
         self._reader = asyncio.create_task(self._read(self.backend))
         active = sorted(
@@ -200,15 +212,17 @@ class ClusterWorld(World):
         await self.admin.create(self._sessions(), self.session_pod(session_id, accelerator, count))
         return answer
 
-    async def until_session_runs(self, session_id: str, within: float = 30) -> None:
+    async def until_session(
+        self, session_id: str, good: Callable[[dict[str, Any]], Any], within: float = 30
+    ) -> None:
+        """Wait until the pod of a session is as wanted."""
         deadline = time.monotonic() + within
-        while True:
-            pod = await self.admin.get(self._sessions(names.slug(session_id)))
-            states = [s.get("state", {}) for s in pod["status"].get("containerStatuses", [])]
-            if states and all("running" in state for state in states):
-                return
+        while not good(pod := await self.admin.get(self._sessions(names.slug(session_id)))):
             assert time.monotonic() < deadline, pod["status"]
             await asyncio.sleep(0.02)
+
+    async def until_session_runs(self, session_id: str) -> None:
+        await self.until_session(session_id, is_running)
 
     async def end_session(self, session_id: str) -> None:
         await self.admin.delete(self._sessions(names.slug(session_id)))

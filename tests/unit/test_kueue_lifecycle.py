@@ -95,6 +95,7 @@ def cancelling(known):
         (replace(RUNNING, yielded=frozenset({"p1"})), seen(HELD, ADMITTED, KILLED), [(Q, Cause.PREEMPTED)]),
         (replace(RUNNING, yielded=frozenset({"p1"})), seen(HELD, None), [(Q, Cause.PREEMPTED)]),
         (STARTING, seen(HELD, kueue_evicts("PodsReadyTimeout")), [(Q, Cause.START_FAILED)]),
+        (RUNNING, seen(HELD, kueue_evicts("PodsReadyTimeout")), [(Q, Cause.LOST)]),
         (RUNNING, seen(HELD, kueue_evicts("Deactivated"), KILLED), [(Q, Cause.INTERRUPTED)]),
         (RUNNING, seen(HELD, kueue_evicts("NodeFailures"), KILLED), [(Q, Cause.LOST)]),
         (RUNNING, seen(RUNS, ADMITTED, replace(EVICTED, disrupted="EvictionByEvictionAPI")), [(Q, Cause.INTERRUPTED)]),

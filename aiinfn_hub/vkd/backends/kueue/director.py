@@ -243,6 +243,7 @@ class Director:
         self._adopt(track, seen)
         try:
             await self._act(track, seen)
+            await self._ask_for_the_reason(track, seen)
             track.failures = 0
         except KubeError as error:
             self._failed(track, error)
@@ -283,6 +284,17 @@ class Director:
             await self._activate(workload.name, active=True)
             self._moved(track.queue, "")
         self._later(track, _LIFT_AGAIN + 0.1)
+
+    async def _ask_for_the_reason(self, track: Track, seen: Seen) -> None:
+        """Find out whether an attempt whose pod went while nobody looked was evicted for a session."""
+        pod = track.pod
+        if not pod or pod in seen.pods or pod == track.asked or pod in track.note.yielded:
+            return
+        selector = f"involvedObject.uid={pod},reason=Preempted"
+        events = await self._client.get(jobs.events_path(self._platform), fieldSelector=selector)
+        track.asked = pod
+        if events.get("items"):
+            track.note.yielded = [*track.note.yielded, pod]
 
     def _failed(self, track: Track, error: KubeError) -> None:
         pause = _RETRY[min(track.failures, len(_RETRY) - 1)]
@@ -408,7 +420,8 @@ class Director:
         if track.follower is not None and track.followed == step.attempt:
             track.follower.poke()
             try:
-                await asyncio.wait_for(track.follower.done.wait(), _LOG_PATIENCE)
+                async with asyncio.timeout(_LOG_PATIENCE):
+                    await track.follower.done.wait()
             except TimeoutError:
                 _log.warning("log not complete job=%s attempt=%d", track.id, step.attempt)
                 await track.follower.stop()

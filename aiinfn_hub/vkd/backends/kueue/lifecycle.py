@@ -249,7 +249,7 @@ class _Reading:
         if job.failed == words.DEADLINE:
             return self._time_limit(pod)
         if workload is not None and workload.evicted:
-            return self._again(words.evicted(workload.evicted), pod)
+            return self._again(words.evicted(workload.evicted, ran=self._state is JobState.RUNNING), pod)
         if job.suspended:
             return self._again(words.SUSPENDED, pod)
         if job.failed and pod is not None:

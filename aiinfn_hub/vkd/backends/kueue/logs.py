@@ -105,7 +105,8 @@ class LogFollower:
                 failures += 1
             self._news.clear()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._news.wait(), _PAUSE[min(failures, len(_PAUSE) - 1)])
+                async with asyncio.timeout(_PAUSE[min(failures, len(_PAUSE) - 1)]):
+                    await self._news.wait()
 
     def _over(self) -> bool:
         pod = self._pod()
@@ -122,8 +123,10 @@ class LogFollower:
                     break
                 self._news.clear()
                 news = asyncio.create_task(self._news.wait())
-                await asyncio.wait({copy, news}, return_when=asyncio.FIRST_COMPLETED)
-                news.cancel()
+                try:
+                    await asyncio.wait({copy, news}, return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    news.cancel()
         finally:
             cut = not copy.done()
             copy.cancel()

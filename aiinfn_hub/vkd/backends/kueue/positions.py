@@ -68,7 +68,8 @@ class Positions:
         """Keep them up to date until cancelled."""
         while True:
             try:
-                await asyncio.wait_for(self._wake.wait(), _ANYWAY)
+                async with asyncio.timeout(_ANYWAY):
+                    await self._wake.wait()
             except TimeoutError:
                 self._changed.update(queue for queue, places in self._by_queue.items() if places)
             self._wake.clear()

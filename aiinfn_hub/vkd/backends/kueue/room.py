@@ -10,9 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
+from typing import Final
 
 from aiinfn_hub.kube.inventory import Place, PodFacts, held
 from aiinfn_hub.kube.jobs import moment
+
+
+_LOWEST: Final = 2**31
 
 
 class Room(Enum):
@@ -85,7 +89,9 @@ def _rank(choice: Choice) -> tuple[float, float, float, float, float, str]:
     most = max((pod.priority for pod in victims), default=0)
     # Of equal nodes, the one whose longest-running victim started last loses the least work.
     oldest = min((_seconds(pod.started) for pod in victims if pod.priority == most), default=0.0)
-    together = sum(pod.priority for pod in victims)
+    together = sum(
+        pod.priority + _LOWEST for pod in victims
+    )  # so that fewer are less, as kube-scheduler does it
     return choice.room.value, most, together, len(victims), -oldest, choice.node
 
 

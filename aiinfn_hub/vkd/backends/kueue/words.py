@@ -188,8 +188,10 @@ def disrupted(reason: str) -> Again:
     return DISRUPTED.get(reason, SUSPENDED)
 
 
-def evicted(reason: str) -> Again:
-    """Say why Kueue took a job back."""
+def evicted(reason: str, *, ran: bool) -> Again:
+    """Say why Kueue took a job back; ``ran``: it was up, so it is not that it could not start."""
+    if reason == "PodsReadyTimeout" and ran:
+        return VANISHED
     return EVICTED.get(reason, SUSPENDED)
 
 

@@ -1,0 +1,217 @@
+"""The inventory: from nodes and pods as Kubernetes shows them to free and used devices."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from aiinfn_hub.kube.inventory import Inventory, Reader
+from aiinfn_hub.platform.model import Accelerator, Image, Platform, Project, Size
+
+GPU, MIG, MODEL = "nvidia.com/gpu", "nvidia.com/mig-1g.5gb", "nvidia.com/gpu.product"
+PLATFORM = Platform(
+    accelerators={
+        "t4": Accelerator(title="T4", kind="gpu", resource=GPU, node_labels={MODEL: "Tesla-T4"}),
+        "a100": Accelerator(
+            title="A100", kind="gpu", resource=GPU, node_labels={MODEL: "A100"},
+            tolerations=({"key": "reserved", "operator": "Exists", "effect": "NoSchedule"},),
+        ),
+        "slice": Accelerator(title="Slice", kind="mig", resource=MIG),
+    },
+    images={"standard": Image(title="Standard", reference="example.org/standard:1")},
+    sizes={"small": Size(title="Small", cores=1, memory="1Gi")},
+    projects={"flavour": Project(title="Flavour", groups=("org/flavour",))},
+)  # fmt: skip
+READER = Reader(PLATFORM)
+UNTIL = datetime(2026, 11, 24, 18, tzinfo=UTC)
+numbers = itertools.count()
+
+
+def node(
+    name="n1",
+    model="Tesla-T4",
+    amounts=None,
+    *,
+    ready=True,
+    cordoned=False,
+    taints=(),
+    healthy=None,
+    **labels,
+):
+    amounts = {GPU: "4"} if amounts is None else amounts
+    return {
+        "metadata": {"name": name, "uid": f"node-{name}", "labels": {MODEL: model, **labels}},
+        "spec": {"unschedulable": cordoned, "taints": list(taints)},
+        "status": {
+            "capacity": amounts,
+            "allocatable": healthy or amounts,
+            "conditions": [{"type": "Ready", "status": "True" if ready else "Unknown"}],
+        },
+    }  # fmt: skip
+
+
+def pod(
+    node="n1",
+    kind=None,
+    count=1,
+    resource=GPU,
+    *,
+    phase="Running",
+    accelerator="t4",
+    until=None,
+    namespace="x",
+    **more,
+):
+    labels = {
+        "ai.infn.it/kind": kind,
+        "ai.infn.it/accelerator": accelerator,
+        "ai.infn.it/job": "j1",
+        "ai.infn.it/session": "s1",
+    }
+    container = {"resources": {"limits": {resource: str(count), "memory": "1Gi"}}}
+    return {
+        "metadata": {
+            "uid": f"pod-{next(numbers)}", "namespace": "aiinfn-batch" if kind == "job" else namespace,
+            "labels": labels if kind else None,
+            "annotations": {"ai.infn.it/until": until.isoformat()} if until else None, **more,
+        },
+        "spec": {"nodeName": node, "containers": [container]} if node else {"containers": [container]},
+        "status": {"phase": phase},
+    }  # fmt: skip
+
+
+def read(nodes=(), pods=()):
+    inventory = Inventory(PLATFORM)
+    for each in nodes:
+        if facts := READER.node(each):
+            inventory.see_node(None, facts)
+    for each in pods:
+        if facts := READER.pod(each):
+            inventory.see_pod(None, facts)
+    return inventory
+
+
+def counts(inventory, accelerator="t4"):
+    found = inventory.counts(accelerator)
+    assert found.total == found.free + found.sessions + found.batch + found.offline
+    return found.free, found.sessions, found.batch, found.offline
+
+
+@pytest.mark.parametrize(
+    ("nodes", "pods", "expected"),
+    [
+        ([], [], (0, 0, 0, 0)),
+        ([node()], [], (4, 0, 0, 0)),
+        ([node(), node("n2")], [pod(kind="session"), pod("n2", kind="job", count=2)], (5, 1, 2, 0)),
+        # Pods of every namespace count, and what is not our job counts as a session.
+        ([node()], [pod(), pod(namespace="kube-system")], (2, 2, 0, 0)),
+        # What is finished, waits, or was never placed takes nothing.
+        ([node()], [pod(phase="Succeeded"), pod(phase="Failed"), pod(node=None, phase="Pending")], (4, 0, 0, 0)),
+        ([node()], [pod(phase="Pending")], (3, 1, 0, 0)),
+        # Other models, sizes of zero, no labels, no accelerator.
+        ([node(model="A100")], [], (0, 0, 0, 0)),
+        ([node(amounts={GPU: "0"}), node("n2", amounts={"cpu": "4"})], [], (0, 0, 0, 0)),
+        ([node(), {"metadata": {"name": "bare", "uid": "u"}}], [pod(resource="memory")], (4, 0, 0, 0)),
+        # Out of service: what runs there still counts, what is free does not.
+        ([node(cordoned=True)], [pod(kind="session")], (0, 1, 0, 3)),
+        ([node(ready=False)], [], (0, 0, 0, 4)),
+        ([node(taints=[{"key": "x", "effect": "NoExecute"}])], [], (0, 0, 0, 4)),
+        ([node(taints=[{"key": "x", "effect": "PreferNoSchedule"}])], [], (4, 0, 0, 0)),
+        ([node(healthy={GPU: "3"})], [pod(kind="job")], (2, 0, 1, 1)),
+        ([node(healthy={GPU: "0"})], [pod(kind="job")], (0, 0, 1, 3)),
+        # Remote sites behind a virtual node are none of ours.
+        ([node(type="virtual-kubelet"), node("n2", **{"virtual-node.interlink/type": "virtual-kubelet"})], [], (0, 0, 0, 0)),
+        # More in use than there is.
+        ([node(amounts={GPU: "1"})], [pod(count=3)], (0, 3, 0, 0)),
+        # A pod on a node that nobody has seen yet.
+        ([], [pod("elsewhere")], (0, 0, 0, 0)),
+    ],
+)  # fmt: skip
+def test_what_there_is(nodes, pods, expected):
+    assert counts(read(nodes, pods)) == expected
+
+
+def test_tolerated_taints_and_several_kinds_on_one_node():
+    reserved = {"key": "reserved", "value": "medphys", "effect": "NoSchedule"}
+    inventory = read(
+        [node(model="A100", amounts={GPU: "2", MIG: "7"}, taints=[reserved])], [pod(resource=MIG, count=3)]
+    )
+    assert counts(inventory, "a100") == (2, 0, 0, 0)
+    assert counts(inventory, "slice") == (0, 3, 0, 4)  # the slices' own pods do not tolerate it
+
+
+def test_a_label_alone_does_not_make_a_pod_batch():
+    impostor = pod(kind="job")
+    impostor["metadata"]["namespace"] = "aiinfn-sessions"
+    assert counts(read([node()], [impostor])) == (3, 1, 0, 0)
+
+
+def test_init_containers_count_as_kube_scheduler_counts_them():
+    def with_init(*inits):
+        item = pod()
+        item["spec"]["initContainers"] = [
+            {"resources": {"requests": {GPU: str(n)}}, "restartPolicy": policy} for n, policy in inits
+        ]
+        return counts(read([node()], [item]))[1]
+
+    assert with_init((1, None)) == 1
+    assert with_init((3, None), (2, None)) == 3
+    assert with_init((1, "Always")) == 2
+
+
+def test_sessions_that_wait_and_the_first_end():
+    inventory = read([node()])
+    waiting = READER.pod(pod(node=None, kind="session", phase="Pending", until=UNTIL))
+    later = READER.pod(pod(kind="session", until=UNTIL + timedelta(hours=1)))
+    inventory.see_pod(None, waiting)
+    inventory.see_pod(None, later)
+    assert inventory.waiting_sessions("t4") == 1
+    assert inventory.next_session_end("t4") == UNTIL + timedelta(hours=1)
+    assert inventory.is_bound("s1")
+    bound = READER.pod(pod(kind="session", until=UNTIL))
+    inventory.see_pod(waiting, None)
+    inventory.see_pod(None, bound)
+    assert inventory.waiting_sessions("t4") == 0
+    assert inventory.next_session_end("t4") == UNTIL
+    inventory.see_pod(bound, None)
+    assert inventory.next_session_end("t4") == UNTIL + timedelta(hours=1)
+    inventory.see_pod(later, None)
+    assert inventory.next_session_end("t4") is None
+    assert not inventory.is_bound("s1")
+
+
+def test_a_name_that_went_to_another_node_keeps_its_new_devices():
+    inventory = read([node()])
+    old, new = READER.node(node()), READER.node(node(amounts={GPU: "2"}))
+    inventory.see_node(None, new)
+    inventory.see_node(old, None)
+    assert counts(inventory) == (2, 0, 0, 0)
+    inventory.see_node(new, None)
+    assert counts(inventory) == (0, 0, 0, 0)
+
+
+def test_any_order_of_changes_gives_what_a_fresh_count_gives():
+    rng = random.Random(4)
+    for _ in range(30):
+        nodes = [READER.node(node(f"n{i}", cordoned=rng.random() < 0.3)) for i in range(4)]
+        pods = [
+            READER.pod(pod(f"n{rng.randrange(5)}", kind=rng.choice(["job", "session", None])))
+            for _ in range(12)
+        ]
+        inventory, there = Inventory(PLATFORM), set()
+        everything = [("node", each) for each in nodes] + [("pod", each) for each in pods]
+        for _ in range(120):
+            number = rng.randrange(len(everything))
+            kind, facts = everything[number]
+            see = inventory.see_node if kind == "node" else inventory.see_pod
+            see(facts, None) if number in there else see(None, facts)
+            there ^= {number}
+        fresh = Inventory(PLATFORM)
+        for number in there:
+            kind, facts = everything[number]
+            (fresh.see_node if kind == "node" else fresh.see_pod)(None, facts)
+        assert counts(inventory) == counts(fresh)
+        assert sorted(p.node for p in inventory.places("t4")) == sorted(p.node for p in fresh.places("t4"))
