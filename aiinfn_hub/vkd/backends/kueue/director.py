@@ -16,20 +16,19 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Final
 
-from aiinfn_hub.kube import jobs, names
+from aiinfn_hub.kube import jobs
 from aiinfn_hub.kube.client import KubeClient, KubeError
 from aiinfn_hub.platform.model import Platform
-from aiinfn_hub.platform.refusal import Reason, Refusal
 from aiinfn_hub.vkd.backends.base import BackendJob, Update
-from aiinfn_hub.vkd.backends.local.files import ExitFacts
-from aiinfn_hub.vkd.backends.local.outcome import error_of, judge, progress_of
-from aiinfn_hub.vkd.contract import FINAL, JobError, JobState, Progress
+from aiinfn_hub.vkd.contract import FINAL, JobState, Progress
 
 from .archive import Archive
 from .facts import Cluster, PodFacts, Seen
 from .files import KueueFiles
 from .lifecycle import Step, advance
 from .logs import LogFollower
+from .requests import Requests, refusal_of
+from .telling import update_of
 from .track import UNKNOWN_POD, Track
 
 _log = logging.getLogger(__name__)
@@ -84,7 +83,7 @@ class Director:
         self._emit = emit
         self._holds = holds
         self._moved = moved
-        self._command = command
+        self._requests = Requests(platform, client, command)
         self._log_limit = log_limit
         self._open = False
         self._chores: set[asyncio.Task[None]] = set()
@@ -143,16 +142,10 @@ class Director:
                 self._later(track, _RETRY[0])
                 return
             self._drop(track)
-            raise _refusal(error) from error
+            raise refusal_of(error) from error
 
     async def _create(self, track: Track) -> None:
-        job = track.job
-        body = jobs.job(job.id, job.selection, job.work, job.output, self._platform, command=self._command)
-        try:
-            await self._client.create(jobs.jobs_path(self._platform), body)
-        except KubeError as error:
-            if error.status != HTTPStatus.CONFLICT or error.reason != "AlreadyExists":
-                raise
+        await self._requests.create(track.job)
         track.note.created = True
         await self._save(track)
         self._moved(track.queue, "")
@@ -187,7 +180,7 @@ class Director:
         try:
             # Noted first: a vkd that is killed in between must still tell the truth about it.
             await self._save(track)
-            await self._activate(workload.name, active=False)
+            await self._requests.activate(workload.name, active=False)
         except (KubeError, OSError) as error:
             _log.warning("job not asked to make room job=%s error=%s", job_id, type(error).__name__)
             return False
@@ -201,12 +194,9 @@ class Director:
             workload = self._cluster.of(track.id).workload
             if workload is not None and workload.active and not workload.admitted and not track.cancelling:
                 with contextlib.suppress(KubeError):
-                    await self._activate(workload.name, active=False)
+                    await self._requests.activate(workload.name, active=False)
                 return True
         return False
-
-    async def _activate(self, workload: str, *, active: bool) -> None:
-        await self._client.patch(jobs.workloads_path(self._platform, workload), {"spec": {"active": active}})
 
     # Looking at a job
 
@@ -270,7 +260,7 @@ class Director:
         """Bring the cluster in line with what is meant: make, delete, let run again."""
         if track.cancelling:
             if not track.deleted:
-                await self._client.delete(jobs.jobs_path(self._platform, names.job_name(track.id)))
+                await self._requests.delete(track.id)
                 track.deleted = True
             return
         if seen.job is None and not track.note.created and track.state is JobState.QUEUED:
@@ -281,7 +271,7 @@ class Director:
         # Whoever is inactive, and held for nobody, was left so by a vkd that ended meanwhile.
         if time.monotonic() - track.lifted > _LIFT_AGAIN:
             track.lifted = time.monotonic()
-            await self._activate(workload.name, active=True)
+            await self._requests.activate(workload.name, active=True)
             self._moved(track.queue, "")
         self._later(track, _LIFT_AGAIN + 0.1)
 
@@ -290,10 +280,9 @@ class Director:
         pod = track.pod
         if not pod or pod in seen.pods or pod == track.asked or pod in track.note.yielded:
             return
-        selector = f"involvedObject.uid={pod},reason=Preempted"
-        events = await self._client.get(jobs.events_path(self._platform), fieldSelector=selector)
+        preempted = await self._requests.was_preempted(pod)
         track.asked = pod
-        if events.get("items"):
+        if preempted:
             track.note.yielded = [*track.note.yielded, pod]
 
     def _failed(self, track: Track, error: KubeError) -> None:
@@ -322,43 +311,9 @@ class Director:
         self._count(track, 1)
         if was_waiting or step.state is JobState.QUEUED:
             self._moved(track.queue, "" if step.state is JobState.QUEUED else track.id)
-        self._emit(self._update(track, step, records))
+        self._emit(update_of(track.job, step, records, self._clock()))
         if step.state in FINAL:
             self._finish(track, step)
-
-    def _update(self, track: Track, step: Step, records: dict[str, Any]) -> Update:
-        cause, message, exit_code = step.cause, step.message, step.exit_code
-        error: JobError | None = None
-        if step.state is JobState.FAILED:
-            error = error_of(records)
-        if step.own:
-            # 128 + N is how a container says that signal N ended it.
-            signal = step.signal or (
-                exit_code - 128 if exit_code and 128 < exit_code < 160 and not error else None
-            )
-            started = step.started.timestamp() if step.started else None
-            ended = step.ended or self._clock()
-            outcome = judge(
-                ExitFacts(exit_code, signal, started, ended.timestamp(), "exited"),
-                None,
-                records,
-                track.job.selection,
-                rebooted=False,
-            )
-            cause, message = outcome.cause, outcome.message
-        return Update(
-            job_id=track.id,
-            time=self._clock(),
-            attempt=step.attempt,
-            state=step.state,
-            cause=cause,
-            message=message,
-            progress=progress_of(records) if step.state in FINAL else None,
-            error=error,
-            exit_code=exit_code,
-            started=step.started,
-            ended=step.ended,
-        )
 
     def _finish(self, track: Track, step: Step) -> None:
         self._drop(track)
@@ -373,7 +328,7 @@ class Director:
         """Delete a Job that would never end by itself, however long that takes."""
         for pause in (*_RETRY, *([30.0] * 100)):
             try:
-                await self._client.delete(jobs.jobs_path(self._platform, names.job_name(job_id)))
+                await self._requests.delete(job_id)
             except KubeError:
                 await asyncio.sleep(pause)
             else:
@@ -448,29 +403,3 @@ class Director:
         for track in self.tracks.values():
             if track.follower is not None:
                 await track.follower.stop()
-
-
-def _refusal(error: KubeError) -> Refusal:
-    if error.status == HTTPStatus.FORBIDDEN and "quota" in error.message:
-        return Refusal(
-            Reason.CAPACITY,
-            "The cluster takes no more jobs: the quota of the batch namespace is used up.",
-            "Try again when some have ended.",
-        )
-    if error.status in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}:
-        return Refusal(
-            Reason.UNAVAILABLE,
-            "The cluster is not set up for batch jobs.",
-            "Tell the operators: `aiinfn-hub kueue apply` makes what is missing.",
-        )
-    _log.error(
-        "cluster refuses a job status=%d reason=%s message=%s",
-        error.status,
-        error.reason,
-        error.message[:500],
-    )
-    return Refusal(
-        Reason.INVALID,
-        "The cluster does not take this job.",
-        "Tell the operators: the reason is in vkd's log.",
-    )

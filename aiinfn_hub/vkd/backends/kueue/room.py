@@ -15,7 +15,6 @@ from typing import Final
 from aiinfn_hub.kube.inventory import Place, PodFacts, held
 from aiinfn_hub.kube.jobs import moment
 
-
 _LOWEST: Final = 2**31
 
 
