@@ -12,6 +12,9 @@ MODULES = {
     "submit": "Submitting a job against starting the same process directly",
     "spawn": "Hub CPU of a local session against SimpleLocalProcessSpawner",
     "memory": "Memory of hub, vkd and of the server extension in a session",
+    "cluster_scale": "Kubernetes: 10 nodes and 100 pods against 1,000 and 10,000",
+    "cluster_submit": "Kubernetes: submitting a job against creating the same Job directly",
+    "cluster_spawn": "Kubernetes: hub CPU of a session against KubeSpawner",
     "labextension": "Bytes that JupyterLab fetches for the labextension",
 }
 

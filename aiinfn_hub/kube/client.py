@@ -25,6 +25,9 @@ from .names import FIELD_MANAGER
 
 REQUEST_SECONDS: Final = 15.0
 """How long an answer may take; a watch or a log that is followed has no limit of its own."""
+ATTEMPTS: Final = 5
+"""At a request that the server puts off (429), after the pauses that it asks for."""
+LONGEST_PAUSE: Final = 3.0
 CONNECTIONS: Final = 256
 """At once: each log that is followed holds one."""
 
@@ -171,13 +174,18 @@ class KubeClient:
         query: Mapping[str, Any] | None = None,
     ) -> Any:
         timeout = aiohttp.ClientTimeout(total=REQUEST_SECONDS)
-        response = await self._send(method, path, body, content_type, query or {}, timeout)
-        try:
-            data = await response.read()
-        except (aiohttp.ClientError, TimeoutError) as error:
-            raise _no_answer(error) from error
-        finally:
-            response.release()
+        for attempt in range(1, ATTEMPTS + 1):
+            response = await self._send(method, path, body, content_type, query or {}, timeout)
+            try:
+                data = await response.read()
+            except (aiohttp.ClientError, TimeoutError) as error:
+                raise _no_answer(error) from error
+            finally:
+                response.release()
+            if response.status != HTTPStatus.TOO_MANY_REQUESTS or attempt == ATTEMPTS:
+                break
+            # The request was not looked at: the server is busy, or has just learnt of this kind of object.
+            await asyncio.sleep(_pause(response.headers.get("Retry-After")))
         if response.status >= HTTPStatus.BAD_REQUEST:
             raise _error(response.status, data)
         if "json" not in response.headers.get("Content-Type", ""):
@@ -232,6 +240,11 @@ def path_of(
     if part:
         words.append(part)
     return "/" + "/".join(words)
+
+
+def _pause(said: str | None) -> float:
+    """Read ``Retry-After``; what is no number of seconds is one."""
+    return min(float(said), LONGEST_PAUSE) if said and said.isdigit() else 1.0
 
 
 def _is_there(kubeconfig: str) -> bool:
