@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import logging
+import time
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any, ClassVar, Final
@@ -24,6 +27,8 @@ from aiinfn_hub.spawner.podstart import LOOK, PodStart
 from aiinfn_hub.spawner.session import SessionMixin, asked
 from aiinfn_hub.spawner.steps import Step
 
+REFRESH: Final = 5.0
+"""Seconds between two new beginnings of the watch on pods at least."""
 HEAD_START: Final = 1.0
 """Seconds that vkd gets to make room kindly before the pod is created, after which kube-scheduler evicts by itself."""
 
@@ -51,6 +56,15 @@ class KubernetesSpawner(SessionMixin, KubeSpawner):
     _starting: PodStart | None = None
     _last_words: Explanation | None = None
     """Why the pod ends, as soon as it says so."""
+    _last_pod: Json | None = None
+    """The pod as the watch had it last."""
+    _refreshed: ClassVar[float] = float("-inf")
+    """When the watch was begun anew for a start that it did not tell about."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # kubespawner's watch logs each attempt as an error of its own.
+        self.log_without_traceback((ApiException, aiohttp.ClientError), logging.WARNING)
 
     @default("cmd")
     def _default_cmd(self) -> list[str]:
@@ -179,7 +193,7 @@ class KubernetesSpawner(SessionMixin, KubeSpawner):
         self._starting = start
         create = asyncio.ensure_future(super()._start())
         follow = asyncio.ensure_future(
-            start.until_running(self.namespace, self.pod_name, self._pod, self.is_pod_running)
+            start.until_running(self.namespace, self.pod_name, self._pod, self.is_pod_running, self._refresh)
         )
         try:
             await asyncio.wait({create, follow}, return_when=asyncio.FIRST_COMPLETED)
@@ -307,28 +321,42 @@ class KubernetesSpawner(SessionMixin, KubeSpawner):
     def clear_state(self) -> None:
         """Forget the session and its pod."""
         super().clear_state()
-        self._starting, self._last_words = None, None
+        self._starting, self._last_words, self._last_pod = None, None, None
 
     async def _start_watching_pods(self, replace: bool = False) -> Any:
         """Watch the pods; begin anew if the watch gave up, as kubespawner's does after a minute without an answer."""
         watch = self.pod_reflector
         if watch is not None:
-            loaded, task = watch.first_load_future, watch.watch_task
-            failed = loaded.done() and (loaded.cancelled() or loaded.exception() is not None)
-            replace = replace or failed or (task is not None and task.done())
+            replace = replace or _failed(watch)
         return await super()._start_watching_pods(replace=replace)
 
+    async def _refresh(self) -> None:
+        """Begin the watch on pods anew: after an outage kubespawner's waits up to half a minute before it looks again."""
+        now = time.monotonic()
+        if now - KubernetesSpawner._refreshed > REFRESH:
+            KubernetesSpawner._refreshed = now
+            with contextlib.suppress(*_NO_ANSWER):
+                await self._start_watching_pods(replace=True)
+
     def _pod(self) -> Json | None:
-        """Give the session's pod as the watch has it."""
+        """Give the session's pod as the watch has it; one that begins anew knows nothing for a moment."""
         watch = self.pod_reflector
-        pod: Json | None = watch.pods.get(f"{self.namespace}/{self.pod_name}") if watch else None
-        return pod
+        if watch is not None and watch.first_load_future.done() and not _failed(watch):
+            self._last_pod = watch.pods.get(f"{self.namespace}/{self.pod_name}")
+        return self._last_pod
 
 
 async def list_profiles(spawner: KubernetesSpawner) -> list[Json]:
     """Give kubespawner's profile list for the owner of a spawner."""
     reading = await spawner.context.vkd.availability()
     return profile_list.profile_list(spawner.context.platform, spawner.person, reading)
+
+
+def _failed(watch: Any) -> bool:
+    """Tell whether one of kubespawner's watches gave up, or never began."""
+    loaded, task = watch.first_load_future, watch.watch_task
+    never = loaded.done() and (loaded.cancelled() or loaded.exception() is not None)
+    return never or (task is not None and task.done())
 
 
 def _required(affinity: Json | None) -> list[Json]:

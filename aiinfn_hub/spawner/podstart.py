@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any, ClassVar, Final
 
@@ -21,6 +21,9 @@ from aiinfn_hub.spawner.steps import Progress
 
 LOOK: Final = 0.2
 """Seconds between two looks at the pod, in what the hub's watch on pods has; the cluster is not asked for it."""
+
+UNKNOWN: Final = 2.0
+"""Seconds after which a pod that was created should be known."""
 
 Json = dict[str, Any]
 
@@ -55,7 +58,12 @@ class PodStart:
         self._words = reasons.words_of(selection, context.platform, size)
 
     async def until_running(
-        self, namespace: str, name: str, look: Callable[[], Json | None], is_running: Callable[[Json], bool]
+        self,
+        namespace: str,
+        name: str,
+        look: Callable[[], Json | None],
+        is_running: Callable[[Json], bool],
+        refresh: Callable[[], Awaitable[None]],
     ) -> Json:
         """Follow the pod, and give it once it runs.
 
@@ -63,13 +71,15 @@ class PodStart:
         ----------
         look
             Gives the pod of this name as it is known now.
+        refresh
+            Called when a pod that was created stays unknown.
 
         Raises
         ------
         Refusal
             If it ended, or cannot start.
         """
-        said = None
+        said, unknown = None, 0.0
         async with PodEvents(namespace, name) as events:
             while True:
                 for event in events.take(self.uid):
@@ -85,6 +95,9 @@ class PodStart:
                         for statement in reversed(statements):
                             self.hear(statement)
                         await self._give_up_without_a_node(statements)
+                elif self.uid is not None and (unknown := unknown + LOOK) > UNKNOWN:
+                    unknown = 0.0
+                    await refresh()
                 await asyncio.sleep(LOOK)
 
     async def until_answering(self, url: str, look: Callable[[], Json | None], seconds: float) -> None:

@@ -53,16 +53,30 @@ class SessionRefused(SpawnException):
         self.jupyterhub_message = sentence
 
 
-class _NoTracebackForRefusals(logging.Filter):
-    """Drop the traceback where the hub logs a refusal as if it were a fault of its own."""
+class NoTraceback(logging.Filter):
+    """Drop the traceback where something is logged as a fault of the hub that is none.
+
+    Parameters
+    ----------
+    kinds
+        Of exceptions.
+    level
+        At which it is logged instead.
+    """
+
+    def __init__(self, kinds: tuple[type[BaseException], ...], level: int) -> None:
+        super().__init__()
+        self.kinds, self._level = kinds, level
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if record.exc_info and isinstance(record.exc_info[1], SpawnException):
-            record.msg = f"{record.getMessage()}: {record.exc_info[1]}"
+        """Change the record; it is always logged."""
+        error = record.exc_info[1] if record.exc_info else None
+        if error is not None and isinstance(error, self.kinds):
+            record.msg = f"{record.getMessage()}: {str(error) or type(error).__name__}"
             record.args = None
             record.exc_info = None
             record.exc_text = None
-            record.levelno, record.levelname = logging.INFO, "INFO"
+            record.levelno, record.levelname = self._level, logging.getLevelName(self._level)
         return True
 
 
@@ -92,8 +106,12 @@ class SessionMixin(_Base):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.told = Progress(self.steps)
-        if not any(isinstance(known, _NoTracebackForRefusals) for known in self.log.filters):
-            self.log.addFilter(_NoTracebackForRefusals())
+        self.log_without_traceback((SpawnException,), logging.INFO)
+
+    def log_without_traceback(self, kinds: tuple[type[BaseException], ...], level: int) -> None:
+        """Log these exceptions in one line from now on; the logger is the hub's own."""
+        if not any(isinstance(known, NoTraceback) and known.kinds == kinds for known in self.log.filters):
+            self.log.addFilter(NoTraceback(kinds, level))
 
     # Options and the gate
 
@@ -232,7 +250,7 @@ class SessionMixin(_Base):
         """End a running session whose time is over; gives its status then."""
         if status is not None or self._ending or not self.session_end or datetime.now(UTC) < self.session_end:
             return status
-        self.remember_ending("Its time was over.")
+        self.remember_ending("It reached its time limit.")
         self._ending = True
         try:
             await self.stop()
