@@ -204,6 +204,7 @@ class Inventory:
         self._sums = {name: Counts() for name in platform.accelerators}
         self._nodes: dict[str, _Node] = {}
         self._with: dict[str, dict[str, None]] = {name: {} for name in platform.accelerators}
+        self._sizes: dict[str, Counter[int]] = {name: Counter() for name in platform.accelerators}
         self._waiting: Counter[str] = Counter()
         self._ends: dict[str, list[tuple[datetime, str]]] = {name: [] for name in platform.accelerators}
         self._until: dict[str, datetime] = {}
@@ -221,9 +222,11 @@ class Inventory:
             return  # its name belongs to another node by now
         for devices in node.facts.devices if node.facts else ():
             self._with[devices.accelerator].pop(facts.name, None)
+            self._sizes[devices.accelerator].subtract([devices.healthy] if devices.usable else [])
         node.facts = after
         for devices in after.devices if after else ():
             self._with[devices.accelerator][facts.name] = None
+            self._sizes[devices.accelerator].update([devices.healthy] if devices.usable else [])
         self._count(facts.name, node)
 
     def see_pod(self, before: PodFacts | None, after: PodFacts | None) -> None:
@@ -302,7 +305,7 @@ class Inventory:
 
     def largest(self, accelerator: str) -> int:
         """Give the most devices that one pod can have."""
-        return max((place.healthy for place in self.places(accelerator)), default=0)
+        return max((size for size, nodes in self._sizes[accelerator].items() if nodes > 0), default=0)
 
 
 def held(pod: PodFacts, resource: str) -> int:

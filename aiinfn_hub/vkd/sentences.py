@@ -48,6 +48,7 @@ def job(
     *,
     queue: str,
     position: int | None = None,
+    reason: str | None = None,
     progress: Progress | None = None,
     attempt: int = 0,
     error: JobError | None = None,
@@ -63,6 +64,8 @@ def job(
         Title of its queue.
     position
         Place in the queue, from 1; None while it is not known.
+    reason
+        Why it waits, where more than its place is known.
     cancelled_by
         Who asked for its end, if somebody did and it is not the owner; ``""`` if it is the owner.
     """
@@ -71,7 +74,8 @@ def job(
     match state:
         case JobState.QUEUED:
             where = place(position, queue)
-            return f"{_AGAIN[cause]}, {where}" if cause in _AGAIN else _waiting(position, where)
+            waiting = f"{_AGAIN[cause]}, {where}" if cause in _AGAIN else _waiting(position, where)
+            return f"{waiting}; {reason}" if reason else waiting
         case JobState.STARTING:
             return "Starting" if attempt <= 1 else f"Starting again, {ordinal(attempt)} attempt"
         case JobState.RUNNING:

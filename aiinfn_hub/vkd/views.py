@@ -46,9 +46,14 @@ def simulated(name: str, declared: int, reading: AvailabilityReading) -> bool:
 
 
 def job(
-    stored: StoredJob, person: Person, platform: Platform, position: int | None, reading: AvailabilityReading
+    stored: StoredJob,
+    person: Person,
+    platform: Platform,
+    position: int | None,
+    reading: AvailabilityReading,
+    reason: str | None = None,
 ) -> Job:
-    """Show a job.
+    """Show a job; ``position`` and ``reason`` tell where in line it is and why it waits.
 
     What was granted is read as plain JSON, so that jobs of an older version still show.
     """
@@ -76,6 +81,7 @@ def job(
             stored.cause,
             queue=queue.title if queue else stored.queue,
             position=position,
+            reason=reason,
             progress=stored.progress,
             attempt=stored.attempt,
             error=stored.error,
@@ -162,7 +168,7 @@ def platform(offer: Offer, reading: AvailabilityReading, lengths: Mapping[str, Q
                 kind=device.kind.value,
                 memory=format_quantity(device.memory) if device.memory else None,
                 max_per_session=device.max_per_session,
-                max_per_job=device.max_per_job,
+                max_per_job=offer.most(name),
                 simulated=simulated(name, device.simulated, reading),
                 projects=list(offer.projects_of(name)),
                 images=_union(offer.images_of(project, name) for project in offer.projects_of(name)),

@@ -214,4 +214,5 @@ def test_any_order_of_changes_gives_what_a_fresh_count_gives():
             kind, facts = everything[number]
             (fresh.see_node if kind == "node" else fresh.see_pod)(None, facts)
         assert counts(inventory) == counts(fresh)
+        assert inventory.largest("t4") == fresh.largest("t4")
         assert sorted(p.node for p in inventory.places("t4")) == sorted(p.node for p in fresh.places("t4"))

@@ -11,6 +11,7 @@ from aiinfn_hub.kube import jobs, names
 from aiinfn_hub.platform.model import Accelerator, Image, Limits, Platform, Project, Queue, Size
 from aiinfn_hub.platform.selection import Door, Selection
 from aiinfn_hub.vkd.backends.kueue import facts
+from aiinfn_hub.vkd.backends.kueue.words import waiting
 from aiinfn_hub.vkd.contract import RunSpec, Work
 
 T4 = Accelerator(title="T4", kind="gpu", resource="nvidia.com/gpu", node_labels={"model": "T4"})
@@ -123,3 +124,26 @@ def test_what_is_read_of_a_pod(status, expected):
     item = {"metadata": {"uid": "p", "name": "job-abc-x", "labels": {LABEL: "abc"}}, "status": status}
     pod = facts.read_pod(item, LABEL)
     assert {key: getattr(pod, key) for key in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("reason", "largest", "admitted", "words"),
+    [
+        (None, 4, False, None),
+        (None, 0, False, "no node has T4 now"),
+        ("TopologyPlacementFailed", 0, False, "no node has T4 now"),
+        ("TopologyPlacementFailed", 4, False, "all T4 are in use"),
+        ("WaitingForQuota", 4, False, "all T4 are in use"),
+        ("OnHold", 4, False, "its queue is stopped by the operators"),
+        ("ExceedsMaxQuota", 4, False, "it asks for more than batch may ever use"),
+        ("Something new", 4, False, "all T4 are in use"),
+        ("WaitingForQuota", 4, True, "it is about to start"),
+    ],
+)
+def test_why_a_job_waits_is_said_without_kueues_own_text(reason, largest, admitted, words):
+    assert waiting(reason, SELECTION, largest, admitted=admitted) == words
+
+
+def test_a_job_that_asks_for_more_than_any_node_has_says_so():
+    two = SELECTION.model_copy(update={"count": 2})
+    assert waiting("TopologyPlacementFailed", two, 1, admitted=False) == "no node has 2 x T4, the most is 1"

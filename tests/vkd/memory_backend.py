@@ -34,6 +34,7 @@ class MemoryBackend:
         self.log: dict[tuple[str, int], bytes] = {}
         self.over: set[tuple[str, int]] = set()
         self.refuse: Exception | None = None
+        self.reasons: dict[str, str] = {}
         self.stopped = False
         self.interrupted = False
         self._queue: asyncio.Queue[Update | None] = asyncio.Queue()
@@ -98,6 +99,9 @@ class MemoryBackend:
             places[queue] += 1
             found[job.id] = places[queue]
         return found
+
+    def reason(self, job_id):
+        return self.reasons.get(job_id)
 
     def queues(self) -> Mapping[str, QueueLength]:
         waiting = Counter(job.selection.queue_name for job in self.waiting.values())

@@ -141,6 +141,9 @@ class Backend(Protocol):
     def positions(self) -> Mapping[str, int]:
         """Give the place of each waiting job in its queue, from 1."""
 
+    def reason(self, job_id: str) -> str | None:
+        """Say why a job still waits, as the end of a sentence; None if there is nothing to say but its place."""
+
     def queues(self) -> Mapping[str, QueueLength]:
         """Give the length of each queue by name."""
 

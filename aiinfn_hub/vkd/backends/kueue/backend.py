@@ -21,6 +21,7 @@ from aiinfn_hub.vkd.backends.base import BackendJob, LogChunk, QueueLength, Star
 from aiinfn_hub.vkd.backends.local import logs
 from aiinfn_hub.vkd.contract import Availability, AvailabilityReading, Claim, ClaimRequest
 
+from . import words
 from .director import LOG_LIMIT, Director
 from .facts import Cluster, JobFacts, PodFacts, WorkloadFacts, read_job, read_pod, read_workload
 from .files import KueueFiles
@@ -261,6 +262,16 @@ class KueueBackend:
     def positions(self) -> Mapping[str, int]:
         """Give the place of each waiting job in its queue, from 1."""
         return self._positions.places
+
+    def reason(self, job_id: str) -> str | None:
+        """Say why a job still waits."""
+        track = self._director.tracks.get(job_id)
+        workload = self._cluster.of(job_id).workload
+        if track is None or workload is None or not self._director.waits(job_id):
+            return None
+        selection = track.job.selection
+        largest = self._inventory.largest(selection.accelerator_name) if selection.accelerator else 0
+        return words.waiting(workload.waiting, selection, largest, admitted=workload.admitted)
 
     def queues(self) -> Mapping[str, QueueLength]:
         """Give the length of each queue by name."""

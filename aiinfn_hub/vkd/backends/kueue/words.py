@@ -210,3 +210,42 @@ def failed(reason: str, selection: Selection) -> Words:
 def time_limit(selection: Selection) -> str:
     """Say that a job was too slow."""
     return f"Stopped: it reached its time limit of {format_duration(selection.time_limit)}."
+
+
+_STOPPED: Final = "its queue is stopped by the operators"
+_NOT_SET_UP: Final = "its queue is not set up in the cluster, and the operators must apply the platform file"
+_WAITING: Final = {
+    "OnHold": _STOPPED,
+    "Stopped": _STOPPED,
+    "Inadmissible": _NOT_SET_UP,
+    "Misconfigured": _NOT_SET_UP,
+    "ExceedsMaxQuota": "it asks for more than batch may ever use",
+}
+"""By the reason of a Workload without quota. What is not here follows from the inventory: of several flavors, Kueue's
+own text may speak of the wrong one."""
+
+
+def waiting(reason: str | None, selection: Selection, largest: int, *, admitted: bool) -> str | None:
+    """Say why a job waits, as the end of a sentence.
+
+    Parameters
+    ----------
+    reason
+        Kueue's, if it has one.
+    largest
+        The most of its accelerator that one node has.
+    admitted
+        Kueue let it go: it waits for its node.
+    """
+    if admitted:
+        return "it is about to start"
+    if reason in _WAITING:
+        return _WAITING[reason]
+    if selection.accelerator is not None and largest < selection.count:
+        title = selection.accelerator.title
+        if largest == 0:
+            return f"no node has {title} now"
+        return f"no node has {devices(selection)}, the most is {largest}"
+    if reason is None:
+        return None
+    return f"all {selection.accelerator.title} are in use" if selection.accelerator else "all nodes are busy"

@@ -195,6 +195,10 @@ class LocalBackend:
         """Give the place of each waiting job in its queue, from 1."""
         return self._dispatcher.line.positions(self._dispatcher.rank)
 
+    def reason(self, job_id: str) -> str | None:
+        """Say nothing: its place in line is why a job waits here."""
+        return None
+
     def queues(self) -> Mapping[str, QueueLength]:
         """Give the length of each queue by name."""
         running = [run.job.selection.queue_name for run in self._dispatcher.runs.values()]
