@@ -237,6 +237,8 @@ def _volumes(selection: Selection, platform: Platform, home: str) -> tuple[list[
     volumes: list[Json] = [{"name": SHARED_MEMORY, "emptyDir": half}]
     mounts: list[Json] = [{"name": SHARED_MEMORY, "mountPath": "/dev/shm"}]  # noqa: S108 - a mount, no file
     for name, storage in _storage_of(platform, selection.project).items():
+        if selection.storage is not None and name not in selection.storage:
+            continue
         volume = storage_volume(name)
         volumes.append({**(storage.volume or {"emptyDir": {}}), "name": volume})
         mount: Json = {"name": volume, "mountPath": storage.mount}

@@ -7,26 +7,38 @@ is shown and what is granted cannot drift apart. Both are pure and total: any ma
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import timedelta
-from typing import Any, Final, TypeVar
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final, NoReturn, TypeVar
 
-from .model import CPU_ONLY, Accelerator, Platform
+from . import asked
+from .holdings import Usage
+from .model import CPU_ONLY, Platform
 from .offer import Offer, offer
 from .person import Person
 from .refusal import Reason, Refusal
+from .rules import Denial
 from .selection import Door, Selection
-from .units import format_duration, parse_duration
+from .units import format_duration
 
-__all__ = ["JOB_KEYS", "SESSION_KEYS", "Offer", "offer", "resolve"]
+__all__ = ["JOB_KEYS", "SESSION_KEYS", "Offer", "Usage", "offer", "resolve"]
 
 SESSION_KEYS: Final = frozenset({"accelerator", "count", "image", "size", "project", "time_limit"})
 JOB_KEYS: Final = SESSION_KEYS | {"queue"}
 
 T = TypeVar("T")
+_ASK_IN_IAM: Final = "Ask the manager of your project to add you to its group in IAM, then sign in again."
 
 
-def resolve(request: Mapping[str, Any], platform: Platform, person: Person, door: Door) -> Selection:
+def resolve(
+    request: Mapping[str, Any],
+    platform: Platform,
+    person: Person,
+    door: Door,
+    *,
+    now: datetime | None = None,
+    usage: Usage | None = None,
+) -> Selection:
     """Grant a request, or refuse it.
 
     Parameters
@@ -38,6 +50,12 @@ def resolve(request: Mapping[str, Any], platform: Platform, person: Person, door
         What there is, and who asks.
     door
         Sessions have no queue, jobs have one.
+    now
+        Reservations and grants are judged at this time; without a zone it is UTC. Default: the current time.
+    usage
+        What sessions hold now. Without it, limits on what a person and a project hold at once are not checked, except
+        against what the request alone asks for; and of reserved accelerators, sessions are granted what is not
+        reserved as if no other session held it.
 
     Raises
     ------
@@ -46,49 +64,44 @@ def resolve(request: Mapping[str, Any], platform: Platform, person: Person, door
     """
     keys = SESSION_KEYS if door is Door.SESSION else JOB_KEYS
     if not isinstance(request, Mapping):
-        raise Refusal(Reason.INVALID, f"A {door} is asked for with an object of choices.", _choices(keys))
+        raise Refusal(Reason.INVALID, f"A {door} is asked for with an object of choices.", asked.keys(keys))
     for key in request:
         if key not in keys:
             raise Refusal(
                 Reason.INVALID,
-                f"{_shown(key)} is no choice of a {door}.",
-                _choices(keys),
+                f"{asked.shown(key)} is no choice of a {door}.",
+                asked.keys(keys),
                 field=str(key)[:40],
             )
 
-    may = offer(platform, person)
+    may = offer(platform, person, now=now, usage=usage, door=door)
     if not may.projects:
-        raise Refusal(
-            Reason.FORBIDDEN,
-            "You do not belong to any project of this platform.",
-            "Ask the manager of your project to add you to its group in IAM, then sign in again.",
-            field="project",
-        )
-
-    accelerator = _text(request, "accelerator") or CPU_ONLY
+        _refuse_stranger(may)
+    accelerator = asked.name_in(request, "accelerator") or CPU_ONLY
     if accelerator != CPU_ONLY:
-        _known(accelerator, platform.accelerators, "accelerator", "accelerator")
+        _known(accelerator, platform.accelerators, "accelerator")
     project = _project(request, may, accelerator)
-    device = platform.accelerators[accelerator] if accelerator != CPU_ONLY else None
-    count = _count(request, device, door)
-    size = _one_of(request, "size", platform.sizes, may.sizes_of(project), "for this project")
-    images = may.images_of(project, accelerator)
-    image = _text(request, "image")
-    if image and image in platform.images and image not in images and image in may.images:
-        raise Refusal(
-            Reason.IMPOSSIBLE,
-            f"The image {_shown(image)} does not go with {device.title if device else 'a CPU-only ' + door} in this project.",
-            _instead(images),
-            field="image",
-        )
-    image = _one_of(request, "image", platform.images, images, "for this choice")
-
+    count = _count(request, may, project, accelerator)
+    size = _one_of(
+        request,
+        "size",
+        platform.sizes,
+        may.sizes_of(project, accelerator),
+        lambda name: may.why_not_size(project, accelerator, name),
+    )
+    image = _one_of(
+        request,
+        "image",
+        platform.images,
+        may.images_of(project, accelerator),
+        lambda name: _why_not_image(may, project, accelerator, name),
+    )
     queue: str | None = None
     if door is Door.SESSION:
-        longest, usual = may.session_max(accelerator), may.session_default(accelerator)
+        limit = _session_time(request, may, accelerator, project, size, count)
     else:
         queue = _queue(request, may, project, accelerator)
-        longest, usual = may.job_max(queue), may.job_default(queue)
+        limit = _job_time(request, may, queue)
     return Selection(
         door=door,
         person=person.name,
@@ -98,69 +111,112 @@ def resolve(request: Mapping[str, Any], platform: Platform, person: Person, door
         size_name=size,
         size=platform.sizes[size],
         accelerator_name=accelerator,
-        accelerator=device,
+        accelerator=platform.accelerators.get(accelerator),
         count=count,
         queue_name=queue,
         priority=platform.queues[queue].priority if queue else 0,
-        time_limit=_time_limit(request, longest, usual),
+        time_limit=limit,
+        storage=tuple(may.storage_of(project)),
+    )
+
+
+def _refuse_stranger(may: Offer) -> NoReturn:
+    """Refuse somebody without a project; whose time in one is over or to come is told that."""
+    timed = (
+        denial
+        for name in may.platform.projects
+        if (denial := may.why_not_project(name)) and "time" in denial.facts
+    )
+    if denial := next(timed, None):
+        raise denial.refusal(_ASK_IN_IAM)
+    raise Refusal(
+        Reason.FORBIDDEN,
+        "You do not belong to any project of this platform.",
+        _ASK_IN_IAM,
+        field="project",
     )
 
 
 def _project(request: Mapping[str, Any], may: Offer, accelerator: str) -> str:
-    usable = may.projects_of(accelerator)
-    name = _text(request, "project")
+    name = asked.name_in(request, "project")
     if not name:
-        if usable:
-            return next(iter(usable))
-        raise Refusal(
-            Reason.FORBIDDEN,
-            f"None of your projects may use {may.platform.accelerators[accelerator].title}.",
-            _instead(may.accelerators),
-            field="accelerator",
-        )
-    _known(name, may.platform.projects, "project", "project", hide=True, mine=may.projects)
-    if name not in may.projects:
-        raise Refusal(
-            Reason.FORBIDDEN,
-            f"You are not a member of the project {_shown(name)}.",
-            _instead(may.projects),
-            field="project",
-        )
-    if name not in usable:
-        raise Refusal(
-            Reason.FORBIDDEN,
-            f"The project {may.projects[name].title} may not use {may.platform.accelerators[accelerator].title}.",
-            _instead(may.accelerators_of(name) or {CPU_ONLY: None}),
-            field="accelerator",
-        )
+        return _usual_project(request, may, accelerator)
+    _known(name, may.platform.projects, "project", mine=may.projects)
+    if denial := may.why_not_project(name):
+        raise denial.refusal(asked.instead(may.projects))
+    if denial := may.why_not_accelerator(name, accelerator):
+        raise denial.refusal(asked.instead(may.accelerators_of(name) or {CPU_ONLY: None}))
     return name
+
+
+def _usual_project(request: Mapping[str, Any], may: Offer, accelerator: str) -> str:
+    """Give the first project that may use an accelerator, rather one with which the other choices go."""
+    usable = may.projects_of(accelerator)
+    if not usable:
+        hint = asked.instead(may.accelerators or {CPU_ONLY: None})
+        denial = may.why_not_anywhere("accelerators", accelerator)
+        if denial and (len(may.projects) == 1 or "time" in denial.facts or "held" in denial.facts):
+            raise denial.refusal(hint)
+        title = may.platform.accelerators[accelerator].title
+        raise Refusal(Reason.FORBIDDEN, f"None of your projects may use {title}.", hint, field="accelerator")
+
+    def suits(project: str) -> bool:
+        lists: dict[str, Mapping[str, Any]] = {
+            "image": may.images_of(project, accelerator),
+            "size": may.sizes_of(project, accelerator),
+        }
+        if request.get("queue"):
+            lists["queue"] = may.queues_of(project, accelerator)
+        return all(
+            choices and (not request.get(key) or request[key] in list(choices))
+            for key, choices in lists.items()
+        )
+
+    return next(filter(suits, usable), next(iter(usable)))
+
+
+def _count(request: Mapping[str, Any], may: Offer, project: str, accelerator: str) -> int:
+    count = asked.integer_in(request, "count")
+    if accelerator == CPU_ONLY:
+        if count:
+            raise Refusal(
+                Reason.IMPOSSIBLE,
+                f"{count} accelerators were asked for, but no accelerator was chosen.",
+                "Choose an accelerator, or leave the count out.",
+                field="count",
+            )
+        return 0
+    if count is None:
+        return 1
+    bound = may.bounds(project, accelerator)[0]
+    allowed = "Ask for 1" if bound.most == 1 else f"Ask for 1 to {bound.most}"
+    if count < 1:
+        raise Refusal(
+            Reason.IMPOSSIBLE if count == 0 else Reason.INVALID,
+            f"{may.platform.accelerators[accelerator].title} was chosen with a count of {count}.",
+            f"{allowed}, or choose CPU only.",
+            field="count",
+        )
+    if count > bound.most:
+        raise bound.denial(count).refusal(f"{allowed}.")
+    return count
+
+
+def _why_not_image(may: Offer, project: str, accelerator: str, image: str) -> Denial | None:
+    """Say why an image cannot be chosen, before all that there is nothing it goes with."""
+    denial = may.why_not_image(project, accelerator, image)
+    if denial and not may.why_not_image(project, None, image):
+        return may.why_not_anywhere("images", image) or denial
+    return denial
 
 
 def _queue(request: Mapping[str, Any], may: Offer, project: str, accelerator: str) -> str:
     usable = may.queues_of(project, accelerator)
-    name = _text(request, "queue")
+    name = asked.name_in(request, "queue")
     if name:
-        _known(name, may.platform.queues, "queue", "queue", hide=True, mine=may.queues)
-        queue = may.platform.queues[name]
-        if queue.projects is not None and project not in queue.projects:
-            raise Refusal(
-                Reason.FORBIDDEN,
-                f"The queue {queue.title} is not open to the project {may.projects[project].title}.",
-                _instead(usable),
-                field="queue",
-            )
-        if name not in usable:
-            wanted = (
-                "jobs without an accelerator"
-                if accelerator == CPU_ONLY
-                else may.platform.accelerators[accelerator].title
-            )
-            raise Refusal(
-                Reason.IMPOSSIBLE,
-                f"The queue {queue.title} does not serve {wanted}.",
-                _instead(usable),
-                field="queue",
-            )
+        _known(name, may.platform.queues, "queue", mine=may.queues)
+        if denial := may.why_not_queue(project, accelerator, name):
+            raise denial.refusal(asked.instead(usable))
         return name
     if usable:
         return next(iter(usable))
@@ -172,173 +228,62 @@ def _queue(request: Mapping[str, Any], may: Offer, project: str, accelerator: st
     )
 
 
-def _count(request: Mapping[str, Any], device: Accelerator | None, door: Door) -> int:
-    value = request.get("count")
-    if value is None or value == "":
-        return 1 if device else 0
-    count = _integer(value, "count")
-    if device is None:
-        if count != 0:
-            raise Refusal(
-                Reason.IMPOSSIBLE,
-                f"{count} accelerators were asked for, but no accelerator was chosen.",
-                "Choose an accelerator, or leave the count out.",
-                field="count",
-            )
-        return 0
-    most = device.max_per_session if door is Door.SESSION else device.max_per_job
-    allowed = "Ask for 1" if most == 1 else f"Ask for 1 to {most}"
-    if count < 1:
-        raise Refusal(
-            Reason.IMPOSSIBLE if count == 0 else Reason.INVALID,
-            f"{device.title} was chosen with a count of {count}.",
-            f"{allowed}, or choose CPU only.",
-            field="count",
-        )
-    if count > most:
-        raise Refusal(
-            Reason.TOO_LARGE,
-            f"A {door} may have at most {most} {device.title}, not {count}.",
-            f"{allowed}.",
-            field="count",
-        )
-    return count
+def _session_time(
+    request: Mapping[str, Any], may: Offer, accelerator: str, project: str, size: str, count: int
+) -> timedelta:
+    longest = may.longest_session(accelerator, project, size, count)
+    limit = asked.duration_in(request, "time_limit")
+    if limit is None:
+        return may.session_default(accelerator, project, size, count)
+    return _within(limit, longest.time, longest.scope)
 
 
-def _time_limit(request: Mapping[str, Any], longest: timedelta, usual: timedelta) -> timedelta:
-    value = request.get("time_limit")
-    if value is None or value == "":
-        return usual
-    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 12:
-        value = int(value)
-    if isinstance(value, bool):
-        raise Refusal(
-            Reason.INVALID,
-            "The time limit is no duration.",
-            "Write for example 90m or 8h.",
-            field="time_limit",
-        )
-    try:
-        limit = parse_duration(value)
-    except ValueError as error:
-        message = str(error)
-        raise Refusal(
-            Reason.INVALID, f"{_printable(message[:1].upper() + message[1:], 120)}.", "", field="time_limit"
-        ) from None
-    if limit < timedelta(seconds=1):
-        raise Refusal(Reason.INVALID, "A time limit is at least one second.", "", field="time_limit")
+def _job_time(request: Mapping[str, Any], may: Offer, queue: str) -> timedelta:
+    limit = asked.duration_in(request, "time_limit")
+    return may.job_default(queue) if limit is None else _within(limit, may.job_max(queue), "here")
+
+
+def _within(limit: timedelta, longest: timedelta, scope: str) -> timedelta:
     if limit > longest:
         raise Refusal(
             Reason.TOO_LARGE,
-            f"The time limit of {format_duration(limit)} is longer than the {format_duration(longest)} allowed here.",
+            f"The time limit of {format_duration(limit)} is longer than the {format_duration(longest)} allowed {scope}.",
             f"Ask for {format_duration(longest)} or less.",
             field="time_limit",
         )
-    return timedelta(seconds=int(limit.total_seconds()))
+    return limit
 
 
 def _one_of(
-    request: Mapping[str, Any], key: str, known: Mapping[str, T], usable: Mapping[str, T], scope: str
+    request: Mapping[str, Any],
+    key: str,
+    known: Mapping[str, T],
+    usable: Mapping[str, T],
+    why_not: Callable[[str], Denial | None],
 ) -> str:
     """Read a choice by name; missing means the first usable one."""
-    name = _text(request, key)
+    name = asked.name_in(request, key)
     if not name:
         if not usable:
             raise Refusal(
                 Reason.IMPOSSIBLE,
-                f"There is no {key} {scope}.",
+                f"There is no {key} for this choice.",
                 "Choose another accelerator or project.",
                 field=key,
             )
         return next(iter(usable))
-    _known(name, known, key, key)
-    if name not in usable:
-        raise Refusal(
-            Reason.FORBIDDEN,
-            f"The {key} {_shown(name)} is not available {scope}.",
-            _instead(usable),
-            field=key,
-        )
+    _known(name, known, key)
+    if denial := why_not(name):
+        raise denial.refusal(asked.instead(usable))
     return name
 
 
-def _known(
-    name: str,
-    known: Mapping[str, Any],
-    noun: str,
-    field: str,
-    *,
-    hide: bool = False,
-    mine: Mapping[str, Any] | None = None,
-) -> None:
-    """Refuse a name that the platform does not have; with ``hide`` the hint names only what is the person's own."""
+def _known(name: str, known: Mapping[str, Any], key: str, *, mine: Mapping[str, Any] | None = None) -> None:
+    """Refuse a name that the platform does not have; the hint names only what is the person's own, if that is given."""
     if name not in known:
         raise Refusal(
             Reason.UNKNOWN,
-            f"There is no {noun} {_shown(name)} (any more).",
-            _instead((mine or {}) if hide else known),
-            field=field,
+            f"There is no {key} {asked.shown(name)} (any more).",
+            asked.instead(known if mine is None else mine),
+            field=key,
         )
-
-
-def _text(request: Mapping[str, Any], key: str) -> str:
-    value = request.get(key)
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise Refusal(Reason.INVALID, f"The {key} must be given by name.", "", field=key)
-    return value
-
-
-def _integer(value: Any, key: str) -> int:
-    if isinstance(value, int) and not isinstance(value, bool):
-        number = value
-    elif (
-        isinstance(value, str)
-        and len(value) <= 12
-        and value.lstrip("+-").isascii()
-        and value.lstrip("+-").isdigit()
-    ):
-        try:
-            number = int(value)
-        except ValueError:
-            number = None
-    else:
-        number = None
-    if number is None:
-        raise Refusal(Reason.INVALID, f"The {key} {_shown(value)} is no whole number.", "", field=key)
-    if abs(number) > 10**9:
-        raise Refusal(
-            Reason.TOO_LARGE if number > 0 else Reason.INVALID, f"The {key} is out of range.", "", field=key
-        )
-    return number
-
-
-def _instead(choices: Mapping[str, Any]) -> str:
-    """Say what could be chosen, by name and title; never more than a line or two."""
-    names = [
-        name if value is None else f"{name} ({value.title})" for name, value in list(choices.items())[:6]
-    ]
-    if not names:
-        return "There is nothing of the kind that you may use."
-    return f"Choose {names[0]}." if len(names) == 1 else f"Choose one of {', '.join(names)}."
-
-
-def _choices(keys: frozenset[str]) -> str:
-    return f"The choices are {', '.join(sorted(keys))}."
-
-
-def _printable(text: str, length: int) -> str:
-    return "".join(character if character.isprintable() else "?" for character in text[:length])
-
-
-def _shown(value: Any) -> str:
-    """Quote a foreign value: short, on one line, whatever it holds."""
-    text = (
-        value
-        if isinstance(value, str)
-        else str(value)
-        if isinstance(value, (int, float)) and abs(value) < 1e15
-        else type(value).__name__
-    )
-    return f"“{_printable(text, 40)}{'…' if len(text) > 40 else ''}”"

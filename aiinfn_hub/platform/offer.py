@@ -1,32 +1,63 @@
-"""What one person may choose: drawn by the form, granted by the gate."""
+"""What one person may choose: drawn by the form, granted by the gate, explained by ``aiinfn-hub explain``."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import Final
+from typing import Final, NamedTuple
 
-from .model import CPU_ONLY, Accelerator, Image, Platform, Project, Queue, Size
+from .barriers import Barriers
+from .fields import show_moment
+from .holdings import MARGIN, Usage, next_reservation
+from .model import CPU_ONLY, Accelerator, Image, Platform, Project, Queue, Size, Storage
 from .person import Person
+from .rules import Denial, Rule
+from .selection import Door
 
 _TIMES: Final = tuple(timedelta(hours=hours) for hours in (1, 2, 4, 8, 12, 24, 48, 96))
+_STEP: Final = timedelta(minutes=15)
+_SLACK: Final = timedelta(minutes=10)
+"""How long a form may stay open before the last of its times, up to the end of a period, is refused."""
+_LISTS: Final = frozenset(
+    {
+        Rule.PROJECT_ACCELERATOR,
+        Rule.PROJECT_SIZE,
+        Rule.PROJECT_IMAGE,
+        Rule.QUEUE_PROJECT,
+        Rule.STORAGE_PROJECT,
+    }
+)
+"""Lists of the platform file, which say less than any other rule why something is not offered."""
+
+
+class Longest(NamedTuple):
+    """The longest session, and what says so: words that follow "allowed".
+
+    ``fixed`` is false where a moment is the bound, so that it shrinks as time goes on.
+    """
+
+    time: timedelta
+    scope: str
+    fixed: bool = True
 
 
 @dataclass(frozen=True)
-class Offer:
-    """What one person may choose on one platform, in the order of the platform file.
+class Offer(Barriers):
+    """What one person may choose on one platform at one time, in the order of the platform file.
 
-    An accelerator name may be `CPU_ONLY` wherever a method takes one.
+    What is offered is exactly what nothing stands in the way of. See `Barriers` for the attributes.
     """
-
-    platform: Platform
-    person: Person
 
     @cached_property
     def projects(self) -> dict[str, Project]:
         """The person's projects."""
-        return self.person.projects(self.platform)
+        return {
+            name: project
+            for name, project in self.platform.projects.items()
+            if self.why_not_project(name) is None
+        }
 
     @cached_property
     def accelerators(self) -> dict[str, Accelerator]:
@@ -41,49 +72,62 @@ class Offer:
 
     @cached_property
     def images(self) -> dict[str, Image]:
-        """Images that at least one of the projects may use, with any accelerator or none."""
-        return {
-            name: value
-            for name, value in self.platform.images.items()
-            if any(project.images is None or name in project.images for project in self.projects.values())
+        """Images that at least one of the projects may use, with an accelerator of it or none."""
+        allowed = {
+            name
+            for device in (CPU_ONLY, *self.accelerators)
+            for project in self.projects_of(device)
+            for name in self.images_of(project, device)
         }
+        return {name: value for name, value in self.platform.images.items() if name in allowed}
 
     @cached_property
     def queues(self) -> dict[str, Queue]:
-        """Queues that at least one of the projects may use."""
-        return {
-            name: queue
-            for name, queue in self.platform.queues.items()
-            if queue.projects is None or not self.projects.keys().isdisjoint(queue.projects)
+        """Queues in which at least one of the projects may submit something."""
+        allowed = {
+            name
+            for device in (CPU_ONLY, *self.accelerators)
+            for project in self.projects_of(device)
+            for name in self.queues_of(project, device)
         }
+        return {name: value for name, value in self.platform.queues.items() if name in allowed}
+
+    @cached_property
+    def storage(self) -> dict[str, Storage]:
+        """Storage that sessions of at least one of the projects see."""
+        allowed = {name for project in self.projects for name in self.storage_of(project)}
+        return {name: value for name, value in self.platform.storage.items() if name in allowed}
 
     def projects_of(self, accelerator: str) -> dict[str, Project]:
         """Give the person's projects that may use an accelerator."""
         return {
             name: project
             for name, project in self.projects.items()
-            if accelerator == CPU_ONLY or project.accelerators is None or accelerator in project.accelerators
+            if self.why_not_accelerator(name, accelerator) is None
         }
 
     def accelerators_of(self, project: str) -> dict[str, Accelerator]:
         """Give the accelerators that a project may use."""
-        return {name: value for name, value in self.accelerators.items() if project in self.projects_of(name)}
-
-    def sizes_of(self, project: str) -> dict[str, Size]:
-        """Give the sizes that a project may use."""
-        allowed = self.platform.projects[project].sizes
         return {
-            name: value for name, value in self.platform.sizes.items() if allowed is None or name in allowed
+            name: value
+            for name, value in self.platform.accelerators.items()
+            if self.why_not_accelerator(project, name) is None
+        }
+
+    def sizes_of(self, project: str, accelerator: str | None = None) -> dict[str, Size]:
+        """Give the sizes that a project may use, and that go with an accelerator if one is given."""
+        return {
+            name: value
+            for name, value in self.platform.sizes.items()
+            if self.why_not_size(project, accelerator, name) is None
         }
 
     def images_of(self, project: str, accelerator: str) -> dict[str, Image]:
-        """Give the images that a project may use and that are built for an accelerator."""
-        allowed = self.platform.projects[project].images
+        """Give the images that a project may use and that are made for an accelerator."""
         return {
             name: image
-            for name, image in self.platform.images.items()
-            if (allowed is None or name in allowed)
-            and (image.accelerators is None or accelerator in image.accelerators)
+            for name, image in self._images_for(project).items()
+            if image.accelerators is None or accelerator in image.accelerators
         }
 
     def queues_of(self, project: str, accelerator: str) -> dict[str, Queue]:
@@ -91,25 +135,106 @@ class Offer:
         return {
             name: queue
             for name, queue in self.platform.queues.items()
-            if (queue.projects is None or project in queue.projects)
-            and (queue.accelerators is None or accelerator in queue.accelerators)
+            if self.why_not_queue(project, accelerator, name) is None
         }
 
-    def session_max(self, accelerator: str) -> timedelta:
-        """Give the longest session with an accelerator."""
-        device = self.platform.accelerators.get(accelerator)
-        return (device.session_time if device else None) or self.platform.limits.session_max
+    def storage_of(self, project: str) -> dict[str, Storage]:
+        """Give the storage that sessions and jobs of a project see."""
+        return {
+            name: value
+            for name, value in self.platform.storage.items()
+            if self.why_not_storage(project, name) is None
+        }
 
-    def session_default(self, accelerator: str) -> timedelta:
+    def why_not_anywhere(self, kind: str, name: str) -> Denial | None:
+        """Say why something is offered in none of the person's projects; None if it is, or if there is no project.
+
+        Parameters
+        ----------
+        kind
+            Section of the platform file: ``accelerators``, ``sizes``, ``images``, ``queues`` or ``storage``.
+        """
+        if name in getattr(self, kind):
+            return None
+        denials = [denial for project in self.projects if (denial := self.why_not(kind, project, name))]
+        if denials:
+            # The rule that came nearest to a yes: a project's list says the least.
+            return next((denial for denial in denials if denial.rule not in _LISTS), denials[0])
+        if kind == "images" and self.projects:
+            image = self.platform.images[name]
+            needs = self._titles(image.accelerators or ())
+            return Denial(Rule.IMAGE_NEEDS, {"title": image.title, "needs": needs})
+        if kind == "queues" and self.projects:
+            queue = self.platform.queues[name]
+            needs = self._titles(queue.accelerators or ())
+            return Denial(Rule.QUEUE_NEEDS, {"title": queue.title, "needs": needs})
+        return None
+
+    def why_not(self, kind: str, project: str, name: str) -> Denial | None:
+        """Say why something is not for a project of the person; kinds as in `why_not_anywhere`."""
+        match kind:
+            case "accelerators":
+                return self.why_not_accelerator(project, name)
+            case "sizes":
+                return self.why_not_size(project, None, name)
+            case "images":
+                return self.why_not_image(project, None, name)
+            case "queues":
+                return self.why_not_queue(project, None, name)
+            case _:
+                return self.why_not_storage(project, name)
+
+    # How many, and for how long
+
+    def most(self, accelerator: str, project: str | None = None) -> int:
+        """Give how many devices may be asked for: in a project, or in each of the projects that may use it."""
+        if accelerator == CPU_ONLY:
+            return 0
+        projects = self.projects_of(accelerator) if project is None else (project,)
+        return min((self.access(each, accelerator).most for each in projects), default=0)
+
+    def longest_session(self, accelerator: str, project: str, size: str, count: int | None = None) -> Longest:
+        """Give the longest session, and what sets the limit; without a count, with the most devices there may be."""
+        key = (project, accelerator, count)
+        if key not in self._longests:
+            self._longests[key] = min(self._session_limits(*key), key=lambda limit: limit.time)
+        longest, cores = self._longests[key], self.platform.sizes[size]
+        if cores.session_time and cores.session_time < longest.time:
+            return Longest(cores.session_time, f"for the size {cores.title}")
+        return longest
+
+    def session_max(
+        self, accelerator: str, project: str | None = None, size: str | None = None, count: int | None = None
+    ) -> timedelta:
+        """Give the longest session with an accelerator; what is not given may be anything that is offered."""
+        return self._longest(accelerator, project, size, count).time
+
+    def session_default(
+        self, accelerator: str, project: str | None = None, size: str | None = None, count: int | None = None
+    ) -> timedelta:
         """Give the length of a session with an accelerator when nothing is said."""
-        return min(self.platform.limits.session_default, self.session_max(accelerator))
+        longest = _shown(self._longest(accelerator, project, size, count))
+        return min(self.platform.limits.session_default, longest)
 
-    def session_times(self, accelerator: str) -> list[timedelta]:
+    def longest_offered(
+        self, accelerator: str, project: str | None = None, size: str | None = None
+    ) -> timedelta:
+        """Give the longest session that a form offers; what is not given may be anything that is offered.
+
+        Up to the end of a period it leaves some minutes, so that it can still be had when the form is sent.
+        """
+        return _shown(self._longest(accelerator, project, size, None))
+
+    def times_up_to(self, longest: timedelta) -> list[timedelta]:
+        """Give the session lengths that a form offers up to the longest, the default among them, ascending."""
+        default = min(self.platform.limits.session_default, longest)
+        return sorted({time for time in _TIMES if time < longest} | {longest, default})
+
+    def session_times(
+        self, accelerator: str, project: str | None = None, size: str | None = None
+    ) -> list[timedelta]:
         """Give the session lengths that a form offers, the default and the longest among them, ascending."""
-        longest = self.session_max(accelerator)
-        return sorted(
-            {time for time in _TIMES if time < longest} | {longest, self.session_default(accelerator)}
-        )
+        return self.times_up_to(self.longest_offered(accelerator, project, size))
 
     def job_max(self, queue: str) -> timedelta:
         """Give the longest job of a queue."""
@@ -119,7 +244,68 @@ class Offer:
         """Give the time limit of a job in a queue when nothing is said."""
         return min(self.platform.limits.job_default, self.job_max(queue))
 
+    def _longest(self, accelerator: str, project: str | None, size: str | None, count: int | None) -> Longest:
+        """Give the longest session that is allowed whatever of the offered is chosen for what is not given."""
+        if project is not None and size is not None:
+            return self.longest_session(accelerator, project, size, count)
+        projects = self.projects_of(accelerator) if project is None else (project,)
+        found = [
+            self.longest_session(accelerator, each, one, count)
+            for each in projects
+            for one in (self.sizes_of(each, accelerator) if size is None else (size,))
+        ]
+        whole = Longest(self.platform.limits.session_max, "here")
+        return min(found, key=lambda limit: limit.time, default=whole)
 
-def offer(platform: Platform, person: Person) -> Offer:
-    """Say what a person may choose."""
-    return Offer(platform, person)
+    def _session_limits(self, project: str, accelerator: str, count: int | None) -> Iterator[Longest]:
+        """Give the limits of a session of any size."""
+        platform = self.platform
+        yield Longest(platform.limits.session_max, "here")
+        device, whole = platform.accelerators.get(accelerator), platform.projects[project]
+        if device and device.session_time:
+            yield Longest(device.session_time, f"with {device.title}")
+        if whole.session_time:
+            yield Longest(whole.session_time, f"in the project {whole.title}")
+        if end := self.access(project, accelerator).until:
+            yield self._until(end, f"until your grant ends at {show_moment(end)}")
+        if device:
+            most = self.most(accelerator, project) if count is None else count
+            if held := next_reservation(platform, project, accelerator, most, self.now):
+                scope = f"until the reservation for {held.title} begins at {show_moment(held.begin)}"
+                yield self._until(held.begin, scope)
+
+    def _until(self, moment: datetime, scope: str) -> Longest:
+        """Give the whole minutes up to a moment, at least one."""
+        return Longest(max(MARGIN, (moment - self.now) // MARGIN * MARGIN), scope, fixed=False)
+
+    @cached_property
+    def _longests(self) -> dict[tuple[str, str, int | None], Longest]:
+        return {}
+
+
+def offer(
+    platform: Platform,
+    person: Person,
+    *,
+    now: datetime | None = None,
+    usage: Usage | None = None,
+    door: Door = Door.SESSION,
+) -> Offer:
+    """Say what a person may choose.
+
+    Parameters
+    ----------
+    now
+        Without a zone it is UTC; default: the current time.
+    usage, door
+        See `Offer`.
+    """
+    moment = now or datetime.now(UTC)
+    return Offer(platform, person, moment if moment.tzinfo else moment.replace(tzinfo=UTC), usage, door)
+
+
+def _shown(longest: Longest) -> timedelta:
+    """Give what a form offers of a longest session: of one that ends with a period, what will do for some minutes yet."""
+    if longest.fixed or longest.time < _STEP + _SLACK:
+        return longest.time
+    return (longest.time - _SLACK) // _STEP * _STEP

@@ -165,12 +165,8 @@ def _own(path: Path, layers: Layers, named: PlatformError | None) -> tuple[dict[
             if key in lines:
                 message = f"this key stands twice; first on line {lines[key]}"
                 layers.problems.append(PlatformError(path, line, dotted(key), message))
-            if len(key) > _DEEPEST or len(lines) > _MOST_KEYS:
-                raise PlatformError(path, line, "", "this is nested too deeply, or refers to itself")
             lines[key] = line
-        data = yaml.load(text, Loader=_Loader)  # noqa: S506 - a subclass of SafeLoader
-        if not isinstance(data, dict):
-            raise PlatformError(path, 1, "", "a mapping with keys such as projects and images is expected")
+        data = _mapping(path, text)
     except PlatformError as error:
         layers.problems.append(error)
     except yaml.YAMLError as error:
@@ -207,7 +203,17 @@ def _keys(path: Path, text: str) -> Iterator[tuple[Key, int]]:
     node = yaml.compose(text, Loader=_Loader)
     if node is None:
         raise PlatformError(path, None, "", "the file is empty")
-    return _lines(node, ())
+    for number, (key, line) in enumerate(_lines(node, ())):
+        if len(key) > _DEEPEST or number > _MOST_KEYS:
+            raise PlatformError(path, line, "", "this is nested too deeply, or refers to itself")
+        yield key, line
+
+
+def _mapping(path: Path, text: str) -> dict[Any, Any]:
+    data = yaml.load(text, Loader=_Loader)  # noqa: S506 - a subclass of SafeLoader
+    if not isinstance(data, dict):
+        raise PlatformError(path, 1, "", "a mapping with keys such as projects and images is expected")
+    return data
 
 
 def _lines(node: yaml.Node, key: Key) -> Iterator[tuple[Key, int]]:

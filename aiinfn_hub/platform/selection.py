@@ -35,6 +35,8 @@ class Selection(BaseModel):
         That of the queue; 0 for a session.
     time_limit
         After this time from its start it is ended.
+    storage
+        Names of the storage it sees; None, in what an older version granted, for all that is open to the project.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -52,3 +54,4 @@ class Selection(BaseModel):
     queue_name: str | None
     priority: int
     time_limit: Duration
+    storage: tuple[str, ...] | None = None

@@ -99,7 +99,7 @@ def render(
             reading=reading,
             accelerators=any(card.name != CPU_ONLY for card in cards),
             brief=brief_of(platform),
-            rules=_rules(platform, person, cards, url),
+            rules=_rules(platform, cards, url),
         )
     )
 
@@ -154,28 +154,40 @@ def _images(cards: list[Profile]) -> set[str]:
     return {image for card in cards for images in card.projects.values() for image in images}
 
 
-def _rules(platform: Platform, person: Person, cards: list[Profile], url: str) -> dict[str, Any]:
+def _rules(platform: Platform, cards: list[Profile], url: str) -> dict[str, Any]:
     """Give the script what goes with what, and the words."""
-    may = offer(platform, person)
     return {
         "url": url,
         "words": words_of(platform),
         "brief": brief_of(platform),
         "grace": spoken(platform.limits.grace),
         "patience": spoken(platform.limits.session_start),
-        "sizes": {project: list(may.sizes_of(project)) for project in may.projects},
+        "seconds": {format_duration(time): int(time.total_seconds()) for time in _times(cards)},
         "cards": {
             card.name: {
                 "title": card.title,
                 "most": card.most,
                 "projects": card.projects,
+                "sizes": card.sizes,
                 "times": [format_duration(time) for time in card.times],
+                "shorter": _shorter(card),
                 "usual": format_duration(card.usual),
                 "availability": card.availability.model_dump(mode="json") if card.availability else None,
             }
             for card in cards
         },
     }
+
+
+def _shorter(card: Profile) -> dict[str, dict[str, int]]:
+    """Give the longest time, in seconds, of the projects and sizes that may not have the card's longest."""
+    found = {
+        project: {
+            size: int(longest.total_seconds()) for size, longest in of.items() if longest < card.times[-1]
+        }
+        for project, of in card.longest.items()
+    }
+    return {project: of for project, of in found.items() if of}
 
 
 @cache

@@ -33,7 +33,7 @@ def profile_list(platform: Platform, person: Person, reading: AvailabilityReadin
     found: list[Json] = []
     for card in profiles(platform, person, reading):
         images = {image for names in card.projects.values() for image in names}
-        sizes = {size for project in card.projects for size in may.sizes_of(project)}
+        sizes = {size for names in card.sizes.values() for size in names}
         options = {
             "project": _option("Project", {name: may.projects[name].title for name in card.projects}),
             "image": _option("Environment", {n: i.title for n, i in may.images.items() if n in images}),

@@ -94,10 +94,12 @@ class Profile:
         Value of the request's ``accelerator``.
     group
         Key of `GROUPS`.
-    projects
-        For each project that may use it, the images that go with it there.
+    projects, sizes
+        For each project that may use it, the images and the sizes that go with it there.
     times
-        Session lengths to offer, ascending; ``usual`` is among them.
+        Session lengths to offer, ascending; ``usual`` is among them. Not every project and size may have the longest.
+    longest
+        The longest of them for each project and size.
     availability
         None for CPU only, and while it is unknown.
     """
@@ -110,10 +112,16 @@ class Profile:
     simulated: bool
     most: int
     projects: dict[str, list[str]]
+    sizes: dict[str, list[str]]
     times: list[timedelta]
+    longest: dict[str, dict[str, timedelta]]
     usual: timedelta
     availability: Availability | None
     outlook: Outlook
+
+    def times_of(self, project: str, size: str) -> list[timedelta]:
+        """Give the session lengths to offer for a project and a size."""
+        return [time for time in self.times if time <= self.longest[project][size]]
 
 
 def profiles(platform: Platform, person: Person, reading: AvailabilityReading | None) -> list[Profile]:
@@ -129,7 +137,7 @@ def profiles(platform: Platform, person: Person, reading: AvailabilityReading | 
         projects = {
             project: images
             for project in may.projects_of(name)
-            if (images := list(may.images_of(project, name))) and may.sizes_of(project)
+            if (images := list(may.images_of(project, name))) and may.sizes_of(project, name)
         }
         if projects:
             cards.append(_card(may, name, projects, known.get(name)))
@@ -204,6 +212,13 @@ def _card(
 ) -> Profile:
     limits = may.platform.limits
     device = may.platform.accelerators.get(name)
+    sizes = {project: list(may.sizes_of(project, name)) for project in projects}
+    longest = {
+        project: {size: may.longest_offered(name, project, size) for size in names}
+        for project, names in sizes.items()
+    }
+    ends = {time for of in longest.values() for time in of.values()}
+    times = sorted({time for end in ends for time in may.times_up_to(end)})
     return Profile(
         name=name,
         group=device.kind.value if device else "cpu",
@@ -211,10 +226,12 @@ def _card(
         memory=spoken_memory(device.memory) if device and device.memory else "",
         description=device.description if device else "Reading, plotting, preparing data and batch jobs",
         simulated=_simulated(device, availability),
-        most=device.max_per_session if device else 0,
+        most=may.most(name),
         projects=projects,
-        times=may.session_times(name),
-        usual=may.session_default(name),
+        sizes=sizes,
+        times=times,
+        longest=longest,
+        usual=min(limits.session_default, times[-1]),
         availability=availability,
         outlook=outlook(device, availability, 1, limits.grace, limits.session_start, words_of(may.platform)),
     )

@@ -249,7 +249,14 @@ class Service:
         page = await self.store.page(self.view(person), wanted)
         positions, reading = self.backend.positions(), self.backend.inventory()
         shown = [
-            views.job(stored, person, self.platform, positions.get(stored.id), reading)
+            views.job(
+                stored,
+                person,
+                self.platform,
+                positions.get(stored.id),
+                reading,
+                self.backend.reason(stored.id),
+            )
             for stored in page.jobs
         ]
         cursor = None
@@ -296,12 +303,12 @@ class Service:
     def platform_view(self, person: Person) -> PlatformView:
         """Show what the person may use, and what there is of it now."""
         return views.platform(
-            gate.offer(self.platform, person), self.backend.inventory(), self.backend.queues()
+            gate.offer(self.platform, person, door=Door.JOB), self.backend.inventory(), self.backend.queues()
         )
 
     def queues(self, person: Person) -> list[QueueChoice]:
         """Show the queues that the person may use."""
-        return views.queues(gate.offer(self.platform, person), self.backend.queues())
+        return views.queues(gate.offer(self.platform, person, door=Door.JOB), self.backend.queues())
 
     def availability(self, names: frozenset[str] | None) -> AvailabilityReading:
         """Show what there is of some accelerators, or of all."""
@@ -358,7 +365,14 @@ class Service:
 
     def _show(self, stored: StoredJob, person: Person) -> Job:
         positions: Mapping[str, int] = self.backend.positions()
-        return views.job(stored, person, self.platform, positions.get(stored.id), self.backend.inventory())
+        return views.job(
+            stored,
+            person,
+            self.platform,
+            positions.get(stored.id),
+            self.backend.inventory(),
+            self.backend.reason(stored.id),
+        )
 
 
 def _no_job() -> Refusal:

@@ -39,9 +39,12 @@
     offer("project", Object.keys(card.projects));
     const project = select("project")?.value ?? root.querySelector('input[name="project"]').value;
     offer("image", card.projects[project] ?? []);
-    offer("size", rules.sizes[project] ?? []);
-    offer("time_limit", card.times, card.usual);
-    if (!select("time_limit").value) select("time_limit").value = card.usual;
+    offer("size", card.sizes[project] ?? []);
+    const longest = card.shorter[project]?.[select("size").value] ?? Infinity;
+    const times = card.times.filter((time) => rules.seconds[time] <= longest);
+    const usual = times.findLast((time) => rules.seconds[time] <= rules.seconds[card.usual]) ?? times[0];
+    offer("time_limit", times, usual);
+    if (!select("time_limit").value) select("time_limit").value = usual;
     const count = select("count");
     if (count) {
       for (const option of count.options) {

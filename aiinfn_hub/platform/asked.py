@@ -1,0 +1,97 @@
+"""Reading a request: values of any type, as a form, a program or a stranger sends them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import timedelta
+from typing import Any
+
+from .refusal import Reason, Refusal
+from .units import parse_duration
+
+
+def name_in(request: Mapping[str, Any], key: str) -> str:
+    """Read a choice that is made by name; empty if it was not made."""
+    value = request.get(key)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise Refusal(Reason.INVALID, f"The {key} must be given by name.", "", field=key)
+    return value
+
+
+def integer_in(request: Mapping[str, Any], key: str) -> int | None:
+    """Read a whole number; None if it was not given."""
+    value = request.get(key)
+    if value is None or value == "":
+        return None
+    number = value if isinstance(value, int) and not isinstance(value, bool) else None
+    if isinstance(value, str) and len(value) <= 12:
+        digits = value.lstrip("+-")
+        if digits.isascii() and digits.isdigit():
+            try:
+                number = int(value)
+            except ValueError:
+                number = None
+    if number is None:
+        raise Refusal(Reason.INVALID, f"The {key} {shown(value)} is no whole number.", "", field=key)
+    if abs(number) > 10**9:
+        raise Refusal(
+            Reason.TOO_LARGE if number > 0 else Reason.INVALID, f"The {key} is out of range.", "", field=key
+        )
+    return number
+
+
+def duration_in(request: Mapping[str, Any], key: str) -> timedelta | None:
+    """Read a duration of a second or more; None if it was not given."""
+    value = request.get(key)
+    if value is None or value == "":
+        return None
+    noun = key.replace("_", " ")
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 12:
+        value = int(value)
+    if isinstance(value, bool):
+        raise Refusal(
+            Reason.INVALID, f"The {noun} is no duration.", "Write for example 90m or 8h.", field=key
+        )
+    try:
+        duration = parse_duration(value)
+    except ValueError as error:
+        message = str(error)
+        raise Refusal(
+            Reason.INVALID, f"{_printable(message[:1].upper() + message[1:], 120)}.", "", field=key
+        ) from None
+    if duration < timedelta(seconds=1):
+        raise Refusal(Reason.INVALID, f"A {noun} is at least one second.", "", field=key)
+    return timedelta(seconds=int(duration.total_seconds()))
+
+
+def instead(choices: Mapping[str, Any]) -> str:
+    """Say what could be chosen, by name and title; never more than a line or two."""
+    names = [
+        name if value is None else f"{name} ({value.title})" for name, value in list(choices.items())[:6]
+    ]
+    if not names:
+        return "There is nothing of the kind that you may use."
+    return f"Choose {names[0]}." if len(names) == 1 else f"Choose one of {', '.join(names)}."
+
+
+def keys(names: Collection[str]) -> str:
+    """Say what the keys of a request are."""
+    return f"The choices are {', '.join(sorted(names))}."
+
+
+def shown(value: Any) -> str:
+    """Quote a foreign value: short, on one line, whatever it holds."""
+    text = (
+        value
+        if isinstance(value, str)
+        else str(value)
+        if isinstance(value, (int, float)) and abs(value) < 1e15
+        else type(value).__name__
+    )
+    return f"“{_printable(text, 40)}{'…' if len(text) > 40 else ''}”"
+
+
+def _printable(text: str, length: int) -> str:
+    return "".join(character if character.isprintable() else "?" for character in text[:length])
