@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from aiinfn_hub.cli_kueue import kueue
+from aiinfn_hub.cli_platform import COMMANDS
 from aiinfn_hub.platform import loader
 
 
@@ -48,23 +49,8 @@ def demo(port: int, data: Path, platform_file: Path | None, no_browser_hint: boo
         raise click.ClickException(str(error)) from None
 
 
-@main.command()
-@click.argument("file", type=click.Path(path_type=Path), required=False)
-def check(file: Path | None) -> None:
-    """Check a platform FILE and say what it declares (default: AIINFN_PLATFORM, else platform.yaml here)."""
-    path = file or loader.default_path()
-    try:
-        platform = loader.load(path)
-    except loader.PlatformError as error:
-        raise click.ClickException(str(error)) from None
-    parts = ("accelerators", "images", "sizes", "projects", "queues", "storage")
-    click.echo(f"{path} is in order: {platform.title}, back end {platform.backend}.")
-    for part in parts:
-        names = ", ".join(getattr(platform, part)) or "none"
-        click.echo(f"  {part:<13} {names}")
-
-
-main.add_command(kueue)
+for command in (*COMMANDS, kueue):
+    main.add_command(command)
 
 if __name__ == "__main__":
     main()

@@ -60,7 +60,7 @@ class Barriers:
         """Say why a size is not for a project, or does not go with an accelerator if one is given."""
         allowed, value = self.platform.projects[project].sizes, self.platform.sizes[size]
         if allowed is not None and size not in allowed:
-            return Denial(Rule.PROJECT_SIZE, {"name": size})
+            return Denial(Rule.PROJECT_SIZE, {"name": size, "project": self._project_title(project)})
         if denial := not_in_groups(self.person, f"The size {value.title}", value.groups, "size"):
             return denial
         device = self.platform.accelerators.get(accelerator or CPU_ONLY)
@@ -72,7 +72,7 @@ class Barriers:
         """Say why an image is not for a project, or is not made for an accelerator if one is given."""
         allowed, value = self.platform.projects[project].images, self.platform.images[image]
         if allowed is not None and image not in allowed:
-            return Denial(Rule.PROJECT_IMAGE, {"name": image})
+            return Denial(Rule.PROJECT_IMAGE, {"name": image, "project": self._project_title(project)})
         if denial := not_in_groups(self.person, f"The image {value.title}", value.groups, "image"):
             return denial
         if accelerator and value.accelerators is not None and accelerator not in value.accelerators:
@@ -83,8 +83,7 @@ class Barriers:
         """Say why a queue is not open to a project, or does not serve an accelerator if one is given."""
         value = self.platform.queues[queue]
         if value.projects is not None and project not in value.projects:
-            title = self.platform.projects[project].title
-            return Denial(Rule.QUEUE_PROJECT, {"title": value.title, "project": title})
+            return Denial(Rule.QUEUE_PROJECT, {"title": value.title, "project": self._project_title(project)})
         if denial := not_in_groups(self.person, f"The queue {value.title}", value.groups, "queue"):
             return denial
         if accelerator and value.accelerators is not None and accelerator not in value.accelerators:
@@ -95,8 +94,9 @@ class Barriers:
         """Say why sessions of a project do not see a storage."""
         value = self.platform.storage[storage]
         if value.projects is not None and project not in value.projects:
-            title = self.platform.projects[project].title
-            return Denial(Rule.STORAGE_PROJECT, {"title": value.title, "project": title})
+            return Denial(
+                Rule.STORAGE_PROJECT, {"title": value.title, "project": self._project_title(project)}
+            )
         return not_in_groups(self.person, f"The storage {value.title}", value.groups, "storage")
 
     def bounds(self, project: str, accelerator: str) -> list[Bound]:
@@ -148,3 +148,6 @@ class Barriers:
                 for name in accelerators
             ]
         )
+
+    def _project_title(self, project: str) -> str:
+        return self.platform.projects[project].title

@@ -94,7 +94,14 @@ def _moment(value: Any, *, end: bool) -> datetime:
         raise ValueError("this date is beyond the calendar") from None
 
 
-def _begin(value: Any) -> datetime:
+def parse_moment(value: Any) -> datetime:
+    """Read a date or a time; a date alone is its first moment, and without a zone it is UTC.
+
+    Raises
+    ------
+    ValueError
+        If it is none.
+    """
     return _moment(value, end=False)
 
 
@@ -114,7 +121,7 @@ _MOMENT_SCHEMA: Final = {
 }
 _AS_ISO: Final = PlainSerializer(lambda value: value.isoformat(), return_type=str, when_used="json")
 
-Begin = Annotated[datetime, BeforeValidator(_begin), _AS_ISO, WithJsonSchema(_MOMENT_SCHEMA)]
+Begin = Annotated[datetime, BeforeValidator(parse_moment), _AS_ISO, WithJsonSchema(_MOMENT_SCHEMA)]
 """When something begins; a date alone is its first moment."""
 End = Annotated[datetime, BeforeValidator(_end), _AS_ISO, WithJsonSchema(_MOMENT_SCHEMA)]
 """When something ends, itself not included; a date alone includes that day."""

@@ -154,21 +154,16 @@ class Offer(Barriers):
         kind
             Section of the platform file: ``accelerators``, ``sizes``, ``images``, ``queues`` or ``storage``.
         """
-        if name in getattr(self, kind):
+        if name in getattr(self, kind) or not self.projects:
             return None
-        denials = [denial for project in self.projects if (denial := self.why_not(kind, project, name))]
-        if denials:
-            # The rule that came nearest to a yes: a project's list says the least.
-            return next((denial for denial in denials if denial.rule not in _LISTS), denials[0])
-        if kind == "images" and self.projects:
-            image = self.platform.images[name]
-            needs = self._titles(image.accelerators or ())
-            return Denial(Rule.IMAGE_NEEDS, {"title": image.title, "needs": needs})
-        if kind == "queues" and self.projects:
-            queue = self.platform.queues[name]
-            needs = self._titles(queue.accelerators or ())
-            return Denial(Rule.QUEUE_NEEDS, {"title": queue.title, "needs": needs})
-        return None
+        denials = [self.why_not(kind, project, name) for project in self.projects]
+        found = [denial for denial in denials if denial is not None]
+        if len(found) == len(denials):
+            return next((denial for denial in found if denial.rule not in _LISTS), found[0])
+        # It is for a project, so it fails for want of something that goes with it.
+        value = getattr(self.platform, kind)[name]
+        rule = Rule.IMAGE_NEEDS if kind == "images" else Rule.QUEUE_NEEDS
+        return Denial(rule, {"title": value.title, "needs": self._titles(value.accelerators or ())})
 
     def why_not(self, kind: str, project: str, name: str) -> Denial | None:
         """Say why something is not for a project of the person; kinds as in `why_not_anywhere`."""

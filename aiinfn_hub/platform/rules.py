@@ -106,11 +106,11 @@ WORDS: Final[Mapping[Rule, _Words]] = {
         "The sessions of the project {project} hold {held} {what} already, of at most {most} at once.",
     ),
     Rule.PROJECT_SIZE: _Words(
-        Reason.FORBIDDEN, "size", "The size “{name}” is not available for this project."
+        Reason.FORBIDDEN, "size", "The size “{name}” is not available for this project ({project})."
     ),
     Rule.SIZE_PAIR: _Words(Reason.IMPOSSIBLE, "size", "The size {title} does not go with {accelerator}."),
     Rule.PROJECT_IMAGE: _Words(
-        Reason.FORBIDDEN, "image", "The image “{name}” is not available for this project."
+        Reason.FORBIDDEN, "image", "The image “{name}” is not available for this project ({project})."
     ),
     Rule.IMAGE_PAIR: _Words(Reason.IMPOSSIBLE, "image", "The image {title} is not made for {accelerator}."),
     Rule.IMAGE_NEEDS: _Words(

@@ -1,0 +1,113 @@
+"""``aiinfn-hub check``, ``explain``, ``schema`` and ``docs``: operate the platform file."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from aiinfn_hub.platform import explain as explaining
+from aiinfn_hub.platform import loader, schema
+from aiinfn_hub.platform.fields import parse_moment, show_moment
+from aiinfn_hub.platform.model import Platform
+from aiinfn_hub.platform.offer import offer
+from aiinfn_hub.platform.person import Person
+
+_FILE = click.argument("file", type=click.Path(path_type=Path), required=False)
+
+
+class _Moment(click.ParamType):
+    name = "time"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """Read a date or a time as in the platform file."""
+        try:
+            return parse_moment(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+@click.command()
+@_FILE
+def check(file: Path | None) -> None:
+    """Check a platform FILE and say what it declares (default: AIINFN_PLATFORM, else platform.yaml here).
+
+    Everything that is wrong is listed with file, line and key. The status is 0 if nothing is.
+    """
+    path = file or loader.default_path()
+    examined = loader.examine(path)
+    if examined.platform is None:
+        *most, last = map(str, examined.problems)
+        for problem in most:
+            click.echo(f"Error: {problem}", err=True)
+        raise click.ClickException(last)
+    platform = examined.platform
+    click.echo(f"{path} is in order: {platform.title}, back end {platform.backend}.")
+    if len(examined.files) > 1:
+        click.echo(f"  {'files':<13} {', '.join(each.name for each in examined.files)}")
+    for part in (
+        "accelerators",
+        "images",
+        "sizes",
+        "projects",
+        "queues",
+        "storage",
+        "reservations",
+        "grants",
+    ):
+        names = ", ".join(getattr(platform, part)) or "none"
+        click.echo(f"  {part:<13} {names}")
+    for note in _over(platform, datetime.now(UTC)):
+        click.secho(note, fg="yellow")
+
+
+@click.command()
+@_FILE
+@click.option(
+    "--groups", default="", help="IAM groups of the person, separated by commas, e.g. ai-infn/flavour."
+)
+@click.option("--name", default="somebody", show_default=True, help="Name of the person, for grants.")
+@click.option("--admin", is_flag=True, help="The person operates the platform.")
+@click.option(
+    "--at", "moment", type=_Moment(), help="Date or time, e.g. 2026-12-01T09:00+01:00. Default: now."
+)
+def explain(file: Path | None, groups: str, name: str, admin: bool, moment: datetime | None) -> None:
+    """Say what a person would see with a platform FILE, and why not the rest.
+
+    The reasons are those with which the gate would refuse it. Whether a device is free plays no part.
+    """
+    try:
+        platform = loader.load(file or loader.default_path())
+    except loader.PlatformError as error:
+        raise click.ClickException(str(error)) from None
+    person = Person.of(name, [each.strip() for each in groups.split(",")], admin=admin)
+    click.echo(explaining.both(offer(platform, person, now=moment)), nl=False)
+
+
+@click.command(name="schema")
+@click.option("--overlay", is_flag=True, help='Of a file with "extends", or of one that others extend.')
+def schema_(overlay: bool) -> None:
+    """Print the JSON Schema of the platform file, for editors."""
+    click.echo(json.dumps(schema.json_schema(overlay=overlay), indent=2))
+
+
+@click.command()
+def docs() -> None:
+    """Print the documentation of every key of the platform file, in Markdown."""
+    click.echo(schema.markdown(), nl=False)
+
+
+def _over(platform: Platform, now: datetime) -> list[str]:
+    """Name what has ended, so that somebody removes it."""
+    ends = {
+        **{f"The reservation {name}": each.end for name, each in platform.reservations.items()},
+        **{f"The grant {name}": each.until for name, each in platform.grants.items()},
+    }
+    return [
+        f"{what} ended at {show_moment(end)}; it can be removed." for what, end in ends.items() if end <= now
+    ]
+
+
+COMMANDS = (check, explain, schema_, docs)
