@@ -109,10 +109,11 @@ def turns(site: Site, ours: ClusterHub, stock: ClusterHub) -> Iterator[Figure]:
 
 
 async def sign_in(hub: ClusterHub, people: tuple[str, ...]) -> None:
-    """Let people sign in through IAM, as in a browser."""
+    """Let people sign in through IAM, as in a browser; our page that comes then needs our spawner."""
     for person in people:
         async with browser(hub) as client:
-            assert (await client.sign_in(person)).status == 200
+            await client.sign_in(person)
+        assert hub.api(f"/users/{person}")[0] == 200
 
 
 def session(
