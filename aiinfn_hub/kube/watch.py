@@ -24,7 +24,7 @@ _WATCH_SECONDS: Final = (240, 300)
 """How long one WATCH lasts; at random, so that not all end together."""
 _IDLE: Final = 150.0
 """Seconds without a byte after which a WATCH counts as broken: the server sends a bookmark every minute."""
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.5
 _PIECE: Final = 200
 """Changes that are told before others get their turn on the loop."""
 _START_ANEW: Final = frozenset({HTTPStatus.GONE, HTTPStatus.BAD_REQUEST, HTTPStatus.GATEWAY_TIMEOUT})

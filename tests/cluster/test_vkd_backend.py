@@ -126,6 +126,35 @@ async def test_a_data_folder_that_was_lost_costs_neither_the_job_nor_its_count(w
     assert (await world.until(job, "cancelled")).attempt == 1
 
 
+@pytest.mark.parametrize("away", [False, True])
+async def test_a_job_that_is_over_does_not_run_again_if_kueue_takes_it_back(world, away):
+    """Kueue may do so in the moment in which its pod ends; Kubernetes then does not count the pod."""
+    job = await world.submit("say('hello'); sleep(1)")
+    await world.until(job, "succeeded")
+    if away:
+        await world.stop()
+    twin = await world.job_object(job)
+    path = jobs.jobs_path(world.platform)
+    await world.admin.delete(f"{path}/job-{job}")
+    meta, spec = twin["metadata"], twin["spec"]
+    spec["template"]["metadata"]["labels"] = {
+        k: v
+        for k, v in spec["template"]["metadata"]["labels"].items()
+        if "job-name" not in k and "controller-uid" not in k
+    }
+    spec.pop("selector")
+    spec["suspend"] = True
+    fresh = {"name": meta["name"], "labels": meta["labels"], "annotations": meta["annotations"]}
+    await world.admin.create(path, {"metadata": fresh, "spec": spec})
+    if away:
+        await world.start()
+    deadline = time.monotonic() + 10
+    while await world.admin.find(f"{path}/job-{job}") is not None:
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.1)
+    assert world.states(job) == ["starting", "running", "succeeded"]
+
+
 async def test_a_workload_that_an_earlier_vkd_left_inactive_runs_again(world):
     job = await world.submit(SLOW)
     await world.until_log(job, b"waiting")

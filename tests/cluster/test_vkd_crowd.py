@@ -13,7 +13,7 @@ from aiinfn_hub.kube.client import path_of
 from tests.cluster.vkd_world import GPU, set_devices
 
 JOBS = 100
-DEVICES = 8
+DEVICES = 4
 CODE = "open('/home/user/ran', 'a').write(environ['AIINFN_JOB_ID'] + chr(10)); say('hello'); sleep(0.3)"
 
 
@@ -21,6 +21,7 @@ CODE = "open('/home/user/ran', 'a').write(environ['AIINFN_JOB_ID'] + chr(10)); s
 async def crowd(world):
     cluster = world.site.cluster
     set_devices(cluster, {GPU: DEVICES})
+    await world.until_counts("t4", DEVICES, 0, 0, 0)
     ran = world.site.home("alice") / "ran"
     ran.unlink(missing_ok=True)
     yield world

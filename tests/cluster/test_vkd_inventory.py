@@ -8,7 +8,8 @@ import time
 import pytest
 
 from aiinfn_hub.kube.client import path_of
-from tests.cluster.vkd_world import A100, GPU
+from tests.cluster import workloads
+from tests.cluster.vkd_world import A100, GPU, SLICE
 from tests.vkd.local_world import QUICK
 
 WITHIN = 2.0
@@ -71,8 +72,7 @@ async def test_a_node_added_cordoned_relabelled_and_removed_shows_at_once(world,
 
 
 async def test_pods_of_every_namespace_count_and_pending_ones_break_nothing(world):
-    foreign = world.session_pod("foreign", "slice", 1)
-    foreign["metadata"].pop("labels")
+    foreign = workloads.session("foreign", {SLICE: 1})
     path = path_of("v1", "pods", namespace="default")
     await world.admin.create(path, foreign)
     try:

@@ -87,6 +87,7 @@ class Director:
         self._log_limit = log_limit
         self._open = False
         self._chores: set[asyncio.Task[None]] = set()
+        self._put: set[str] = set()
         self.tracks: dict[str, Track] = {}
         self._lines: dict[str, Counter[str]] = {}
         self.waiting: Counter[str] = Counter()
@@ -104,8 +105,10 @@ class Director:
     def open(self) -> None:
         """Begin: what the cluster has is known now."""
         self._open = True
-        for job_id in list(self.tracks):
+        for job_id in {*self.tracks, *self._cluster.jobs()}:
             self.mark(job_id)
+            if job_id not in self.tracks:
+                self._put_away(job_id, suspended_only=False)
 
     def _add(self, track: Track) -> None:
         self.tracks[track.id] = track
@@ -203,13 +206,35 @@ class Director:
     def mark(self, job_id: str) -> None:
         """Have a job looked at, because something about it changed."""
         track = self.tracks.get(job_id)
-        if track is None or not self._open:
+        if not self._open:
+            return
+        if track is None:
+            self._put_away(job_id)
             return
         track.dirty = True
         if track.follower is not None:
             track.follower.poke()
         if track.task is None:
             track.task = asyncio.create_task(self._look(track))
+
+    def _put_away(self, job_id: str, *, suspended_only: bool = True) -> None:
+        """Delete a Job that would run again, although what it was made for is over.
+
+        Kueue may take a Job back in the moment in which its pod ends with success; the pod is then not counted.
+        """
+        job = self._cluster.of(job_id).job
+        if job is None or job.over or job.ending or (suspended_only and not job.suspended):
+            return
+        if job_id not in self._put:
+            self._put.add(job_id)
+            self._chore(self._remove_if_known(job_id))
+
+    async def _remove_if_known(self, job_id: str) -> None:
+        # Of a job that nobody here ever had, nothing is known: it may be another vkd's.
+        if await asyncio.to_thread(self._files.job(job_id).exists):
+            _log.warning("job is over, but would run again: its Job is deleted job=%s", job_id)
+            await self._remove(job_id)
+        self._put.discard(job_id)
 
     def _later(self, track: Track, seconds: float) -> None:
         asyncio.get_running_loop().call_later(seconds, self.mark, track.id)

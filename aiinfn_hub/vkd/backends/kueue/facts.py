@@ -34,6 +34,11 @@ class JobFacts:
     failed: str | None = None
     ending: bool = False
 
+    @property
+    def over(self) -> bool:
+        """Whether it starts no pod any more."""
+        return self.succeeded or self.failed is not None
+
 
 @dataclass(frozen=True, slots=True)
 class WorkloadFacts:
@@ -237,6 +242,10 @@ class Cluster:
     def of(self, job_id: str) -> Seen:
         """Give what there is of a job; empty if there is nothing."""
         return self._seen.get(job_id) or Seen()
+
+    def jobs(self) -> list[str]:
+        """List the ids of what there is."""
+        return list(self._seen)
 
     def see_job(self, before: JobFacts | None, after: JobFacts | None) -> str:
         """Take in a change; gives the job's id."""
