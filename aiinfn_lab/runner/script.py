@@ -77,7 +77,9 @@ def _result(code: int, log: _LogFile, reporter: Reporter, *, stopped: bool) -> i
     if code:
         last = next((line for line in reversed(tail.splitlines()) if line.strip()), "")
         # Of most languages the last line names the error.
-        reporter.error(f"Exit code {code}", last.strip() or "The script said nothing about it.", traceback=tail)
+        reporter.error(
+            f"Exit code {code}", last.strip() or "The script said nothing about it.", traceback=tail
+        )
         return Exit.FAILED
     if log.incomplete:
         reporter.error(

@@ -18,9 +18,7 @@ def test_the_wheel_holds_the_built_labextension_and_switches_the_server_extensio
     )
     (path,) = tmp_path.glob("aiinfn-*.whl")
     with zipfile.ZipFile(path) as wheel:
-        data = {
-            name.split(".data/data/", 1)[1]: name for name in wheel.namelist() if ".data/data/" in name
-        }
+        data = {name.split(".data/data/", 1)[1]: name for name in wheel.namelist() if ".data/data/" in name}
         built = "share/jupyter/labextensions/@aiinfn/labextension"
         package = json.loads(wheel.read(data[f"{built}/package.json"]))
         assert f"{built}/{package['jupyterlab']['_build']['load']}" in data
