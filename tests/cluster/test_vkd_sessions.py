@@ -10,7 +10,7 @@ import pytest
 
 from aiinfn_hub.vkd.contract import Cause, ClaimState
 from tests.cluster.vkd_world import GRACE
-from tests.vkd.local_world import SLOW, STUBBORN
+from tests.vkd.local_world import QUICK, SLOW, STUBBORN
 
 PATIENCE = 20
 """Seconds that a busy machine may take to make a container on a node that is free; nothing of it is batch's doing."""
@@ -129,6 +129,27 @@ async def test_a_claim_is_answered_within_a_second_and_costs_no_job_where_sessio
     assert claim.state is ClaimState.WAITING
     assert "at the latest" in claim.sentence
     assert world.states(job) == ["starting", "running"]
+
+
+async def test_a_job_whose_device_a_session_took_in_the_last_moment_goes_back_to_its_queue(world):
+    cluster = world.site.cluster
+    await asyncio.to_thread(cluster.stop, "kube-scheduler")
+    try:
+        job = await world.submit(QUICK, accelerator="slice")
+        await world.until_condition(job, "Admitted")
+        await world.session("s", "slice", claim=False)
+        await asyncio.sleep(2)
+    finally:
+        await asyncio.to_thread(cluster.start, "kube-scheduler")
+    await world.until_session_runs("s")
+    assert world.backend.positions() == {}  # Kueue believes that it runs; we do not say so
+    assert world.states(job) == []
+    begin = time.monotonic()
+    await world.until_positions(job)
+    assert time.monotonic() - begin < 18  # before Kueue's own time is up
+    await world.end_session("s")
+    await world.until(job, "succeeded")
+    assert world.states(job) == ["starting", "running", "succeeded"]
 
 
 @pytest.mark.parametrize("dead", ["kueue", "vkd"])

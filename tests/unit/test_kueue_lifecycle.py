@@ -9,9 +9,11 @@ import pytest
 
 from aiinfn_hub.platform.model import Accelerator, Image, Size
 from aiinfn_hub.platform.selection import Door, Selection
+from aiinfn_hub.vkd.backends.base import BackendJob
 from aiinfn_hub.vkd.backends.kueue.facts import JobFacts, PodFacts, Seen, WorkloadFacts
 from aiinfn_hub.vkd.backends.kueue.lifecycle import Known, advance
-from aiinfn_hub.vkd.contract import TRANSITIONS, Cause, JobState
+from aiinfn_hub.vkd.backends.kueue.telling import update_of
+from aiinfn_hub.vkd.contract import TRANSITIONS, Cause, JobState, Work
 
 Q, S, R = JobState.QUEUED, JobState.STARTING, JobState.RUNNING
 OK, BAD, OFF = JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED
@@ -24,6 +26,7 @@ SELECTION = Selection(
     count=1, queue_name="main", priority=0, time_limit=timedelta(hours=1),
 )  # fmt: skip
 
+WORK = Work(kind="script", path="run.py", snapshot=".aiinfn/jobs/x/run.py")
 RUNS = JobFacts("j", "a", suspended=False, started=AT)
 HELD = replace(RUNS, suspended=True)
 DONE = replace(RUNS, succeeded=True, completed=AT)
@@ -192,3 +195,25 @@ def test_attempts_count_pods_and_each_step_says_which():
 def test_the_end_of_a_job_that_never_started_is_about_no_attempt():
     (step,) = advance(cancelling(NEW), seen(None, None), SELECTION).steps
     assert (step.attempt, step.pod) == (0, "")
+
+
+ERROR = {"error": {"type": "error", "error": {"name": "ValueError", "message": "no data", "cell": 3}}}
+
+
+@pytest.mark.parametrize(
+    ("facts", "records", "cause", "message"),
+    [
+        ({"exit_code": 1}, ERROR, Cause.ERROR, "Failed in cell 3: ValueError: no data"),
+        ({"exit_code": 3}, {}, Cause.ERROR, "Failed: its process ended with exit code 3."),
+        ({"exit_code": 137}, {}, Cause.ERROR, "Failed: its process was ended by SIGKILL; perhaps it used too much memory."),
+        ({"exit_code": 137, "ended_by": "OOMKilled"}, ERROR, Cause.ERROR, "Failed: it needed more than the 2Gi of memory of its size Small. Choose a larger size."),
+        ({"exit_code": 128, "ended_by": "StartError"}, {}, Cause.START_FAILED, "The image Standard has no Python that starts the job. Choose another image."),
+    ],
+)  # fmt: skip
+def test_the_end_of_a_job_in_words(facts, records, cause, message):
+    advice = advance(RUNNING, seen(RUNS, ADMITTED, replace(FAILED, **facts)), SELECTION)
+    job = BackendJob("a", SELECTION, WORK, "run.a.log", AT)
+    update = update_of(job, advice.steps[-1], records, AT)
+    assert (update.state, update.cause, update.message) == (BAD, cause, message)
+    assert (update.error is not None) == bool(records)
+    assert (update.started, update.ended, update.exit_code) == (AT, AT, facts["exit_code"])

@@ -136,7 +136,10 @@ class Backend(Protocol):
         """Stop a job: its end arrives as an update. Of an unknown or finished job: nothing happens."""
 
     async def interrupt(self) -> None:
-        """Stop all running jobs because the platform goes down; they go back to their queues."""
+        """Stop all running jobs because the platform goes down; they go back to their queues.
+
+        Where jobs do not stop with the platform, nothing happens.
+        """
 
     def positions(self) -> Mapping[str, int]:
         """Give the place of each waiting job in its queue, from 1."""

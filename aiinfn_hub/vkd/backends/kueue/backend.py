@@ -22,9 +22,10 @@ from aiinfn_hub.vkd.backends.local import logs
 from aiinfn_hub.vkd.contract import Availability, AvailabilityReading, Claim, ClaimRequest
 
 from . import words
-from .director import LOG_LIMIT, Director
+from .director import Director
 from .facts import Cluster, JobFacts, PodFacts, WorkloadFacts, read_job, read_pod, read_workload
 from .files import KueueFiles
+from .logbook import LOG_LIMIT
 from .nudge import Nudge
 from .positions import Positions
 from .sessions import Sessions
@@ -238,7 +239,7 @@ class KueueBackend:
         selection, accelerator = job.selection, job.selection.accelerator
         if accelerator and accelerator.quota is not None and selection.count > accelerator.quota:
             raise Refusal(
-                Reason.CAPACITY,
+                Reason.TOO_LARGE,
                 f"It can never start: batch may use {accelerator.quota} {accelerator.title} in all.",
                 "Ask for fewer.",
                 field="count",

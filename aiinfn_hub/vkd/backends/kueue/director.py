@@ -22,21 +22,18 @@ from aiinfn_hub.platform.model import Platform
 from aiinfn_hub.vkd.backends.base import BackendJob, Update
 from aiinfn_hub.vkd.contract import FINAL, JobState, Progress
 
-from .archive import Archive
-from .facts import Cluster, PodFacts, Seen
+from .facts import Cluster, Seen
 from .files import KueueFiles
 from .lifecycle import Step, advance
-from .logs import LogFollower
+from .logbook import LOG_LIMIT, LogBook
 from .requests import Requests, refusal_of
 from .telling import update_of
 from .track import UNKNOWN_POD, Track
 
 _log = logging.getLogger(__name__)
-LOG_LIMIT: Final = 64 * 2**20
-"""Bytes of an attempt's log that are kept."""
-_LOG_PATIENCE: Final = 12.0
-"""Seconds that the end of an attempt waits for the end of its log, which says why."""
 _RETRY: Final = (0.5, 1.0, 2.0, 5.0)
+_STRANDED: Final = 12.0
+"""Seconds that a job may look for its node: as long as one that must go may take."""
 _LIFT_AGAIN: Final = 2.0
 """Seconds until Kueue has surely seen that a Workload is active."""
 
@@ -84,7 +81,7 @@ class Director:
         self._holds = holds
         self._moved = moved
         self._requests = Requests(platform, client, command)
-        self._log_limit = log_limit
+        self._logs = LogBook(platform, client, cluster, files, log_limit, self._progress)
         self._open = False
         self._chores: set[asyncio.Task[None]] = set()
         self._put: set[str] = set()
@@ -258,6 +255,7 @@ class Director:
         self._adopt(track, seen)
         try:
             await self._act(track, seen)
+            await self._send_back(track, seen)
             await self._ask_for_the_reason(track, seen)
             track.failures = 0
         except KubeError as error:
@@ -272,7 +270,7 @@ class Director:
         if (seconds := track.doubt(advice.doubt)) is not None:
             self._later(track, seconds)
         if track.state is JobState.RUNNING:
-            self._follow(track)
+            self._logs.follow(track)
 
     def _adopt(self, track: Track, seen: Seen) -> None:
         """Recognise the attempt in progress where the data folder does not tell its pod."""
@@ -300,6 +298,29 @@ class Director:
             self._moved(track.queue, "")
         self._later(track, _LIFT_AGAIN + 0.1)
 
+    async def _send_back(self, track: Track, seen: Seen) -> None:
+        """Have Kueue take a job back that it let go onto a node on which a session was faster.
+
+        It would do so itself, but after its ``waitForPodsReady.timeout``, which must exceed the longest image pull.
+        """
+        workload = seen.workload
+        stranded = (
+            track.state is JobState.QUEUED
+            and workload is not None
+            and workload.active
+            and workload.admitted
+            and any(pod.unschedulable and not pod.ending for pod in seen.pods.values())
+        )
+        if not stranded or workload is None:
+            track.stranded = 0.0
+        elif not track.stranded:
+            track.stranded = time.monotonic()
+            self._later(track, _STRANDED + 0.1)
+        elif time.monotonic() - track.stranded >= _STRANDED:
+            track.stranded = 0.0
+            _log.info("job found its device taken and goes back to its queue job=%s", track.id)
+            await self._requests.activate(workload.name, active=False)
+
     async def _ask_for_the_reason(self, track: Track, seen: Seen) -> None:
         """Find out whether an attempt whose pod went while nobody looked was evicted for a session."""
         pod = track.pod
@@ -326,10 +347,10 @@ class Director:
             await self._save(track)
         pod = seen.pods.get(step.pod)
         if step.state is JobState.RUNNING and pod is not None:
-            self._start_follower(track, pod, step.attempt)
+            self._logs.start(track, pod, step.attempt)
         records: dict[str, Any] = {}
         if step.state in FINAL or step.state is JobState.QUEUED:
-            records = await self._end_of_log(track, step, pod)
+            records = await self._logs.end(track, step, pod)
         self._count(track, -1)
         was_waiting = track.state is JobState.QUEUED
         track.state = step.state
@@ -339,6 +360,10 @@ class Director:
         self._emit(update_of(track.job, step, records, self._clock()))
         if step.state in FINAL:
             self._finish(track, step)
+
+    def _progress(self, track: Track, attempt: int, progress: Progress) -> None:
+        if track.state is JobState.RUNNING and track.attempt == attempt:
+            self._emit(Update(track.id, self._clock(), attempt, progress=progress))
 
     def _finish(self, track: Track, step: Step) -> None:
         self._drop(track)
@@ -366,48 +391,6 @@ class Director:
 
     async def _save(self, track: Track) -> None:
         await asyncio.to_thread(self._files.save, track.id, track.note)
-
-    # Logs
-
-    def _follow(self, track: Track) -> None:
-        pod = self._cluster.of(track.id).pods.get(track.pod)
-        if pod is not None and pod.started is not None:
-            self._start_follower(track, pod, track.attempt)
-
-    def _start_follower(self, track: Track, pod: PodFacts, attempt: int) -> None:
-        if track.followed == attempt:
-            return
-        track.followed = attempt
-
-        def told(progress: Progress) -> None:
-            if track.state is JobState.RUNNING and track.attempt == attempt:
-                self._emit(Update(track.id, self._clock(), attempt, progress=progress))
-
-        track.follower = LogFollower(
-            self._client,
-            jobs.pods_path(self._platform, pod.name, "log"),
-            Archive(self._files.attempt(track.id, attempt), pod.uid, self._log_limit),
-            lambda: self._cluster.of(track.id).pods.get(pod.uid),
-            told,
-        )
-
-    async def _end_of_log(self, track: Track, step: Step, pod: PodFacts | None) -> dict[str, Any]:
-        """Wait until an attempt's log is archived, and give what the runner told in it."""
-        if not step.pod:
-            return {}
-        if pod is not None and pod.started is not None:
-            self._start_follower(track, pod, step.attempt)
-        if track.follower is not None and track.followed == step.attempt:
-            track.follower.poke()
-            try:
-                async with asyncio.timeout(_LOG_PATIENCE):
-                    await track.follower.done.wait()
-            except TimeoutError:
-                _log.warning("log not complete job=%s attempt=%d", track.id, step.attempt)
-                await track.follower.stop()
-            track.follower = None
-        folder = self._files.attempt(track.id, step.attempt)
-        return await asyncio.to_thread(folder.read_records)
 
     def is_over(self, job_id: str, attempt: int) -> bool:
         """Tell whether nothing is added any more to the log of an attempt."""

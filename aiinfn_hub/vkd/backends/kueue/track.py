@@ -44,6 +44,7 @@ class Track:
     followed: int = 0
     failures: int = 0
     lifted: float = 0.0
+    stranded: float = 0.0
     asked: str = ""
     _doubt: Doubt | None = None
     _since: float = 0.0
