@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from aiinfn_hub.platform.gate import Offer, offer
+from aiinfn_hub.platform.gate import Offer, Usage, offer
 from aiinfn_hub.platform.model import CPU_ONLY, Accelerator, Backend, Platform
 from aiinfn_hub.platform.person import Person
 from aiinfn_hub.platform.units import format_duration, format_quantity
@@ -124,13 +124,20 @@ class Profile:
         return [time for time in self.times if time <= self.longest[project][size]]
 
 
-def profiles(platform: Platform, person: Person, reading: AvailabilityReading | None) -> list[Profile]:
+def profiles(
+    platform: Platform,
+    person: Person,
+    reading: AvailabilityReading | None,
+    *,
+    now: datetime | None = None,
+    usage: Usage | None = None,
+) -> list[Profile]:
     """Give the cards of one person, in the order of the groups and then of the platform file.
 
     An accelerator that none of the person's projects can start anything with has no card; somebody without a project
-    has none at all.
+    has none at all. ``now`` and ``usage`` are those of the gate.
     """
-    may = offer(platform, person)
+    may = offer(platform, person, now=now, usage=usage)
     known = {entry.accelerator: entry for entry in reading.accelerators} if reading else {}
     cards = []
     for name in (CPU_ONLY, *may.accelerators):
