@@ -21,7 +21,7 @@ from jupyterhub.services.service import _ServiceSpawner
 from aiinfn_hub.accounts import AccountError, Accounts, default_data
 from aiinfn_hub.auth.dev_iam.people import ACCOUNTS
 from aiinfn_hub.auth.iam import IAMAuthenticator
-from aiinfn_hub.config_environment import ConfigurationError, port, required, url
+from aiinfn_hub.config_environment import ConfigurationError, in_url, port, required, url
 from aiinfn_hub.config_kubernetes import (
     EVERYWHERE,
     HTTP_TIMEOUT,
@@ -154,9 +154,10 @@ class Reach:
             return cls(LOOPBACK, here, here, here)
         if cluster.vkd_url:
             return cls(cluster.bind, cluster.vkd_url, cluster.vkd_url, cluster.vkd_url, starts_vkd=False)
-        listens = f"http://{cluster.bind}:{settings.vkd_port}"
+        listens = f"http://{in_url(cluster.bind)}:{settings.vkd_port}"
         near = here if cluster.bind == EVERYWHERE else listens
-        return cls(cluster.bind, near, listens, f"http://{cluster.connect}:{settings.vkd_port}")
+        far = f"http://{in_url(cluster.connect)}:{settings.vkd_port}"
+        return cls(cluster.bind, near, listens, far)
 
 
 def configure(c: Any) -> None:
@@ -216,7 +217,7 @@ def _configure(c: Any, settings: Settings) -> None:
 def _hub(c: Any, settings: Settings, reach: Reach, folder: Path) -> None:
     hub = c.JupyterHub
     hub.bind_url = f"http://{settings.host}:{settings.port}/"
-    hub.hub_bind_url = f"http://{reach.bind}:{settings.hub_port}/"
+    hub.hub_bind_url = f"http://{in_url(reach.bind)}:{settings.hub_port}/"
     if settings.public_url:
         hub.public_url = settings.public_url
     hub.db_url = f"sqlite:///{folder / 'jupyterhub.sqlite'}"

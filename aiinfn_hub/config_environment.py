@@ -34,3 +34,8 @@ def url(environment: Mapping[str, str], name: str) -> str | None:
     if urlsplit(value).scheme not in {"http", "https"} or not urlsplit(value).netloc:
         raise ConfigurationError(f"{name} must be a URL such as https://iam.example.org/.")
     return value
+
+
+def in_url(address: str) -> str:
+    """Write an address as a URL has it: one of IPv6 stands in brackets."""
+    return f"[{address}]" if ":" in address else address

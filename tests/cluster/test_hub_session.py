@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
 import time
 from datetime import datetime, timedelta
 
+import psutil
 import pytest
 
 from aiinfn_hub.kube import names
@@ -275,46 +277,73 @@ async def test_a_session_whose_pod_ends_says_why(hub):
         assert "It was ended from outside the hub." in page.text
 
         hub.start_session("ada", size="small")
-        lab = Lab(client, "ada")
-        await lab.open()
-        uid = hub.pod("ada")["metadata"]["uid"]
+        # A server that does not end at once shows its pod ending for a while, as one on a node that is emptied does.
+        os.kill(server_of("ada"), signal.SIGSTOP)
         eviction = {
             "apiVersion": "policy/v1",
             "kind": "Eviction",
             "metadata": {"name": "jupyter-ada"},
-            "deleteOptions": {"gracePeriodSeconds": 20},
+            "deleteOptions": {"gracePeriodSeconds": 12},
         }
-        # The server ends at once on SIGTERM, so it is stopped: the pod then ends with its grace period, as one on a dying node.
         hub.cluster.api.post(f"{hub.pods_path}/jupyter-ada/eviction", eviction)
-        wait_for("the end of the session", lambda: not hub.model("ada"), 40)
-        assert hub.pod("ada") is None or hub.pod("ada")["metadata"]["uid"] != uid
+        wait_for("the end of the session", lambda: not hub.model("ada"), 60)
         page = await client.get("/hub/user/ada/lab")
-        assert "was ended" in page.text or "ended by itself" in page.text
+        assert "The session was ended because the operators are emptying its node." in page.text
 
 
-def test_a_session_that_takes_too_much_memory_is_told(hub):
+async def test_a_session_ends_at_its_time_limit_and_says_so(hub):
+    hub.start_session("ada", size="small", time_limit="20s")
+    wait_for("the end of the session", lambda: not hub.model("ada"), 60)
+    assert hub.pods() == []
+    async with browser(hub) as client:
+        await client.sign_in("ada")
+        assert "It reached its time limit." in (await client.get("/hub/user/ada/lab")).text
+    # A new one is not told about the old one.
     hub.start_session("ada", size="small")
-    process = server_of(hub, "ada")
-    assert process
+    hub.end_session("ada")
+    async with browser(hub) as client:
+        await client.sign_in("ada")
+        assert "time limit" not in (await client.get("/hub/user/ada/lab")).text
+
+
+async def test_why_a_session_waits_is_told_and_it_starts_when_it_can(hub):
+    hub.start_session("bruno", accelerator="t4", count=2, size="small", project="flavour")
+    async with browser(hub) as client:
+        await client.sign_in("ada")
+        page = await post_form(client, {"accelerator": "t4", "count": "1", "size": "small"})
+        wait_for("the pod", lambda: hub.pod("ada"))
+        await asyncio.sleep(1)
+        page = await client.get("/hub/spawn-pending/ada")
+        assert "Asked for 1 NVIDIA T4" in page.text
+        assert "No node has 1 NVIDIA T4 free now; the session waits for the next." in page.text
+        await asyncio.to_thread(hub.end_session, "bruno")
+        await asyncio.to_thread(hub.until_ready, "ada")
+        assert await events_of(client, "ada")
+
+
+async def events_of(client, who):
+    """What the hub's own progress says of a session that runs."""
+    async with client._session.get(f"{client.hub.url}/hub/api/users/{who}/server/progress") as answer:
+        return [line async for line in answer.content if line.startswith(b"data:")]
+
+
+def test_a_server_that_is_killed_is_told(hub):
+    hub.start_session("ada", size="small")
     # As the kernel does when a container is over its limit.
-    os.kill(process, signal.SIGKILL)
+    os.kill(server_of("ada"), signal.SIGKILL)
     wait_for("the end of the session", lambda: not hub.model("ada"), 40)
     assert "The session ada has ended: The session ended by itself with exit status 137." in hub.told()
 
 
-def server_of(hub, who):
+def server_of(who):
     """The process of this machine that is the server in somebody's container."""
-    import psutil
-
     for process in psutil.process_iter():
-        try:
+        with contextlib.suppress(psutil.Error):
             if process.environ().get("JUPYTERHUB_USER") == who and "jupyterhub-singleuser" in " ".join(
                 process.cmdline()
             ):
                 return process.pid
-        except psutil.Error:
-            continue
-    return None
+    raise AssertionError(f"no server of {who} runs")
 
 
 def test_a_session_starts_while_vkd_is_dead(hub, figure):

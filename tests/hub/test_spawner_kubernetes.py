@@ -1,0 +1,128 @@
+"""What of the Kubernetes spawner needs no cluster; the rest is proven on a real one."""
+
+import logging
+
+import pytest
+from kubernetes_asyncio.client import ApiException
+from kubespawner import KubeSpawner
+
+from aiinfn_hub.platform import gate, loader
+from aiinfn_hub.platform.person import Person
+from aiinfn_hub.platform.refusal import Refusal
+from aiinfn_hub.platform.selection import Door
+from aiinfn_hub.spawner import kubernetes
+from aiinfn_hub.spawner.profile_list import profile_list, request_of
+from aiinfn_hub.spawner.session import NoTraceback
+from aiinfn_hub.spawner.steps import Progress
+from tests.hub.realhub import PEOPLE, ROOT
+
+PLATFORM = loader.load(ROOT / "platform.yaml")
+EVERYBODY = [Person.of(name, groups) for name, groups in PEOPLE.items()]
+
+
+@pytest.mark.parametrize(
+    ("options", "request_"),
+    [
+        ({"profile": "t4"}, {"accelerator": "t4"}),
+        (
+            {"profile": "t4", "image": "standard", "count": "1"},
+            {"accelerator": "t4", "image": "standard", "count": "1"},
+        ),
+        (
+            {
+                "profile": "t4",
+                "profile-option-t4--image": "standard",
+                "profile-option-none--image": "other",
+                "profile-option-t4-x--image": "other",
+            },
+            {"accelerator": "t4", "image": "standard"},
+        ),
+        ({"profile": ["t4"]}, {"accelerator": ["t4"]}),
+        # Who says both is refused by the gate, which knows no profile.
+        ({"profile": "t4", "accelerator": "none"}, {"profile": "t4", "accelerator": "none"}),
+        ({"accelerator": "t4"}, {"accelerator": "t4"}),
+        ({}, {}),
+        ("nonsense", "nonsense"),
+    ],
+)
+def test_choices_of_a_profile_are_a_request_like_any_other(options, request_):
+    assert request_of(options) == request_
+
+
+@pytest.mark.parametrize("person", EVERYBODY, ids=lambda person: person.name)
+def test_a_profile_that_is_listed_can_be_started_and_one_that_is_not_cannot(person):
+    listed = {profile["slug"]: profile for profile in profile_list(PLATFORM, person, None)}
+    for name in ("none", *PLATFORM.accelerators):
+        asked = request_of({"profile": name})
+        if name in listed:
+            assert gate.resolve(asked, PLATFORM, person, Door.SESSION).accelerator_name == name
+        else:
+            with pytest.raises(Refusal):
+                gate.resolve(asked, PLATFORM, person, Door.SESSION)
+
+
+def test_kubespawner_can_read_the_list():
+    person = Person.of("ada", ["ai-infn/flavour"])
+    ready = KubeSpawner._get_initialized_profile_list(None, profile_list(PLATFORM, person, None))
+    assert [profile["slug"] for profile in ready if profile["default"]] == ["none"]
+    for profile in ready:
+        assert "kubespawner_override" not in profile
+        for option in profile["profile_options"].values():
+            assert sum(choice["default"] for choice in option["choices"].values()) == 1
+
+
+def test_titles_reach_kubespawners_pages_as_text():
+    accelerator = PLATFORM.accelerators["t4"].model_copy(update={"title": "<b>T4</b>"})
+    platform = PLATFORM.model_copy(update={"accelerators": PLATFORM.accelerators | {"t4": accelerator}})
+    listed = profile_list(platform, Person.of("ada", ["ai-infn/flavour"]), None)
+    assert "&lt;b&gt;T4" in next(each["display_name"] for each in listed if each["slug"] == "t4")
+
+
+@pytest.mark.parametrize("value", ["plain", "{username}", "a{b}c{{d}}", "}{", {"k{": ["{x}", 1]}])
+def test_text_of_ours_is_no_template_of_kubespawner(value):
+    def fill(each):
+        if isinstance(each, str):
+            return each.format()
+        if isinstance(each, list):
+            return [fill(one) for one in each]
+        return {key: fill(one) for key, one in each.items()} if isinstance(each, dict) else each
+
+    assert fill(kubernetes._literal(value)) == value
+
+
+def test_an_answer_of_the_api_server_is_read_and_named_in_one_line():
+    error = ApiException(status=403, reason="Forbidden")
+    error.body = '{"reason": "Forbidden", "message": "exceeded quota"}'
+    assert kubernetes._answer(error)[:3] == ("kube-apiserver", "Forbidden", "exceeded quota")
+    assert kubernetes._words_of(error) == "Forbidden: exceeded quota"
+    error.body = "<html>"
+    assert kubernetes._answer(error)[:3] == ("kube-apiserver", "403", "Forbidden")
+    assert kubernetes._words_of(TimeoutError()) == "TimeoutError"
+
+
+def test_what_is_no_fault_of_the_hub_is_logged_in_one_line(caplog):
+    logger = logging.getLogger("test.no-traceback")
+    logger.addFilter(NoTraceback((OSError,), logging.WARNING))
+    for error in (ConnectionRefusedError("no answer"), ValueError("a fault")):
+        try:
+            raise error
+        except (OSError, ValueError):
+            logger.exception("Watching %s", "pods")
+    outage, fault = caplog.records
+    assert (outage.levelname, outage.getMessage(), outage.exc_info) == (
+        "WARNING",
+        "Watching pods: no answer",
+        None,
+    )
+    assert fault.levelname == "ERROR"
+    assert fault.exc_info
+
+
+def test_what_is_said_late_about_a_step_that_is_over_is_dropped():
+    told = Progress(kubernetes.KubernetesSpawner.steps)
+    told.begin()
+    told.tell("placed", "On node-0.")
+    told.tell("starting", "Starting.")
+    told.tell("image", "It is on this node already.")
+    assert (told.step, told.last) == ("starting", "Starting.")
+    assert [row["state"] for row in told.now()] == ["done", "done", "done", "now", "todo"]
