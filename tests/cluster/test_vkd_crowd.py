@@ -10,25 +10,40 @@ import pytest
 
 from aiinfn_hub.kube import names
 from aiinfn_hub.kube.client import path_of
-from tests.cluster.vkd_world import GPU, set_devices
+from tests.cluster.vkd_world import GPU, SLICE, set_devices
 
 JOBS = 100
 DEVICES = 4
+LIMIT = 480
+"""Seconds for all of them, on a machine that does other things as well; alone it takes a quarter of that."""
 CODE = "open('/home/user/ran', 'a').write(environ['AIINFN_JOB_ID'] + chr(10)); say('hello'); sleep(0.3)"
 
 
 @pytest.fixture
 async def crowd(world):
     cluster = world.site.cluster
+    config = cluster.root / "kueue" / "config.yaml"
+    usual = config.read_text()
+    # On a busy machine a hundred containers take their time; Kueue must not take back what is about to run.
+    patient = usual.replace("timeout: 20s", "timeout: 5m")
+    assert patient != usual
+    await asyncio.to_thread(restart_kueue, cluster, config, patient)
     set_devices(cluster, {GPU: DEVICES})
     await world.until_counts("t4", DEVICES, 0, 0, 0)
     ran = world.site.home("alice") / "ran"
     ran.unlink(missing_ok=True)
     yield world
-    set_devices(cluster, cluster.settings.resources | {"nvidia.com/mig-1g.5gb": 1})
+    set_devices(cluster, cluster.settings.resources | {SLICE: 1})
+    await asyncio.to_thread(restart_kueue, cluster, config, usual)
 
 
-@pytest.mark.timeout(400)
+def restart_kueue(cluster, config, text):
+    config.write_text(text)
+    cluster.stop("kueue")
+    cluster.start("kueue")
+
+
+@pytest.mark.timeout(600)
 async def test_a_hundred_jobs_of_two_projects_all_end_once_in_fair_order(crowd, figure):
     world = crowd
     await world.session("everything", "t4", DEVICES)
@@ -51,7 +66,7 @@ async def test_a_hundred_jobs_of_two_projects_all_end_once_in_fair_order(crowd, 
     await world.end_session("everything")
     restarted = 0
     while (over := sum(world.states(job)[-1:] == ["succeeded"] for job in jobs)) < JOBS:
-        assert time.monotonic() - begin < 240, Counter(tuple(world.states(job)) for job in jobs)
+        assert time.monotonic() - begin < LIMIT, Counter(tuple(world.states(job)) for job in jobs)
         if restarted < 2 and over >= (restarted + 1) * JOBS // 3:
             restarted += 1
             await world.restart()

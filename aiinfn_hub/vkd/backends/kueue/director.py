@@ -227,8 +227,8 @@ class Director:
             self._chore(self._remove_if_known(job_id))
 
     async def _remove_if_known(self, job_id: str) -> None:
-        # Of a job that nobody here ever had, nothing is known: it may be another vkd's.
-        if await asyncio.to_thread(self._files.job(job_id).exists):
+        # Only on the word of the data folder: what is not followed may also be another vkd's, or its store was lost.
+        if (await asyncio.to_thread(self._files.load, job_id)).over:
             _log.warning("job is over, but would run again: its Job is deleted job=%s", job_id)
             await self._remove(job_id)
         self._put.discard(job_id)
@@ -342,15 +342,19 @@ class Director:
 
     async def _apply(self, track: Track, step: Step, seen: Seen) -> None:
         if step.state is JobState.STARTING:
-            track.attempts.append(step.pod)
-            track.note.attempts = list(track.attempts)
+            attempts = [*track.attempts, step.pod]
+            track.note.attempts = attempts
             await self._save(track)
+            track.attempts = list(attempts)  # only now: what cannot be kept is tried again
         pod = seen.pods.get(step.pod)
         if step.state is JobState.RUNNING and pod is not None:
             self._logs.start(track, pod, step.attempt)
         records: dict[str, Any] = {}
         if step.state in FINAL or step.state is JobState.QUEUED:
             records = await self._logs.end(track, step, pod)
+        if step.state in FINAL:
+            track.note.over = True
+            await self._save(track)
         self._count(track, -1)
         was_waiting = track.state is JobState.QUEUED
         track.state = step.state

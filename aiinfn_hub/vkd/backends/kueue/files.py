@@ -32,11 +32,14 @@ class Note:
         Uids of its pods, in their order.
     yielded
         Those of them that were told to make room for a session.
+    over
+        Its end was told, or is about to be.
     """
 
     created: bool = False
     attempts: list[str] = field(default_factory=list)
     yielded: list[str] = field(default_factory=list)
+    over: bool = False
 
 
 class KueueFiles:
