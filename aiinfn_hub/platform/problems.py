@@ -88,7 +88,14 @@ def _order(finding: tuple[Place, Key, str]) -> tuple[bool, int, int]:
 
 
 def _findings(error: ValidationError) -> Iterator[tuple[Key, str]]:
-    for detail in error.errors(include_url=False):
+    details = error.errors(include_url=False)
+    places = [detail["loc"] for detail in details]
+    for detail in details:
+        where = detail["loc"]
+        if detail["type"] == "too_short" and any(
+            each[: len(where)] == where != each for each in places
+        ):  # only because what is wrong in it was left out
+            continue
         cause = detail.get("ctx", {}).get("error")
         if isinstance(cause, BadNames):
             yield from ((each.key, str(each)) for each in cause.findings)

@@ -37,12 +37,14 @@ def json_schema(*, overlay: bool = False) -> Json:
     """
     schema = Platform.model_json_schema(schema_generator=_Plain)
     definitions: Json = schema.pop("$defs")
-    for model in _models():
+    for model in models():
         part = schema if model is Platform else definitions[model.__name__]
         defaults = _defaults(model)
         for key, value in part["properties"].items():
             if key in defaults:
                 value["default"] = defaults[key]
+            if "patternProperties" in value:  # a name of another form is an error
+                value["additionalProperties"] = False
         part["description"] = _about(model)
     schema["properties"] = {"extends": _EXTENDS, **schema["properties"]}
     if overlay:
@@ -58,11 +60,11 @@ def json_schema(*, overlay: bool = False) -> Json:
 
 def markdown() -> str:
     """Write the documentation of every key."""
-    return "\n".join([_INTRODUCTION, *(line for model in _models() for line in _section(model))])
+    return "\n".join([_INTRODUCTION, *(line for model in models() for line in _section(model))])
 
 
-def _models() -> list[type[BaseModel]]:
-    """Give the whole file and then its sections, in the order of the file."""
+def models() -> list[type[BaseModel]]:
+    """Give the model of the whole file and then those of its sections, in the order of the file."""
     found: list[type[BaseModel]] = [Platform]
     for field in Platform.model_fields.values():
         parts = (field.annotation, *getattr(field.annotation, "__args__", ()))
@@ -181,7 +183,7 @@ def _default(value: Json) -> str:
 
 def _anchor(name: str) -> str:
     """Give the anchor that Markdown renderers make of the heading of a section."""
-    model = next(each for each in _models() if each.__name__ == name)
+    model = next(each for each in models() if each.__name__ == name)
     return "".join(c for c in _heading(model).lower() if c.isalnum() or c in "-_")
 
 

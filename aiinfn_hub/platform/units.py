@@ -84,7 +84,9 @@ def parse_quantity(value: Any) -> int:
         raise ValueError("a memory size is expected, for example 16Gi")  # noqa: TRY004 - pydantic wants ValueError
     match = _QUANTITY.match(str(value))
     if not match or len(str(value)) > 20:
-        raise ValueError(f"'{str(value)[:40]}' is no memory size; write for example 16Gi or 500M")
+        text = str(value)[:40]
+        guess = f"; is {text[:-1]} meant?" if _QUANTITY.match(text[:-1]) and text[-1] in "Bb" else ""
+        raise ValueError(f"'{text}' is no memory size; write for example 16Gi or 500M{guess}")
     try:
         size = int(Decimal(match[1]) * _FACTOR[match[2] or ""])
     except InvalidOperation as error:
