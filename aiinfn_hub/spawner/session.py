@@ -110,8 +110,10 @@ class SessionMixin(_Base):
 
     def log_without_traceback(self, kinds: tuple[type[BaseException], ...], level: int) -> None:
         """Log these exceptions in one line from now on; the logger is the hub's own."""
-        if not any(isinstance(known, NoTraceback) and known.kinds == kinds for known in self.log.filters):
-            self.log.addFilter(NoTraceback(kinds, level))
+        # asyncio's too: where a page did not wait for the end of a start, JupyterHub never looks at the refusal.
+        for log in (self.log, logging.getLogger("asyncio")):
+            if not any(isinstance(known, NoTraceback) and known.kinds == kinds for known in log.filters):
+                log.addFilter(NoTraceback(kinds, level))
 
     # Options and the gate
 
