@@ -353,6 +353,13 @@ _REFUSED: Final = (
         hopeless=Reason.TOO_LARGE,
         field="size",
     ),
+    # An API server that has just started does not know its roles for a moment.
+    _rule(
+        "kube-apiserver: (?:Forbidden|Unauthorized)",
+        "cannot [a-z]+ resource|^Unauthorized",
+        "placed",
+        "The cluster does not let the platform start a {what} yet; it is asked again.",
+    ),
     _rule(
         "kube-apiserver: (?:Forbidden|Unauthorized)",
         "",

@@ -56,6 +56,7 @@ class PodEvents:
         return [event for event in news if event["involvedObject"].get("uid") == uid]
 
     async def _listen(self) -> None:
+        refused = False
         while True:
             try:
                 client = await shared_client()
@@ -63,11 +64,13 @@ class PodEvents:
                     async for line in lines:
                         self._keep(json.loads(line))
             except KubeError as error:
-                if error.status == HTTPStatus.FORBIDDEN:
+                # An API server that has just started refuses for a moment what it allows later.
+                if error.status == HTTPStatus.FORBIDDEN and not refused:
+                    refused = True
                     logging.getLogger(__name__).warning(
-                        "The hub may not read events: %s. Run `aiinfn-hub kueue apply`.", error.message
+                        "The hub may not read events now: %s. If it stays, run `aiinfn-hub kueue apply`.",
+                        error.message,
                     )
-                    return
             except (ConfigurationMissing, ValueError):
                 pass
             await asyncio.sleep(RETRY)

@@ -386,7 +386,9 @@ def test_the_api_server_restarts_in_the_middle_of_a_start(hub, figure):
     time.sleep(6)
     assert hub.model("bruno")["ready"], "a session is not given up because the cluster does not answer"
     hub.cluster.start("kube-apiserver")
+    figure("hub: API server away in the middle of a start, s", time.monotonic() - begin)
+    begin = time.monotonic()
     hub.until_ready("ada")
-    figure("hub: session, API server away for 6 s in the middle: ready, s", time.monotonic() - begin)
+    figure("hub: the same start, from the return of the API server to ready, s", time.monotonic() - begin)
     assert hub.pod("bruno")["metadata"]["uid"] == kept
     assert hub.model("bruno")["ready"]

@@ -308,7 +308,14 @@ def test_what_the_node_says(reason, message, step, says, hopeless):
                 'pods is forbidden: User "system:serviceaccount:aiinfn-system:aiinfn-hub" cannot create resource "pods" in '
                 'API group "" in the namespace "x"'
             ),
-            "does not let the platform start a session",
+            "does not let the platform start a session yet; it is asked again",
+            None,
+        ),
+        ("Unauthorized", "Unauthorized", "it is asked again", None),
+        (
+            "Forbidden",
+            'pods "x" is forbidden: by a policy of the site',
+            "does not let the platform start a session.",
             Reason.UNAVAILABLE,
         ),
         ("NotFound", 'namespaces "nowhere" not found', "has not been prepared", Reason.UNAVAILABLE),
