@@ -93,7 +93,7 @@ async def test_vkd_starts_while_the_api_server_is_away_and_goes_on_when_it_is_ba
     assert once(world, waiting)
 
 
-async def test_vkd_may_be_killed_at_any_moment_of_a_jobs_life(world):
+async def test_vkd_may_be_restarted_at_any_moment_of_a_jobs_life(world):
     """Restarts without pause: whatever it was doing, each job is told once and runs once."""
     jobs = []
     for number in range(12):
