@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from aiinfn_hub.platform.loader import PlatformError, default_path, load
+from aiinfn_hub.platform.loader import PlatformError, default_path, examine, load
 from aiinfn_hub.platform.model import Platform
 
 GOOD = """\
@@ -108,3 +108,126 @@ def test_the_file_in_use_comes_from_the_environment(monkeypatch, tmp_path):
 def test_a_loaded_platform_survives_json(tmp_path):
     platform = load(write(tmp_path, GOOD))
     assert Platform.model_validate_json(platform.model_dump_json()) == platform
+
+
+RESERVED = """\
+reservations:
+  week:
+    title: Week
+    project: alpha
+    accelerator: t4
+    from: 2026-12-01
+    to: 2026-12-05
+"""
+GRANTED = """\
+grants:
+  more:
+    project: alpha
+    people: [ada]
+    until: 2026-12-05
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "key", "says"),
+    [
+        ("from: 2026-12-01", "from: 2026-12-06", 15, "reservations.week", "ends before it begins"),
+        ("from: 2026-12-01", "from: tomorrow", 19, "reservations.week.from", "no date or time; write for example"),
+        ("from: 2026-12-01", "from: 2026-02-30", 19, "reservations.week.from", "no date or time"),
+        ("from: 2026-12-01", "from: 20261201", 19, "reservations.week.from", "a date or a time is expected"),
+        ("to: 2026-12-05", "to: 2026-12-05\n    until: 1", 21, "reservations.week.until", "unknown"),
+        ("to: 2026-12-05", "to: 9999-12-31", 20, "reservations.week.to", "beyond the calendar"),
+        ("accelerator: t4", "accelerator: t44", 18, "reservations.week.accelerator", "is t4 meant?"),
+        ("project: alpha\n    accel", "project: alhpa\n    accel", 17, "reservations.week.project", "is alpha meant?"),
+        ("title: Week", "title: Week\n    count: 2", 17, "reservations.week.count", "how many t4 there are is not said"),
+        ("people: [ada]", "people: []", 22, "grants.more", "it gives nothing"),
+        ("people: [ada]", "accelerators: [t4, t5]", 24, "grants.more.accelerators.1", "is t4 meant?"),
+        ("until: 2026-12-05", "from: 2027-01-01\n    until: 2026-12-05", 22, "grants.more", "ends before it begins"),
+        ("cores: 1", "cores: 1, groups: ['/']", 4, "sizes.s.groups.0", "no IAM group path"),
+        ("kind: gpu", "kind: gpu\n    sizes: [s, m]", 13, "accelerators.t4.sizes.1", "there is no m under sizes"),
+        ("groups: [a/x]", "groups: [a/x]\n    accelerators: []", 19, "reservations.week.accelerator", "the project alpha may not use t4"),
+        ("images:\n", "storage: {h: {title: H, kind: home, mount: /h, groups: [a]}}\nimages:\n", 1, "storage.h", "a home cannot be for some groups only"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_a_period_or_a_pair_is_named(tmp_path, old, new, line, key, says):
+    text = GOOD + RESERVED + GRANTED
+    assert old in text
+    path = write(tmp_path, text.replace(old, new, 1))
+    with pytest.raises(PlatformError) as wrong:
+        load(path)
+    found = str(wrong.value)
+    assert (wrong.value.key, says in wrong.value.message) == (key, True), found
+    assert wrong.value.line == line, found
+
+
+def test_more_than_there_is_cannot_be_reserved_at_one_time(tmp_path):
+    good = GOOD.replace("    kind: gpu", "    devices: 4\n    kind: gpu")
+    one = RESERVED + "    count: 3\n"
+    two = one.replace("week", "other").replace("2026-12-05", "2026-12-08").replace("reservations:\n", "")
+    second = two.replace("2026-12-01", "2026-12-06")  # the first includes the 5th, and ends with it
+    assert len(load(write(tmp_path, good + one + second)).reservations) == 2
+    third = two.replace("2026-12-01", "2026-12-05")
+    with pytest.raises(PlatformError, match="6 t4 are reserved at the same time, but there are 4"):
+        load(write(tmp_path, good + one + third))
+
+
+def test_all_devices_cannot_be_kept_for_two_projects(tmp_path):
+    text = GOOD.replace("projects:\n", "projects:\n  beta: {title: Beta, groups: [b/x]}\n") + RESERVED
+    text += "  other: {title: O, project: beta, accelerator: t4, from: 2026-12-05, to: 2026-12-06}\n"
+    with pytest.raises(PlatformError, match="it keeps all t4 while other keeps some for another project"):
+        load(write(tmp_path, text))
+
+
+def test_dates_include_the_last_day_and_are_utc(tmp_path):
+    platform = load(write(tmp_path, GOOD + RESERVED + GRANTED))
+    held = platform.reservations["week"]
+    assert held.begin.isoformat() == "2026-12-01T00:00:00+00:00"
+    assert held.end.isoformat() == platform.grants["more"].until.isoformat() == "2026-12-06T00:00:00+00:00"
+    text = (
+        (GOOD + RESERVED)
+        .replace("2026-12-01", "2026-12-01T09:30+01:00")
+        .replace("to: 2026-12-05", "to: 2026-12-05 18:00")
+    )
+    held = load(write(tmp_path, text)).reservations["week"]
+    assert (held.begin.isoformat(), held.end.isoformat()) == (
+        "2026-12-01T08:30:00+00:00",
+        "2026-12-05T18:00:00+00:00",
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("kind: gpu", "kind: gup", "is gpu meant?"),
+        ("  t4:", "  T 4:", "is t-4 meant?"),
+        ("memory: 1Gi", "memory: 1GB", "is 1G meant?"),
+        ("groups: [a/x]", "groups: a/x", "is [a/x] meant?"),
+        ("groups: [a/x]", "group: [a/x]", "is groups meant?"),
+        ("sizes:", "extend: [x]\nsizes:", "is extends meant?"),
+    ],
+)
+def test_what_was_probably_meant_is_said(tmp_path, old, new, says):
+    path = write(tmp_path, GOOD.replace(old, new, 1))
+    assert any(says in each.message for each in examine(path).problems)
+
+
+def test_all_that_is_wrong_is_found_in_the_order_of_the_file(tmp_path):
+    text = (GOOD + RESERVED).replace("cores: 1", "cores: 0").replace("kind: gpu", "kind: gup")
+    text = text.replace("groups: [a/x]", "groups: [a/x]\n    images: [bsae]").replace(
+        "project: alpha", "project: alhpa"
+    )
+    found = examine(write(tmp_path, text))
+    assert found.platform is None
+    assert [each.key for each in found.problems] == [
+        "sizes.s.cores",
+        "projects.alpha.images.0",
+        "accelerators.t4.kind",
+        "reservations.week.project",
+    ]
+    assert [each.line for each in found.problems] == sorted(each.line for each in found.problems)
+
+
+def test_a_platform_with_periods_survives_json(tmp_path):
+    platform = load(write(tmp_path, GOOD + RESERVED + GRANTED))
+    assert Platform.model_validate_json(platform.model_dump_json()) == platform
+    assert Platform.model_validate(platform.model_dump()) == platform
