@@ -18,7 +18,7 @@ from aiinfn_hub.platform.person import Person
 _FILE = click.argument("file", type=click.Path(path_type=Path), required=False)
 
 
-class _Moment(click.ParamType):
+class _Moment(click.ParamType):  # type: ignore[type-arg] # generic since click 8.5 only
     name = "time"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:

@@ -212,14 +212,7 @@ class Service:
         async with self._submitting:
             if (found := await self.store.replay(new)) is not None:
                 return found, False
-            limit = self.platform.limits.jobs_waiting_per_person
-            if await self.store.waiting_of(person.name) >= limit:
-                raise Refusal(
-                    Reason.TOO_MANY,
-                    f"{limit} of your jobs are waiting already.",
-                    "Submit more when some have started, or cancel some.",
-                )
-            stored = await self.store.insert(new)
+            stored = await self.store.insert(new, most_waiting=self.platform.limits.jobs_waiting_per_person)
             job = BackendJob(new.id, new.selection, new.work, new.output, new.created)
             try:
                 await self.backend.submit(job)

@@ -53,17 +53,28 @@ class Store:
 
     # Writing
 
-    async def insert(self, new: NewJob) -> StoredJob:
+    async def insert(self, new: NewJob, *, most_waiting: int | None = None) -> StoredJob:
         """Keep a new job; after this it survives anything but the loss of the disk.
 
         The database itself lets an idempotency key be used once; the caller looks for it first, by `replay`.
 
+        Parameters
+        ----------
+        most_waiting
+            How many jobs of one person may wait; looked at in the same transaction, so the limit is exact.
+
         Raises
         ------
         Refusal
-            `Reason.STORAGE_FULL`; nothing was changed then.
+            `Reason.STORAGE_FULL`, or `Reason.TOO_MANY`; nothing was changed then.
         """
         async with self._database.write() as connection:
+            if most_waiting is not None and await _waiting(connection, new.selection.person) >= most_waiting:
+                raise Refusal(
+                    Reason.TOO_MANY,
+                    f"{most_waiting} of your jobs are waiting already.",
+                    "Submit more when some have started, or cancel some.",
+                )
             change = await self._count(connection)
             inserted = await connection.execute(
                 sa.insert(jobs).values(_columns(new, change)).returning(*jobs.c)
@@ -275,16 +286,6 @@ class Store:
         async with self._database.read() as connection:
             return [StoredJob.of(row) for row in (await connection.execute(statement)).mappings()]
 
-    async def waiting_of(self, owner: str) -> int:
-        """Count a person's jobs that wait."""
-        statement = (
-            sa.select(sa.func.count())
-            .select_from(jobs)
-            .where(jobs.c.owner == owner, jobs.c.state == JobState.QUEUED)
-        )
-        async with self._database.read() as connection:
-            return (await connection.execute(statement)).scalar_one()
-
     async def states(self) -> dict[JobState, int]:
         """Count all jobs by state."""
         statement = sa.select(jobs.c.state, sa.func.count()).group_by(jobs.c.state)
@@ -307,6 +308,15 @@ class Store:
     async def _count(self, connection: AsyncConnection) -> int:
         statement = sa.update(counters).values(value=counters.c.value + 1).returning(counters.c.value)
         return int((await connection.execute(statement)).scalar_one())
+
+
+async def _waiting(connection: AsyncConnection, owner: str) -> int:
+    statement = (
+        sa.select(sa.func.count())
+        .select_from(jobs)
+        .where(jobs.c.owner == owner, jobs.c.state == JobState.QUEUED)
+    )
+    return int((await connection.execute(statement)).scalar_one())
 
 
 async def _get(connection: AsyncConnection, job_id: str, *, lock: bool = False) -> StoredJob | None:

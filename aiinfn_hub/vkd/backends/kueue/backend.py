@@ -234,7 +234,7 @@ class KueueBackend:
         Raises
         ------
         Refusal
-            If the cluster cannot take it, whatever else happens.
+            If the cluster can never take it.
         """
         selection, accelerator = job.selection, job.selection.accelerator
         if accelerator and accelerator.quota is not None and selection.count > accelerator.quota:
@@ -268,8 +268,10 @@ class KueueBackend:
         """Say why a job still waits."""
         track = self._director.tracks.get(job_id)
         workload = self._cluster.of(job_id).workload
-        if track is None or workload is None or not self._director.waits(job_id):
+        if track is None or not self._director.waits(job_id):
             return None
+        if workload is None:
+            return track.obstacle or None
         selection = track.job.selection
         largest = self._inventory.largest(selection.accelerator_name) if selection.accelerator else 0
         return words.waiting(workload.waiting, selection, largest, admitted=workload.admitted)
@@ -319,7 +321,7 @@ class KueueBackend:
 
     async def forget(self, job_id: str) -> None:
         """Delete what is kept of a final job."""
-        if not self._director.knows(job_id):
+        if self._director.forget(job_id):
             await asyncio.to_thread(self._files.forget, job_id)
 
     # Sessions

@@ -13,20 +13,19 @@ import time
 from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import datetime
-from http import HTTPStatus
 from typing import Any, Final
 
 from aiinfn_hub.kube import jobs
 from aiinfn_hub.kube.client import KubeClient, KubeError
 from aiinfn_hub.platform.model import Platform
 from aiinfn_hub.vkd.backends.base import BackendJob, Update
-from aiinfn_hub.vkd.contract import FINAL, JobState, Progress
+from aiinfn_hub.vkd.contract import FINAL, Cause, JobState, Progress
 
 from .facts import Cluster, Seen
-from .files import KueueFiles
+from .files import KueueFiles, Note
 from .lifecycle import Step, advance
 from .logbook import LOG_LIMIT, LogBook
-from .requests import Requests, refusal_of
+from .requests import Requests, hopeless, obstacle
 from .telling import update_of
 from .track import UNKNOWN_POD, Track
 
@@ -87,6 +86,7 @@ class Director:
         self._put: set[str] = set()
         self.tracks: dict[str, Track] = {}
         self._lines: dict[str, Counter[str]] = {}
+        self._done: set[str] = set()
         self.waiting: Counter[str] = Counter()
         self.running: Counter[str] = Counter()
         self.wanted: Counter[str] = Counter()
@@ -121,38 +121,28 @@ class Director:
             self.running[track.queue] += sign
 
     async def submit(self, job: BackendJob) -> None:
-        """Make a job's Job. One that the API server cannot take now is kept, and made when it can.
+        """Take a job in; its Job is made at once, but not waited for.
 
-        Raises
-        ------
-        Refusal
-            If the cluster will not have it.
+        The store has the job already, so nothing is lost with an API server that is slow or away, and nobody who submits
+        waits for it, or for those that submit at the same time.
         """
-        if job.id in self.tracks or await asyncio.to_thread(self._files.job(job.id).exists):
+        if job.id in self.tracks or job.id in self._done:
             return
-        track = Track.of(job, await asyncio.to_thread(self._files.load, job.id))
-        self._add(track)
-        try:
-            await self._create(track)
-        except KubeError as error:
-            if error.unreachable or error.status == HTTPStatus.UNAUTHORIZED:
-                _log.warning(
-                    "job waits to be made job=%s status=%d reason=%s", job.id, error.status, error.reason
-                )
-                self._later(track, _RETRY[0])
-                return
-            self._drop(track)
-            raise refusal_of(error) from error
+        # Only what is made here has a note; nothing of this job can be there yet.
+        self._add(Track.of(job, Note()))
+        self.mark(job.id)
 
     async def _create(self, track: Track) -> None:
         await self._requests.create(track.job)
         track.note.created = True
+        track.obstacle = ""
         await self._save(track)
         self._moved(track.queue, "")
 
-    def knows(self, job_id: str) -> bool:
-        """Tell whether a job is not over."""
-        return job_id in self.tracks
+    def forget(self, job_id: str) -> bool:
+        """Forget that a job ever was; False if it is not over."""
+        self._done.discard(job_id)
+        return job_id not in self.tracks
 
     def waits(self, job_id: str) -> bool:
         """Tell whether a job waits in its queue."""
@@ -259,6 +249,19 @@ class Director:
             await self._ask_for_the_reason(track, seen)
             track.failures = 0
         except KubeError as error:
+            if hopeless(error) and not track.note.created and not track.cancelling:
+                message = obstacle(error)
+                await self._apply(
+                    track,
+                    Step(
+                        JobState.FAILED,
+                        Cause.START_FAILED,
+                        f"{message[:1].upper()}{message[1:]}.",
+                        track.attempt,
+                    ),
+                    seen,
+                )
+                return
             self._failed(track, error)
         now = self._cluster.of(track.id)
         seen = Seen(now.job, now.workload, dict(now.pods))  # it must not change while steps are told
@@ -336,6 +339,7 @@ class Director:
         level = logging.WARNING if track.failures == 0 else logging.DEBUG
         _log.log(level, "cluster refused job=%s status=%d reason=%s", track.id, error.status, error.reason)
         track.failures += 1
+        track.obstacle = "" if track.note.created else obstacle(error)
         self._later(track, pause)
 
     # Telling
@@ -370,13 +374,10 @@ class Director:
             self._emit(Update(track.id, self._clock(), attempt, progress=progress))
 
     def _finish(self, track: Track, step: Step) -> None:
-        self._drop(track)
+        self.tracks.pop(track.id, None)
+        self._done.add(track.id)
         if step.remove:
             self._chore(self._remove(track.id))
-
-    def _drop(self, track: Track) -> None:
-        if self.tracks.pop(track.id, None) is not None and track.state not in FINAL:
-            self._count(track, -1)
 
     async def _remove(self, job_id: str) -> None:
         """Delete a Job that would never end by itself, however long that takes."""

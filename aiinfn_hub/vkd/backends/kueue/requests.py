@@ -9,7 +9,6 @@ from http import HTTPStatus
 from aiinfn_hub.kube import jobs, names
 from aiinfn_hub.kube.client import KubeClient, KubeError
 from aiinfn_hub.platform.model import Platform
-from aiinfn_hub.platform.refusal import Reason, Refusal
 from aiinfn_hub.vkd.backends.base import BackendJob
 
 _log = logging.getLogger(__name__)
@@ -48,28 +47,23 @@ class Requests:
         return bool(events.get("items"))
 
 
-def refusal_of(error: KubeError) -> Refusal:
-    """Say to the person why the cluster will not have a job."""
+def hopeless(error: KubeError) -> bool:
+    """Tell whether a Job that was refused would be refused again: the API server does not understand it."""
+    return error.status in {HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY}
+
+
+def obstacle(error: KubeError) -> str:
+    """Say to the person why the cluster does not have a job, as the end of a sentence."""
     if error.status == HTTPStatus.FORBIDDEN and "quota" in error.message:
-        return Refusal(
-            Reason.CAPACITY,
-            "The cluster takes no more jobs: the quota of the batch namespace is used up.",
-            "Try again when some have ended.",
-        )
+        return "the cluster takes no more jobs for now, since the quota of its namespace is used up"
     if error.status in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}:
-        return Refusal(
-            Reason.UNAVAILABLE,
-            "The cluster is not set up for batch jobs.",
-            "Tell the operators: `aiinfn-hub kueue apply` makes what is missing.",
-        )
+        return "the cluster is not set up for batch jobs: the operators have to run `aiinfn-hub kueue apply`"
+    if not hopeless(error):
+        return "the cluster does not answer"
     _log.error(
         "cluster refuses a job status=%d reason=%s message=%s",
         error.status,
         error.reason,
         error.message[:500],
     )
-    return Refusal(
-        Reason.INVALID,
-        "The cluster does not take this job.",
-        "Tell the operators: the reason is in vkd's log.",
-    )
+    return "the cluster does not take this job; the operators find the reason in vkd's log"

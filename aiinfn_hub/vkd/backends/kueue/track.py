@@ -27,6 +27,8 @@ class Track:
         Its Job was seen in the cluster, or made by an earlier vkd.
     deleted
         The API server took the order to delete its Job.
+    obstacle
+        Why its Job could not be made yet, in words.
     dirty, task
         Something changed since it was looked at; who looks at it now.
     """
@@ -38,6 +40,7 @@ class Track:
     appeared: bool = False
     cancelling: bool = False
     deleted: bool = False
+    obstacle: str = ""
     dirty: bool = False
     task: asyncio.Task[None] | None = None
     follower: LogFollower | None = None
