@@ -11,6 +11,7 @@ from collections import Counter
 
 import pytest
 
+from aiinfn_hub.kube.client import path_of
 from tests.vkd.local_world import QUICK, SLOW, eventually
 
 TICKING = "[say(f'tick {n}') or sleep(0.1) for n in range(120)]"
@@ -51,6 +52,29 @@ async def test_the_api_server_is_restarted_in_the_middle_of_everything(world, fi
     await world.until(waiting, "succeeded", within=60)
     assert once(world, meanwhile, ticking, waiting)
     await eventually(lambda: world.backend.inventory().age < 6, "the inventory is fresh again")
+
+
+async def test_a_job_that_the_cluster_does_not_take_waits_with_the_reason_and_runs_when_it_does(world):
+    namespace = world.site.platform.kubernetes.batch_namespace
+    quotas = path_of("v1", "resourcequotas", namespace=namespace)
+    none = {"metadata": {"name": "none"}, "spec": {"hard": {"count/jobs.batch": "0"}}}
+    await asyncio.to_thread(world.site.cluster.api.post, quotas, none)
+    try:
+        # The limit holds from the moment in which it is counted for the first time.
+        path = f"{quotas}/none"
+        await eventually(
+            lambda: "used" in world.site.cluster.api.get(path)["status"], "the quota is in force"
+        )
+        job = await world.submit(QUICK, spaced=False)
+        await eventually(
+            lambda: "quota of its namespace" in (world.backend.reason(job) or ""), "the reason is told"
+        )
+        assert world.states(job) == []
+        assert world.backend.queues()["main"].waiting == 1
+    finally:
+        await asyncio.to_thread(world.site.cluster.api.delete, f"{quotas}/none")
+    await world.until(job, "succeeded", within=60)
+    assert once(world, job)
 
 
 async def test_kueue_is_restarted_while_jobs_run_wait_and_come(world):
