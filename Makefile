@@ -56,7 +56,8 @@ include cluster.mk
 
 .PHONY: clean
 clean:  ## Remove everything that the other commands made, the demonstration's data too
-	rm -rf .venv .tools .demo dist build bench/results tests/ui/pictures aiinfn_lab/labextension \
+	@test ! -e .cache/cluster/root/settings.json || { echo "A cluster is up. Take it down first: make cluster-down" >&2; exit 1; }
+	rm -rf .cache .venv .tools .demo dist build bench/results tests/ui/pictures aiinfn_lab/labextension \
 		labextension/node_modules labextension/lib labextension/tsconfig.tsbuildinfo deploy/proxy/node_modules \
 		.mypy_cache .ruff_cache .pytest_cache .hypothesis
 
