@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Self
 
 from aiinfn_hub.accounts import Accounts
 from aiinfn_hub.platform.model import Platform
+from aiinfn_hub.spawner.held import Held
 from aiinfn_hub.vkd.client import VkdClient
 
 TEMPLATES: Final = Path(__file__).parent.parent / "templates"
@@ -28,6 +29,8 @@ class SpawnContext:
         Where a *session* reaches vkd; it gets it as ``AIINFN_VKD_URL``.
     ticket_key
         Signs what the form may ask vkd for; empty draws a form that does not refresh itself.
+    held
+        What sessions hold now, for limits on what may be held at once.
     """
 
     platform: Platform
@@ -35,6 +38,7 @@ class SpawnContext:
     vkd_url: str
     accounts: Accounts | None = None
     ticket_key: str = ""
+    held: Held = field(default_factory=Held)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         """Stay one object: traitlets copies configured values for each spawner, and there is one per server."""

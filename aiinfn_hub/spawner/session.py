@@ -93,7 +93,7 @@ class SessionMixin(_Base):
     steps: ClassVar[tuple[Step, ...]] = ()
     """What a start goes through, for the pending page."""
 
-    selection: Selection | None = None
+    _selection: Selection | None = None
     session_end: datetime | None = None
     """When the session is ended; set when it starts."""
 
@@ -116,6 +116,16 @@ class SessionMixin(_Base):
                 log.addFilter(NoTraceback(kinds, level))
 
     # Options and the gate
+
+    @property
+    def selection(self) -> Selection | None:
+        """What was granted; None without a start that passed the gate. What it holds counts from then on."""
+        return self._selection
+
+    @selection.setter
+    def selection(self, selection: Selection | None) -> None:
+        self._selection = selection
+        self.context.held.note(self.session_id, selection)
 
     @property
     def person(self) -> Person:
@@ -152,13 +162,18 @@ class SessionMixin(_Base):
         self.endings.pop(self.session_id, None)
         try:
             selection = gate.resolve(
-                self.request_of(user_options), self.context.platform, self.person, Door.SESSION
+                self.request_of(user_options),
+                self.context.platform,
+                self.person,
+                Door.SESSION,
+                usage=self.context.held.usage(self.user.name),
             )
+            # At once, with nothing awaited in between: of two starts at the same time the second sees the first.
+            self.selection = selection
         except Refusal as refusal:
             self.refuse(refusal)
         if self.apply_user_options:
             await super()._run_apply_user_options(user_options)
-        self.selection = selection
         self.start_timeout = int(self.context.platform.limits.session_start.total_seconds()) + START_MARGIN
 
     def request_of(self, user_options: Any) -> Any:

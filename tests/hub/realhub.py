@@ -41,7 +41,7 @@ use_real_devices: false
 accelerators:
   t4: {title: NVIDIA T4, kind: gpu, resource: nvidia.com/gpu, memory: 16Gi, description: Small models, max_per_session: 2, simulated: 2}
   slice: {title: A100 slice 1g.5gb, kind: mig, resource: nvidia.com/mig-1g.5gb, memory: 5Gi, simulated: 7, session_time: 4h}
-  v70: {title: AMD Alveo V70, kind: fpga, resource: amd.com/v70, memory: 16Gi, simulated: 1}
+  v70: {title: AMD Alveo V70, kind: fpga, resource: amd.com/v70, memory: 16Gi, max_per_person: 1, simulated: 1}
 images:
   standard: {title: Standard Python, reference: registry.example.org/standard:1}
   fpga-tools: {title: FPGA tools, reference: registry.example.org/fpga:1, accelerators: [v70]}

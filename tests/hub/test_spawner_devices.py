@@ -25,9 +25,9 @@ async def figures(hub: RealHub, accelerator: str = "t4") -> dict[str, int]:
     return next(entry for entry in reading["accelerators"] if entry["accelerator"] == accelerator)
 
 
-async def until_free(hub: RealHub, free: int, seconds: float = 20) -> None:
+async def until_free(hub: RealHub, free: int, seconds: float = 20, accelerator: str = "t4") -> None:
     deadline = time.monotonic() + seconds
-    while (now := await figures(hub))["free"] != free or now["waiting_sessions"]:
+    while (now := await figures(hub, accelerator))["free"] != free or now["waiting_sessions"]:
         assert time.monotonic() < deadline, now
         await pause()
 
@@ -72,6 +72,26 @@ async def test_two_sessions_of_one_person_hold_a_device_each(hub):
     await until_free(hub, 1)
     await hub.end_session("ada")
     await until_free(hub, 2)
+
+
+async def test_nobody_holds_more_at_once_than_the_platform_allows(hub):
+    await vkd_answers(hub)
+    # At the same time: the second is judged by what the first was granted, not by what it has by then.
+    answers = await asyncio.gather(
+        hub.begin("ben", {"accelerator": "v70"}), hub.begin("ben", {"accelerator": "v70"}, server="second")
+    )
+    status, answer = max(answers, key=lambda each: each[0])
+    assert status == 429, answers
+    assert "Your sessions hold 1 AMD Alveo V70 already, of at most 1 at once." in answer["message"]
+    first, second = ("", "second") if answers[0][0] < 400 else ("second", "")
+    await hub.ready("ben", first)
+    await hub.end_session("ben", first)
+    await until_free(hub, 1, accelerator="v70")
+    status, answer = await hub.begin("ben", {"accelerator": "v70"}, server=second)
+    assert status in {201, 202}, answer
+    await hub.ready("ben", second)
+    await hub.end_session("ben", second)
+    await until_free(hub, 1, accelerator="v70")
 
 
 async def test_a_session_gives_up_when_nothing_becomes_free_and_says_so(hub):

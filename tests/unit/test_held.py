@@ -1,0 +1,43 @@
+"""The sums of what sessions hold."""
+
+from collections import Counter
+from types import SimpleNamespace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aiinfn_hub.spawner.held import Held
+
+CHANGES = st.lists(
+    st.tuples(
+        st.sampled_from(["ada", "ada/second", "ben"]),
+        st.none()
+        | st.builds(
+            SimpleNamespace,
+            person=st.sampled_from(["ada", "ben"]),
+            project=st.sampled_from(["flavour", "medphys"]),
+            accelerator_name=st.sampled_from(["t4", "v70"]),
+            accelerator=st.sampled_from([None, "some"]),
+            count=st.integers(1, 3),
+        ),
+    ),
+    max_size=30,
+)
+
+
+@given(CHANGES)
+def test_the_sums_are_those_of_the_sessions_that_hold_something_now(changes):
+    held, now = Held(), {}
+    for session, selection in changes:
+        held.note(session, selection)
+        now[session] = selection
+    holders = [each for each in now.values() if each is not None and each.accelerator]
+    for person in ("ada", "ben"):
+        own = Counter()
+        for each in holders:
+            own[each.accelerator_name] += each.count if each.person == person else 0
+        assert held.usage(person).person == +own
+    projects: dict[str, Counter] = {}
+    for each in holders:
+        projects.setdefault(each.project, Counter())[each.accelerator_name] += each.count
+    assert held.usage("ada").projects == projects
