@@ -175,7 +175,10 @@ def test_a_mistake_in_the_platform_file_is_shown_before_anything_starts(tmp_path
         run("demo", f"--platform={wrong}", f"--data={tmp_path / 'data'}"),
     ):
         assert ended.returncode == 1
-        assert ended.stderr == f"Error: {wrong}, line 1, titel: this key is unknown; is title meant?\n"
+        assert ended.stderr.splitlines() == [
+            f"Error: {wrong}, line 1, titel: this key is unknown; is title meant?",
+            *(f"Error: {wrong}, {key}: this key is missing" for key in ("images", "sizes", "projects")),
+        ]
     assert not (tmp_path / "data").exists()
 
 
