@@ -170,15 +170,14 @@ def test_a_taken_port_is_named_with_the_option_that_chooses_another(tmp_path):
 def test_a_mistake_in_the_platform_file_is_shown_before_anything_starts(tmp_path):
     wrong = tmp_path / "platform.yaml"
     wrong.write_text("titel: x\n")
-    for ended in (
-        run("check", str(wrong)),
-        run("demo", f"--platform={wrong}", f"--data={tmp_path / 'data'}"),
+    first = f"Error: {wrong}, line 1, titel: this key is unknown; is title meant?"
+    missing = [f"Error: {wrong}, {key}: this key is missing" for key in ("images", "sizes", "projects")]
+    for ended, told in (
+        (run("check", str(wrong)), [first, *missing]),
+        (run("demo", f"--platform={wrong}", f"--data={tmp_path / 'data'}"), [first]),
     ):
         assert ended.returncode == 1
-        assert ended.stderr.splitlines() == [
-            f"Error: {wrong}, line 1, titel: this key is unknown; is title meant?",
-            *(f"Error: {wrong}, {key}: this key is missing" for key in ("images", "sizes", "projects")),
-        ]
+        assert ended.stderr.splitlines() == told
     assert not (tmp_path / "data").exists()
 
 
