@@ -4,6 +4,7 @@
 SHELL := /bin/sh
 UV_VERSION := 0.13.9
 PORT ?= 8000
+PYTEST_OPTIONS ?=
 
 BIN := .venv/bin
 UV := .tools/uv/bin/uv
@@ -26,7 +27,7 @@ demo: setup  ## Set up everything and run the platform on this machine (PORT=800
 
 .PHONY: test
 test: setup browser  ## Set up everything and run all tests
-	$(BIN)/pytest
+	$(BIN)/pytest $(PYTEST_OPTIONS)
 	cd labextension && ../$(BIN)/jlpm test
 
 .PHONY: lint

@@ -22,4 +22,4 @@ cluster-down: setup  ## Take the cluster down, with everything it made
 
 .PHONY: test-cluster
 test-cluster: cluster-build  ## As root, run the tests that need a real cluster, on one of their own
-	AIINFN_TEST_CLUSTER=1 .venv/bin/pytest tests/cluster
+	AIINFN_TEST_CLUSTER=1 .venv/bin/pytest tests/cluster $(PYTEST_OPTIONS)
