@@ -34,7 +34,6 @@ _log = logging.getLogger(__name__)
 _START_SECONDS: Final = 10.0
 """How long a start waits for the cluster; after that vkd serves what it knows, and goes on when the cluster answers."""
 _PROBE_SECONDS: Final = 5.0
-_LOG_LOOK: Final = 0.2
 
 
 def _utc_now() -> datetime:
@@ -311,13 +310,7 @@ class KueueBackend:
     async def wait_log(self, job_id: str, attempt: int, offset: int, timeout: float) -> None:  # noqa: ASYNC109 - a long poll
         """Wait until the log is longer than ``offset``, the attempt is over, or for ``timeout`` seconds."""
         folder = self._files.attempt(job_id, attempt)
-        loop = asyncio.get_running_loop()
-        until = loop.time() + timeout
-        while not self._director.is_over(job_id, attempt) and logs.size_of(folder) <= offset:
-            left = until - loop.time()
-            if left <= 0:
-                return
-            await asyncio.sleep(min(_LOG_LOOK, left))
+        await logs.wait(folder, offset, timeout, lambda: self._director.is_over(job_id, attempt))
 
     async def forget(self, job_id: str) -> None:
         """Delete what is kept of a final job."""

@@ -8,16 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
-import shutil
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Final
 
-from aiinfn_hub.vkd.backends.local.files import AttemptFolder
+from aiinfn_hub.vkd.backends.local.files import JobFolders
 from aiinfn_hub.vkd.backends.local.supervisor.system import write_atomically
-
-_SAFE_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}\Z")
 
 
 @dataclass(slots=True)
@@ -42,7 +37,7 @@ class Note:
     over: bool = False
 
 
-class KueueFiles:
+class KueueFiles(JobFolders):
     """The folder ``vkd/kueue`` in the data folder."""
 
     def __init__(self, data: Path) -> None:
@@ -54,22 +49,6 @@ class KueueFiles:
         for folder in (self.root.parent, self.root, self.jobs):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.root.parent.chmod(0o700)  # it may be older than this, and also holds the store
-
-    def job(self, job_id: str) -> Path:
-        """Give the folder of a job.
-
-        Raises
-        ------
-        ValueError
-            If the id is not one that the service makes: a path must never come from outside.
-        """
-        if not _SAFE_ID.match(job_id):
-            raise ValueError(f"{job_id!r} is no job id")
-        return self.jobs / job_id
-
-    def attempt(self, job_id: str, attempt: int) -> AttemptFolder:
-        """Give the folder of an attempt."""
-        return AttemptFolder(self.job(job_id) / str(attempt))
 
     def load(self, job_id: str) -> Note:
         """Read what is kept of a job; nothing if there is nothing, or it cannot be read."""
@@ -88,7 +67,3 @@ class KueueFiles:
         folder = self.job(job_id)
         folder.mkdir(exist_ok=True, mode=0o700)
         write_atomically(str(folder / "job.json"), asdict(note))
-
-    def forget(self, job_id: str) -> None:
-        """Delete everything that is kept of a job."""
-        shutil.rmtree(self.job(job_id), ignore_errors=True)

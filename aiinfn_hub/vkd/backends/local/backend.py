@@ -30,7 +30,6 @@ from .sessions import Sessions
 _log = logging.getLogger(__name__)
 _TICK: Final = 0.5
 """Seconds between two looks at progress, ended sessions, and devices taken out."""
-_LOG_LOOK: Final = 0.2
 _PATIENCE: Final = 5.0
 """Seconds on top of the grace period until a stopped process is surely gone."""
 
@@ -243,13 +242,7 @@ class LocalBackend:
     async def wait_log(self, job_id: str, attempt: int, offset: int, timeout: float) -> None:  # noqa: ASYNC109 - a long poll
         """Wait until the log is longer than ``offset``, the attempt is over, or for ``timeout`` seconds."""
         folder = self._files.attempt(job_id, attempt)
-        loop = asyncio.get_running_loop()
-        until = loop.time() + timeout
-        while not self._is_over(job_id, attempt) and logs.size_of(folder) <= offset:
-            left = until - loop.time()
-            if left <= 0:
-                return
-            await asyncio.sleep(min(_LOG_LOOK, left))
+        await logs.wait(folder, offset, timeout, lambda: self._is_over(job_id, attempt))
 
     async def claim(self, session_id: str, request: ClaimRequest) -> Claim:
         """Ask for devices for a session; see `Backend.claim`."""

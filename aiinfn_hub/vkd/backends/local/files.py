@@ -175,7 +175,39 @@ class AttemptFolder:
             os.close(lock)
 
 
-class LocalFiles:
+class JobFolders:
+    """A folder for each job, and in it one for each attempt.
+
+    Attributes
+    ----------
+    jobs
+        Where they are.
+    """
+
+    jobs: Path
+
+    def job(self, job_id: str) -> Path:
+        """Give the folder of a job.
+
+        Raises
+        ------
+        ValueError
+            If the id is not one that the service makes: a path must never come from outside.
+        """
+        if not _SAFE_ID.match(job_id):
+            raise ValueError(f"{job_id!r} is no job id")
+        return self.jobs / job_id
+
+    def attempt(self, job_id: str, attempt: int) -> AttemptFolder:
+        """Give the folder of an attempt."""
+        return AttemptFolder(self.job(job_id) / str(attempt))
+
+    def forget(self, job_id: str) -> None:
+        """Delete everything that is kept of a job."""
+        shutil.rmtree(self.job(job_id), ignore_errors=True)
+
+
+class LocalFiles(JobFolders):
     """The folder ``vkd/local`` in the data folder."""
 
     def __init__(self, data: Path) -> None:
@@ -219,22 +251,6 @@ class LocalFiles:
             else:
                 return descriptor
 
-    def job(self, job_id: str) -> Path:
-        """Give the folder of a job.
-
-        Raises
-        ------
-        ValueError
-            If the id is not one that the service makes: a path must never come from outside.
-        """
-        if not _SAFE_ID.match(job_id):
-            raise ValueError(f"{job_id!r} is no job id")
-        return self.jobs / job_id
-
-    def attempt(self, job_id: str, attempt: int) -> AttemptFolder:
-        """Give the folder of an attempt."""
-        return AttemptFolder(self.job(job_id) / str(attempt))
-
     def known_jobs(self) -> frozenset[str]:
         """List the jobs that have a folder."""
         return frozenset(path.name for path in self.jobs.iterdir())
@@ -246,10 +262,6 @@ class LocalFiles:
         except FileNotFoundError:
             return 0
         return max((int(name) for name in names if name.isdigit()), default=0)
-
-    def forget(self, job_id: str) -> None:
-        """Delete everything that is kept of a job."""
-        shutil.rmtree(self.job(job_id), ignore_errors=True)
 
     def claim(self, session_id: str) -> Path:
         """Give the file of a session's claim; a session's id holds names of people, so it is hashed."""

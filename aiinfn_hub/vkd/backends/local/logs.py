@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
 from aiinfn_hub.vkd.backends.base import LogChunk
 
 from .files import AttemptFolder
+
+_LOOK: Final = 0.2
+"""Seconds between two looks at a log's size."""
 
 
 def size_of(folder: AttemptFolder) -> int:
@@ -33,3 +40,14 @@ def read(folder: AttemptFolder, attempt: int, offset: int, limit: int, *, over: 
             stream.seek(start)
             data = stream.read(limit)
     return LogChunk(attempt, start, data, over and start + len(data) >= size)
+
+
+async def wait(folder: AttemptFolder, offset: int, timeout: float, is_over: Callable[[], bool]) -> None:  # noqa: ASYNC109 - a long poll
+    """Wait until the log is longer than ``offset``, the attempt is over, or for ``timeout`` seconds."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + timeout
+    while not is_over() and size_of(folder) <= offset:
+        left = until - loop.time()
+        if left <= 0:
+            return
+        await asyncio.sleep(min(_LOOK, left))
