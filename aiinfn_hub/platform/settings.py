@@ -87,7 +87,8 @@ class Limits(Section):
     )
     grace: Duration = Field(
         default=timedelta(seconds=10),
-        description="Time that an evicted job has between SIGTERM and SIGKILL.",
+        description="Time that an evicted job has between SIGTERM and SIGKILL. On Kubernetes at least 2 s (the kubelet's "
+        "own minimum) and at most 10 s.",
     )
     jobs_waiting_per_person: int = Field(
         default=500, ge=1, description="Unfinished jobs that one person may have."

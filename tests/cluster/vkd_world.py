@@ -25,7 +25,8 @@ from tests.cluster.site import Site
 from tests.cluster.workbench import is_running
 from tests.vkd.local_world import QUICK, SMALL_JOB, World, claim_request
 
-GRACE = 1.0
+GRACE = 2.0
+"""The least that a kubelet gives a container, whatever its pod asks for."""
 PEOPLE = ("alice", "bob")
 SLEEP = (sys.executable, "-I", "-S", "-c", "import time; time.sleep(1e6)")
 COMMAND = (sys.executable, "-I", "-S", "/home/user/small_job.py", f"{jobs.SPEC_FOLDER}/{jobs.SPEC_FILE}")
