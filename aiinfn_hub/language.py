@@ -1,0 +1,103 @@
+"""The language of the person who is answered: English, or one of the catalogues in ``locale/``.
+
+A sentence is written in English where it arises, through :func:`gettext`, and looked up at that moment: the language
+belongs to the request, so nothing is translated at import time. Catalogues are gettext's ``.po`` files, read when
+they are first needed; there is nothing to compile. A sentence that a catalogue lacks stays English.
+"""
+
+from __future__ import annotations
+
+import gettext as _gettext
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cache
+from io import BytesIO
+from pathlib import Path
+from typing import Final
+
+from babel.core import negotiate_locale
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+
+DOMAIN: Final = "aiinfn"
+ENGLISH: Final = "en"
+LANGUAGES: Final = {ENGLISH: "English", "it": "Italiano"}
+"""The languages there are, each with its name in itself."""
+FOLDER: Final = Path(__file__).with_name("locale")
+COOKIE: Final = "aiinfn-language"
+"""Holds what somebody chose on a page; it goes before what the browser asks for."""
+
+_language: ContextVar[str] = ContextVar("language", default=ENGLISH)
+
+
+def current() -> str:
+    """Give the code of the language that is spoken now."""
+    return _language.get()
+
+
+def use(language: str) -> None:
+    """Speak a language until the end of this task; an unknown one is English."""
+    _language.set(language if language in LANGUAGES else ENGLISH)
+
+
+@contextmanager
+def speaking(language: str) -> Iterator[None]:
+    """Speak a language inside a block."""
+    token = _language.set(language if language in LANGUAGES else ENGLISH)
+    try:
+        yield
+    finally:
+        _language.reset(token)
+
+
+def preferred(accept: str, chosen: str | None = None) -> str:
+    """Give the language to speak to somebody.
+
+    Parameters
+    ----------
+    accept
+        The browser's ``Accept-Language`` header (RFC 9110, 12.5.4); it may hold anything.
+    chosen
+        What this person chose, if they did.
+    """
+    if chosen in LANGUAGES:
+        return chosen
+    return negotiate_locale(_ranked(accept), list(LANGUAGES), sep="-") or ENGLISH
+
+
+def _ranked(accept: str) -> list[str]:
+    found: list[tuple[float, str]] = []
+    for part in accept.split(","):
+        name, _, parameter = part.partition(";")
+        _, _, quality = parameter.partition("=")
+        try:
+            weight = float(quality) if quality else 1.0
+        except ValueError:
+            continue
+        if name.strip() and weight > 0:
+            found.append((weight, name.strip()))
+    # The sort is stable: of two with one weight the first that was named goes first.
+    return [name for _, name in sorted(found, key=lambda one: -one[0])]
+
+
+def gettext(message: str) -> str:
+    """Give a sentence in the language that is spoken now."""
+    return _catalogue(current()).gettext(message)
+
+
+def ngettext(singular: str, plural: str, number: int) -> str:
+    """Give the sentence for a number of things."""
+    return _catalogue(current()).ngettext(singular, plural, number)
+
+
+@cache
+def _catalogue(language: str) -> _gettext.NullTranslations:
+    if language == ENGLISH:
+        return _gettext.NullTranslations()
+    with (FOLDER / language / "LC_MESSAGES" / f"{DOMAIN}.po").open("rb") as source:
+        catalogue = read_po(source, locale=language)
+    compiled = BytesIO()
+    write_mo(compiled, catalogue)
+    compiled.seek(0)
+    return _gettext.GNUTranslations(compiled)
