@@ -285,7 +285,7 @@ class Inventory:
 
     def next_session_end(self, accelerator: str) -> datetime | None:
         """Give the latest moment at which the first of its sessions ends."""
-        ends = self._ends[accelerator]
+        ends = self._ends.get(accelerator, [])
         while ends and self._until.get(ends[0][1]) != ends[0][0]:
             heapq.heappop(ends)
         return ends[0][0] if ends else None
@@ -296,7 +296,7 @@ class Inventory:
 
     def places(self, accelerator: str) -> Iterator[Place]:
         """List the nodes that can run something with it."""
-        for name in self._with[accelerator]:
+        for name in self._with.get(accelerator, ()):
             node = self._nodes[name]
             for devices in node.facts.devices if node.facts else ():
                 if devices.accelerator == accelerator and devices.usable:
@@ -305,7 +305,7 @@ class Inventory:
 
     def largest(self, accelerator: str) -> int:
         """Give the most devices that one pod can have."""
-        return max((size for size, nodes in self._sizes[accelerator].items() if nodes > 0), default=0)
+        return max((size for size, nodes in self._sizes.get(accelerator, {}).items() if nodes > 0), default=0)
 
 
 def held(pod: PodFacts, resource: str) -> int:

@@ -23,6 +23,7 @@ from aiinfn_hub.platform import loader
 from aiinfn_hub.platform.model import Backend as BackendName
 from aiinfn_hub.platform.model import Platform
 from aiinfn_hub.platform.refusal import Refusal
+from aiinfn_hub.platform.reload import PlatformFile
 
 from . import app as application
 from .auth import Auth
@@ -96,19 +97,21 @@ async def choose_backend(settings: Settings, platform: Platform) -> Backend:
     return LocalBackend(platform=platform, data=settings.data, accounts=accounts)
 
 
-async def build(settings: Settings, platform: Platform) -> FastAPI:
+async def build(settings: Settings, file: PlatformFile) -> FastAPI:
     """Put vkd together; nothing runs yet."""
-    backend = await choose_backend(settings, platform)
+    backend = await choose_backend(settings, file.current)
     store = await Store.open(settings.database)
-    service = Service(platform, store, backend)
-    auth = Auth(settings.hub_api, settings.service_name, admin_groups=platform.admin_groups)
+    service = Service(file, store, backend)
+    auth = Auth(settings.hub_api, settings.service_name, admin_groups=lambda: service.platform.admin_groups)
     return application.create(service, auth, prefix=settings.prefix, ticket_key=settings.ticket_key)
 
 
-async def _serve(settings: Settings, platform: Platform) -> int:
+async def _serve(settings: Settings, file: PlatformFile) -> int:
     lock = await asyncio.to_thread(_alone, settings.data)
     try:
-        return await _run(settings, await build(settings, platform))
+        app = await build(settings, file)
+        file.follow()
+        return await _run(settings, app)
     finally:
         os.close(lock)
 
@@ -161,9 +164,9 @@ def main() -> int:
     logging.getLogger("alembic").setLevel(logging.WARNING)
     try:
         settings = from_environment()
-        platform = loader.load(settings.platform)
+        file = PlatformFile.open(settings.platform)
         logger.info("vkd listens host=%s port=%d prefix=%s", settings.host, settings.port, settings.prefix)
-        return asyncio.run(_serve(settings, platform))
+        return asyncio.run(_serve(settings, file))
     except DBAPIError as error:
         logger.critical("vkd cannot start: the job database cannot be opened (%s)", error.orig)
     except (SettingsError, loader.PlatformError, SchemaError, AccountError, Refusal, OSError) as error:

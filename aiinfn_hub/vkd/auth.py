@@ -12,7 +12,7 @@ import asyncio
 import hashlib
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -49,20 +49,25 @@ class Auth:
     service_name
         vkd's own name among the hub's services: people need the scope ``access:services!service=`` of it.
     admin_groups
-        Members are operators. A session's token may not read the hub's ``admin`` flag of its owner, but its groups.
+        Gives the groups of the operators. A session's token may not read the hub's ``admin`` flag of its owner, but its groups.
     keep
         Seconds that an answer of the hub is used again: so long may a change of groups take to arrive here.
     """
 
     def __init__(
-        self, hub_api: str, service_name: str, *, admin_groups: Iterable[str] = (), keep: float = 60
+        self,
+        hub_api: str,
+        service_name: str,
+        *,
+        admin_groups: Callable[[], Iterable[str]] = tuple,
+        keep: float = 60,
     ) -> None:
         self._url = f"{hub_api}/user"
         self._scopes = {
             "access:services",
             f"access:services!service={service_name}",
         }
-        self._admin_groups = frozenset(admin_groups)
+        self._admin_groups = admin_groups
         self._keep = keep
         self._known: dict[bytes, tuple[float, Identity]] = {}
         self._asking: dict[bytes, asyncio.Task[Identity]] = {}
@@ -183,7 +188,7 @@ class Auth:
             name=model["name"],
             groups=groups,
             scopes=frozenset(model.get("scopes") or ()),
-            admin=bool(model.get("admin")) or not groups.isdisjoint(self._admin_groups),
+            admin=bool(model.get("admin")) or not groups.isdisjoint(self._admin_groups()),
         )
 
 

@@ -308,6 +308,8 @@ class AvailabilityReading(_Model):
     """When the inventory last changed or was confirmed."""
     age: float
     """Seconds since then, by vkd's clock."""
+    platform: str = ""
+    """Name of the state of the platform file that is in force; when it changes, there may be other choices."""
 
 
 class PlatformView(_Model):

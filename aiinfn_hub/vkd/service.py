@@ -15,9 +15,11 @@ from aiinfn_hub.platform import gate
 from aiinfn_hub.platform.model import Platform
 from aiinfn_hub.platform.person import Person
 from aiinfn_hub.platform.refusal import Reason, Refusal
+from aiinfn_hub.platform.reload import PlatformFile
 from aiinfn_hub.platform.selection import Door, Selection
 
 from . import inputs, sentences, views
+from .adoption import Adoption
 from .backends.base import Backend, BackendJob
 from .contract import (
     AvailabilityReading,
@@ -51,24 +53,31 @@ class Service:
 
     Parameters
     ----------
-    platform
+    file
         What there is and who may use it.
     """
 
-    def __init__(self, platform: Platform, store: Store, backend: Backend) -> None:
-        self.platform = platform
+    def __init__(self, file: PlatformFile, store: Store, backend: Backend) -> None:
+        self._adoption = Adoption(file, backend.adopt)
         self.store = store
         self.backend = backend
-        self.follower = Follower(store, backend, platform.limits.usage_half_life)
+        self.follower = Follower(store, backend, file.current.limits.usage_half_life)
         self._submitting = asyncio.Lock()
 
     async def start(self) -> None:
         """Hand the back end what is not over, and follow it from then on."""
         await self.follower.start()
+        self._adoption.start()
 
     async def stop(self) -> None:
         """Let go, without ending jobs."""
+        await self._adoption.stop()
         await self.follower.stop()
+
+    @property
+    def platform(self) -> Platform:
+        """What is in force. Take it once in a request."""
+        return self._adoption.platform
 
     # Jobs: taking them in
 
@@ -305,7 +314,7 @@ class Service:
 
     def availability(self, names: frozenset[str] | None) -> AvailabilityReading:
         """Show what there is of some accelerators, or of all."""
-        return views.aged(self.backend.inventory(), names)
+        return views.aged(self.backend.inventory(), names, self._adoption.version)
 
     async def usage(self, person: Person, since: datetime) -> Usage:
         """Sum the batch use since a moment, of what the person may see."""
@@ -315,7 +324,9 @@ class Service:
 
     async def claim(self, session_id: str, request: ClaimRequest) -> Claim:
         """Ask for devices for a session."""
-        if request.accelerator not in self.platform.accelerators:
+        # The hub may have read a changed platform file a moment before vkd does.
+        known = request.accelerator in self.platform.accelerators
+        if not known and request.accelerator not in (await self._adoption.latest()).accelerators:
             raise Refusal(
                 Reason.UNKNOWN,
                 f"There is no accelerator {request.accelerator[:60]!r}.",

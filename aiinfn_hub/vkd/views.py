@@ -114,11 +114,13 @@ def job(
     )
 
 
-def aged(reading: AvailabilityReading, names: frozenset[str] | None = None) -> AvailabilityReading:
-    """Give a reading with its age now; only some accelerators if names are given."""
+def aged(
+    reading: AvailabilityReading, names: frozenset[str] | None = None, platform: str = ""
+) -> AvailabilityReading:
+    """Give a reading with its age now and the state of the platform file; only some accelerators if names are given."""
     age = max(0.0, (datetime.now(UTC) - reading.read_at).total_seconds())
     chosen = [entry for entry in reading.accelerators if names is None or entry.accelerator in names]
-    return AvailabilityReading(accelerators=chosen, read_at=reading.read_at, age=age)
+    return AvailabilityReading(accelerators=chosen, read_at=reading.read_at, age=age, platform=platform)
 
 
 def queues(offer: Offer, lengths: Mapping[str, QueueLength]) -> list[QueueChoice]:

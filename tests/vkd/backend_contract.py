@@ -75,6 +75,27 @@ class BackendContract:
         await world.until(second, "succeeded")
         assert world.started() == [running, first, second]
 
+    async def test_a_changed_platform_file_hurts_nothing_that_runs(self, world):
+        job = await world.submit(SLOW, accelerator="slice")
+        await world.until(job, "running")
+        await world.session("s", "t4")
+        there = world.platform.accelerators
+        new = there["slice"].model_copy(update={"title": "New"})
+        await world.backend.adopt(world.platform.model_copy(update={"accelerators": {"new": new}}))
+        shown = world.backend.inventory().accelerators
+        assert [(entry.accelerator, entry.total) for entry in shown] == [("new", 1)]
+        with pytest.raises(Refusal, match="There is no accelerator t4"):
+            await world.backend.claim("late", claim_request("t4"))
+        assert there["t4"].title in (await world.backend.claim_state("s")).sentence
+        await world.backend.adopt(world.platform)
+        await world.until_counts("slice", 0, 0, 1, 0)
+        await world.until_counts("t4", 1, 1, 0, 0)
+        assert world.states(job) == ["starting", "running"]
+        await world.end_session("s")
+        await world.backend.cancel(job)
+        await world.until(job, "cancelled")
+        await world.until(await world.submit(QUICK, accelerator="slice"), "succeeded")
+
     async def test_a_stuck_lane_does_not_hold_up_another(self, world):
         await world.until(await world.submit(SLOW, accelerator="slice"), "running")
         stuck = await world.submit(QUICK, accelerator="slice")

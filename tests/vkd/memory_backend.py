@@ -75,6 +75,9 @@ class MemoryBackend:
         self.stopped = True
         self._queue.put_nowait(None)
 
+    async def adopt(self, platform: Platform) -> None:
+        self.platform = platform
+
     async def updates(self) -> AsyncIterator[Update]:
         while (update := await self._queue.get()) is not None:
             yield update

@@ -15,6 +15,7 @@ import uvicorn
 from aiohttp import web
 
 from aiinfn_hub.platform.model import Platform
+from aiinfn_hub.platform.reload import PlatformFile
 from aiinfn_hub.vkd import app as application
 from aiinfn_hub.vkd.auth import Auth
 from aiinfn_hub.vkd.backends.base import Backend
@@ -199,11 +200,11 @@ async def vkd(
     what = platform(**changes)
     made = backend(what)
     store = await Store.open(f"sqlite+aiosqlite:///{folder / 'vkd.sqlite'}")
-    service = Service(what, store, made)
+    service = Service(PlatformFile.fixed(what), store, made)
     async with contextlib.AsyncExitStack() as stack:
         if hub is None:
             hub = await stack.enter_async_context(Hub().run())
-        auth = Auth(hub.url, "vkd", admin_groups=what.admin_groups, keep=keep)
+        auth = Auth(hub.url, "vkd", admin_groups=lambda: what.admin_groups, keep=keep)
         app = application.create(service, auth, ticket_key=TICKET_KEY)
         port = free_port()
         server = uvicorn.Server(

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from aiinfn_hub.platform.model import Platform
 from aiinfn_hub.platform.selection import Selection
 from aiinfn_hub.vkd.contract import (
     AvailabilityReading,
@@ -125,6 +126,12 @@ class Backend(Protocol):
 
     async def stop(self) -> None:
         """Let go of everything without ending jobs or sessions."""
+
+    async def adopt(self, platform: Platform) -> None:
+        """Go over to a changed platform file, once all that it names is known.
+
+        What runs goes on, also on what the file does not have any more; nothing starts there.
+        """
 
     def updates(self) -> AsyncIterator[Update]:
         """Stream what happens. One consumer; each update is yielded once, in the order of events per job."""

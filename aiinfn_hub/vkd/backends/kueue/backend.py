@@ -88,17 +88,34 @@ class KueueBackend:
         self._fault: BaseException | None = None
         self._read_at = clock()
         self._tasks: list[asyncio.Task[None]] = []
-        self._nodes, self._pods, self._batch = self._make_watches()
+        self._device_tasks: list[asyncio.Task[None]] = []
+        self._nodes, self._pods = self._watch_devices(platform, self._inventory)
+        self._batch = self._watch_batch()
 
-    def _make_watches(
-        self,
-    ) -> tuple[
-        Watch[NodeFacts], Watch[DevicePod], tuple[Watch[JobFacts], Watch[WorkloadFacts], Watch[PodFacts]]
-    ]:
-        platform, client, reader = self._platform, self._client, Reader(self._platform)
+    def _watch_devices(
+        self, platform: Platform, inventory: Inventory
+    ) -> tuple[Watch[NodeFacts], Watch[DevicePod]]:
+        reader = Reader(platform)
+        unfinished = {"fieldSelector": "status.phase!=Succeeded,status.phase!=Failed"}
+
+        def see_node(before: NodeFacts | None, after: NodeFacts | None) -> None:
+            inventory.see_node(before, after)
+            self._read_at = self._clock()
+
+        def see_pod(before: DevicePod | None, after: DevicePod | None) -> None:
+            inventory.see_pod(before, after)
+            if inventory is self._inventory:
+                self._see_pod(before, after)
+
+        return (
+            Watch(self._client, Kind("nodes", path_of("v1", "nodes"), reader.node), see_node),
+            Watch(self._client, Kind("pods", path_of("v1", "pods"), reader.pod, unfinished), see_pod),
+        )
+
+    def _watch_batch(self) -> tuple[Watch[JobFacts], Watch[WorkloadFacts], Watch[PodFacts]]:
+        platform, client = self._platform, self._client
         label = names.Labels(platform.label_prefix).job
         ours = {"labelSelector": label}
-        unfinished = {"fieldSelector": "status.phase!=Succeeded,status.phase!=Failed"}
 
         def read_our_job(item: Mapping[str, Any]) -> JobFacts | None:
             return read_job(item, label)
@@ -107,19 +124,11 @@ class KueueBackend:
             return read_pod(item, label)
 
         return (
-            Watch(client, Kind("nodes", path_of("v1", "nodes"), reader.node), self._see_node),
-            Watch(client, Kind("pods", path_of("v1", "pods"), reader.pod, unfinished), self._see_pod),
-            (
-                Watch(client, Kind("jobs", jobs.jobs_path(platform), read_our_job, ours), self._see_job),
-                Watch(
-                    client,
-                    Kind("workloads", jobs.workloads_path(platform), read_workload),
-                    self._see_workload,
-                ),
-                Watch(
-                    client, Kind("job pods", jobs.pods_path(platform), read_our_pod, ours), self._see_job_pod
-                ),
+            Watch(client, Kind("jobs", jobs.jobs_path(platform), read_our_job, ours), self._see_job),
+            Watch(
+                client, Kind("workloads", jobs.workloads_path(platform), read_workload), self._see_workload
             ),
+            Watch(client, Kind("job pods", jobs.pods_path(platform), read_our_pod, ours), self._see_job_pod),
         )
 
     # Coming and going
@@ -128,7 +137,8 @@ class KueueBackend:
         """Take over what an earlier vkd left; see `Backend.start`."""
         await asyncio.to_thread(self._files.prepare)
         await self._director.load(known.jobs)
-        for watch in (self._nodes, self._pods, *self._batch):
+        self._device_tasks = [self._run(watch.run()) for watch in (self._nodes, self._pods)]
+        for watch in self._batch:
             self._run(watch.run())
         self._run(self._positions.run())
         self._run(self._nudge.run())
@@ -139,10 +149,11 @@ class KueueBackend:
         if not done:
             _log.warning("the cluster does not answer yet; jobs are followed as soon as it does")
 
-    def _run(self, work: Coroutine[Any, Any, None]) -> None:
+    def _run(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         task.add_done_callback(self._ended)
         self._tasks.append(task)
+        return task
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         """End the stream of updates after a fault of ours: vkd must then be started again, not fall silent."""
@@ -168,6 +179,32 @@ class KueueBackend:
         self._updates.put_nowait(None)
         await self._client.close()
 
+    async def adopt(self, platform: Platform) -> None:
+        """Go over to a changed platform file; see `Backend.adopt`.
+
+        If it describes other accelerators, the nodes are read anew first, so that no reading ever shows half of it.
+        """
+        if platform.accelerators != self._platform.accelerators:
+            inventory = Inventory(platform)
+            watches = self._watch_devices(platform, inventory)
+            tasks = [self._run(watch.run()) for watch in watches]
+            try:
+                for watch in watches:
+                    await watch.synced.wait()
+            except asyncio.CancelledError:
+                for task in tasks:
+                    task.cancel()
+                raise
+            for task in self._device_tasks:
+                task.cancel()
+                self._tasks.remove(task)
+            self._device_tasks = tasks
+            self._nodes, self._pods = watches
+            self._inventory = self._sessions.inventory = inventory
+        self._platform = self._sessions.platform = self._positions.platform = platform
+        self._director.adopt(platform)
+        self._sessions.poke()
+
     async def updates(self) -> AsyncIterator[Update]:
         """Stream what happens, until `stop`."""
         while (update := await self._updates.get()) is not None:
@@ -187,12 +224,7 @@ class KueueBackend:
 
     # What the watches tell
 
-    def _see_node(self, before: NodeFacts | None, after: NodeFacts | None) -> None:
-        self._inventory.see_node(before, after)
-        self._read_at = self._clock()
-
     def _see_pod(self, before: DevicePod | None, after: DevicePod | None) -> None:
-        self._inventory.see_pod(before, after)
         self._read_at = self._clock()
         self._sessions.poke()
         if after is None and before is not None and before.node and not before.job:

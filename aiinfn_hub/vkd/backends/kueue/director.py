@@ -71,7 +71,6 @@ class Director:
         command: Sequence[str] = jobs.RUNNER,
         log_limit: int = LOG_LIMIT,
     ) -> None:
-        self._platform = platform
         self._client = client
         self._cluster = cluster
         self._files = files
@@ -90,6 +89,10 @@ class Director:
         self.waiting: Counter[str] = Counter()
         self.running: Counter[str] = Counter()
         self.wanted: Counter[str] = Counter()
+
+    def adopt(self, platform: Platform) -> None:
+        """Go over to a changed platform file; what is in the cluster stays as it is."""
+        self._requests.platform = platform
 
     # Taking jobs in
 

@@ -33,6 +33,8 @@ class Positions:
 
     Attributes
     ----------
+    platform
+        It may be exchanged.
     places
         A new mapping after each change, never changed itself.
     """
@@ -45,7 +47,7 @@ class Positions:
         lines: Callable[[str], Iterable[str]],
     ) -> None:
         self._client = client
-        self._platform = platform
+        self.platform = platform
         self._waits = waits
         self._lines = lines
         self._by_queue: dict[str, dict[str, int]] = {}
@@ -73,13 +75,13 @@ class Positions:
             except TimeoutError:
                 self._changed.update(queue for queue, places in self._by_queue.items() if places)
             self._wake.clear()
-            queues, self._changed = sorted(self._changed & set(self._platform.queues)), set()
+            queues, self._changed = sorted(self._changed & set(self.platform.queues)), set()
             for queue in queues:
                 await self._refresh(queue)
             await asyncio.sleep(_PAUSE)
 
     async def _refresh(self, queue: str) -> None:
-        paths = [pending_path(self._platform, queue, project) for project in self._lines(queue)]
+        paths = [pending_path(self.platform, queue, project) for project in self._lines(queue)]
         try:
             answers = await asyncio.gather(*(self._client.get(path, limit=_MOST) for path in paths))
         except KubeError as error:

@@ -17,7 +17,7 @@ from typing import Final
 
 from aiinfn_hub.kube import names
 from aiinfn_hub.kube.inventory import Inventory
-from aiinfn_hub.platform.model import Platform
+from aiinfn_hub.platform.model import Accelerator, Platform
 from aiinfn_hub.platform.refusal import Reason, Refusal
 from aiinfn_hub.vkd.backends.local.outcome import clock_time, plural
 from aiinfn_hub.vkd.contract import Claim, ClaimRequest, ClaimState
@@ -47,6 +47,7 @@ class _Held:
 
     id: str
     request: ClaimRequest
+    accelerator: Accelerator
     choice: Choice = field(default_factory=lambda: Choice(Room.NONE))
     open: bool = True
     task: asyncio.Task[None] | None = None
@@ -61,7 +62,13 @@ class _Held:
 
 
 class Sessions:
-    """The sessions that are about to start, and those that were granted."""
+    """The sessions that are about to start, and those that were granted.
+
+    Attributes
+    ----------
+    platform, inventory
+        They may be exchanged, both at once.
+    """
 
     def __init__(
         self,
@@ -70,8 +77,8 @@ class Sessions:
         cluster: Cluster,
         director: Director,
     ) -> None:
-        self._platform = platform
-        self._inventory = inventory
+        self.platform = platform
+        self.inventory = inventory
         self._cluster = cluster
         self._director = director
         self._claims: dict[str, _Held] = {}
@@ -97,7 +104,7 @@ class Sessions:
         Refusal
             If no node has so many of these devices.
         """
-        accelerator = self._platform.accelerators.get(request.accelerator)
+        accelerator = self.platform.accelerators.get(request.accelerator)
         if accelerator is None:
             raise Refusal(
                 Reason.UNKNOWN,
@@ -111,7 +118,7 @@ class Sessions:
             known = None
         if known is None:
             self._check(request, accelerator.title)
-            known = self._claims[session_id] = _Held(session_id, request)
+            known = self._claims[session_id] = _Held(session_id, request, accelerator)
             known.task = asyncio.create_task(self._hold(known))
             known.choice = self._choose(known)
             if known.choice.room is Room.BY_EVICTION:
@@ -119,7 +126,7 @@ class Sessions:
         return self._view(known)
 
     def _check(self, request: ClaimRequest, title: str) -> None:
-        most = self._inventory.largest(request.accelerator)
+        most = self.inventory.largest(request.accelerator)
         if request.count > most:
             there = f"no node has more than {most}" if most else "no node has one now"
             raise Refusal(
@@ -131,12 +138,11 @@ class Sessions:
 
     def _choose(self, claim: _Held) -> Choice:
         name = claim.request.accelerator
-        resource = self._platform.accelerators[name].resource
         promised: Counter[str] = Counter()
         for other in self._claims.values():
             if other is not claim and other.open and other.request.accelerator == name and other.choice.node:
                 promised[other.choice.node] += other.request.count
-        return choose(self._inventory.places(name), resource, claim.request.count, promised)
+        return choose(self.inventory.places(name), claim.accelerator.resource, claim.request.count, promised)
 
     async def _make_room(self, claim: _Held) -> None:
         """Tell the jobs to go, and wait until they do, but not for long."""
@@ -159,7 +165,7 @@ class Sessions:
         """Keep the jobs away until the session has its node, or does not come."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(HOLD):
-                while not self._inventory.is_bound(claim.slug):
+                while not self.inventory.is_bound(claim.slug):
                     await self._news()
                 await asyncio.sleep(SETTLE)
         self._let_back(claim)
@@ -184,16 +190,16 @@ class Sessions:
 
     def _view(self, claim: _Held) -> Claim:
         request = claim.request
-        title = self._platform.accelerators[request.accelerator].title
+        title = claim.accelerator.title
         wanted = plural(request.count, title)
-        if self._inventory.is_bound(claim.slug):
+        if self.inventory.is_bound(claim.slug):
             return Claim(id=claim.id, state=ClaimState.GRANTED, sentence=f"Has its {wanted}.")
         # Before its pod is bound, it has no more than good prospects.
         now = self._choose(claim)
         if now.room is Room.FREE:
             return Claim(id=claim.id, state=ClaimState.GRANTED, sentence=f"Starts on {wanted}.")
         if now.room is Room.NONE:
-            end = self._inventory.next_session_end(request.accelerator)
+            end = self.inventory.next_session_end(request.accelerator)
             when = f" The first ends at {clock_time(end)} at the latest." if end else ""
             return Claim(
                 id=claim.id,
@@ -201,7 +207,7 @@ class Sessions:
                 sentence=f"Waiting for {wanted}: all are in use by sessions.{when}",
                 position=self._position(claim),
             )
-        seconds = self._platform.limits.grace.total_seconds()
+        seconds = self.platform.limits.grace.total_seconds()
         return Claim(
             id=claim.id,
             state=ClaimState.MAKING_ROOM,
@@ -213,7 +219,7 @@ class Sessions:
             other
             for other in self._claims.values()
             if other.request.accelerator == claim.request.accelerator
-            and not self._inventory.is_bound(other.slug)
+            and not self.inventory.is_bound(other.slug)
         ]
         return ahead.index(claim) + 1 if claim in ahead else 1
 

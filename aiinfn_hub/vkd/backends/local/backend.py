@@ -149,6 +149,15 @@ class LocalBackend:
             os.close(self._lock)
             self._lock = None
 
+    async def adopt(self, platform: Platform) -> None:
+        """Go over to a changed platform file; see `Backend.adopt`."""
+        self._platform = platform
+        self._grace = platform.limits.grace.total_seconds()
+        self._dispatcher.adopt(platform)
+        self._sessions.adopt(platform)
+        self._devices.adopt(platform)
+        self._pump()
+
     async def updates(self) -> AsyncIterator[Update]:
         """Stream what happens, until `stop`."""
         while (update := await self._updates.get()) is not None:

@@ -149,6 +149,15 @@ class DeviceTable:
         """Whether there is, or was, a real device."""
         return bool(self._known)
 
+    def adopt(self, platform: Platform) -> None:
+        """Go over to a changed platform file: what it describes anew, or as another product, is found anew."""
+        old, self.platform = self.platform.accelerators, platform
+        for name in list(self._known):
+            new = platform.accelerators.get(name)
+            if new is None or name not in old or new.product != old[name].product:
+                for device in self._known.pop(name):
+                    self._vanished.pop(device, None)
+
     def read(self, found: Sequence[RealDevice] | None, now: datetime) -> None:
         """Take in a reading; None changes nothing."""
         if found is None and self._decided is not None:
@@ -236,6 +245,7 @@ class DeviceWatch:
         self._table = DeviceTable(platform, gone_after)
         self._real = platform.use_real_devices
         self._taken_out: frozenset[str] = frozenset()
+        self._found: Sequence[RealDevice] | None = None
         self._fault = ""
         self._stop = threading.Event()
         self.current = Inventory({})
@@ -279,8 +289,15 @@ class DeviceWatch:
             return
         now = self._clock()
         if found is not None:
-            self._confirmed = now
+            self._confirmed, self._found = now, found
         self._table.read(found, now)
+        self.refresh()
+
+    def adopt(self, platform: Platform) -> None:
+        """Go over to a changed platform file."""
+        self._table.adopt(platform)
+        if self._real and self._found is not None:
+            self._table.read(self._found, self._clock())
         self.refresh()
 
     def stop(self) -> None:

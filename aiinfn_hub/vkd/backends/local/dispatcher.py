@@ -62,7 +62,6 @@ class Dispatcher:
         emit: Callable[[Update], None],
         freed: Callable[[], None],
     ) -> None:
-        self._platform = platform
         self._files = files
         self._launcher = launcher
         self._clock = clock
@@ -75,11 +74,18 @@ class Dispatcher:
         self._attempts: dict[str, int] = {}
         self._done: set[str] = set()
         self._pending: frozenset[str] = frozenset()
+        self._names: frozenset[str] = frozenset()
         self._held_back_until = 0.0
         self.meter = UsageMeter(platform.limits.usage_half_life)
         self.line = Line()
         self.runs: dict[str, Run] = {}
         self.closing = False
+
+    def adopt(self, platform: Platform) -> None:
+        """Go over to a changed platform file. What runs keeps the grace period that it started with."""
+        self._grace = platform.limits.grace.total_seconds()
+        self._launcher.grace = self._grace
+        self.meter.half_life = platform.limits.usage_half_life
 
     # The line -----------------------------------------------------------------------------------------------------
 
@@ -112,7 +118,8 @@ class Dispatcher:
 
     def restock(self, inventory: Inventory) -> None:
         """Take in what devices there are now: stop jobs on lost ones, fail those that can never run."""
-        self._ledger.stock(inventory.devices, inventory.offline, inventory.gone)
+        self._ledger.stock(inventory.devices, inventory.offline, inventory.gone, inventory.simulated)
+        self._names = frozenset(inventory.devices)
         self._pending = inventory.pending
         for holding in self._ledger.stranded():
             run = self.runs.get(holding.holder.partition(":")[2])
@@ -132,6 +139,8 @@ class Dispatcher:
             there = self._ledger.capacity(waiting.lane)
             message = (
                 f"It can never start: it asks for {plural(waiting.count, title)}, and there are {there} here."
+                if there or waiting.lane in self._names
+                else f"It can never start: this platform has no {title} any more."
             )
             self._end_waiting(waiting.id, Outcome(JobState.FAILED, Cause.NEVER_FITS, message))
 
@@ -213,7 +222,7 @@ class Dispatcher:
         except Taken as taken:
             _log.error("Job %s is stopped: another has its device %s", run.job.id, taken)
             run.stop(IntentKind.DEVICE_LOST)
-        if self._ledger.usable(_holder(run.job.id)) < len(run.devices):
+        if self._ledger.is_stranded(_holder(run.job.id)):
             run.stop(IntentKind.DEVICE_LOST)
 
     async def _carry(self, run: Run, *, fresh: bool) -> None:

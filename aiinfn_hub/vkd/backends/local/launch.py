@@ -51,10 +51,17 @@ class Settings:
 
 
 class Launcher:
-    """Starts attempts."""
+    """Starts attempts.
+
+    Attributes
+    ----------
+    grace
+        As in the settings; it may change, for what starts from then on.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self.grace = settings.grace
 
     async def launch(self, run: Run) -> Outcome | None:
         """Start an attempt's process and wait until the job is up.
@@ -73,7 +80,7 @@ class Launcher:
                 account,
                 run.devices,
                 command=settings.command,
-                grace=settings.grace,
+                grace=self.grace,
                 log_limit=settings.log_limit,
             )
             await asyncio.to_thread(run.folder.prepare, spec)

@@ -53,11 +53,16 @@ class Ledger:
         self._inventory: dict[str, tuple[str, ...]] = {}
         self._offline: frozenset[str] = frozenset()
         self._gone: frozenset[str] = frozenset()
+        self._simulated: frozenset[str] = frozenset()
         self._holder: dict[str, str] = {}
         self._holdings: dict[str, Holding] = {}
 
     def stock(
-        self, inventory: Mapping[str, Sequence[str]], offline: Iterable[str] = (), gone: Iterable[str] = ()
+        self,
+        inventory: Mapping[str, Sequence[str]],
+        offline: Iterable[str] = (),
+        gone: Iterable[str] = (),
+        simulated: Iterable[str] = (),
     ) -> None:
         """Replace what there is.
 
@@ -69,10 +74,13 @@ class Ledger:
             Devices that cannot be used now.
         gone
             Offline devices that are not expected back; they do not count for `capacity`.
+        simulated
+            Accelerators of which no device can vanish.
         """
         self._inventory = {name: tuple(dict.fromkeys(ids)) for name, ids in inventory.items()}
         self._offline = frozenset(offline)
         self._gone = frozenset(gone)
+        self._simulated = frozenset(simulated)
 
     def _ghosts(self, accelerator: str) -> Iterator[str]:
         known = self._inventory.get(accelerator, ())
@@ -158,12 +166,23 @@ class Ledger:
         return 0 if holding is None else sum(self._usable(d, holding.accelerator) for d in holding.devices)
 
     def stranded(self) -> list[Holding]:
-        """List the holdings of which at least one device is offline or has left the inventory."""
-        return [
-            holding
-            for holding in self._holdings.values()
-            if any(not self._usable(device, holding.accelerator) for device in holding.devices)
-        ]
+        """List the holdings of which at least one device is offline or has vanished."""
+        return [holding for holding in self._holdings.values() if self.is_stranded(holding.holder)]
+
+    def is_stranded(self, holder: str) -> bool:
+        """Tell whether a holder has a device that is offline or has vanished.
+
+        One that an operator only took out of the platform file serves its holder to the end.
+        """
+        holding = self._holdings.get(holder)
+        if holding is None:
+            return False
+        name = holding.accelerator
+        may_vanish = name in self._inventory and name not in self._simulated
+        return any(
+            device in self._offline or (may_vanish and device not in self._inventory[name])
+            for device in holding.devices
+        )
 
 
 class Host:

@@ -64,7 +64,7 @@ class UsageMeter:
     """
 
     def __init__(self, half_life: timedelta) -> None:
-        self._half_life = half_life.total_seconds()
+        self.half_life = half_life
         self._settled: dict[str, tuple[float, datetime]] = {}
         self._running: dict[str, dict[str, tuple[float, datetime]]] = {}
 
@@ -86,7 +86,7 @@ class UsageMeter:
 
     def _decayed(self, project: str, now: datetime) -> float:
         seconds, at = self._settled.get(project, (0.0, now))
-        return seconds * math.exp2(-max(0.0, (now - at).total_seconds()) / self._half_life)
+        return seconds * math.exp2(-max(0.0, (now - at).total_seconds()) / self.half_life.total_seconds())
 
     def value(self, project: str, now: datetime) -> float:
         """Give a project's use, that of its running jobs included."""

@@ -34,11 +34,15 @@ class Sessions:
         ledger: Ledger,
         dispatcher: Dispatcher,
     ) -> None:
-        self._platform = platform
+        self.adopt(platform)
         self._clock = clock
         self._ledger = ledger
         self._dispatcher = dispatcher
         self._book = ClaimBook(files)
+
+    def adopt(self, platform: Platform) -> None:
+        """Go over to a changed platform file; who has devices keeps them."""
+        self._platform = platform
         self._patience = (platform.limits.session_start + _SPARE).total_seconds()
 
     def load(self) -> None:
