@@ -26,7 +26,7 @@ from .fields import (
     VolumeSource,
 )
 from .periods import Grant, Reservation
-from .settings import Backend, KubernetesSettings, Limits
+from .settings import Backend, IamSettings, KubernetesSettings, Limits
 from .units import Duration, Memory
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "BadName",
     "Grant",
     "GroupPath",
+    "IamSettings",
     "Image",
     "KubernetesSettings",
     "Limits",
@@ -298,6 +299,14 @@ class Platform(Section):
     )
     grants: dict[Name, Grant] = Field(
         default_factory=dict, description="What some people may use until a date, by name."
+    )
+    support: str = Field(
+        default="",
+        max_length=200,
+        description="Whom people can ask, e.g. an e-mail address; shown where somebody cannot get any further.",
+    )
+    iam: IamSettings = Field(
+        default=IamSettings(), description="Who may sign in, and what sessions get from IAM."
     )
     kubernetes: KubernetesSettings = Field(
         default=KubernetesSettings(), description="Where things are in the cluster."

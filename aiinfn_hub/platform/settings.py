@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 from enum import StrEnum
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
-from .fields import Name, Section, VolumeSource
+from .fields import GroupPath, Name, Section, VolumeSource
 from .units import Duration, Memory
 
 
@@ -17,6 +17,35 @@ class Backend(StrEnum):
 
     LOCAL = "local"
     KUBERNETES = "kubernetes"
+
+
+Scope = Annotated[str, StringConstraints(pattern=r"^[\x21\x23-\x5B\x5D-\x7E]+$", max_length=200)]
+"""One scope of OAuth 2 (RFC 6749, 3.3)."""
+
+
+class IamSettings(Section):
+    """Who may sign in beside what projects say, and what sessions get from IAM. Its address and the client are in the environment."""
+
+    required_groups: tuple[GroupPath, ...] = Field(
+        default=(),
+        description="IAM groups of which everybody must be in one, operators too, beside belonging to a project. "
+        "Default: a project is enough.",
+    )
+    clock_skew: Duration = Field(
+        default=timedelta(seconds=60),
+        le=timedelta(minutes=10),
+        description="How far the clocks of IAM and of the hub may differ.",
+    )
+    session_token_scopes: tuple[Scope, ...] = Field(
+        default=(),
+        description="Scopes of the IAM tokens that a session may ask the hub for, e.g. `storage.read:/`; the client must be "
+        "allowed to have them. Default: sessions get no IAM token.",
+    )
+    withdrawn_grace: Duration = Field(
+        default=timedelta(minutes=15),
+        description="How long the sessions of somebody whom no group lets in any more go on. Access to them ends at once; "
+        "they are stopped if IAM still says so after this time.",
+    )
 
 
 class KubernetesSettings(Section):
