@@ -20,7 +20,7 @@ from jupyterhub.services.service import _ServiceSpawner
 
 from aiinfn_hub.accounts import AccountError, Accounts, default_data
 from aiinfn_hub.auth.dev_iam.people import ACCOUNTS
-from aiinfn_hub.auth.iam import IAMAuthenticator
+from aiinfn_hub.auth.iam import IAMAuthenticator, Rules
 from aiinfn_hub.config_environment import ConfigurationError, in_url, port, required, url
 from aiinfn_hub.config_kubernetes import (
     EVERYWHERE,
@@ -32,6 +32,7 @@ from aiinfn_hub.config_kubernetes import (
 from aiinfn_hub.orphans import end_orphaned_vkd
 from aiinfn_hub.platform import loader
 from aiinfn_hub.platform.model import Backend, Platform
+from aiinfn_hub.platform.reload import PlatformFile
 from aiinfn_hub.spawner.context import TEMPLATES, SpawnContext
 from aiinfn_hub.spawner.local import ENV_KEEP, LocalSpawner
 from aiinfn_hub.spawner.session import ending_of
@@ -177,7 +178,8 @@ def configure(c: Any) -> None:
 
 
 def _configure(c: Any, settings: Settings) -> None:
-    platform = loader.load(settings.platform)
+    file = PlatformFile.open(settings.platform)
+    platform = file.current
     cluster = ClusterSettings.of(os.environ, platform) if platform.backend is Backend.KUBERNETES else None
     reach = Reach.of(settings, cluster)
     proxy = proxy_command(os.environ)
@@ -191,10 +193,10 @@ def _configure(c: Any, settings: Settings) -> None:
         end_orphaned_vkd(settings.data)
     _hub(c, settings, reach, folder)
     _proxy(c, settings, proxy, folder)
-    _sign_in(c, settings, platform, folder)
+    _sign_in(c, settings, file, folder)
     _services(c, settings, reach, _vkd_environment(settings, cluster, ticket_key), hub_token)
     context = SpawnContext(
-        platform=platform,
+        file=file,
         vkd=VkdClient(f"{reach.vkd}{VKD_PREFIX}", hub_token),
         vkd_url=f"{reach.vkd_of_sessions}{VKD_PREFIX}",
         accounts=accounts,
@@ -205,13 +207,15 @@ def _configure(c: Any, settings: Settings) -> None:
     else:
         configure_sessions(c, cluster, platform, context)
     c.JupyterHub.template_vars = {
-        "platform_title": platform.title,
+        # JupyterHub calls what can be called with the reader of the page, and takes what it gives.
+        "platform_title": lambda _reader: file.current.title,
+        "platform_problem": lambda reader: file.problem if reader and reader.admin else "",
         "demo_accounts": ACCOUNTS if settings.demo_id else (),
         "shared_account_notice": accounts.notice if accounts else "",
-        # JupyterHub calls what can be called with the reader of the page, and takes what it gives.
         "session_ending": lambda _reader: ending_of,
         "sessions_are_pods": cluster is not None,
     }
+    file.follow()
 
 
 def _hub(c: Any, settings: Settings, reach: Reach, folder: Path) -> None:
@@ -238,23 +242,31 @@ def _proxy(c: Any, settings: Settings, command: list[str], folder: Path) -> None
     c.ConfigurableHTTPProxy.pid_file = str(folder / "proxy.pid")
 
 
-def _sign_in(c: Any, settings: Settings, platform: Platform, folder: Path) -> None:
+def _sign_in(c: Any, settings: Settings, file: PlatformFile, folder: Path) -> None:
     c.JupyterHub.authenticator_class = IAMAuthenticator
     iam = c.IAMAuthenticator
     iam.openid_provider_url = settings.issuer
     iam.client_id = settings.client_id
     iam.client_secret = settings.client_secret
-    iam.platform_title = platform.title
     iam.manage_groups = True
-    iam.admin_groups = set(platform.admin_groups)
-    iam.allowed_groups = set(platform.admin_groups).union(
-        *(project.groups + project.managers for project in platform.projects.values())
-    )
+    iam.rules = lambda: sign_in_rules(file.current)
     if settings.public_url:
         iam.oauth_callback_url = settings.public_url.rstrip("/") + "/hub/oauth_callback"
     # IAM's tokens are kept encrypted, so that groups can be checked while somebody works.
     iam.enable_auth_state = True
     c.CryptKeeper.keys = [bytes.fromhex(secret_file(folder / "auth-state.key"))]
+
+
+def sign_in_rules(platform: Platform) -> Rules:
+    """Give whom the platform lets in, and who its operators are."""
+    projects = platform.projects.values()
+    return Rules(
+        title=platform.title,
+        admins=frozenset(platform.admin_groups),
+        allowed=frozenset(platform.admin_groups).union(
+            *(project.groups + project.managers for project in projects)
+        ),
+    )
 
 
 def _vkd_environment(settings: Settings, cluster: ClusterSettings | None, ticket_key: str) -> dict[str, str]:

@@ -10,6 +10,7 @@ import hashlib
 import json
 import ssl
 import time
+from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
 
@@ -18,7 +19,7 @@ from oauthenticator.generic import GenericOAuthenticator
 from oauthenticator.oauth2 import OAuthCallbackHandler, OAuthLoginHandler
 from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.web import HTTPError, RequestHandler
-from traitlets import Integer, List, Unicode, default
+from traitlets import Callable, Integer, List, Unicode, default
 
 from . import claims
 from .discovery import Endpoints, Provider
@@ -30,6 +31,25 @@ _ALIVE: Final = 5.0
 """Seconds for which an answer of IAM shows that people can be sent there."""
 _BUSY: Final = frozenset({408, 425, 429})
 """Client errors that say nothing about the token: the provider wants to be asked later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the platform says about who may sign in.
+
+    Attributes
+    ----------
+    title
+        The platform's name on the pages.
+    allowed
+        Groups of which one is needed.
+    admins
+        Groups of the operators.
+    """
+
+    title: str
+    allowed: frozenset[str]
+    admins: frozenset[str]
 
 
 def _nonce(state: str) -> str:
@@ -122,6 +142,14 @@ class IAMAuthenticator(GenericOAuthenticator):
 
         An outage of IAM must not end anybody's work, but it must not keep access alive for ever either. Counted from
         the last successful check of each person, also over restarts of the hub.""",
+    )
+    rules = Callable(
+        None,
+        allow_none=True,
+        config=True,
+        help="""Function without arguments that gives the `Rules`, asked whenever somebody's groups are judged.
+
+        They replace `allowed_groups`, `admin_groups` and `platform_title`, and may change while the hub runs.""",
     )
     platform_title = Unicode("this platform", config=True, help="What a refused person reads as its name.")
     scope = List(
@@ -303,6 +331,10 @@ class IAMAuthenticator(GenericOAuthenticator):
 
     async def update_auth_model(self, auth_model: dict[str, Any]) -> dict[str, Any]:
         """Decide who is an operator: said each time, so that leaving the group takes the right away."""
+        if self.rules is not None:
+            rules: Rules = self.rules()
+            self.allowed_groups, self.admin_groups = set(rules.allowed), set(rules.admins)
+            self.platform_title = rules.title
         if auth_model["admin"] is None:
             auth_model["admin"] = bool(
                 await self.get_user_groups(auth_model["auth_state"]) & self.admin_groups

@@ -8,6 +8,7 @@ from typing import Any, Final, Self
 
 from aiinfn_hub.accounts import Accounts
 from aiinfn_hub.platform.model import Platform
+from aiinfn_hub.platform.reload import PlatformFile
 from aiinfn_hub.spawner.held import Held
 from aiinfn_hub.vkd.client import VkdClient
 
@@ -21,6 +22,8 @@ class SpawnContext:
 
     Attributes
     ----------
+    file
+        The platform file, which may change.
     accounts
         None where sessions do not run on this machine.
     vkd
@@ -33,12 +36,17 @@ class SpawnContext:
         What sessions hold now, for limits on what may be held at once.
     """
 
-    platform: Platform
+    file: PlatformFile
     vkd: VkdClient
     vkd_url: str
     accounts: Accounts | None = None
     ticket_key: str = ""
     held: Held = field(default_factory=Held)
+
+    @property
+    def platform(self) -> Platform:
+        """The platform in force. Take it anew for each start and each page."""
+        return self.file.current
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         """Stay one object: traitlets copies configured values for each spawner, and there is one per server."""

@@ -61,7 +61,7 @@ import json, os, sys
 from pathlib import Path
 from jupyterhub.auth import DummyAuthenticator
 from aiinfn_hub.accounts import Accounts
-from aiinfn_hub.platform import loader
+from aiinfn_hub.platform.reload import PlatformFile
 from aiinfn_hub.spawner.context import TEMPLATES, SpawnContext
 from aiinfn_hub.spawner.local import LocalSpawner
 from aiinfn_hub.vkd.client import VkdClient
@@ -95,8 +95,11 @@ c.JupyterHub.allow_named_servers = True
 c.JupyterHub.tornado_settings = {"slow_spawn_timeout": t["slow_spawn_timeout"]}
 c.JupyterHub.spawner_class = LocalSpawner
 c.JupyterHub.template_paths = [str(TEMPLATES)]
+platform_file = PlatformFile.open(Path(t["platform"]))
+platform_file.follow()
+c.JupyterHub.template_vars = {"platform_problem": lambda reader: platform_file.problem if reader and reader.admin else ""}
 c.LocalSpawner.context = SpawnContext(
-    platform=loader.load(Path(t["platform"])), vkd=VkdClient(url, t["vkd_token"]), vkd_url=url,
+    file=platform_file, vkd=VkdClient(url, t["vkd_token"]), vkd_url=url,
     accounts=Accounts(data, t["separate"]), ticket_key=t["ticket_key"],
 )
 c.LocalSpawner.skeleton = Path(t["skeleton"]) if t["skeleton"] else None
