@@ -217,6 +217,14 @@ files are merged in their order, each on top of the ones before it, and the file
 
 A file that is extended may extend others, but not in a circle. What is wrong is told of the file in which it stands.
 
+## Changing it
+
+The hub and vkd look at the file, and at those it extends, twice a second and go over to a change within two seconds. Nothing is
+restarted: sessions and jobs run on, also on an accelerator that the file no longer has, and open forms ask for the new
+choices. A change that is wrong changes nothing; every page of the hub tells the operators what is wrong with it, in the words of
+`aiinfn-hub check`, and so do the logs and the figure `vkd_platform_file_in_force`. A restart of the hub and of vkd is needed for
+`backend`, `label_prefix`, `use_real_devices`, and in `kubernetes` for the namespaces and `hub_connect_ip`. On Kubernetes `aiinfn-hub kueue apply` brings the queues in line.
+
 ## Who may use what
 
 A person belongs to a **project** by IAM group, or for a time by a **grant**. What can be chosen in a project is what no rule stands in the

@@ -39,6 +39,11 @@ class Adoption:
         self._task: asyncio.Task[None] | None = None
         self.platform, self.version = file.current, file.version
 
+    @property
+    def file_in_force(self) -> bool:
+        """Whether the file as it is now is in force here."""
+        return not self._file.problem and self.version == self._file.version
+
     def start(self) -> None:
         """Follow the file from now on."""
         loop = asyncio.get_running_loop()

@@ -92,7 +92,10 @@ def _own(prefix: str, service: Service, metrics: Metrics) -> APIRouter:
     async def figures() -> Response:
         """Give sums by state, accelerator and queue."""
         text = metrics.expose(
-            await service.store.states(), service.backend.inventory(), service.backend.queues()
+            await service.store.states(),
+            service.backend.inventory(),
+            service.backend.queues(),
+            file_in_force=service.file_in_force,
         )
         return Response(text, media_type=CONTENT_TYPE)
 

@@ -28,6 +28,11 @@ class Metrics:
             registry=self.registry,
         )
         self._queues = Gauge("vkd_queue_jobs", "Jobs by queue", ["queue", "what"], registry=self.registry)
+        self._file = Gauge(
+            "vkd_platform_file_in_force",
+            "1 if the platform file as it is now is in force, 0 if the last good one is",
+            registry=self.registry,
+        )
         self._requests = Histogram(
             "vkd_request_seconds",
             "Time to answer a request; of a followed log, its whole length",
@@ -47,8 +52,11 @@ class Metrics:
         states: Mapping[JobState, int],
         reading: AvailabilityReading,
         queues: Mapping[str, QueueLength],
+        *,
+        file_in_force: bool,
     ) -> bytes:
         """Write all figures in Prometheus' text format."""
+        self._file.set(file_in_force)
         for state, number in states.items():
             self._jobs.labels(state.value).set(number)
         for entry in reading.accelerators:

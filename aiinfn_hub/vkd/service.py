@@ -79,6 +79,11 @@ class Service:
         """What is in force. Take it once in a request."""
         return self._adoption.platform
 
+    @property
+    def file_in_force(self) -> bool:
+        """Whether the platform file as it is now is in force."""
+        return self._adoption.file_in_force
+
     # Jobs: taking them in
 
     async def submit(self, person: Person, request: JobRequest, key: str | None) -> tuple[Job, bool]:
