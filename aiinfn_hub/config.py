@@ -20,7 +20,9 @@ from jupyterhub.services.service import _ServiceSpawner
 
 from aiinfn_hub.accounts import AccountError, Accounts, default_data
 from aiinfn_hub.auth.dev_iam.people import ACCOUNTS
-from aiinfn_hub.auth.iam import IAMAuthenticator, Rules
+from aiinfn_hub.auth.iam import IAMAuthenticator
+from aiinfn_hub.auth.routes import CUSTOM_SCOPES, USER_SCOPES, routes, server_scopes
+from aiinfn_hub.auth.rules import Rules, manager_roles
 from aiinfn_hub.config_environment import ConfigurationError, in_url, port, required, url
 from aiinfn_hub.config_kubernetes import (
     EVERYWHERE,
@@ -31,7 +33,7 @@ from aiinfn_hub.config_kubernetes import (
 )
 from aiinfn_hub.orphans import end_orphaned_vkd
 from aiinfn_hub.platform import loader
-from aiinfn_hub.platform.model import Backend, Platform
+from aiinfn_hub.platform.model import Backend
 from aiinfn_hub.platform.reload import PlatformFile
 from aiinfn_hub.spawner.context import TEMPLATES, SpawnContext
 from aiinfn_hub.spawner.local import ENV_KEEP, LocalSpawner
@@ -194,7 +196,8 @@ def _configure(c: Any, settings: Settings) -> None:
     _hub(c, settings, reach, folder)
     _proxy(c, settings, proxy, folder)
     _sign_in(c, settings, file, folder)
-    _services(c, settings, reach, _vkd_environment(settings, cluster, ticket_key), hub_token)
+    _services(c, reach, _vkd_environment(settings, cluster, ticket_key), hub_token)
+    _rights(c, file)
     context = SpawnContext(
         file=file,
         vkd=VkdClient(f"{reach.vkd}{VKD_PREFIX}", hub_token),
@@ -249,24 +252,14 @@ def _sign_in(c: Any, settings: Settings, file: PlatformFile, folder: Path) -> No
     iam.client_id = settings.client_id
     iam.client_secret = settings.client_secret
     iam.manage_groups = True
-    iam.rules = lambda: sign_in_rules(file.current)
+    iam.rules = lambda: Rules.of(file.current)
+    c.JupyterHub.extra_handlers = routes(lambda: file.current)
+    c.JupyterHub.custom_scopes = dict(CUSTOM_SCOPES)
     if settings.public_url:
         iam.oauth_callback_url = settings.public_url.rstrip("/") + "/hub/oauth_callback"
     # IAM's tokens are kept encrypted, so that groups can be checked while somebody works.
     iam.enable_auth_state = True
     c.CryptKeeper.keys = [bytes.fromhex(secret_file(folder / "auth-state.key"))]
-
-
-def sign_in_rules(platform: Platform) -> Rules:
-    """Give whom the platform lets in, and who its operators are."""
-    projects = platform.projects.values()
-    return Rules(
-        title=platform.title,
-        admins=frozenset(platform.admin_groups),
-        allowed=frozenset(platform.admin_groups).union(
-            *(project.groups + project.managers for project in projects)
-        ),
-    )
 
 
 def _vkd_environment(settings: Settings, cluster: ClusterSettings | None, ticket_key: str) -> dict[str, str]:
@@ -289,18 +282,24 @@ def _vkd_environment(settings: Settings, cluster: ClusterSettings | None, ticket
     return environment
 
 
-def _services(c: Any, settings: Settings, reach: Reach, environment: dict[str, str], hub_token: str) -> None:
+def _services(c: Any, reach: Reach, environment: dict[str, str], hub_token: str) -> None:
     vkd = {"name": VKD_SERVICE, "url": reach.vkd_listens, "display": False}
     if reach.starts_vkd:
         vkd |= {"command": [sys.executable, "-P", "-m", "aiinfn_hub.vkd"], "environment": environment}
     c.JupyterHub.services = [vkd, {"name": HUB_SERVICE, "api_token": hub_token, "display": False}]
-    # vkd asks who its callers are with their own tokens: its own needs no right.
-    c.JupyterHub.load_roles = [{"name": HUB_SERVICE, "services": [HUB_SERVICE], "scopes": [USE_VKD]}]
-    # The token of a session gets what its owner has too, so people need the right as well.
-    c.JupyterHub.extra_user_scopes = {USE_VKD}
-    c.Spawner.server_token_scopes = list(SERVER_SCOPES)
     # The hub makes this object without any configuration, and would notice the end of vkd after half a minute only.
     _ServiceSpawner.poll_interval = SERVICE_POLL
+
+
+def _rights(c: Any, file: PlatformFile) -> None:
+    # vkd asks who its callers are with their own tokens: its own needs no right.
+    c.JupyterHub.load_roles = [
+        {"name": HUB_SERVICE, "services": [HUB_SERVICE], "scopes": [USE_VKD]},
+        *manager_roles(file.current),
+    ]
+    # The token of a session gets what its owner has too, so people need the right as well.
+    c.JupyterHub.extra_user_scopes = {USE_VKD, *USER_SCOPES}
+    c.Spawner.server_token_scopes = lambda _spawner: [*SERVER_SCOPES, *server_scopes(file.current)]
 
 
 def _local_sessions(c: Any, settings: Settings, context: SpawnContext) -> None:

@@ -17,13 +17,15 @@ from urllib.parse import urlsplit
 
 import jwt
 
-from .problems import ProviderBroken, ProviderUnreachable
+from aiinfn_hub.language import gettext as _
+
+from .problems import ClocksDiffer, ProviderBroken, ProviderUnreachable
 
 ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 """Asymmetric only: with ``HS256`` the client secret would be a signing key, and ``none`` is no signature."""
 
-_LEEWAY: Final = 60
-"""Seconds that the clocks of IAM and hub may differ."""
+LEEWAY: Final = 60.0
+"""Seconds that the clocks of IAM and hub may differ, unless somebody says otherwise."""
 _KEYS_AGE: Final = 10.0
 """Seconds before unknown key ids may cause another download of the keys."""
 
@@ -98,8 +100,13 @@ class Provider:
             return now - self._answered_at > answered_within
         return now >= self._endpoints_until
 
-    async def verify(self, id_token: object, *, client_id: str, nonce: str) -> str:
+    async def verify(self, id_token: object, *, client_id: str, nonce: str, leeway: float = LEEWAY) -> str:
         """Check an id token's signature, issuer, audience, times and nonce, and give its subject.
+
+        Parameters
+        ----------
+        leeway
+            Seconds that the clocks of IAM and hub may differ.
 
         Raises
         ------
@@ -108,7 +115,9 @@ class Provider:
         """
         endpoints = await self.endpoints()
         if not isinstance(id_token, str):
-            raise ProviderBroken("IAM sent no id token; the scope openid may not be allowed for this client.")
+            raise ProviderBroken(
+                _("IAM sent no id token; the scope openid may not be allowed for this client.")
+            )
         try:
             key = await self._key(endpoints, str(jwt.get_unverified_header(id_token).get("kid") or ""))
             claims = jwt.decode(
@@ -117,18 +126,33 @@ class Provider:
                 algorithms=list(ALGORITHMS),
                 audience=client_id,
                 issuer=endpoints.issuer,
-                leeway=_LEEWAY,
+                leeway=leeway,
                 options={"require": ["exp", "iat", "sub", "aud", "iss"]},
             )
         except jwt.PyJWTError as error:
             # The library's messages name the claim or the check, not the token.
             self._log.warning("The id token from %s was refused: %s", endpoints.issuer, error)
-            raise ProviderBroken("The id token from IAM did not pass the checks.") from None
+            if isinstance(error, jwt.ImmatureSignatureError | jwt.ExpiredSignatureError):
+                # Just made, and not valid now: one of the clocks is wrong. The signature was checked before.
+                raise ClocksDiffer(self._ahead(id_token)) from None
+            raise ProviderBroken(_("The id token from IAM did not pass the checks.")) from None
         if "azp" in claims and claims["azp"] != client_id:
-            raise ProviderBroken("The id token from IAM was made for another client.")
+            raise ProviderBroken(_("The id token from IAM was made for another client."))
         if not hmac.compare_digest(str(claims.get("nonce", "")).encode(), nonce.encode()):
-            raise ProviderBroken("The id token from IAM belongs to another sign-in.")
+            raise ProviderBroken(_("The id token from IAM belongs to another sign-in."))
         return str(claims["sub"])
+
+    def _ahead(self, id_token: str) -> float:
+        """Give how many seconds IAM's clock seems to be ahead of this one, and say so in the log."""
+        issued = jwt.decode(id_token, options={"verify_signature": False}).get("iat")
+        ahead = float(issued) - time.time() if isinstance(issued, int | float) else 0.0
+        self._log.error(
+            "The clock of %s is %.0f seconds %s of this machine's: nobody can sign in. Check both (NTP).",
+            self._issuer,
+            abs(ahead),
+            "ahead" if ahead > 0 else "behind",
+        )
+        return ahead
 
     async def _refresh(self, *, keep: bool) -> None:
         url = self._issuer.rstrip("/") + "/.well-known/openid-configuration"
@@ -148,19 +172,21 @@ class Provider:
 
     def _read(self, document: Any) -> Endpoints:
         if not isinstance(document, dict):
-            raise ProviderBroken("IAM's discovery document is not a JSON object.")
+            raise ProviderBroken(_("IAM's discovery document is not a JSON object."))
         issuer = document.get("issuer")
         # A document that speaks for another issuer could send people, and the client secret, elsewhere.
         if not isinstance(issuer, str) or issuer.rstrip("/") != self._issuer.rstrip("/"):
             raise ProviderBroken(
-                f"IAM calls itself {str(issuer)[:200]}, but this platform expects {self._issuer}."
+                _("IAM calls itself {issuer}, but this platform expects {expected}.").format(
+                    issuer=str(issuer)[:200], expected=self._issuer
+                )
             )
         scheme = urlsplit(issuer).scheme
         urls: dict[str, str] = {}
         for key in ("authorization_endpoint", "token_endpoint", "userinfo_endpoint", "jwks_uri"):
             url = document.get(key)
             if not isinstance(url, str) or not _usable(url, scheme):
-                raise ProviderBroken(f"IAM's discovery document has no usable {key}.")
+                raise ProviderBroken(_("IAM's discovery document has no usable {key}.").format(key=key))
             urls[key] = url
         methods = document.get("code_challenge_methods_supported")
         if isinstance(methods, list) and "S256" not in methods:
@@ -184,7 +210,7 @@ class Provider:
                     try:
                         self._keys = jwt.PyJWKSet.from_dict(document)
                     except (jwt.PyJWTError, AttributeError, TypeError):
-                        raise ProviderBroken("IAM's signing keys cannot be read.") from None
+                        raise ProviderBroken(_("IAM's signing keys cannot be read.")) from None
                     self._keys_since = time.monotonic()
                     key = self._known_key(kid)
         if key is None:

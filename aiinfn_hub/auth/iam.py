@@ -6,134 +6,43 @@ from either IAM profile, access that is checked again at every refresh, and page
 
 from __future__ import annotations
 
-import hashlib
-import json
-import ssl
 import time
-from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from jupyterhub.user import User
-from oauthenticator.generic import GenericOAuthenticator
-from oauthenticator.oauth2 import OAuthCallbackHandler, OAuthLoginHandler
-from tornado.httpclient import HTTPClientError, HTTPRequest
-from tornado.web import HTTPError, RequestHandler
+from tornado.httpclient import HTTPClientError
+from tornado.web import RequestHandler
 from traitlets import Callable, Integer, List, Unicode, default
 
-from . import claims
-from .discovery import Endpoints, Provider
-from .problems import NotAllowed, ProviderBroken, ProviderUnreachable, SignInProblem, WrongPerson
+from aiinfn_hub.language import gettext as _
+
+from . import claims, tokens
+from .client import DiscoveringAuthenticator
+from .handlers import IAMCallbackHandler, IAMLoginHandler, nonce_of
+from .managers import sync_manager_roles
+from .problems import (
+    NotAllowed,
+    NotInRequiredGroup,
+    ProviderBroken,
+    ProviderUnreachable,
+    WrongPerson,
+    stale,
+)
+from .rules import Rules
+from .session_tokens import ScopesNotGranted, SignInAgain
+from .watch import Verdict, Watch
 
 _PAUSE: Final = 15.0
 """Seconds without another try after IAM did not answer a refresh, so that pages do not wait for it one by one."""
-_ALIVE: Final = 5.0
-"""Seconds for which an answer of IAM shows that people can be sent there."""
-_BUSY: Final = frozenset({408, 425, 429})
-"""Client errors that say nothing about the token: the provider wants to be asked later."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What the platform says about who may sign in.
-
-    Attributes
-    ----------
-    title
-        The platform's name on the pages.
-    allowed
-        Groups of which one is needed.
-    admins
-        Groups of the operators.
-    """
-
-    title: str
-    allowed: frozenset[str]
-    admins: frozenset[str]
-
-
-def _nonce(state: str) -> str:
-    """Derive the nonce from the state, which is a random value used once and kept in a signed cookie."""
-    return hashlib.sha256(f"nonce {state}".encode()).hexdigest()
-
-
-class IAMLoginHandler(OAuthLoginHandler):
-    """Send people to IAM, once its endpoints are known."""
-
-    async def get(self) -> None:
-        """Redirect to IAM, or show why that is not possible now."""
-        await self.authenticator.discover(answered_within=_ALIVE)
-        super().get()
-
-    def authorize_redirect(self, *args: Any, extra_params: dict[str, Any], **kwargs: Any) -> None:
-        """Add the nonce, and ask IAM to forget whom it remembers if somebody else wants to sign in."""
-        extra_params["nonce"] = _nonce(extra_params["state"])
-        if self.get_argument("other", ""):
-            extra_params["prompt"] = "login"
-        super().authorize_redirect(*args, extra_params=extra_params, **kwargs)
-
-
-class IAMCallbackHandler(OAuthCallbackHandler):
-    """Take people back from IAM."""
-
-    def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
-        """Log a problem without the address, which holds the code."""
-        if isinstance(value, HTTPError):
-            self.log.warning("Sign-in did not succeed (%d): %s", value.status_code, value.get_message())
-        else:
-            super().log_exception(typ, value, tb)
-
-    def check_error(self) -> None:
-        """Tell in our own words why IAM sent somebody back: text from a URL could be anybody's."""
-        error = self.get_argument("error", "")
-        if error == "access_denied":
-            raise SignInProblem(403, "Not signed in", "You did not complete the sign-in at IAM.")
-        if error:
-            self.log.warning("IAM refused a sign-in with the error %.40r", error)
-            raise SignInProblem(
-                502 if error == "server_error" else 400,
-                "IAM refused the sign-in",
-                "Please try again. If that does not help, tell the people who run this platform.",
-            )
-
-    def check_code(self) -> None:
-        """Refuse a callback without a code."""
-        if not self.get_argument("code", ""):
-            raise _stale()
-
-    def check_state(self) -> None:
-        """Refuse a callback that does not belong to a sign-in started in this browser."""
-        if not self.get_argument("state", ""):
-            raise _stale()
-        try:
-            super().check_state()
-        except HTTPError:
-            raise _stale() from None
-
-
-def _stale() -> SignInProblem:
-    return SignInProblem(
-        400,
-        "This sign-in cannot be completed",
-        "It was started in another window, under another address, or too long ago. Please sign in again.",
-    )
-
-
-class IAMAuthenticator(GenericOAuthenticator):
+class IAMAuthenticator(DiscoveringAuthenticator):
     """Authenticate with an OpenID Connect provider whose claims are shaped as INDIGO IAM's."""
 
     login_handler = IAMLoginHandler
     callback_handler = IAMCallbackHandler
 
-    openid_provider_url = Unicode(
-        config=True,
-        help="""The issuer, for example https://iam.example.org/. Its endpoints are discovered at the first sign-in.
-
-        Named as in oauthenticator's pull request 822, so that this can give way to it.""",
-    )
-    discovery_age = Integer(
-        3600, min=1, config=True, help="Seconds after which the provider's endpoints are asked for again."
-    )
     unreachable_grace = Integer(
         24 * 3600,
         min=0,
@@ -143,15 +52,14 @@ class IAMAuthenticator(GenericOAuthenticator):
         An outage of IAM must not end anybody's work, but it must not keep access alive for ever either. Counted from
         the last successful check of each person, also over restarts of the hub.""",
     )
-    rules = Callable(
+    rules: Any = Callable(
         None,
         allow_none=True,
         config=True,
         help="""Function without arguments that gives the `Rules`, asked whenever somebody's groups are judged.
 
-        They replace `allowed_groups`, `admin_groups` and `platform_title`, and may change while the hub runs.""",
+        They replace `allowed_groups` and `admin_groups`, and may change while the hub runs.""",
     )
-    platform_title = Unicode("this platform", config=True, help="What a refused person reads as its name.")
     scope = List(
         Unicode(),
         ["openid", "profile", "email", "offline_access"],
@@ -180,85 +88,36 @@ class IAMAuthenticator(GenericOAuthenticator):
         # Else the token of a running session keeps the groups of somebody who was removed from them.
         return True
 
-    @default("http_request_kwargs")
-    def _default_http_request_kwargs(self) -> dict[str, Any]:
-        return {"connect_timeout": 5.0, "request_timeout": 10.0}
-
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self._provider = Provider(self.openid_provider_url, self._json, self.log, max_age=self.discovery_age)
         self._pause_until = 0.0
+        self._wallets = tokens.Wallets()
+        self._watch: Watch | None = None
+        self._roles: tuple[dict[str, Any], ...] | None = None
 
-    async def discover(self, *, answered_within: float | None = None) -> Endpoints:
-        """Find the provider's endpoints, mostly in the cache, and give them to the base class.
+    def get_handlers(self, app: Any) -> list[tuple[str, type[RequestHandler]]]:
+        """Add the pages of a sign-in to the hub, which does this once while it starts, and begin to look after people."""
+        self._watch = Watch(
+            app,
+            self.look,
+            self.log,
+            age=lambda: float(self.auth_refresh_age),
+            grace=lambda: self.now().withdrawn_grace,
+        )
+        self._watch.start()
+        handlers: list[tuple[str, type[RequestHandler]]] = super().get_handlers(app)
+        return handlers
 
-        Parameters
-        ----------
-        answered_within
-            Seconds within which IAM must have answered, to be sure that it is alive.
+    def now(self) -> Rules:
+        """Give the rules in force."""
+        if self.rules is None:
+            return Rules("JupyterHub", frozenset(self.allowed_groups), frozenset(self.admin_groups))
+        rules: Rules = self.rules()
+        return rules
 
-        Raises
-        ------
-        ProviderUnreachable, ProviderBroken
-            With the page for the person who waits.
-        """
-        try:
-            endpoints = await self._provider.endpoints(answered_within=answered_within)
-        except (ProviderUnreachable, ProviderBroken) as problem:
-            self.log.warning("IAM cannot be used: %s", problem.what)
-            raise
-        self.authorize_url, self.token_url = endpoints.authorize, endpoints.token
-        self.userdata_url = endpoints.userinfo
-        return endpoints
-
-    async def httpfetch(
-        self,
-        url: str,
-        label: str = "fetching",
-        parse_json: bool = True,
-        raise_error: bool = True,
-        **kwargs: Any,
-    ) -> Any:
-        """Ask IAM and tell an outage from a refusal; replies are not logged, since they may hold tokens.
-
-        Raises
-        ------
-        ProviderUnreachable
-            No connection, no answer in time, or an answer that says "later".
-        tornado.httpclient.HTTPClientError
-            A 4xx: the request is refused.
-        ProviderBroken
-            An answer that is not JSON.
-        """
-        what = f"{label.removesuffix('...')} at {_place(url)}"
-        request = HTTPRequest(url, **(self.http_request_kwargs | kwargs))
-        try:
-            response = await self.http_client.fetch(request, raise_error=raise_error)
-        except HTTPClientError as error:
-            if error.code >= 500 or error.code in _BUSY:
-                raise ProviderUnreachable(f"{what}: HTTP status {error.code}") from None
-            raise
-        except ssl.SSLError as error:
-            raise ProviderUnreachable(
-                f"{what}: the TLS connection failed ({error.reason or 'no reason'})"
-            ) from None
-        except OSError as error:
-            raise ProviderUnreachable(f"{what}: {error.strerror or type(error).__name__}") from None
-        if not parse_json:
-            return response
-        try:
-            return json.loads(response.body)
-        except ValueError:
-            raise ProviderBroken("IAM's answer is not JSON.") from None
-
-    async def _json(self, url: str, what: str) -> Any:
-        """Get a public document."""
-        try:
-            return await self.httpfetch(
-                url, what, headers={"Accept": "application/json"}, validate_cert=self.validate_server_cert
-            )
-        except HTTPClientError as error:
-            raise ProviderBroken(f"IAM has no {what} at {_place(url)} (HTTP status {error.code}).") from None
+    def asked_scopes(self) -> list[str]:
+        """Give the scopes that a sign-in asks for: the hub's own, and what sessions may want of them."""
+        return [*self.scope, *sorted(self.now().token_scopes.difference(self.scope))]
 
     async def get_token_info(self, handler: RequestHandler | None, params: dict[str, Any]) -> dict[str, Any]:
         """Get tokens for a code or a refresh token; at sign-in the id token is verified.
@@ -287,18 +146,20 @@ class IAMAuthenticator(GenericOAuthenticator):
                 raise
             self.log.warning("IAM refused a code (HTTP status %d)", error.code)
             raise (
-                _stale()
+                stale()
                 if error.code == 400
-                else ProviderBroken("IAM does not accept this platform as a client.")
+                else ProviderBroken(_("IAM does not accept this platform as a client."))
             ) from None
         if not isinstance(token_info, dict) or not isinstance(token_info.get("access_token"), str):
-            raise ProviderBroken("IAM sent no access token.")
+            raise ProviderBroken(_("IAM sent no access token."))
         token_info.setdefault("token_type", "Bearer")
+        token_info["renewed_at"] = time.time()
         if signing_in and handler is not None:
-            token_info["sub"] = await self._provider.verify(
+            token_info["sub"] = await self.provider.verify(
                 token_info.get("id_token"),
                 client_id=self.client_id,
-                nonce=_nonce(handler.get_argument("state")),
+                leeway=self.now().clock_skew,
+                nonce=nonce_of(handler.get_argument("state")),
             )
         return token_info
 
@@ -306,7 +167,7 @@ class IAMAuthenticator(GenericOAuthenticator):
         """Ask the userinfo endpoint, which knows the groups of now; it must speak of whom the id token spoke of."""
         user_info = await super().token_to_user(token_info)
         if not isinstance(user_info, dict):
-            raise ProviderBroken("IAM's userinfo is not a JSON object.")
+            raise ProviderBroken(_("IAM's userinfo is not a JSON object."))
         if user_info.get("sub") != token_info.get("sub"):
             raise WrongPerson
         return user_info
@@ -316,7 +177,9 @@ class IAMAuthenticator(GenericOAuthenticator):
         name = claims.username(user_info, self.username_claim)
         if name is None:
             raise ProviderBroken(
-                f"IAM gives no usable user name for this account (claim {self.username_claim})."
+                _("IAM gives no usable user name for this account (claim {claim}).").format(
+                    claim=self.username_claim
+                )
             )
         return name
 
@@ -331,10 +194,8 @@ class IAMAuthenticator(GenericOAuthenticator):
 
     async def update_auth_model(self, auth_model: dict[str, Any]) -> dict[str, Any]:
         """Decide who is an operator: said each time, so that leaving the group takes the right away."""
-        if self.rules is not None:
-            rules: Rules = self.rules()
-            self.allowed_groups, self.admin_groups = set(rules.allowed), set(rules.admins)
-            self.platform_title = rules.title
+        rules = self.now()
+        self.allowed_groups, self.admin_groups = set(rules.allowed), set(rules.admins)
         if auth_model["admin"] is None:
             auth_model["admin"] = bool(
                 await self.get_user_groups(auth_model["auth_state"]) & self.admin_groups
@@ -346,13 +207,24 @@ class IAMAuthenticator(GenericOAuthenticator):
 
         Raises
         ------
-        NotAllowed
+        NotAllowed, NotInRequiredGroup
             With the page that says so.
         """
+        rules = self.now()
+        if not self._has_required(auth_model):
+            self.log.info("%s is in none of the required groups and is not let in", username)
+            raise NotInRequiredGroup(
+                username, rules.title, rules.required, self.openid_provider_url, rules.support
+            )
         if await super().check_allowed(username, auth_model):
             return True
         self.log.info("%s belongs to no project and is not let in", username)
-        raise NotAllowed(username, self.platform_title)
+        raise NotAllowed(username, rules.title, rules.support)
+
+    def _has_required(self, auth_model: dict[str, Any] | None) -> bool:
+        required = self.now().required
+        # Without a model it is about somebody whom the hub knows already (JupyterHub before 5).
+        return not required or auth_model is None or not required.isdisjoint(auth_model.get("groups") or ())
 
     async def refresh_user(
         self, user: User, handler: RequestHandler | None = None, **kwargs: Any
@@ -363,32 +235,120 @@ class IAMAuthenticator(GenericOAuthenticator):
         -------
         The new auth model; True to go on with the old one because IAM does not answer (at most `unreachable_grace`
         seconds); False if the person has to sign in again: the tokens are no longer good, the account was renamed, or
-        no group gives access any more.
+        no group gives access any more. In the last case running sessions end too.
         """
         if handler is not None and not hasattr(handler, "_token_authenticated"):
             # JupyterHub 6.1.1 reads this after a refused refresh, but sets it for tokens only: a traceback in the log.
             vars(handler)["_token_authenticated"] = False
-        auth_state = await user.get_auth_state()
-        if not auth_state or not auth_state.get("token_response"):
-            return False
-        if time.monotonic() < self._pause_until:
-            return self._holds(user.name, auth_state)
-        try:
-            model = await self._renew(auth_state)
-        except (ProviderUnreachable, ProviderBroken) as problem:
-            self.log.warning("The groups of %s could not be checked: %s", user.name, problem.what)
-            self._pause_until = time.monotonic() + _PAUSE
-            return self._holds(user.name, auth_state)
-        except WrongPerson:
-            model = None
-        if model is None or self.normalize_username(model["name"]) != user.name:
-            self.log.info("%s has to sign in again", user.name)
-            return False
-        allowed = await super().check_allowed(user.name, model) and self.check_blocked_users(user.name, model)
+        found = await self.look(user)
+        if found is Verdict.LOST and self._watch is not None:
+            self._watch.lost(user)
+        return found is Verdict.HOLDS if isinstance(found, Verdict) else found
+
+    async def look(self, user: User) -> dict[str, Any] | Verdict:
+        """Ask IAM about somebody: the new auth model, or what else the answer means."""
+        rules = self.now()
+        if rules.manager_roles != self._roles:
+            sync_manager_roles(user.db, rules.manager_roles, self.log)
+            self._roles = rules.manager_roles
+        wallet = self._wallets.of(user.name)
+        # One at a time: a second renewal with the same refresh token would look like theft to IAM.
+        async with wallet.lock:
+            auth_state = wallet.latest(await user.get_auth_state())
+            if not auth_state or not auth_state.get("token_response"):
+                return Verdict.SIGN_IN
+            if time.monotonic() < self._pause_until:
+                return self._holds(user.name, auth_state)
+            try:
+                model = await self._renew(auth_state)
+            except (ProviderUnreachable, ProviderBroken) as problem:
+                self.log.warning("The groups of %s could not be checked: %s", user.name, problem.what)
+                self._pause_until = time.monotonic() + _PAUSE
+                return self._holds(user.name, auth_state)
+            except WrongPerson:
+                model = None
+            if model is None or self.normalize_username(model["name"]) != user.name:
+                self.log.info("%s has to sign in again", user.name)
+                return Verdict.SIGN_IN
+            await self._keep(user, wallet, auth_state, model["auth_state"])
+        allowed = (
+            self._has_required(model)
+            and await super().check_allowed(user.name, model)
+            and self.check_blocked_users(user.name, model)
+        )
         if not allowed:
+            wallet.forget()
             self.log.info("%s has no group any more that gives access", user.name)
-            return False
+            return Verdict.LOST
         return model
+
+    async def _keep(
+        self, user: User, wallet: tokens.Wallet, before: tokens.State, after: tokens.State
+    ) -> None:
+        """Save renewed tokens before anybody else can ask for them: a rotated refresh token is the only good one."""
+        if tokens.renewed_at(after) > tokens.renewed_at(before):
+            wallet.newest = after
+            await user.save_auth_state(after)
+
+    # Tokens for sessions
+
+    def session_token_scopes(self) -> frozenset[str]:
+        """Give the scopes of IAM tokens that sessions may ask for."""
+        return self.now().token_scopes
+
+    async def token_for_session(self, user: User, scopes: frozenset[str], audience: str) -> dict[str, Any]:
+        """Give a session an access token, a new one only if none lasts that was made before.
+
+        Parameters
+        ----------
+        scopes
+            Some of `session_token_scopes`.
+        audience
+            Whom the token is for; empty: whoever takes it.
+
+        Returns
+        -------
+        As a token endpoint answers, without refresh token and id token.
+
+        Raises
+        ------
+        ProviderUnreachable, ProviderBroken, SignInAgain, ScopesNotGranted, TooFast
+        """
+        wallet = self._wallets.of(user.name)
+        async with wallet.lock:
+            token = wallet.found(scopes, audience)
+            if token is None:
+                wallet.pace()
+                token = await self._new_token(user, wallet, scopes, audience)
+                wallet.remember(token)
+        return token.answer(time.time())
+
+    async def _new_token(
+        self, user: User, wallet: tokens.Wallet, scopes: frozenset[str], audience: str
+    ) -> tokens.SessionToken:
+        state = wallet.latest(await user.get_auth_state())
+        refresh_token = (state or {}).get("refresh_token")
+        if not state or not refresh_token:
+            raise SignInAgain
+        refresh = self.build_refresh_token_request_params(refresh_token)
+        try:
+            info = await self.get_token_info(None, tokens.narrow_request(refresh, scopes, audience))
+        except HTTPClientError as error:
+            code = tokens.error_code(error)
+            self.log.warning(
+                "IAM gave no token for a session of %s (HTTP status %d %s)", user.name, error.code, code
+            )
+            raise (ScopesNotGranted if code == "invalid_scope" else SignInAgain) from None
+        if (rotated := info.get("refresh_token")) and rotated != refresh_token:
+            after = tokens.with_refresh_token(state, str(rotated), info["renewed_at"])
+            await self._keep(user, wallet, state, after)
+        try:
+            return tokens.session_token(info, scopes, audience, info["renewed_at"])
+        except ValueError as error:
+            self.log.warning(
+                "IAM gave a token for a session of %s that is not handed out: %s", user.name, error
+            )
+            raise ProviderBroken(_("IAM gave a token that can do more than was asked for.")) from None
 
     async def _renew(self, auth_state: dict[str, Any]) -> dict[str, Any] | None:
         """Make a new auth model with the stored tokens, or give None if IAM takes none of them."""
@@ -409,15 +369,9 @@ class IAMAuthenticator(GenericOAuthenticator):
         except HTTPClientError:
             return None
 
-    def _holds(self, name: str, auth_state: dict[str, Any]) -> bool:
+    def _holds(self, name: str, auth_state: dict[str, Any]) -> Verdict:
         """Say whether what IAM said last still counts while it does not answer."""
-        holds: bool = time.time() - auth_state.get("checked_at", 0) <= self.unreachable_grace
-        if not holds:
-            self.log.warning("IAM has not answered for too long: %s has to sign in again", name)
-        return holds
-
-
-def _place(url: str) -> str:
-    """Give a URL without its query, for a log line."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+        if time.time() - auth_state.get("checked_at", 0) <= self.unreachable_grace:
+            return Verdict.HOLDS
+        self.log.warning("IAM has not answered for too long: %s has to sign in again", name)
+        return Verdict.SIGN_IN

@@ -53,6 +53,7 @@ def _accounts(path: Path | None) -> tuple[DemoAccount, ...]:
 @click.option("--client-id", default="aiinfn-hub", show_default=True)
 @click.option("--client-title", default="AI_INFN demonstration", show_default=True)
 @click.option("--token-lifetime", type=click.IntRange(1), default=3600, show_default=True, help="Seconds.")
+@click.option("--rotate", is_flag=True, help="Replace a refresh token at each use.")
 def main(
     port: int,
     issuer: str | None,
@@ -61,6 +62,7 @@ def main(
     client_id: str,
     client_title: str,
     token_lifetime: int,
+    rotate: bool,
 ) -> None:
     """Run an OpenID Connect provider without passwords for a demonstration on this machine.
 
@@ -74,6 +76,7 @@ def main(
         ),
         admin_token=os.environ.get("AIINFN_IAM_ADMIN_TOKEN", ""),
         token_lifetime=token_lifetime,
+        rotate=rotate,
     )
     app = create_app(settings, _accounts(users))
     try:

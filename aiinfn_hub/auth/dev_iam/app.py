@@ -15,7 +15,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
 from .people import ACCOUNTS, DemoAccount
-from .provider import SCOPES, Client, Directory, Server, make_key
+from .provider import SCOPES, Client, Directory, Fault, Server, make_key
 
 
 @dataclass(frozen=True)
@@ -30,12 +30,15 @@ class Settings:
         Opens the routes under ``/admin`` that tests use to change claims and keys; empty closes them.
     token_lifetime
         Seconds that an access token lasts.
+    rotate
+        Whether each use of a refresh token replaces it.
     """
 
     issuer: str
     client: Client
     admin_token: str = ""
     token_lifetime: int = 3600
+    rotate: bool = False
 
 
 def create_app(  # noqa: C901, PLR0915 - a list of short routes over one directory
@@ -45,7 +48,7 @@ def create_app(  # noqa: C901, PLR0915 - a list of short routes over one directo
     app = Flask(__name__, static_folder=None)
     people = {account.username: account for account in accounts}
     directory = Directory(settings.client, {name: account.claims for name, account in people.items()})
-    server = Server(app, directory, settings.issuer, settings.token_lifetime)
+    server = Server(app, directory, settings.issuer, settings.token_lifetime, rotate=settings.rotate)
 
     @app.before_request
     def only_this_host() -> None:
@@ -154,6 +157,12 @@ def create_app(  # noqa: C901, PLR0915 - a list of short routes over one directo
     def revoke(name: str) -> ResponseReturnValue:
         only_admin()
         directory.revoke(name)
+        return "", 204
+
+    @app.put("/admin/fault")
+    def fault() -> ResponseReturnValue:
+        only_admin()
+        directory.fault = Fault(**request.get_json())
         return "", 204
 
     @app.post("/admin/keys")

@@ -18,6 +18,7 @@ from authlib.oauth2.rfc6749 import (
     AuthorizationCodeMixin,
     ClientMixin,
     InvalidRequestError,
+    InvalidScopeError,
     TokenMixin,
     grants,
 )
@@ -30,11 +31,24 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 from flask import Flask
+from flask import request as flask_request
+from joserfc import jwt
 from joserfc.jwk import RSAKey
 
-SCOPES: Final = ("openid", "profile", "email", "offline_access")
+SCOPES: Final = (
+    "openid",
+    "profile",
+    "email",
+    "offline_access",
+    "storage.read:/",
+    "storage.modify:/",
+    "compute.read",
+)
+"""What the client may ask for; the last three are for tokens of sessions, as INDIGO IAM's WLCG profile names them."""
 _CODE_LIFETIME: Final = 60
 """Seconds between the choice of an account and the use of the code."""
+_ID_TOKEN_LIFETIME: Final = 600
+"""Seconds; INDIGO IAM's usual value."""
 _ALGORITHM: Final = "RS256"
 
 
@@ -116,6 +130,8 @@ class Token(TokenMixin):
     username: str
     scope: str
     expires_in: int
+    granted: str
+    """What was granted at the sign-in: a refresh token stays good for that, whatever a narrower token is for."""
     issued: float = field(default_factory=time.time)
 
     def check_client(self, client: Client) -> bool:  # noqa: D102
@@ -171,6 +187,25 @@ def make_key() -> RSAKey:
     )
 
 
+@dataclass(frozen=True)
+class Fault:
+    """What is wrong with the id tokens; tests set it.
+
+    Attributes
+    ----------
+    clock
+        Seconds that this provider's clock is ahead; negative if it is behind.
+    claims
+        Claims that replace the right ones.
+    forged
+        Whether another key signs, under the name of the published one.
+    """
+
+    clock: int = 0
+    claims: Mapping[str, Any] = field(default_factory=dict)
+    forged: bool = False
+
+
 class Directory:
     """Everything the provider knows, in memory."""
 
@@ -178,9 +213,11 @@ class Directory:
         self.client = client
         self.accounts = {name: dict(claims) for name, claims in accounts.items()}
         self.keys = [make_key()]
+        self.fault = Fault()
         self._codes: dict[str, Code] = {}
         self._access: dict[str, Token] = {}
         self._refresh: dict[str, Token] = {}
+        self._used: dict[str, str] = {}
         self._lock = threading.Lock()
 
     def add_code(self, code: Code) -> None:
@@ -209,8 +246,16 @@ class Directory:
         return self._access.get(value)
 
     def refresh_token(self, value: str) -> Token | None:
-        """Find a refresh token."""
+        """Find a refresh token; who comes with one that was replaced may be a thief, and ends all (RFC 9700, 4.14.2)."""
+        if username := self._used.get(value):
+            self.revoke(username)
         return self._refresh.get(value)
+
+    def replace(self, token: Token) -> None:
+        """Take a refresh token out of use."""
+        with self._lock:
+            if token.refresh_token and self._refresh.pop(token.refresh_token, None):
+                self._used[token.refresh_token] = token.username
 
     def revoke(self, username: str) -> None:
         """Forget all tokens of an account."""
@@ -235,17 +280,24 @@ class Server(AuthorizationServer):
     ----------
     token_lifetime
         Seconds that an access token lasts.
+    rotate
+        Whether each use of a refresh token replaces it.
     """
 
-    def __init__(self, app: Flask, directory: Directory, issuer: str, token_lifetime: int) -> None:
+    def __init__(
+        self, app: Flask, directory: Directory, issuer: str, token_lifetime: int, *, rotate: bool = False
+    ) -> None:
         self.directory = directory
+        self._issuer = issuer
+        self._lifetime = token_lifetime
         app.config["OAUTH2_TOKEN_EXPIRES_IN"] = dict.fromkeys(
             ("authorization_code", "refresh_token"), token_lifetime
         )
         app.config["OAUTH2_REFRESH_TOKEN_GENERATOR"] = True
+        app.config["OAUTH2_ACCESS_TOKEN_GENERATOR"] = self._access_token
         super().__init__(app, query_client=self._find_client, save_token=self._keep_token)
         self.register_grant(_CodeGrant, [_RequiredChallenge(required=True), _IDToken(directory, issuer)])
-        self.register_grant(_RefreshGrant)
+        self.register_grant(_RotatingRefreshGrant if rotate else _RefreshGrant)
         protector = ResourceProtector()
         protector.register_token_validator(_Validator(directory))
         self.register_endpoint(_UserInfo(directory, protector))
@@ -254,14 +306,34 @@ class Server(AuthorizationServer):
         client = self.directory.client
         return client if client_id == client.client_id else None
 
+    def _access_token(self, client: Client, grant_type: str, user: str, scope: str) -> str:
+        """Make a signed token that says what it is for, as INDIGO IAM's are (RFC 9068)."""
+        now = int(time.time())
+        key = self.directory.keys[-1]
+        claims = {
+            "iss": self._issuer,
+            "sub": self.directory.accounts[user].get("sub"),
+            "client_id": client.client_id,
+            "iat": now,
+            "exp": now + self._lifetime,
+            "jti": uuid.uuid4().hex,
+            "scope": scope,
+        }
+        if audience := flask_request.form.get("audience"):
+            claims["aud"] = audience
+        return jwt.encode({"alg": _ALGORITHM, "kid": str(key.kid), "typ": "at+jwt"}, claims, key)
+
     def _keep_token(self, token: dict[str, Any], request: Any) -> None:
+        used = getattr(request, "refresh_token", None)
+        scope = token.get("scope", "")
         self.directory.add_token(
             Token(
                 access_token=token["access_token"],
                 refresh_token=token.get("refresh_token"),
                 client=request.client,
                 username=request.user,
-                scope=token.get("scope", ""),
+                scope=scope,
+                granted=used.granted if isinstance(used, Token) else scope,
                 expires_in=token["expires_in"],
             )
         )
@@ -308,8 +380,29 @@ class _RefreshGrant(grants.RefreshTokenGrant):
     def authenticate_user(self, refresh_token: Token) -> str:
         return refresh_token.username
 
+    def _validate_token_scope(self, token: Token) -> None:
+        # Authlib compares with the scope of the token itself, which may have been a narrow one.
+        asked = set((self.request.payload.scope or "").split())
+        if not asked <= set(token.granted.split()):
+            raise InvalidScopeError
+
+    def issue_token(self, user: str, refresh_token: Token) -> dict[str, Any]:
+        issued: dict[str, Any] = self.generate_token(
+            user=user,
+            scope=self.request.payload.scope or refresh_token.granted,
+            include_refresh_token=self.INCLUDE_NEW_REFRESH_TOKEN,
+        )
+        return issued
+
     def revoke_old_credential(self, refresh_token: Token) -> None:
         """Keep it: INDIGO IAM reuses refresh tokens unless told otherwise."""
+
+
+class _RotatingRefreshGrant(_RefreshGrant):
+    INCLUDE_NEW_REFRESH_TOKEN = True
+
+    def revoke_old_credential(self, refresh_token: Token) -> None:
+        self.server.directory.replace(refresh_token)
 
 
 class _RequiredChallenge(CodeChallenge):
@@ -331,7 +424,7 @@ class _IDToken(OpenIDCode):
         self._issuer = issuer
 
     def resolve_client_private_key(self, client: Client) -> RSAKey:
-        return self._directory.keys[-1]
+        return make_key() if self._directory.fault.forged else self._directory.keys[-1]
 
     def get_client_algorithm(self, client: Client) -> str:
         return _ALGORITHM
@@ -340,13 +433,22 @@ class _IDToken(OpenIDCode):
         return {"alg": _ALGORITHM, "kid": str(self._directory.keys[-1].kid), "typ": "JWT"}
 
     def get_client_claims(self, client: Client) -> dict[str, Any]:
-        return {"iss": self._issuer, "aud": client.client_id, "jti": uuid.uuid4().hex}
+        fault = self._directory.fault
+        now = int(time.time()) + fault.clock
+        return {
+            "iss": self._issuer,
+            "aud": client.client_id,
+            "jti": uuid.uuid4().hex,
+            "iat": now,
+            "exp": now + _ID_TOKEN_LIFETIME,
+        }
 
     def exists_nonce(self, nonce: str, request: Any) -> bool:
         return False
 
     def generate_user_info(self, user: str, scope: str) -> UserInfo:
-        return self._directory.claims(user, scope)
+        # Authlib puts this over all other claims.
+        return UserInfo(self._directory.claims(user, scope) | self._directory.fault.claims)
 
 
 class _UserInfo(UserInfoEndpoint):
