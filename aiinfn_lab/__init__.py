@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from importlib import metadata
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .client import AiinfnError as AiinfnError
+    from .client import AsyncClient as AsyncClient
+    from .client import Client as Client
 
 
 def _installed_version() -> str:
@@ -15,6 +20,15 @@ def _installed_version() -> str:
 
 
 __version__ = _installed_version()
+
+
+def __getattr__(name: str) -> Any:
+    """Load the client when it is asked for: the server extension and the runner do without it."""
+    if name in {"AiinfnError", "AsyncClient", "Client"}:
+        from . import client  # noqa: PLC0415
+
+        return getattr(client, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def _jupyter_labextension_paths() -> list[dict[str, str]]:

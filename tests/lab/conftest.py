@@ -244,6 +244,8 @@ class Lab:
     home: Path
     process: subprocess.Popen[bytes]
     log: Path
+    base: str = ""
+    token: str = TOKEN
 
     def open(
         self,
@@ -253,13 +255,14 @@ class Lab:
         query: Any = (),
         body: Any = None,
         headers: Any = None,
-        token: str | None = TOKEN,
+        token: str | None = "",
     ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         encoded = urlencode(list(query.items()) if isinstance(query, dict) else query, doseq=True)
         data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+        token = self.token if token == "" else token
         sent = {**({"Authorization": f"token {token}"} if token else {}), **(headers or {})}
-        address = path if path.startswith("/") else f"/aiinfn-lab/{path}"
+        address = self.base + (path if path.startswith("/") else f"/aiinfn-lab/{path}")
         connection.request(method, address + (f"?{encoded}" if encoded else ""), data, sent)
         return connection, connection.getresponse()
 
@@ -296,7 +299,12 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def running_server(
-    folder: Path, environment: dict[str, str], *options: str, root: str = "."
+    folder: Path,
+    environment: dict[str, str],
+    *options: str,
+    root: str = ".",
+    base: str = "",
+    token: str = TOKEN,
 ) -> Iterator[Lab]:
     """Start a real ``jupyter server`` with a home of its own and end it again."""
     home = folder / "home"
@@ -312,7 +320,8 @@ def running_server(
             f"--ServerApp.root_dir={home / root}",
         ),
         *(
-            f"--IdentityProvider.token={TOKEN}",
+            f"--ServerApp.base_url={base}/",
+            f"--IdentityProvider.token={token}",
             "--ServerApp.jpserver_extensions={'aiinfn_lab': True}",
             *options,
         ),
@@ -321,7 +330,7 @@ def running_server(
         process = subprocess.Popen(
             command, env={**clean, "HOME": str(home), **environment}, cwd=home, stdout=file, stderr=file
         )
-    lab = Lab(port, home.resolve(), process, log)
+    lab = Lab(port, home.resolve(), process, log, base, token)
     try:
         deadline = time.monotonic() + 60
         while True:
@@ -377,6 +386,15 @@ def _lab(_peer: Peer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]
 def lab(_lab: Lab, peer: Peer) -> Lab:
     """The server, with a peer that has forgotten everything."""
     return _lab
+
+
+@pytest.fixture(scope="session")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """vkd with real jobs, anna's Jupyter server, and the proxy in front of them; see `tests.lab.real`."""
+    from .real import real_platform
+
+    with real_platform(tmp_path_factory.mktemp("real")) as platform:
+        yield platform
 
 
 @pytest.fixture

@@ -1,0 +1,60 @@
+"""``aiinfn``: the scientists' command. What a command needs beyond click is loaded when it runs."""
+
+from __future__ import annotations
+
+import click
+
+from .account import completion, login, logout
+from .jobs import cancel, list_jobs, rerun, show
+from .looking import platform, queues, usage
+from .submit import submit
+from .watching import logs, wait
+
+_EXITS = """
+\b
+Exit status:
+  0    done; `wait`: every job succeeded
+  1    `wait`, `submit --follow`: a job failed or was cancelled
+  2    the command line was not understood
+  3    refused: the message says what to change
+  4    the platform does not answer, or has a fault: try again later
+  5    `wait --timeout`: not over in time
+  130  interrupted by Ctrl-C; jobs go on
+"""
+
+
+class _InOrder(click.Group):
+    """Lists its commands in the order in which one needs them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Give their names as they were added."""
+        return list(self.commands)
+
+
+@click.group(
+    cls=_InOrder,
+    epilog=_EXITS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(package_name="aiinfn")
+def main() -> None:
+    """Submit notebooks, scripts and commands as batch jobs, and follow them.
+
+    In a session of the platform nothing is to be set up. From elsewhere, sign in once:
+
+    \b
+      aiinfn login https://hub.example.org
+
+    Then, for example:
+
+    \b
+      aiinfn submit train.ipynb -a t4 -t 2h -p epochs=20
+      aiinfn list
+      aiinfn logs -f last
+    """  # noqa: D301 - click's sign for lines that stay apart
+
+
+for command in (
+    submit, list_jobs, show, logs, wait, cancel, rerun, platform, queues, usage, login, logout, completion,
+):  # fmt: skip
+    main.add_command(command)

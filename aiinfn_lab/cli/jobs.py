@@ -1,0 +1,141 @@
+"""``list``, ``show``, ``cancel``, ``rerun``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import click
+
+from .common import (
+    client,
+    complete_choices,
+    complete_jobs,
+    echo_json,
+    exit_of,
+    explained,
+    job_id,
+    note,
+    output_option,
+    plain,
+    tell_error,
+)
+
+if TYPE_CHECKING:
+    from aiinfn_lab.client import Client, Job
+
+_STATES = ("active", "queued", "starting", "running", "succeeded", "failed", "cancelled")
+
+
+@click.command("list")
+@click.option(
+    "-s",
+    "--state",
+    "states",
+    type=click.Choice(_STATES),
+    multiple=True,
+    help="Only jobs in this state; may be repeated. active: all that are not over.",
+)
+@click.option("--project", shell_complete=complete_choices("projects"), help="Only jobs of this project.")
+@click.option("--owner", help="Only jobs of this person (managers and operators see those of others).")
+@click.option(
+    "-n", "--limit", type=click.IntRange(1), default=25, show_default=True, help="Newest jobs to list."
+)
+@click.option("--all", "everything", is_flag=True, help="List all jobs.")
+@output_option()
+@explained
+def list_jobs(
+    states: tuple[str, ...],
+    project: str | None,
+    owner: str | None,
+    limit: int,
+    everything: bool,
+    output: str,
+    quiet: bool,
+) -> None:
+    """List jobs, newest first."""
+    with client() as connection:
+        # One more than shown, to know whether there are more.
+        wanted = None if everything else limit + 1
+        found = list(islice(connection.jobs(states, project=project, owner=owner, limit=wanted), wanted))
+        more, found = (not everything and len(found) > limit), found if everything else found[:limit]
+        if quiet:
+            for job in found:
+                click.echo(job.id)
+        elif output == "json":
+            echo_json(found)
+        elif not found:
+            filtered = states or project or owner
+            note("No such jobs." if filtered else "No jobs yet. Submit one: aiinfn submit --help")
+        else:
+            from . import tables  # noqa: PLC0415 - it loads rich
+
+            tables.jobs(found, owners=len({job.owner for job in found}) > 1)
+        if more and not quiet and output != "json":
+            note(f"These are the newest {limit}. Use --all to list all.")
+
+
+@click.command(short_help="Show all about a job.")
+@click.argument("job", shell_complete=complete_jobs)
+@output_option(quiet="Only the state.")
+@explained
+def show(job: str, output: str, quiet: bool) -> None:
+    """Show all about JOB: an id, or last for your newest one.
+
+    As JSON it is the job as the API gives it, with its history as "events".
+    """
+    with client() as connection:
+        found = connection.job(job_id(connection, job))
+        if quiet:
+            click.echo(found.state.value)
+            return
+        events = connection.events(found.id)
+    if output == "json":
+        echo_json({**found.model_dump(mode="json"), "events": events})
+    else:
+        from . import tables  # noqa: PLC0415
+
+        tables.details(found, events)
+
+
+@click.command(short_help="Cancel jobs.")
+@click.argument("jobs", nargs=-1, required=True, shell_complete=complete_jobs)
+@output_option(quiet="Only the ids.")
+@explained
+def cancel(jobs: tuple[str, ...], output: str, quiet: bool) -> None:
+    """Cancel JOBS. What they printed and wrote so far stays."""
+    _each(jobs, lambda connection, identity: connection.cancel(identity), output, quiet=quiet)
+
+
+@click.command(short_help="Run jobs that are over again.")
+@click.argument("jobs", nargs=-1, required=True, shell_complete=complete_jobs)
+@output_option(quiet="Only the new ids.")
+@explained
+def rerun(jobs: tuple[str, ...], output: str, quiet: bool) -> None:
+    """Run JOBS that are over again, with the same copy of their input and the same choices."""
+    _each(jobs, lambda connection, identity: connection.rerun(identity), output, quiet=quiet)
+
+
+def _each(jobs: tuple[str, ...], act: Callable[[Client, str], Job], output: str, *, quiet: bool) -> None:
+    """Do something with each job; one that cannot be done does not keep the others from it."""
+    from aiinfn_lab.client import AiinfnError  # noqa: PLC0415
+
+    done, failed = [], None
+    with client() as connection:
+        for given in jobs:
+            try:
+                identity = job_id(connection, given)
+                done.append(act(connection, identity))
+            except AiinfnError as error:
+                failed = error
+                tell_error(error, as_json=output == "json", about=f"{given}: " if len(jobs) > 1 else "")
+                continue
+            if quiet:
+                click.echo(done[-1].id)
+            elif output != "json":
+                click.echo(plain(f"{done[-1].id}  {done[-1].name}: {done[-1].sentence}"))
+    if output == "json" and not quiet:
+        echo_json(done)
+    if failed is not None:
+        raise click.exceptions.Exit(exit_of(failed))

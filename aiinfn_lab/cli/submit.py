@@ -1,0 +1,183 @@
+"""``submit``."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from .common import (
+    client,
+    complete_choices,
+    echo_json,
+    explained,
+    interrupted,
+    note,
+    output_option,
+    plain,
+)
+from .watching import follow_log, outcome
+
+if TYPE_CHECKING:
+    from aiinfn_lab.client import Options
+
+_BEHIND: Final = "aiinfn.behind"
+
+
+class _Submit(click.Command):
+    """Keeps what stands behind ``--`` apart: it belongs to the person's own program, whatever it looks like."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Split the line, then read the part before ``--`` as usual."""
+        if "--" in args:
+            place = args.index("--")
+            args, ctx.meta[_BEHIND] = args[:place], args[place + 1 :]
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            if ctx.resilient_parsing:
+                raise
+            raise click.UsageError(
+                f"There is no option {error.option_name}. What is meant for your own program comes after --, "
+                f"for example: aiinfn submit train.py -- {error.option_name}",
+                ctx=ctx,
+            ) from None
+
+
+@click.command(cls=_Submit, short_help="Submit a notebook, a script or a command.")
+@click.argument("file", nargs=-1, type=click.Path(), metavar="[FILE] [-- ARGUMENTS...]")
+@click.option(
+    "-a", "--accelerator", shell_complete=complete_choices("accelerators"), help="By name; none: CPU only."
+)
+@click.option("--count", type=int, help="How many of them.")
+@click.option("-t", "--time", "time_limit", metavar="TIME", help="Longest run time, such as 90m or 8h.")
+@click.option("--size", shell_complete=complete_choices("sizes"), help="Cores and memory, by name.")
+@click.option("--image", shell_complete=complete_choices("images"), help="Environment, by name.")
+@click.option("--project", shell_complete=complete_choices("projects"), help="On whose account.")
+@click.option("--queue", shell_complete=complete_choices("queues"), help="Where it waits.")
+@click.option("--name", help="Under which it is shown. Default: the file's name.")
+@click.option(
+    "-p",
+    "--parameter",
+    "parameters",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Value for a name of the notebook's cell tagged parameters; may be repeated.",
+)
+@click.option("--dry-run", is_flag=True, help="Only say what would become of it.")
+@click.option(
+    "-f", "--follow", is_flag=True, help="Print what it prints until it is over; exit with 1 if it fails."
+)
+@click.option(
+    "--key",
+    help="Submitting again with the same key gives the same job, so that a retry makes no second one.",
+)
+@click.option(
+    "--folder", default="submitted", show_default=True, help="From outside: folder of your home for the file."
+)
+@click.option("--replace", is_flag=True, help="From outside: replace another file of that name there.")
+@click.option("--session", help="From outside: name of the running session to go through.")
+@output_option(quiet="Only the id.")
+@click.pass_context
+@explained
+def submit(
+    ctx: click.Context,
+    /,
+    *,
+    file: tuple[str, ...],
+    parameters: tuple[str, ...],
+    dry_run: bool,
+    follow: bool,
+    output: str,
+    quiet: bool,
+    **options: Any,
+) -> None:
+    """Submit a notebook, a script (.py, .sh, .R) or a command as a batch job.
+
+    \b
+    Examples:
+      aiinfn submit train.ipynb -a t4 -t 2h          a notebook on a T4
+      aiinfn submit train.ipynb -p epochs=20         with a parameter
+      aiinfn submit fit.py -- --runs 3 data.root     a script with arguments
+      aiinfn submit -a t4 -- ./simulate --events 10  a command
+      aiinfn submit home:work/fit.py                 a file of your home
+
+    A copy of the file is queued, so that you can go on editing. It runs in the folder of the original (a command: in
+    the present folder), and the result appears beside it.
+
+    The file may say itself what it needs, in comments before the first line of code; options win over them:
+
+    \b
+      # AIINFN accelerator=t4 time=2h size=large
+
+    From outside of a session the file is put into your home through a session of yours that runs.
+    """  # noqa: D301 - click's sign for lines that stay apart
+    behind: list[str] | None = ctx.meta.get(_BEHIND)
+    path, chosen = _what(ctx, file, behind, options)
+    if parameters:
+        chosen["parameters"] = _parameters(parameters)
+    with client() as connection:
+        if dry_run:
+            answer = connection.check(path, **chosen)
+            if output == "json":
+                echo_json(answer)
+            elif not quiet:
+                click.echo(plain(answer.sentence))
+            return
+        job = connection.submit(path, **chosen)
+        if quiet:
+            click.echo(job.id)
+        elif output == "json":
+            echo_json(job)
+        else:
+            click.echo(plain(f"{job.id}  {job.name}: {job.sentence}"))
+        if not follow:
+            if not quiet and output == "table":
+                note(f"Follow it with: aiinfn logs -f {job.id}")
+            return
+        try:
+            follow_log(connection, job.id)
+            (job,) = connection.wait(job)
+        except KeyboardInterrupt:
+            raise interrupted(
+                f"Not reading any more; the job goes on. To read on: aiinfn logs -f {job.id}"
+            ) from None
+        note(f"{job.id}: {job.sentence}")
+        raise click.exceptions.Exit(outcome([job]))
+
+
+def _what(
+    ctx: click.Context, file: tuple[str, ...], behind: list[str] | None, options: dict[str, Any]
+) -> tuple[str | None, Options]:
+    """Tell a file with arguments from a command."""
+    chosen: Options = {key: value for key, value in options.items() if value is not None}  # type: ignore[assignment]
+    if len(file) > 1:
+        words = shlex.join(file)
+        raise click.UsageError(
+            "Only one file can be submitted. What is meant for your own program comes after --: "
+            f"aiinfn submit {shlex.quote(file[0])} -- {shlex.join(file[1:])}, or for a command: aiinfn submit -- {words}",
+            ctx=ctx,
+        )
+    if file:
+        if behind:
+            chosen["arguments"] = behind
+        return file[0], chosen
+    if not behind:
+        raise click.UsageError("Say which notebook or script to submit, or a command after --.", ctx=ctx)
+    chosen["command"] = behind
+    return None, chosen
+
+
+def _parameters(given: tuple[str, ...]) -> dict[str, Any]:
+    from aiinfn_lab.values import Typed  # noqa: PLC0415
+
+    found: dict[str, Any] = {}
+    for text in given:
+        name, sign, value = text.partition("=")
+        if not sign or not name.strip():
+            raise click.BadParameter(f"{text!r} is no NAME=VALUE.", param_hint="-p")
+        if name.strip() in found:
+            raise click.BadParameter(f"{name.strip()!r} is given twice.", param_hint="-p")
+        found[name.strip()] = Typed(value)
+    return found

@@ -1,0 +1,163 @@
+"""Tables and details on a terminal, or plain columns elsewhere. Loaded only when something is shown."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from aiinfn_lab.client import HistoryEntry, Job
+
+from .common import plain
+
+_STYLES: Final = {
+    "queued": "yellow",
+    "starting": "cyan",
+    "running": "blue",
+    "succeeded": "green",
+    "failed": "bold red",
+    "cancelled": "dim",
+}
+_UNBOUNDED: Final = 100_000
+"""Width of what is not read on a terminal: nothing is cut, one line stays one line."""
+
+
+def console() -> Console:
+    """Give the console for stdout. Colours never say what no word says; NO_COLOR and files get none."""
+    terminal = sys.stdout.isatty()
+    return Console(width=None if terminal else _UNBOUNDED, highlight=False, emoji=False, markup=False)
+
+
+def columns(titles: Sequence[str], rows: Iterable[Sequence[str | Text]], *, wide: str = "") -> None:
+    """Write a table.
+
+    Parameters
+    ----------
+    wide
+        Title of the column that gives way on a narrow terminal; others keep their words whole.
+    """
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
+    for title in titles:
+        gives_way = title == wide
+        table.add_column(title, no_wrap=not gives_way, overflow="fold" if gives_way else "ellipsis")
+    for row in rows:
+        table.add_row(*(cell if isinstance(cell, Text) else Text(plain(cell)) for cell in row))
+    _write(console(), table)
+
+
+def _write(out: Console, table: Table) -> None:
+    """Write a table without the blanks that fill up its last column."""
+    with out.capture() as captured:
+        out.print(table)
+    for line in captured.get().splitlines():
+        click.echo(line.rstrip())
+
+
+def jobs(found: Sequence[Job], *, owners: bool) -> None:
+    """Write a list of jobs."""
+    titles = ["ID", "NAME", *(["OWNER"] if owners else []), "STATE", "DEVICE", "SUBMITTED", "WHAT HAPPENS"]
+    columns(
+        titles,
+        [
+            [
+                job.id,
+                job.name if len(job.name) <= 30 else f"{job.name[:29]}…",
+                *([job.owner] if owners else []),
+                state(job),
+                device(job),
+                ago(job.created),
+                job.sentence,
+            ]
+            for job in found
+        ],
+        wide="WHAT HAPPENS",
+    )
+
+
+def details(job: Job, events: Sequence[HistoryEntry]) -> None:
+    """Write all about a job; of a failed one the error first."""
+    out = console()
+    out.print(Text.assemble((plain(job.name), "bold"), "  ", state(job)))
+    out.print(Text(plain(job.sentence)))
+    if job.error is not None:
+        where = f" in cell {job.error.cell}" if job.error.cell else ""
+        out.print(Text(plain(f"\n{job.error.name}{where}: {job.error.message}"), style="red"))
+        if job.error.traceback:
+            out.print(Text(plain(job.error.traceback)))
+    out.print()
+    rows = [
+        ("id", job.id),
+        ("owner", job.owner),
+        ("project", job.project),
+        ("queue", job.queue + (f", position {job.position}" if job.position else "")),
+        ("device", device(job)),
+        ("size, image", f"{job.size}, {job.image}"),
+        ("time limit", span(job.time_limit)),
+        ("input", job.work.path),
+        ("output", job.output),
+        ("arguments", shlex.join(job.work.arguments)),
+        ("parameters", ", ".join(f"{name}={value!r}" for name, value in job.work.parameters.items())),
+        ("attempt", str(job.attempt) if job.attempt else ""),
+        ("again of", job.rerun_of or ""),
+        ("submitted", moment(job.created)),
+        ("started", moment(job.started)),
+        ("ended", moment(job.ended)),
+    ]
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
+    table.add_column(no_wrap=True, style="dim")
+    table.add_column(overflow="fold")
+    for name, value in rows:
+        if value:
+            table.add_row(name, Text(plain(value)))
+    _write(out, table)
+    out.print("\nHistory", style="bold")
+    columns(
+        ("TIME", "STATE", "WHAT HAPPENED"),
+        [(moment(entry.time), entry.state.value, entry.message) for entry in events],
+        wide="WHAT HAPPENED",
+    )
+
+
+def state(job: Job) -> Text:
+    """Write a state, in a colour that only repeats it."""
+    return Text(job.state.value, style=_STYLES.get(job.state.value, ""))
+
+
+def device(job: Job) -> str:
+    """Write what a job runs on."""
+    if not job.count:
+        return "CPU"
+    pretended = " (simulated)" if job.simulated else ""
+    return f"{job.count} x {job.accelerator}{pretended}" if job.count > 1 else f"{job.accelerator}{pretended}"
+
+
+def moment(time: datetime | None) -> str:
+    """Write a moment in local time."""
+    return "" if time is None else time.astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
+
+
+def ago(time: datetime) -> str:
+    """Write how long ago something was."""
+    seconds = max(0, int((datetime.now(UTC) - time).total_seconds()))
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds // size} {unit} ago"
+    return "just now"
+
+
+def span(seconds: float) -> str:
+    """Write a duration."""
+    whole = round(seconds)
+    parts = []
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min"), (1, "s")):
+        amount, whole = divmod(whole, size)
+        if amount:
+            parts.append(f"{amount} {unit}")
+    return " ".join(parts[:2]) or "0 s"

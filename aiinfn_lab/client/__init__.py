@@ -1,0 +1,43 @@
+"""The typed client of the batch service, for Python and for the command line.
+
+    from aiinfn_lab import Client
+
+    with Client() as client:
+        job = client.submit("train.ipynb", accelerator="t4")
+        (job,) = client.wait(job)
+
+In a session nothing is to be set up; outside, ``aiinfn login`` or ``AIINFN_URL`` and ``AIINFN_TOKEN`` say where and who.
+"""
+
+from __future__ import annotations
+
+from aiinfn_hub.vkd.contract import (
+    DryRun,
+    HistoryEntry,
+    Job,
+    JobState,
+    PlatformView,
+    QueueChoice,
+    Usage,
+)
+
+from .aio import AsyncClient
+from .errors import AiinfnError
+from .logs import LogPart
+from .options import Options
+from .sync import Client
+
+__all__ = [
+    "AiinfnError",
+    "AsyncClient",
+    "Client",
+    "DryRun",
+    "HistoryEntry",
+    "Job",
+    "JobState",
+    "LogPart",
+    "Options",
+    "PlatformView",
+    "QueueChoice",
+    "Usage",
+]

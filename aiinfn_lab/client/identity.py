@@ -1,0 +1,67 @@
+"""Whom a token belongs to and what it may do, as the hub says."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from aiinfn_hub.platform.refusal import Reason
+
+from .access import SCOPE, Access
+from .errors import AiinfnError
+from .protocol import Protocol
+from .steps import Answer, Call, Steps
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A person as the hub knows a token.
+
+    Attributes
+    ----------
+    may_use_sessions
+        Whether the token reaches the person's running sessions, through which files are submitted.
+    """
+
+    name: str
+    may_use_sessions: bool
+
+
+def identify(protocol: Protocol) -> Steps[Identity]:
+    """Ask the hub about the token.
+
+    Raises
+    ------
+    AiinfnError
+        If the hub does not know it, or it may not use the batch service; says which scope is missing.
+    """
+    hub = protocol.access.hub
+    try:
+        answer: Answer = yield from protocol.ask(Call("GET", f"{hub}/hub/api/user"))
+    except AiinfnError as error:
+        if error.status == 403:
+            # So the hub answers to tokens that it does not know.
+            raise protocol.refusal(Answer(401, {})) from None
+        raise
+    try:
+        model = json.loads(answer.body)
+        name, kind, scopes = str(model["name"]), str(model["kind"]), set(map(str, model["scopes"]))
+    except (ValueError, KeyError, TypeError):
+        raise protocol.refusal(Answer(404, {})) from None
+    if kind != "user":
+        raise AiinfnError(
+            Reason.FORBIDDEN, "This is the token of a service.", f"Get one of your own at {hub}/hub/token."
+        )
+    if not scopes & {"access:services", SCOPE}:
+        raise AiinfnError(
+            Reason.FORBIDDEN, "This token may not use the batch service.", protocol.scope_hint()
+        )
+    reach = any(scope.partition("!")[0] == "access:servers" for scope in scopes)
+    return Identity(name, reach)
+
+
+def check(access: Access) -> Identity:
+    """Ask the hub about a token, without ``await``; see `identify`."""
+    from .sync import converse  # noqa: PLC0415 - it loads httpx
+
+    return converse(access, identify(Protocol(access)))

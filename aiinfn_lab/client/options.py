@@ -1,0 +1,80 @@
+"""The keywords of ``submit`` and ``check``, the same for both clients."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypedDict
+
+from aiinfn_lab.submission import CHOICES
+
+from .submission import Submission
+
+
+class Options(TypedDict, total=False):
+    """What a submission may say beside its file.
+
+    What is left out is what a header comment in the file says (``# AIINFN accelerator=t4 time=2h``); else for project,
+    image and size what the session has; else the platform's default.
+
+    Attributes
+    ----------
+    command
+        Program and arguments, instead of a file; it runs in the present folder.
+    arguments
+        Of a script.
+    parameters
+        Of a notebook: values for names that its cell tagged ``parameters`` sets.
+    name
+        Under which the job is shown.
+    accelerator, count, size, image, project, queue
+        As ``platform()`` names them.
+    time_limit
+        Such as ``"90m"``, or seconds.
+    key
+        Submitting again with the same key gives the same job. Default: a new one each time.
+    folder
+        From outside: into which folder of the home the file is put. Default: ``submitted``.
+    replace
+        From outside: whether the file may take the place of another one there.
+    session
+        From outside: name of the running session through which it goes; the usual one has an empty name.
+    """
+
+    command: Sequence[str]
+    arguments: Sequence[str]
+    parameters: Mapping[str, Any]
+    name: str | None
+    accelerator: str | None
+    count: int | None
+    size: str | None
+    image: str | None
+    project: str | None
+    queue: str | None
+    time_limit: str | float | None
+    key: str
+    folder: str
+    replace: bool
+    session: str | None
+
+
+def submission(path: str | Path | None, options: Options) -> Submission:
+    """Make a submission of what was given.
+
+    Raises
+    ------
+    TypeError
+        If there is an option that does not exist.
+    """
+    if unknown := options.keys() - Options.__annotations__.keys():
+        raise TypeError(f"a submission has no {', '.join(sorted(unknown))}")
+    given: dict[str, Any] = dict(options)
+    command = given.get("command")
+    return Submission(
+        path=None if path is None else str(path),
+        command=None if command is None else tuple(str(word) for word in command),
+        arguments=tuple(str(word) for word in given.get("arguments", ())),
+        parameters=dict(given.get("parameters") or {}),
+        choices={key: given[key] for key in (*CHOICES, "name") if given.get(key) is not None},
+        **{key: given[key] for key in ("key", "folder", "replace", "session") if given.get(key) is not None},
+    )

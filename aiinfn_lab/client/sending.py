@@ -1,0 +1,216 @@
+"""The conversations that submit: with the batch service from a session, or with the session's server from outside."""
+
+from __future__ import annotations
+
+import json
+from pathlib import PurePosixPath
+from typing import Any, Final
+from urllib.parse import quote, urlsplit
+
+from aiinfn_hub.platform.refusal import Reason
+from aiinfn_hub.vkd.contract import DryRun, Job
+from aiinfn_lab import snapshot
+from aiinfn_lab.inspection import inspect
+from aiinfn_lab.paths import Document, clean, show
+
+from . import submission as files
+from .errors import AiinfnError
+from .protocol import Protocol, read_model
+from .steps import Answer, Call, Steps, Work
+from .submission import Prepared, Submission
+
+_DRY: Final = (("dry_run", "1"),)
+
+
+def submit(protocol: Protocol, what: Submission) -> Steps[Job]:
+    """Submit, and give the job."""
+    return read_model(Job, (yield from _send(protocol, what, dry=False)))
+
+
+def check(protocol: Protocol, what: Submission) -> Steps[DryRun]:
+    """Ask what would become of it."""
+    return read_model(DryRun, (yield from _send(protocol, what, dry=True)))
+
+
+def _send(protocol: Protocol, what: Submission, *, dry: bool) -> Steps[bytes]:
+    if protocol.access.in_session:
+        return (yield from _from_session(protocol, what, dry=dry))
+    return (yield from _from_outside(protocol, what, dry=dry))
+
+
+def _from_session(protocol: Protocol, what: Submission, *, dry: bool) -> Steps[bytes]:
+    prepared: Prepared = yield Work(lambda: files.prepare(what))
+    url = f"{protocol.api}/jobs"
+    if dry:
+        return (yield from protocol.ask(Call("POST", url, _DRY, body=prepared.request))).body
+    document = prepared.document
+    copy: snapshot.Snapshot = yield Work(
+        lambda: snapshot.take(prepared.home, what.key, document.name, document.data)
+    )
+    call = Call("POST", url, headers={"Idempotency-Key": what.key}, body=prepared.request)
+    try:
+        return (yield from protocol.ask(call)).body
+    except AiinfnError as error:
+        # If the job may exist in spite of the error, its input must stay.
+        if not error.delivered:
+            yield Work(copy.discard)
+        raise
+
+
+def _from_outside(protocol: Protocol, what: Submission, *, dry: bool) -> Steps[bytes]:
+    """Put the file into the home through a running session, and submit it as that session's JupyterLab does."""
+    name, data = files.command_name(what.command or ()), files.command_data()
+    if what.command is None and what.in_home is None:
+        local: Document = yield Work(lambda: files.read_local(str(what.path)))
+        name, data = local.name, local.data
+    server = _Server(protocol, (yield from _session(protocol, what.session)))
+    if what.in_home is not None:
+        path = _checked(what.in_home)
+        data = yield from server.present(path)
+    else:
+        path = _checked(f"{what.folder.strip('/')}/{name}".lstrip("/"))
+    document = files.remote_document(path, data)
+    # Before anything is put there: what cannot be submitted leaves nothing behind.
+    body = yield Work(lambda: what.body(document, inspect(document)))
+    if what.in_home is None:
+        yield from server.put(document, replace=what.replace or what.command is not None)
+    call = Call(
+        "POST",
+        f"{server.url}aiinfn-lab/jobs",
+        _DRY if dry else (),
+        {} if dry else {"Idempotency-Key": what.key},
+        {"path": path, **body},
+    )
+    return (yield from server.ask(call)).body
+
+
+def _session(protocol: Protocol, wanted: str | None) -> Steps[str]:
+    """Find a running session of the person, and give the address of its server."""
+    hub = str(protocol.access.hub)
+    answer = yield from protocol.ask(Call("GET", f"{hub}/hub/api/user"))
+    try:
+        model: dict[str, Any] = json.loads(answer.body)
+        name: str = model["name"]
+    except (ValueError, KeyError, TypeError):
+        raise protocol.refusal(Answer(404, {})) from None
+    servers = model.get("servers")
+    if not isinstance(servers, dict):
+        # The token may not list them; the usual one is tried.
+        return f"{hub}/user/{quote(name, safe='@~')}/{f'{quote(wanted)}/' if wanted else ''}"
+    ready = {key: server["url"] for key, server in servers.items() if server.get("ready")}
+    start = AiinfnError(
+        Reason.CONFLICT,
+        "No session of yours is running, and from outside files get into your home through one.",
+        f"Start one at {hub}/hub/home, then submit again. The job goes on when you stop it.",
+    )
+    if wanted is not None and wanted not in ready:
+        if not ready:
+            raise start
+        names = ", ".join(show(key) for key in ready)
+        raise AiinfnError(
+            Reason.NOT_FOUND, f"No session {show(wanted)} of yours is running.", f"There are: {names}."
+        )
+    if not ready:
+        raise start
+    key = wanted if wanted is not None else "" if "" in ready else next(iter(ready))
+    parts = urlsplit(hub)
+    return f"{parts.scheme}://{parts.netloc}{ready[key]}"
+
+
+class _Server:
+    """A session's Jupyter server, as seen from outside."""
+
+    def __init__(self, protocol: Protocol, url: str) -> None:
+        self._protocol = protocol
+        self.url = url if url.endswith("/") else f"{url}/"
+
+    def ask(self, call: Call) -> Steps[Answer]:
+        """Ask, and explain what is about the way to the session."""
+        try:
+            return (yield from self._protocol.ask(call))
+        except AiinfnError as error:
+            raise self._explained(error) from None
+
+    def read(self, path: str) -> Steps[bytes | None]:
+        """Read a file; None if there is none."""
+        query = (("type", "file"), ("format", "base64"), ("content", "1"))
+        try:
+            answer = yield from self.ask(Call("GET", self._contents(path), query))
+            return files.decoded(json.loads(answer.body)["content"])
+        except AiinfnError as error:
+            if error.status == 404:
+                return None
+            raise
+        except (ValueError, KeyError, TypeError):
+            raise self._protocol.refusal(Answer(502, {})) from None
+
+    def present(self, path: str) -> Steps[bytes]:
+        """Read a file that must be there."""
+        data = yield from self.read(path)
+        if data is None:
+            raise AiinfnError(
+                Reason.NOT_FOUND,
+                f"There is no file {show(path)} in your home.",
+                "The path counts from the folder that JupyterLab shows at the top.",
+                field="path",
+            )
+        return data
+
+    def put(self, document: Document, *, replace: bool) -> Steps[None]:
+        """Put a file into the home; over another one only if that is wanted."""
+        path = document.path
+        present = yield from self.read(path)
+        if present == document.data:
+            return
+        if present is not None and not replace:
+            raise AiinfnError(
+                Reason.CONFLICT,
+                f"Your home has another file {show(path)} already.",
+                "Add --replace to put this one in its place, or choose another folder with --folder.",
+                field="path",
+            )
+        for folder in reversed(PurePosixPath(path).parents):
+            if str(folder) != ".":
+                yield from self._make(str(folder))
+        content = {"type": "file", "format": "base64", "content": files.encoded(document.data)}
+        yield from self.ask(Call("PUT", self._contents(path), body=content))
+
+    def _make(self, folder: str) -> Steps[None]:
+        try:
+            yield from self.ask(Call("GET", self._contents(folder), (("content", "0"),)))
+        except AiinfnError as error:
+            if error.status != 404:
+                raise
+            yield from self.ask(Call("PUT", self._contents(folder), body={"type": "directory"}))
+
+    def _contents(self, path: str) -> str:
+        return f"{self.url}api/contents/{quote(path)}"
+
+    def _explained(self, error: AiinfnError) -> AiinfnError:
+        hub = self._protocol.access.hub
+        if (error.status == 403 and error.reason != Reason.FORBIDDEN) or error.status == 401:
+            # Jupyter's own words, not those of the platform.
+            return AiinfnError(
+                Reason.FORBIDDEN,
+                "This token may not use your session, through which files get into your home.",
+                f"Request one at {hub}/hub/token with the field Permissions empty, or with access:servers!user "
+                "beside the other scopes, and run: aiinfn login",
+                status=error.status,
+            )
+        if error.status == 424:
+            return AiinfnError(
+                Reason.CONFLICT,
+                "Your session is not running, and from outside files get into your home through it.",
+                f"Start it at {hub}/hub/home, then submit again.",
+                status=error.status,
+            )
+        return error
+
+
+def _checked(path: str) -> str:
+    path = clean(path)
+    if ".." in path.split("/"):
+        raise AiinfnError(
+            Reason.INVALID, f"{show(path)} leaves your home.", "Choose a folder below it.", field="path"
+        )
+    return path

@@ -1,0 +1,218 @@
+"""Submitting a file or a command: in a session from the home itself, from outside through a running session."""
+
+from __future__ import annotations
+
+import base64
+import os
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+from typing import Any, Final
+
+from aiinfn_hub.platform.refusal import Reason, Refusal
+from aiinfn_lab import directives, snapshot, submission, values
+from aiinfn_lab.inspection import LANGUAGES, Inspection, inspect
+from aiinfn_lab.paths import Document, Places, clean, show
+from aiinfn_lab.session import Session
+
+from .errors import AiinfnError
+
+IN_HOME: Final = "home:"
+"""Before the path of a file that is in the person's home on the platform already."""
+LARGEST: Final = 50 * 2**20
+"""Bytes that an input may have, as in JupyterLab."""
+_COMMAND: Final = b"""#!/bin/bash
+# Runs the command that is given as arguments, in the folder it was submitted from.
+# Python would keep back what it prints, and the log would come late.
+export PYTHONUNBUFFERED=1
+exec "$@"
+"""
+
+
+@dataclass(frozen=True)
+class Submission:
+    """What is to be submitted.
+
+    Attributes
+    ----------
+    path
+        Of a notebook or script; None for a command.
+    command
+        Program and arguments.
+    choices
+        Keys of `aiinfn_lab.submission.CHOICES` and ``name``; what is None was not chosen.
+    folder, replace, session
+        From outside: where in the home the file is put, whether over another one, and through which session.
+    """
+
+    path: str | None = None
+    command: tuple[str, ...] | None = None
+    arguments: tuple[str, ...] = ()
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    choices: Mapping[str, Any] = field(default_factory=dict)
+    folder: str = "submitted"
+    replace: bool = False
+    session: str | None = None
+    key: str = field(default_factory=lambda: str(uuid.uuid4()))
+
+    def __post_init__(self) -> None:
+        if (self.path is None) is (not self.command):
+            raise AiinfnError(
+                Reason.INVALID,
+                "Either a file or a command is submitted.",
+                "Give the path of a notebook or script, or a command with its arguments.",
+                field="path",
+            )
+        if self.command and (self.arguments or self.parameters):
+            raise AiinfnError(
+                Reason.INVALID,
+                "A command has its arguments in itself, and no parameters.",
+                "Write all of it as the command.",
+                field="arguments" if self.arguments else "parameters",
+            )
+
+    @property
+    def in_home(self) -> str | None:
+        """Path of a file that is in the home already and named so; None otherwise."""
+        path = self.path or ""
+        return path.removeprefix(IN_HOME).lstrip("/") if path.startswith(IN_HOME) else None
+
+    def body(self, document: Document, inspection: Inspection) -> dict[str, Any]:
+        """Make the body of a submission as the server extension takes it, without the path.
+
+        Raises
+        ------
+        Refusal
+            If a header comment or a parameter cannot be read.
+        """
+        body: dict[str, Any] = {} if self.command else dict(directives.of_document(document))
+        body |= {key: value for key, value in self.choices.items() if value is not None}
+        if self.command:
+            body.setdefault("name", _title(self.command))
+            body["arguments"] = list(self.command)
+        elif self.arguments:
+            body["arguments"] = list(self.arguments)
+        if self.parameters:
+            body["parameters"] = values.read_all(self.parameters, inspection.parameters)
+        return body
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A submission from within the home: the file as it is now, and the body of vkd's ``POST jobs``."""
+
+    home: Path
+    document: Document
+    request: dict[str, Any]
+
+
+def prepare(what: Submission, environment: Mapping[str, str] | None = None) -> Prepared:
+    """Look at what is submitted and make the request, as the server extension does. Blocks.
+
+    Raises
+    ------
+    Refusal
+        If it cannot be submitted.
+    """
+    home = Path.home().resolve()
+    document = _command_document(home, what.command) if what.command else _document(home, what)
+    inspection = inspect(document)
+    body = what.body(document, inspection)
+    session = Session.from_environment(os.environ if environment is None else environment)
+    if inspection.kind == "notebook" and body.get("image") in {None, session.image}:
+        # In another image there may be other kernels; the runner tells.
+        available = inspection.kernel is not None and _has_kernel(inspection.kernel)
+        if refusal := submission.check_kernel(inspection, available=available):
+            raise refusal
+    request = submission.build(body, document, inspection, session, snapshot.planned(what.key, document.name))
+    return Prepared(home, document, request)
+
+
+def read_local(path: str) -> Document:
+    """Read a file of this machine that is to be put into the home elsewhere. Blocks.
+
+    Raises
+    ------
+    Refusal
+        If it is not a regular, readable file.
+    """
+    full = Path(path).expanduser().absolute()
+    # The root of the file system: here, nothing says what may be submitted but the person.
+    document = Places(Path("/"), Path("/")).read(str(full), LARGEST)
+    return Document(
+        document.name, document.name, document.folder, document.name, document.data, document.modified
+    )
+
+
+def remote_document(path: str, data: bytes) -> Document:
+    """Make a document of a file that was read from the home elsewhere, or will be put there."""
+    name = PurePosixPath(path).name
+    return Document(path, path, Path("/"), name, data, datetime.now(UTC))
+
+
+def command_name(command: tuple[str, ...]) -> str:
+    """Name the script that runs a command, after what the command runs: its log is named after it."""
+    stems = [PurePosixPath(word).name for word in command if word and not word.startswith("-")]
+    # `python train.py --epochs 3` is rather train than python.
+    files = [stem for stem in stems[:4] if LANGUAGES.keys() & {PurePosixPath(stem).suffix}]
+    stem = PurePosixPath(files[0]).stem if files else (stems[0] if stems else "")
+    safe = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in stem)
+    return f"{safe.strip('.')[:60] or 'job'}.command.sh"
+
+
+def command_data() -> bytes:
+    """Give the text of the script that runs a command."""
+    return _COMMAND
+
+
+def encoded(data: bytes) -> str:
+    """Write bytes as Jupyter's contents API takes them."""
+    return base64.b64encode(data).decode("ascii")
+
+
+def decoded(text: str) -> bytes:
+    """Read bytes as Jupyter's contents API gives them."""
+    return base64.b64decode(text)
+
+
+def _document(home: Path, what: Submission) -> Document:
+    inside = what.in_home
+    full = home / inside if inside is not None else Path(str(what.path)).expanduser().absolute()
+    # Folders that are links are followed, so that a home that is reached through one is still the home.
+    place = full.parent.resolve() / full.name
+    return Places(home, home).read(os.path.relpath(place, home), LARGEST)
+
+
+def _command_document(home: Path, command: tuple[str, ...]) -> Document:
+    folder = Path.cwd().resolve()
+    if not folder.is_relative_to(home):
+        raise Refusal(
+            Reason.FORBIDDEN,
+            f"The present folder {show(str(folder))} is outside of your home folder.",
+            "Change into a folder of your home: a job sees only that.",
+            field="path",
+        )
+    name = clean(command_name(command))
+    path = (folder / name).relative_to(home).as_posix()
+    return Document(path, path, folder, name, _COMMAND, datetime.now(UTC))
+
+
+def _title(command: tuple[str, ...]) -> str:
+    text = " ".join(" ".join(command).split())
+    text = "".join(letter if letter.isprintable() else " " for letter in text)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def _has_kernel(name: str) -> bool:
+    # Jupyter is loaded for notebooks only; without it, the runner will tell.
+    try:
+        from jupyter_client.kernelspec import KernelSpecManager  # noqa: PLC0415
+    except ImportError:
+        return True
+    try:
+        KernelSpecManager().get_kernel_spec(name)
+    except (KeyError, OSError, ValueError):
+        return False
+    return True
