@@ -198,6 +198,12 @@ class Offer(Barriers):
             return Longest(cores.session_time, f"for the size {cores.title}")
         return longest
 
+    def longest_whole_session(self, accelerator: str, project: str, size: str, count: int) -> timedelta:
+        """Give the longest session that began at any time: the ends of grants and reservations left aside."""
+        limits = [limit.time for limit in self._session_limits(project, accelerator, count) if limit.fixed]
+        cores = self.platform.sizes[size]
+        return min([*limits, cores.session_time] if cores.session_time else limits)
+
     def session_max(
         self, accelerator: str, project: str | None = None, size: str | None = None, count: int | None = None
     ) -> timedelta:

@@ -105,6 +105,24 @@ class Limits(Section):
         default=timedelta(hours=24),
         description="Longest session. An accelerator, a size, a project and the end of a grant may say less.",
     )
+    session_extension: Duration = Field(
+        default=timedelta(hours=1),
+        description="By how much one extension lengthens a session. It can be had once less than that is left, and gives less "
+        "where the longest session, a grant or a reservation ends earlier.",
+    )
+    session_extensions: int = Field(
+        default=3, ge=0, le=1000, description="How often a session can be extended; 0 means never."
+    )
+    session_overtime: Duration | None = Field(
+        default=None,
+        description="How far extensions may lead beyond the longest session. Default: not at all, so that only a session that "
+        "asked for less can be extended.",
+    )
+    session_warning: Duration = Field(
+        default=timedelta(minutes=15),
+        description="How long before its end a session warns of it, at most a tenth of its whole time; once more after two "
+        "thirds of that.",
+    )
     job_default: Duration = Field(
         default=timedelta(hours=1), description="Time limit of a job when nothing is said."
     )
@@ -121,6 +139,9 @@ class Limits(Section):
     )
     jobs_waiting_per_person: int = Field(
         default=500, ge=1, description="Unfinished jobs that one person may have."
+    )
+    sweep_points_per_person: int = Field(
+        default=5000, ge=1, description="Points of sweeps that one person may have waiting."
     )
     usage_half_life: Duration = Field(
         default=timedelta(days=7), description="How fast past use stops to count in the fair order of jobs."
