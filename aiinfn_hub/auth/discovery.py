@@ -92,6 +92,10 @@ class Provider:
         assert self._endpoints is not None  # noqa: S101 - _refresh raised otherwise
         return self._endpoints
 
+    def doubt(self) -> None:
+        """Note that it did not answer something else: the next sign-in asks before it sends anybody there."""
+        self._answered_at = float("-inf")
+
     def _stale(self, answered_within: float | None) -> bool:
         if self._endpoints is None:
             return True

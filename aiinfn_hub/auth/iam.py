@@ -263,7 +263,7 @@ class IAMAuthenticator(DiscoveringAuthenticator):
                 model = await self._renew(auth_state)
             except (ProviderUnreachable, ProviderBroken) as problem:
                 self.log.warning("The groups of %s could not be checked: %s", user.name, problem.what)
-                self._pause_until = time.monotonic() + _PAUSE
+                self._pause()
                 return self._holds(user.name, auth_state)
             except WrongPerson:
                 model = None
@@ -318,8 +318,15 @@ class IAMAuthenticator(DiscoveringAuthenticator):
         async with wallet.lock:
             token = wallet.found(scopes, audience)
             if token is None:
+                if time.monotonic() < self._pause_until:
+                    raise ProviderUnreachable("it did not answer a moment ago")
                 wallet.pace()
-                token = await self._new_token(user, wallet, scopes, audience)
+                try:
+                    token = await self._new_token(user, wallet, scopes, audience)
+                except ProviderUnreachable as problem:
+                    self.log.warning("IAM gave no token for a session of %s: %s", user.name, problem.what)
+                    self._pause()
+                    raise
                 wallet.remember(token)
         return token.answer(time.time())
 
@@ -368,6 +375,10 @@ class IAMAuthenticator(DiscoveringAuthenticator):
             return dict(await self._token_to_auth_model(kept | renewed))
         except HTTPClientError:
             return None
+
+    def _pause(self) -> None:
+        self._pause_until = time.monotonic() + _PAUSE
+        self.provider.doubt()
 
     def _holds(self, name: str, auth_state: dict[str, Any]) -> Verdict:
         """Say whether what IAM said last still counts while it does not answer."""

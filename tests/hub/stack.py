@@ -109,7 +109,7 @@ class Server:
 class Iam(Server):
     """The demonstration's provider."""
 
-    def __init__(self, folder: Path, redirect_uri: str, token_lifetime: int = 3600) -> None:
+    def __init__(self, folder: Path, redirect_uri: str, token_lifetime: int = 3600, *more: str) -> None:
         super().__init__(folder / "iam.log")
         (self.port,) = free_ports(1)
         self.issuer = f"http://127.0.0.1:{self.port}"
@@ -123,6 +123,7 @@ class Iam(Server):
             f"--port={self.port}",
             f"--redirect-uri={redirect_uri}",
             f"--token-lifetime={token_lifetime}",
+            *more,
         ]
 
     def start(self) -> None:
@@ -144,6 +145,10 @@ class Iam(Server):
             request, timeout=10
         ) as response:
             return json.loads(response.read() or "null")
+
+    def fault(self, **what: Any) -> None:
+        """Let something be wrong from now on; nothing puts it right again."""
+        self.admin("PUT", "fault", what)
 
     @contextlib.contextmanager
     def claims(self, who: str, **changes: Any) -> Any:

@@ -7,7 +7,7 @@ import time
 import jwt
 import pytest
 
-from aiinfn_hub.auth.dev_iam.provider import make_key
+from aiinfn_hub.auth.dev_iam.keys import make_key
 from aiinfn_hub.auth.discovery import Provider
 from aiinfn_hub.auth.problems import ProviderBroken, ProviderUnreachable
 

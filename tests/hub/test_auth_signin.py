@@ -194,6 +194,44 @@ async def test_changed_signing_keys_are_found(iam, client):
     await eventually(works, 20)
 
 
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ({"claims": {"iss": "https://evil.example.org"}}, "did not pass the checks"),
+        ({"claims": {"aud": "another-client"}}, "did not pass the checks"),
+        ({"claims": {"azp": "another-client"}}, "was made for another client"),
+        ({"claims": {"nonce": "of-another-sign-in"}}, "belongs to another sign-in"),
+        ({"claims": {"nonce": None}}, "belongs to another sign-in"),
+        ({"forged": True}, "did not pass the checks"),
+        ({"clock": 300}, "The clocks of IAM and of this platform differ by about 5 minutes."),
+        ({"clock": -3600}, "The clocks of IAM and of this platform differ by about 60 minutes."),
+        ({"claims": {"nbf": int(time.time()) + 7200}}, "The clocks of IAM and of this platform differ"),
+    ],
+    ids=["issuer", "audience", "party", "nonce", "no nonce", "signature", "ahead", "behind", "not before"],
+)
+async def test_an_id_token_that_is_wrong_in_any_way_lets_nobody_in(hub, iam, client, fault, words):
+    iam.fault(**fault)
+    try:
+        page = await client.sign_in("ada")
+    finally:
+        iam.fault()
+    assert page.status == 502
+    assert words in page.text
+    assert "Please tell the people who run this platform." in page.text
+    assert not await signed_in(client)
+    if "clock" in fault:
+        assert "Check both (NTP)" in hub.log
+
+
+@pytest.mark.parametrize("seconds", [-30, 30])
+async def test_clocks_may_differ_a_little(iam, client, seconds):
+    iam.fault(clock=seconds)
+    try:
+        assert (await client.sign_in("ada")).status == 200
+    finally:
+        iam.fault()
+
+
 async def test_the_log_holds_no_code_and_no_secret(hub, iam, client):
     await client.sign_in("dora")
     await client.sign_in("nemo")

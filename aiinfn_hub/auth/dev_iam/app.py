@@ -14,8 +14,10 @@ from flask import Flask, Response, abort, jsonify, redirect, render_template, re
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
+from .directory import SCOPES, Client, Directory, Fault
+from .keys import make_key
 from .people import ACCOUNTS, DemoAccount
-from .provider import SCOPES, Client, Directory, Fault, Server, make_key
+from .provider import Server
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,8 @@ def create_app(  # noqa: C901, PLR0915 - a list of short routes over one directo
         # A name that somebody else's DNS points at loopback must not reach the accounts.
         if request.host != settings.issuer.partition("://")[2]:
             abort(421)
+        if directory.fault.down and not request.path.startswith("/admin/"):
+            abort(503)
 
     @app.after_request
     def headers(response: Response) -> Response:

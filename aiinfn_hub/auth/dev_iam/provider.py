@@ -1,276 +1,27 @@
-"""The provider itself: keys, accounts, codes and tokens in memory, and Authlib's grants on top."""
+"""The provider itself: Authlib's grants over a directory."""
 
 from __future__ import annotations
 
-import base64
-import datetime as dt
-import hashlib
-import secrets
-import threading
 import time
 import uuid
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 from authlib.integrations.flask_oauth2 import AuthorizationServer, ResourceProtector
-from authlib.oauth2.rfc6749 import (
-    AuthorizationCodeMixin,
-    ClientMixin,
-    InvalidRequestError,
-    InvalidScopeError,
-    TokenMixin,
-    grants,
-)
+from authlib.oauth2.rfc6749 import InvalidRequestError, InvalidScopeError, grants
 from authlib.oauth2.rfc6750 import BearerTokenValidator
 from authlib.oauth2.rfc7636 import CodeChallenge
 from authlib.oidc.core import UserInfo, UserInfoEndpoint
 from authlib.oidc.core.grants import OpenIDCode
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.x509.oid import NameOID
 from flask import Flask
 from flask import request as flask_request
 from joserfc import jwt
 from joserfc.jwk import RSAKey
 
-SCOPES: Final = (
-    "openid",
-    "profile",
-    "email",
-    "offline_access",
-    "storage.read:/",
-    "storage.modify:/",
-    "compute.read",
-)
-"""What the client may ask for; the last three are for tokens of sessions, as INDIGO IAM's WLCG profile names them."""
-_CODE_LIFETIME: Final = 60
-"""Seconds between the choice of an account and the use of the code."""
+from .directory import Client, Code, Directory, Token
+from .keys import ALGORITHM, make_key
+
 _ID_TOKEN_LIFETIME: Final = 600
 """Seconds; INDIGO IAM's usual value."""
-_ALGORITHM: Final = "RS256"
-
-
-@dataclass(frozen=True)
-class Client(ClientMixin):
-    """The one registered client."""
-
-    client_id: str
-    client_secret: str = field(repr=False)
-    redirect_uris: frozenset[str]
-    title: str
-    client_metadata: Mapping[str, Any] = field(default_factory=dict)
-
-    def get_client_id(self) -> str:  # noqa: D102 - Authlib's interface, here and below
-        return self.client_id
-
-    def get_default_redirect_uri(self) -> str | None:  # noqa: D102
-        return None
-
-    def get_allowed_scope(self, scope: str | None) -> str:  # noqa: D102
-        return " ".join(item for item in (scope or "").split() if item in SCOPES)
-
-    def check_redirect_uri(self, redirect_uri: str) -> bool:  # noqa: D102
-        return redirect_uri in self.redirect_uris
-
-    def check_client_secret(self, client_secret: str) -> bool:  # noqa: D102
-        return secrets.compare_digest(self.client_secret.encode(), client_secret.encode())
-
-    def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:  # noqa: D102
-        return method in {"client_secret_basic", "client_secret_post"}
-
-    def check_response_type(self, response_type: str) -> bool:  # noqa: D102
-        return response_type == "code"
-
-    def check_grant_type(self, grant_type: str) -> bool:  # noqa: D102
-        return grant_type in {"authorization_code", "refresh_token"}
-
-
-@dataclass(frozen=True)
-class Code(AuthorizationCodeMixin):
-    """An authorization code that was handed out."""
-
-    code: str = field(repr=False)
-    client_id: str
-    redirect_uri: str
-    scope: str
-    username: str
-    nonce: str | None
-    code_challenge: str
-    code_challenge_method: str
-    issued: float = field(default_factory=time.time)
-
-    def get_redirect_uri(self) -> str:  # noqa: D102
-        return self.redirect_uri
-
-    def get_scope(self) -> str:  # noqa: D102
-        return self.scope
-
-    def get_nonce(self) -> str | None:  # noqa: D102
-        return self.nonce
-
-    def get_auth_time(self) -> int:  # noqa: D102
-        return int(self.issued)
-
-    def get_acr(self) -> str | None:  # noqa: D102
-        return None
-
-    def get_amr(self) -> list[str] | None:  # noqa: D102
-        return None
-
-
-@dataclass(frozen=True)
-class Token(TokenMixin):
-    """An access token, with its refresh token if it has one."""
-
-    access_token: str = field(repr=False)
-    refresh_token: str | None = field(repr=False)
-    client: Client
-    username: str
-    scope: str
-    expires_in: int
-    granted: str
-    """What was granted at the sign-in: a refresh token stays good for that, whatever a narrower token is for."""
-    issued: float = field(default_factory=time.time)
-
-    def check_client(self, client: Client) -> bool:  # noqa: D102
-        return client.client_id == self.client.client_id
-
-    def get_client(self) -> Client:  # noqa: D102
-        return self.client
-
-    def get_user(self) -> str:  # noqa: D102
-        return self.username
-
-    def get_scope(self) -> str:  # noqa: D102
-        return self.scope
-
-    def get_expires_in(self) -> int:  # noqa: D102
-        return self.expires_in
-
-    def is_expired(self) -> bool:  # noqa: D102
-        return time.time() >= self.issued + self.expires_in
-
-    def is_revoked(self) -> bool:  # noqa: D102
-        return False
-
-
-def make_key() -> RSAKey:
-    """Make a signing key with a self-signed certificate, since some consumers (Ceph's gateway) need ``x5c``."""
-    private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Demonstration IAM")])
-    now = dt.datetime.now(dt.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(private.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=365))
-        .sign(private, hashes.SHA256())
-    ).public_bytes(serialization.Encoding.DER)
-    pem = private.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    thumbprint = base64.urlsafe_b64encode(hashlib.sha256(certificate).digest()).decode().rstrip("=")
-    return RSAKey.import_key(
-        pem,
-        {
-            "kid": uuid.uuid4().hex,
-            "use": "sig",
-            "alg": _ALGORITHM,
-            "x5c": [base64.b64encode(certificate).decode()],
-            "x5t#S256": thumbprint,
-        },
-    )
-
-
-@dataclass(frozen=True)
-class Fault:
-    """What is wrong with the id tokens; tests set it.
-
-    Attributes
-    ----------
-    clock
-        Seconds that this provider's clock is ahead; negative if it is behind.
-    claims
-        Claims that replace the right ones.
-    forged
-        Whether another key signs, under the name of the published one.
-    """
-
-    clock: int = 0
-    claims: Mapping[str, Any] = field(default_factory=dict)
-    forged: bool = False
-
-
-class Directory:
-    """Everything the provider knows, in memory."""
-
-    def __init__(self, client: Client, accounts: Mapping[str, dict[str, Any]]) -> None:
-        self.client = client
-        self.accounts = {name: dict(claims) for name, claims in accounts.items()}
-        self.keys = [make_key()]
-        self.fault = Fault()
-        self._codes: dict[str, Code] = {}
-        self._access: dict[str, Token] = {}
-        self._refresh: dict[str, Token] = {}
-        self._used: dict[str, str] = {}
-        self._lock = threading.Lock()
-
-    def add_code(self, code: Code) -> None:
-        """Remember a code, and forget those that nobody used."""
-        with self._lock:
-            now = time.time()
-            self._codes = {k: c for k, c in self._codes.items() if now < c.issued + _CODE_LIFETIME}
-            self._codes[code.code] = code
-
-    def take_code(self, code: str, client: Client) -> Code | None:
-        """Give a code once; a second use, even of one that failed, finds nothing."""
-        with self._lock:
-            found = self._codes.pop(code, None)
-        fresh = found and found.client_id == client.client_id and time.time() < found.issued + _CODE_LIFETIME
-        return found if fresh else None
-
-    def add_token(self, token: Token) -> None:
-        """Remember a token."""
-        with self._lock:
-            self._access[token.access_token] = token
-            if token.refresh_token:
-                self._refresh[token.refresh_token] = token
-
-    def access_token(self, value: str) -> Token | None:
-        """Find an access token."""
-        return self._access.get(value)
-
-    def refresh_token(self, value: str) -> Token | None:
-        """Find a refresh token; who comes with one that was replaced may be a thief, and ends all (RFC 9700, 4.14.2)."""
-        if username := self._used.get(value):
-            self.revoke(username)
-        return self._refresh.get(value)
-
-    def replace(self, token: Token) -> None:
-        """Take a refresh token out of use."""
-        with self._lock:
-            if token.refresh_token and self._refresh.pop(token.refresh_token, None):
-                self._used[token.refresh_token] = token.username
-
-    def revoke(self, username: str) -> None:
-        """Forget all tokens of an account."""
-        with self._lock:
-            self._access = {k: t for k, t in self._access.items() if t.username != username}
-            self._refresh = {k: t for k, t in self._refresh.items() if t.username != username}
-
-    def claims(self, username: str, scope: str) -> UserInfo:
-        """Give the claims about an account that a scope opens; groups come with the profile, as in INDIGO IAM."""
-        everything = UserInfo(self.accounts[username])
-        shown = everything.filter(scope)
-        if "profile" in scope.split():
-            standard = set(UserInfo.REGISTERED_CLAIMS)
-            shown.update({key: value for key, value in everything.items() if key not in standard})
-        return shown
 
 
 class Server(AuthorizationServer):
@@ -321,7 +72,7 @@ class Server(AuthorizationServer):
         }
         if audience := flask_request.form.get("audience"):
             claims["aud"] = audience
-        return jwt.encode({"alg": _ALGORITHM, "kid": str(key.kid), "typ": "at+jwt"}, claims, key)
+        return jwt.encode({"alg": ALGORITHM, "kid": str(key.kid), "typ": "at+jwt"}, claims, key)
 
     def _keep_token(self, token: dict[str, Any], request: Any) -> None:
         used = getattr(request, "refresh_token", None)
@@ -427,10 +178,10 @@ class _IDToken(OpenIDCode):
         return make_key() if self._directory.fault.forged else self._directory.keys[-1]
 
     def get_client_algorithm(self, client: Client) -> str:
-        return _ALGORITHM
+        return ALGORITHM
 
     def get_encode_header(self, client: Client) -> dict[str, str]:
-        return {"alg": _ALGORITHM, "kid": str(self._directory.keys[-1].kid), "typ": "JWT"}
+        return {"alg": ALGORITHM, "kid": str(self._directory.keys[-1].kid), "typ": "JWT"}
 
     def get_client_claims(self, client: Client) -> dict[str, Any]:
         fault = self._directory.fault
