@@ -35,6 +35,7 @@ from aiinfn_hub.orphans import end_orphaned_vkd
 from aiinfn_hub.platform import loader
 from aiinfn_hub.platform.model import Backend
 from aiinfn_hub.platform.reload import PlatformFile
+from aiinfn_hub.spawner import session_time
 from aiinfn_hub.spawner.context import TEMPLATES, SpawnContext
 from aiinfn_hub.spawner.local import ENV_KEEP, LocalSpawner
 from aiinfn_hub.spawner.session import ending_of
@@ -253,7 +254,7 @@ def _sign_in(c: Any, settings: Settings, file: PlatformFile, folder: Path) -> No
     iam.client_secret = settings.client_secret
     iam.manage_groups = True
     iam.rules = lambda: Rules.of(file.current)
-    c.JupyterHub.extra_handlers = routes(lambda: file.current)
+    c.JupyterHub.extra_handlers = [*routes(lambda: file.current), *session_time.routes()]
     c.JupyterHub.custom_scopes = dict(CUSTOM_SCOPES)
     if settings.public_url:
         iam.oauth_callback_url = settings.public_url.rstrip("/") + "/hub/oauth_callback"

@@ -1,6 +1,6 @@
 """Service accounts of the hub and of vkd, and what each may do in the cluster.
 
-The hub starts and stops pods of sessions, and knows of nothing else. vkd makes Jobs in the batch namespace, steers
+The hub starts and stops pods of sessions, writes on them when they end, and knows of nothing else. vkd makes Jobs in the batch namespace, steers
 their Workloads, and reads nodes and pods everywhere for the inventory. Neither may read a secret, enter a pod or give
 rights away, and the pods of people have no account at all.
 """
@@ -24,7 +24,7 @@ _RBAC: Final = "rbac.authorization.k8s.io/v1"
 _READ: Final = ("get", "list", "watch")
 
 HUB_IN_SESSIONS: Final = (
-    ("", ("pods",), (*_READ, "create", "delete")),
+    ("", ("pods",), (*_READ, "create", "delete", "patch")),  # patch: the end of a session that was extended
     ("", ("events",), _READ),  # why a session does not start
 )
 VKD_IN_BATCH: Final = (

@@ -34,6 +34,13 @@ class Held:
             if not held:
                 del sums[name]
 
-    def usage(self, person: str) -> Usage:
-        """Give what the gate has to know to judge a request of a person."""
-        return Usage(dict(self._persons.get(person, {})), self._projects)
+    def usage(self, person: str, *, without: str | None = None) -> Usage:
+        """Give what the gate has to know to judge a request of a person; one session may be left aside."""
+        mine, projects = Counter(self._persons.get(person, {})), self._projects
+        aside = self._sessions.get(without) if without is not None else None
+        if aside is not None:
+            own = Counter({aside.accelerator_name: aside.count})
+            if aside.person == person:
+                mine -= own
+            projects = projects | {aside.project: projects[aside.project] - own}
+        return Usage(mine, projects)

@@ -7,7 +7,8 @@ import contextlib
 import json
 import logging
 import time
-from datetime import UTC, datetime, timedelta
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Any, ClassVar, Final
 
@@ -29,6 +30,8 @@ from aiinfn_hub.spawner.steps import Step
 
 REFRESH: Final = 5.0
 """Seconds between two new beginnings of the watch on pods at least."""
+MARK_END: Final = 3.0
+"""Seconds until the API server counts as not answering when a session's end is written on its pod."""
 HEAD_START: Final = 1.0
 """Seconds that vkd gets to make room kindly before the pod is created, after which kube-scheduler evicts by itself."""
 
@@ -56,6 +59,8 @@ class KubernetesSpawner(SessionMixin, KubeSpawner):
     _starting: PodStart | None = None
     _last_words: Explanation | None = None
     """Why the pod ends, as soon as it says so."""
+    _unmarked: datetime | None = None
+    """An end that the cluster does not let us write on the pod."""
     _last_pod: Json | None = None
     """The pod as the watch had it last."""
     _refreshed: ClassVar[float] = float("-inf")
@@ -158,10 +163,10 @@ class KubernetesSpawner(SessionMixin, KubeSpawner):
         patience = self.context.platform.limits.session_start
         self.told.tell("asked", asked(selection))
         # The pod knows its end from the beginning: waiting for its place counts.
-        self.session_end = datetime.now(UTC) + selection.time_limit
+        until = self.begin_time()
         try:
             async with asyncio.timeout(patience.total_seconds()):
-                await self._head_start(selection, self.session_end)
+                await self._head_start(selection, until)
                 url = await self._create_and_follow(selection)
         except Refusal as refusal:
             await self._undo()
@@ -309,7 +314,34 @@ class KubernetesSpawner(SessionMixin, KubeSpawner):
             return None
         if status is not None and self.session_end is not None and not self._ending:
             self._tell_ending()
+        elif status is None and pod is not None:
+            await self._mark_end(pod["metadata"].get("annotations") or {})
         return status
+
+    async def end_moved(self) -> None:
+        """Write the end on the pod, where vkd reads it."""
+        await self._mark_end({})
+
+    async def _mark_end(self, marks: Mapping[str, str]) -> None:
+        """Write the session's end on its pod if it bears another; an API server that is away gets it at a later look."""
+        key, end = names.Labels(self.context.platform.label_prefix).until, self.session_end
+        if end is None or marks.get(key) == end.isoformat() or self._unmarked == end:
+            return
+        try:
+            async with asyncio.timeout(MARK_END):
+                await self.api.patch_namespaced_pod(
+                    self.pod_name,
+                    self.namespace,
+                    {"metadata": {"annotations": {key: end.isoformat()}}},
+                    _content_type="application/merge-patch+json",
+                )
+        except _NO_ANSWER as error:
+            if isinstance(error, ApiException) and error.status in {
+                HTTPStatus.FORBIDDEN,
+                HTTPStatus.NOT_FOUND,
+            }:
+                self._unmarked = end  # asking again would not help
+            self.log.warning("The pod of %s does not bear its end: %s", self.session_id, _words_of(error))
 
     def _tell_ending(self) -> None:
         if self.session_id not in self.endings and not self._stop_pending and not self._spawn_pending:
@@ -321,7 +353,7 @@ class KubernetesSpawner(SessionMixin, KubeSpawner):
     def clear_state(self) -> None:
         """Forget the session and its pod."""
         super().clear_state()
-        self._starting, self._last_words, self._last_pod = None, None, None
+        self._starting, self._last_words, self._last_pod, self._unmarked = None, None, None, None
 
     async def _start_watching_pods(self, replace: bool = False) -> Any:
         """Watch the pods; begin anew if the watch gave up, as kubespawner's does after a minute without an answer."""

@@ -163,6 +163,11 @@ class LocalSpawner(SessionMixin, Spawner):
             await self.stop(now=True)
         return status
 
+    async def end_moved(self) -> None:
+        """Tell vkd, which tells others when this session's devices are free at the latest."""
+        self._claim_told = not self._holds_devices()
+        await self._tell_process()
+
     # The parts of a start
 
     def _holds_devices(self) -> bool:
@@ -198,7 +203,7 @@ class LocalSpawner(SessionMixin, Spawner):
 
     def _launch(self, selection: Selection, account: Account, claim: Claim | None) -> None:
         self.port = self.port or random_port()
-        self.session_end = datetime.now(UTC) + selection.time_limit
+        self.begin_time()
         self.cookie = secrets.token_hex(16)
         prefix = Path(selection.image.local_prefix) if selection.image.local_prefix else Path(sys.prefix)
         python = prefix / "bin" / "python" if selection.image.local_prefix else Path(sys.executable)

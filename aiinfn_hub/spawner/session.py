@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from traitlets import Instance, default
 from traitlets.config import LoggingConfigurable
 
-from aiinfn_hub.platform import gate
+from aiinfn_hub.platform import extension, gate
 from aiinfn_hub.platform.person import Person
 from aiinfn_hub.platform.refusal import Refusal
 from aiinfn_hub.platform.selection import Door, Selection
@@ -94,8 +94,11 @@ class SessionMixin(_Base):
     """What a start goes through, for the pending page."""
 
     _selection: Selection | None = None
+    session_began: datetime | None = None
     session_end: datetime | None = None
-    """When the session is ended; set when it starts."""
+    """When the session is ended; both are set when it starts."""
+    extensions = 0
+    """How often its end was put off."""
 
     endings: ClassVar[dict[str, str]] = {}
     """Why sessions ended that nobody stopped, by session; JupyterHub forgets the spawner of one that ended."""
@@ -209,6 +212,12 @@ class SessionMixin(_Base):
                 self.selection = Selection.model_validate(state["selection"])
             if "session_end" in state:
                 self.session_end = datetime.fromisoformat(state["session_end"])
+                self.extensions = int(state.get("extensions", 0))
+            if "session_began" in state:
+                self.session_began = datetime.fromisoformat(state["session_began"])
+            elif self.session_end is not None and self.selection is not None:
+                # It was started by a version that extended nothing.
+                self.session_began = self.session_end - self.selection.time_limit
         except (ValidationError, ValueError):
             self.log.warning(
                 "What was granted to %s is not known any more after the restart", self.session_id
@@ -221,13 +230,16 @@ class SessionMixin(_Base):
             state["selection"] = self.selection.model_dump(mode="json")
         if self.session_end is not None:
             state["session_end"] = self.session_end.isoformat()
+            state["extensions"] = self.extensions
+        if self.session_began is not None:
+            state["session_began"] = self.session_began.isoformat()
         return state
 
     def clear_state(self) -> None:
         """Forget the session: nothing of it is left for the next start."""
         super().clear_state()
         self.selection = None
-        self.session_end = None
+        self.session_began, self.session_end, self.extensions = None, None, 0
 
     # The session's life
 
@@ -255,9 +267,51 @@ class SessionMixin(_Base):
             "AIINFN_IMAGE": selection.image_name,
             "AIINFN_SIZE": selection.size_name,
         }
-        if self.session_end is not None:
-            env["AIINFN_SESSION_END"] = self.session_end.isoformat().replace("+00:00", "Z")
+        if running := self.running():
+            limits = self.context.platform.limits
+            # Until then nothing can move the end, so nobody has to ask whether it has.
+            certain = extension.opens(limits, running) or running.end - extension.warnings(limits, running)[0]
+            env["AIINFN_SESSION_END"] = utc(running.end)
+            env["AIINFN_SESSION_END_CERTAIN_UNTIL"] = utc(max(certain, running.began))
         return env
+
+    def begin_time(self) -> datetime:
+        """Let the session's time begin now; gives its end."""
+        self.session_began = datetime.now(UTC)
+        self.session_end = self.session_began + self.granted().time_limit
+        self.extensions = 0
+        return self.session_end
+
+    def running(self) -> extension.Running | None:
+        """Give what more time for this session is judged by; None if it has none yet, or not any more."""
+        if self.selection is None or self.session_began is None or self.session_end is None:
+            return None
+        return extension.Running(self.selection, self.session_began, self.session_end, self.extensions)
+
+    @property
+    def warns_at(self) -> datetime | None:
+        """When its pages begin to warn of its end."""
+        running = self.running()
+        if running is None:
+            return None
+        return running.end - extension.warnings(self.context.platform.limits, running)[0]
+
+    @property
+    def extends_at(self) -> datetime | None:
+        """From when it can be extended; None if never again."""
+        running = self.running()
+        return extension.opens(self.context.platform.limits, running) if running else None
+
+    async def move_end(self, more: extension.Extension) -> None:
+        """Put the end off, for good and for all who go by it."""
+        self.session_end, self.extensions = more.end, self.extensions + 1
+        # Kept at once: a hub that is killed now must not end the session at its old end.
+        self.orm_spawner.state = self.get_state()
+        self.db.commit()
+        await self.end_moved()
+
+    async def end_moved(self) -> None:
+        """Tell the end to who else goes by it; a part of the platform that is away is told later."""
 
     async def poll(self) -> int | None:
         """Tell whether the session runs, and end it when its time is over."""
@@ -284,6 +338,11 @@ class SessionMixin(_Base):
         """Tell the pending page what happens, from the beginning also to a page that is opened late."""
         async for event in self.told.events():
             yield event
+
+
+def utc(moment: datetime) -> str:
+    """Write a moment in ISO 8601, in UTC."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def asked(selection: Selection) -> str:

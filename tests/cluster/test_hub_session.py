@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import time
+import urllib.request
 from datetime import datetime, timedelta
 
 import psutil
@@ -392,3 +393,37 @@ def test_the_api_server_restarts_in_the_middle_of_a_start(hub, figure):
     figure("hub: the same start, from the return of the API server to ready, s", time.monotonic() - begin)
     assert hub.pod("bruno")["metadata"]["uid"] == kept
     assert hub.model("bruno")["ready"]
+
+
+def test_more_time_moves_the_end_that_the_pod_bears_and_vkd_reads(hub, figure):
+    hub.start_session("ada", accelerator="t4", size="small", time_limit="40m")
+    first = end_on_pod(hub, "ada")
+    token = environment(hub.pod("ada"))["JUPYTERHUB_API_TOKEN"]
+    begin = time.monotonic()
+    status, answer = hub.api("/aiinfn/session-time/ada", "POST", token=token)
+    assert status == 200, answer
+    end = datetime.fromisoformat(answer["end"])
+    assert end == first + timedelta(hours=1) == end_on_pod(hub, "ada")
+    read = wait_for("vkd to read it", lambda: next_end(hub) == end, 10, 0.05)
+    figure("hub: session extended to read by vkd, s", time.monotonic() - begin)
+    assert read
+    # An end that was not written, because the API server was away, is written at a later look.
+    mark = {"metadata": {"annotations": {f"{PREFIX}/until": first.isoformat()}}}
+    hub.cluster.api.patch(f"{hub.pods_path}/jupyter-ada", mark)
+    wait_for("the pod to bear its end again", lambda: end_on_pod(hub, "ada") == end, 20)
+    hub.end_session("ada")
+
+
+def end_on_pod(hub, who):
+    return datetime.fromisoformat(hub.pod(who)["metadata"]["annotations"][f"{PREFIX}/until"])
+
+
+def next_end(hub):
+    """When the first T4 becomes free at the latest, as everybody reads it on the form."""
+    token = (hub.data / "hub/hub-service.token").read_text().strip()
+    headers = {"Authorization": f"Bearer {token}"}
+    request = urllib.request.Request(f"{hub.vkd_url}/api/v1/availability", headers=headers)
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=5) as reply:
+        found = {each["accelerator"]: each for each in json.load(reply)["accelerators"]}
+    said = found["t4"]["next_session_end"]
+    return said and datetime.fromisoformat(said)

@@ -42,7 +42,7 @@ QUEUE = names.local_queue("opportunistic", "flavour")
 # Verbs, API group, resource, namespace ("" is the whole cluster).
 MAY = {
     "hub": [
-        ("get list watch create delete", "", "pods", SESSIONS),
+        ("get list watch create patch delete", "", "pods", SESSIONS),
         ("get list watch", "", "events", SESSIONS),
     ],
     "vkd": [

@@ -62,6 +62,7 @@ from pathlib import Path
 from jupyterhub.auth import DummyAuthenticator
 from aiinfn_hub.accounts import Accounts
 from aiinfn_hub.platform.reload import PlatformFile
+from aiinfn_hub.spawner import session_time
 from aiinfn_hub.spawner.context import TEMPLATES, SpawnContext
 from aiinfn_hub.spawner.local import LocalSpawner
 from aiinfn_hub.vkd.client import VkdClient
@@ -95,6 +96,7 @@ c.JupyterHub.allow_named_servers = True
 c.JupyterHub.tornado_settings = {"slow_spawn_timeout": t["slow_spawn_timeout"]}
 c.JupyterHub.spawner_class = LocalSpawner
 c.JupyterHub.template_paths = [str(TEMPLATES)]
+c.JupyterHub.extra_handlers = session_time.routes()
 platform_file = PlatformFile.open(Path(t["platform"]))
 platform_file.follow()
 c.JupyterHub.template_vars = {"platform_problem": lambda reader: platform_file.problem if reader and reader.admin else ""}
@@ -319,8 +321,8 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def real_hub(*, vkd: bool, session_start: str = "30s", **changes: Any) -> Iterator[RealHub]:
-    """Run a hub.
+def real_hub(*, vkd: bool, session_start: str = "30s", limits: str = "", **changes: Any) -> Iterator[RealHub]:
+    """Run a hub; ``limits`` goes on with those of the platform file, as ``, key: value``.
 
     The data folder is below ``/tmp`` and can be passed through by everybody, so that people really get a uid each
     where this runs as root.
@@ -330,7 +332,9 @@ def real_hub(*, vkd: bool, session_start: str = "30s", **changes: Any) -> Iterat
     folder.chmod(0o711)
     data = folder / "data"
     (data / "hub").mkdir(parents=True)
-    (folder / "platform.yaml").write_text(PLATFORM % {"session_start": session_start})
+    (folder / "platform.yaml").write_text(
+        (PLATFORM % {"session_start": session_start}).replace("grace: 2s}", f"grace: 2s{limits}}}")
+    )
     (folder / "config.py").write_text(CONFIG)
     settings = {
         "data": str(data),

@@ -1,9 +1,14 @@
 """What of the Kubernetes spawner needs no cluster; the rest is proven on a real one."""
 
 import logging
+from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
-from kubernetes_asyncio.client import ApiException
+import pytest_asyncio
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from kubernetes_asyncio.client import ApiClient, ApiException, Configuration, CoreV1Api
 from kubespawner import KubeSpawner
 
 from aiinfn_hub.platform import gate, loader
@@ -126,3 +131,52 @@ def test_what_is_said_late_about_a_step_that_is_over_is_dropped():
     told.tell("image", "It is on this node already.")
     assert (told.step, told.last) == ("starting", "Starting.")
     assert [row["state"] for row in told.now()] == ["done", "done", "done", "now", "todo"]
+
+
+@pytest_asyncio.fixture
+async def api_server():
+    """An API server that knows nothing but how to take a patch; gives what it was sent, and what it is to answer."""
+    sent, answers = [], []
+
+    async def take(request):
+        sent.append((request.method, request.path, request.content_type, await request.json()))
+        status = answers.pop(0) if answers else 200
+        return web.json_response({"kind": "Status", "reason": "Forbidden", "metadata": {}}, status=status)
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", take)
+    server = TestServer(app)
+    await server.start_server()
+    async with ApiClient(Configuration(host=str(server.make_url("")).rstrip("/"))) as client:
+        yield CoreV1Api(client), sent, answers
+    await server.close()
+
+
+async def test_a_new_end_is_written_on_the_pod_and_nothing_else(api_server):
+    api, sent, answers = api_server
+    end = datetime(2026, 11, 24, 18, 40, tzinfo=UTC)
+    spawner = SimpleNamespace(
+        api=api, pod_name="jupyter-ada", namespace="sessions", session_id="ada", session_end=end, _unmarked=None,
+        log=logging.getLogger("test"), context=SimpleNamespace(platform=PLATFORM),
+    )  # fmt: skip
+    mark = kubernetes.KubernetesSpawner._mark_end
+    annotation = {"ai.infn.it/until": "2026-11-24T18:40:00+00:00"}
+    await mark(spawner, {})
+    assert sent == [
+        (
+            "PATCH",
+            "/api/v1/namespaces/sessions/pods/jupyter-ada",
+            "application/merge-patch+json",
+            {"metadata": {"annotations": annotation}},
+        )
+    ]
+    await mark(spawner, annotation)
+    assert len(sent) == 1, "the pod bears it already"
+    # What may pass is tried again at the next look; what the cluster does not allow is not asked for again and again.
+    answers += [500, 200, 403]
+    for number in (2, 3, 4, 4):
+        await mark(spawner, {"ai.infn.it/until": "2026-11-24T17:40:00+00:00"})
+        assert len(sent) == number
+    spawner.session_end = end.replace(hour=19)
+    await mark(spawner, annotation)
+    assert len(sent) == 5

@@ -41,3 +41,12 @@ def test_the_sums_are_those_of_the_sessions_that_hold_something_now(changes):
     for each in holders:
         projects.setdefault(each.project, Counter())[each.accelerator_name] += each.count
     assert held.usage("ada").projects == projects
+    for aside, left in now.items():
+        rest = Held()
+        for session, selection in now.items():
+            rest.note(session, None if session == aside else selection)
+        for person in ("ada", "ben"):
+            usage = held.usage(person, without=aside)
+            assert usage.person == rest.usage(person).person, left
+            assert {name: +own for name, own in usage.projects.items() if +own} == rest.usage(person).projects
+    assert held.usage("ada", without="nobody") == held.usage("ada")
