@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from jupyterhub.services.service import _ServiceSpawner
 
+from aiinfn_hub import speaking
 from aiinfn_hub.accounts import AccountError, Accounts, default_data
 from aiinfn_hub.auth.dev_iam.people import ACCOUNTS
 from aiinfn_hub.auth.iam import IAMAuthenticator
@@ -231,7 +232,7 @@ def _hub(c: Any, settings: Settings, reach: Reach, folder: Path) -> None:
     hub.db_url = f"sqlite:///{folder / 'jupyterhub.sqlite'}"
     secret_file(folder / "cookie.secret")
     hub.cookie_secret_file = str(folder / "cookie.secret")
-    hub.template_paths = [str(TEMPLATES)]
+    speaking.configure_pages(c, str(TEMPLATES))
     hub.allow_named_servers = True
     hub.named_server_limit_per_user = NAMED_SERVERS
     hub.concurrent_spawn_limit = CONCURRENT_SPAWNS
@@ -254,7 +255,7 @@ def _sign_in(c: Any, settings: Settings, file: PlatformFile, folder: Path) -> No
     iam.client_secret = settings.client_secret
     iam.manage_groups = True
     iam.rules = lambda: Rules.of(file.current)
-    c.JupyterHub.extra_handlers = [*routes(lambda: file.current), *session_time.routes()]
+    c.JupyterHub.extra_handlers = [*routes(lambda: file.current), *session_time.routes(), *speaking.routes()]
     c.JupyterHub.custom_scopes = dict(CUSTOM_SCOPES)
     if settings.public_url:
         iam.oauth_callback_url = settings.public_url.rstrip("/") + "/hub/oauth_callback"

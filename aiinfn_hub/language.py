@@ -8,13 +8,14 @@ they are first needed; there is nothing to compile. A sentence that a catalogue 
 from __future__ import annotations
 
 import gettext as _gettext
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from functools import cache
 from io import BytesIO
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from babel.core import negotiate_locale
 from babel.messages.mofile import write_mo
@@ -83,12 +84,48 @@ def _ranked(accept: str) -> list[str]:
 
 def gettext(message: str) -> str:
     """Give a sentence in the language that is spoken now."""
-    return _catalogue(current()).gettext(message)
+    # The empty message is the catalogue's own header.
+    return _catalogue(current()).gettext(message) if message else ""
 
 
 def ngettext(singular: str, plural: str, number: int) -> str:
     """Give the sentence for a number of things."""
     return _catalogue(current()).ngettext(singular, plural, number)
+
+
+def marked(message: str) -> str:
+    """Mark a sentence of a table, which stays English there: it goes through `gettext` where it is said."""
+    return message
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class Sentence:
+    """A sentence that is kept, and read by somebody else: ``str()`` looks it up in the reader's language.
+
+    Attributes
+    ----------
+    message
+        In English, with placeholders.
+    facts
+        What fills them; sentences among them are looked up with it.
+    """
+
+    message: str
+    facts: Mapping[str, Any]
+
+    def __init__(self, message: str, /, **facts: Any) -> None:
+        object.__setattr__(self, "message", message)
+        object.__setattr__(self, "facts", facts)
+
+    def __str__(self) -> str:
+        return gettext(self.message).format_map(self.facts) if self.message else ""
+
+    def __format__(self, spec: str) -> str:
+        return format(str(self), spec)
+
+
+Text = str | Sentence
+"""What is told to people, perhaps later."""
 
 
 @cache

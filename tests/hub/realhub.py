@@ -60,6 +60,7 @@ CONFIG = """\
 import json, os, sys
 from pathlib import Path
 from jupyterhub.auth import DummyAuthenticator
+from aiinfn_hub import speaking
 from aiinfn_hub.accounts import Accounts
 from aiinfn_hub.platform.reload import PlatformFile
 from aiinfn_hub.spawner import session_time
@@ -95,8 +96,8 @@ c.JupyterHub.cleanup_servers = t["cleanup_servers"]
 c.JupyterHub.allow_named_servers = True
 c.JupyterHub.tornado_settings = {"slow_spawn_timeout": t["slow_spawn_timeout"]}
 c.JupyterHub.spawner_class = LocalSpawner
-c.JupyterHub.template_paths = [str(TEMPLATES)]
-c.JupyterHub.extra_handlers = session_time.routes()
+speaking.configure_pages(c, str(TEMPLATES))
+c.JupyterHub.extra_handlers = [*session_time.routes(), *speaking.routes()]
 platform_file = PlatformFile.open(Path(t["platform"]))
 platform_file.follow()
 c.JupyterHub.template_vars = {"platform_problem": lambda reader: platform_file.problem if reader and reader.admin else ""}

@@ -1,0 +1,99 @@
+"""The language of each page and answer: what was chosen on a page, else what the browser asks for."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import aiohttp
+import pytest
+
+from aiinfn_hub import language
+from tests.hub.realhub import RealHub, real_hub, xsrf
+
+ITALIAN = {"Accept-Language": "it-IT,it;q=0.9,en;q=0.5"}
+
+
+@pytest.fixture(scope="module")
+def hub() -> Iterator[RealHub]:
+    with real_hub(vkd=False) as running:
+        yield running
+
+
+async def read(http: aiohttp.ClientSession, hub: RealHub, path: str, **options: Any) -> tuple[int, str]:
+    async with http.get(f"{hub.url}/hub/{path}", **options) as answer:
+        return answer.status, await answer.text()
+
+
+def spoken(page: str) -> str:
+    return re.search(r'<html lang="(\w+)"', page)[1]
+
+
+async def choose(
+    http: aiohttp.ClientSession, hub: RealHub, code: str, back: str = ""
+) -> aiohttp.ClientResponse:
+    form = {"language": code, "next": back, "_xsrf": xsrf(http)}
+    async with http.post(f"{hub.url}/hub/language", data=form, allow_redirects=False) as answer:
+        return answer
+
+
+@pytest.mark.parametrize(
+    "path", ["login", "home", "spawn", "token", "no-such-page", "user/ben/", "spawn/nobody", "oauth_callback"]
+)
+async def test_every_page_speaks_as_the_browser_asks(hub: RealHub, path: str):
+    async with hub.browser("ada") as http:
+        _, english = await read(http, hub, path)
+        _, italian = await read(http, hub, path, headers=ITALIAN)
+    assert spoken(english) == "en"
+    assert spoken(italian) == "it"
+
+
+async def test_what_was_chosen_on_a_page_goes_before_the_browser(hub: RealHub):
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as http:
+        _, page = await read(http, hub, "login?next=/hub/spawn")
+        assert re.search(r'name="next" value="([^"]*)"', page)[1] == "/hub/login?next=/hub/spawn"
+        answer = await choose(http, hub, "it", "/hub/login?next=/hub/spawn")
+        assert (answer.status, answer.headers["Location"]) == (303, "/hub/login?next=/hub/spawn")
+        cookie = answer.cookies[language.COOKIE]
+        assert (cookie["path"], cookie["httponly"], cookie["samesite"]) == ("/", True, "Lax")
+        assert spoken((await read(http, hub, "login"))[1]) == "it"
+        assert spoken((await read(http, hub, "login", headers={"Accept-Language": "en"}))[1]) == "it"
+        await choose(http, hub, "en")
+        assert spoken((await read(http, hub, "login", headers=ITALIAN))[1]) == "en"
+
+
+@pytest.mark.parametrize(
+    "back",
+    [
+        "https://evil.example/",
+        "//evil.example/hub/",
+        "/\\evil.example",
+        "/user/ada/",
+        "javascript:alert(1)",
+        "/hub/\nx",
+    ],
+)
+async def test_the_way_back_stays_in_the_hub(hub: RealHub, back: str):
+    async with hub.browser("ada") as http:
+        answer = await choose(http, hub, "it", back)
+    assert answer.headers["Location"] == "/hub/home"
+
+
+async def test_only_a_page_of_the_hub_changes_the_language(hub: RealHub):
+    async with hub.browser("ada") as http:
+        async with http.post(
+            f"{hub.url}/hub/language", data={"language": "it"}, allow_redirects=False
+        ) as answer:
+            assert answer.status == 403
+        assert (await choose(http, hub, "tlh")).status == 400
+        assert (await choose(http, hub, "../../etc")).status == 400
+    assert "Traceback" not in hub.told
+
+
+async def test_requests_at_the_same_time_each_have_their_own(hub: RealHub):
+    async with hub.browser("ada") as http:
+        asked = [ITALIAN if number % 2 else {"Accept-Language": "en"} for number in range(20)]
+        pages = await asyncio.gather(*(read(http, hub, "home", headers=headers) for headers in asked))
+    assert [spoken(page) for _, page in pages] == ["en", "it"] * 10
