@@ -53,6 +53,19 @@ class IAMCallbackHandler(OAuthCallbackHandler):
         error = self.get_argument("error", "")
         if error == "access_denied":
             raise SignInProblem(403, _("Not signed in"), _("You did not complete the sign-in at IAM."))
+        if error == "invalid_scope":
+            asked = " ".join(self.authenticator.asked_scopes())
+            self.log.error(
+                "The client may not have all of these scopes at IAM: %s. Nobody can sign in.", asked
+            )
+            raise SignInProblem(
+                502,
+                _("IAM refused the sign-in"),
+                _(
+                    "The platform asks for scopes that IAM does not let it have. Please tell the people who run this "
+                    "platform."
+                ),
+            )
         if error:
             self.log.warning("IAM refused a sign-in with the error %.40r", error)
             raise SignInProblem(

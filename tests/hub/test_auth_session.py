@@ -163,6 +163,25 @@ async def test_what_cannot_be_given_is_refused_in_a_sentence(place, session, ask
     assert words in answer["message"]
 
 
+async def test_a_scope_that_was_not_granted_at_the_sign_in_is_refused_with_what_to_do(place, session):
+    place.write(iam=place.iam_section | {"session_token_scopes": ["added.later"]})
+    try:
+
+        async def told() -> bool:
+            status, answer = place.hub.api(TOKEN, "POST", {"scope": "added.later"}, token=hub_token(session))
+            assert status == 403
+            return "IAM has not granted the scope added.later at your last sign-in." in answer["message"]
+
+        await eventually(told)
+        place.write(iam={})
+        await eventually(lambda: place.hub.api(TOKEN, "POST", {}, token=hub_token(session))[0] == 404)
+        _, answer = place.hub.api(TOKEN, "POST", {}, token=hub_token(session))
+        assert answer["message"] == "This platform gives no IAM tokens to sessions."
+    finally:
+        place.write()
+    await eventually(lambda: place.hub.api(TOKEN, "POST", {}, token=hub_token(session))[0] == 200)
+
+
 async def test_only_the_sessions_own_token_is_good_for_it(place, session):
     hub = place.hub
     _, mine = hub.api("/users/ada/tokens", "POST", {})

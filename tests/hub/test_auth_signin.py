@@ -103,6 +103,7 @@ async def test_a_code_of_another_sign_in_is_refused(client):
     ("query", "status", "words"),
     [
         ("error=access_denied", 403, "You did not complete the sign-in at IAM."),
+        ("error=invalid_scope", 502, "The platform asks for scopes that IAM does not let it have."),
         ("error=server_error&error_description=Call+0800-EVIL", 502, "IAM refused the sign-in"),
     ],
 )

@@ -1,0 +1,161 @@
+"""Tokens of sessions: what is asked for, what may be handed out, and what is remembered."""
+
+import time
+from io import BytesIO
+
+import pytest
+from tornado.httpclient import HTTPClientError, HTTPRequest, HTTPResponse
+
+from aiinfn_hub.auth import tokens
+from aiinfn_hub.auth.rules import Rules
+from aiinfn_hub.auth.tokens import SessionToken, TooFast, Wallet
+from aiinfn_hub.platform.model import Platform
+
+READ = frozenset({"storage.read:/"})
+
+
+def made(life: float, ago: float = 0.0, audience: str = "") -> SessionToken:
+    now = time.time()
+    return SessionToken("secret-value", READ, audience, now - ago, now - ago + life)
+
+
+@pytest.mark.parametrize(
+    ("life", "ago", "fresh"),
+    [
+        (3600, 0, True),
+        (3600, 3290, True),
+        (3600, 3310, False),
+        (60, 29, True),
+        (60, 31, False),
+        (60, 61, False),
+    ],
+)
+def test_a_token_is_handed_out_while_it_lasts_five_minutes_or_half_of_a_short_life(life, ago, fresh):
+    token = made(life, ago)
+    assert token.fresh(time.time()) is fresh
+
+
+def test_a_token_shows_itself_to_no_log():
+    assert "secret-value" not in repr(made(60))
+    assert "secret-value" not in repr(
+        tokens.Wallet(newest={"token_response": {"access_token": "secret-value"}})
+    )
+
+
+def test_of_two_states_the_one_with_newer_tokens_counts_whoever_saved_last():
+    old, new = ({"token_response": {"renewed_at": at}} for at in (1.0, 2.0))
+    wallet = Wallet(newest=new)
+    assert wallet.latest(old) is new
+    assert Wallet(newest=old).latest(new) is new
+    assert wallet.latest({"token_response": {}}) is new
+    # Signed out everywhere: nothing that the hub remembers may bring somebody back.
+    assert wallet.latest(None) is None
+
+
+def test_a_rotated_refresh_token_replaces_the_old_one_and_leaves_the_hubs_access_token():
+    state = {
+        "refresh_token": "old",
+        "access_token": "a",
+        "token_response": {"access_token": "a", "refresh_token": "old"},
+    }
+    after = tokens.with_refresh_token(state, "new", 5.0)
+    assert after["refresh_token"] == after["token_response"]["refresh_token"] == "new"
+    assert after["access_token"] == after["token_response"]["access_token"] == "a"
+    assert tokens.renewed_at(after) == 5.0
+    assert state["token_response"]["refresh_token"] == "old"
+
+
+@pytest.mark.parametrize(
+    ("audience", "more"),
+    [
+        ("", {}),
+        ("storage", {"audience": "storage"}),
+        ("https://s.example.org", {"audience": "https://s.example.org", "resource": "https://s.example.org"}),
+    ],
+)
+def test_a_request_names_scopes_and_audience_as_both_standards_do(audience, more):
+    asked = tokens.narrow_request({"refresh_token": "r"}, {"b", "a"}, audience)
+    assert asked == {"refresh_token": "r", "scope": "a b"} | more
+
+
+@pytest.mark.parametrize("scope", ["storage.read:/ offline_access", "openid"])
+def test_a_token_that_can_do_more_than_was_asked_for_is_not_handed_out(scope):
+    with pytest.raises(ValueError, match="more scopes"):
+        tokens.session_token({"access_token": "x", "scope": scope}, READ, "", 0.0)
+
+
+@pytest.mark.parametrize(
+    ("info", "life"),
+    [({"expires_in": 60}, 60), ({}, 300), ({"expires_in": "soon"}, 300), ({"expires_in": 0}, 300)],
+)
+def test_a_token_without_a_usable_life_is_taken_for_a_short_one(info, life):
+    token = tokens.session_token({"access_token": "x", **info}, READ, "", 100.0)
+    assert token.expires == 100.0 + life
+    assert token.scopes == READ
+
+
+def test_what_is_remembered_is_bounded_and_ends_with_the_token():
+    wallet = Wallet()
+    for number in range(100):
+        wallet.remember(made(60, audience=str(number)))
+    assert wallet.found(READ, "99")
+    assert wallet.found(READ, "0") is None
+    assert len(wallet._made) == 32
+    wallet.remember(made(60, ago=40, audience="old"))
+    assert wallet.found(READ, "old") is None
+    wallet.forget()
+    assert wallet.found(READ, "99") is None
+
+
+def test_a_program_that_asks_without_end_is_slowed_down():
+    wallet = Wallet()
+    for _ in range(30):
+        wallet.pace()
+    with pytest.raises(TooFast) as refused:
+        wallet.pace()
+    assert 0 < refused.value.wait <= 60
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b'{"error": "invalid_scope"}', "invalid_scope"),
+        (b"[]", ""),
+        (b"<html>", ""),
+        (b'{"error": 1}', ""),
+        (None, ""),
+    ],
+)
+def test_the_code_of_a_refusal_is_read_whatever_the_body_is(body, code):
+    response = None
+    if body is not None:
+        request = HTTPRequest("http://iam.example.org/token")
+        response = HTTPResponse(request, 400, buffer=BytesIO(body))
+    assert tokens.error_code(HTTPClientError(400, response=response)) == code
+
+
+def test_each_project_with_managers_has_a_role_limited_to_its_people():
+    platform = Platform.model_validate(
+        {
+            "images": {"i": {"title": "I", "reference": "r/i:1"}},
+            "sizes": {"s": {"title": "S", "cores": 1, "memory": "1Gi"}},
+            "projects": {
+                "a": {"title": "A", "groups": ["x/a", "x/both"], "managers": ["x/a/managers", "x/both"]},
+                "b": {"title": "B", "groups": ["y/a"]},
+            },
+            "admin_groups": ["x/operators"],
+        }
+    )
+    rules = Rules.of(platform)
+    assert rules.manager_roles == (
+        {
+            "name": "managers-of-a",
+            "description": "See and stop the sessions of the project A",
+            "scopes": [
+                f"custom:aiinfn:project-sessions!group={group}" for group in ("x/a", "x/both", "x/a/managers")
+            ],
+            "groups": ["x/a/managers", "x/both"],
+        },
+    )
+    assert rules.allowed == {"x/a", "x/both", "x/a/managers", "y/a", "x/operators"}
+    assert rules.required == frozenset()
