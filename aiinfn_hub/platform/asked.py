@@ -4,10 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
+
+from aiinfn_hub.language import gettext as _
+from aiinfn_hub.language import marked
 
 from .refusal import Reason, Refusal
 from .units import parse_duration
+
+_NOUNS: Final = {
+    "accelerator": marked("accelerator"),
+    "count": marked("count"),
+    "image": marked("image"),
+    "size": marked("size"),
+    "project": marked("project"),
+    "time_limit": marked("time limit"),
+    "queue": marked("queue"),
+}
+
+
+def noun(key: str) -> str:
+    """Name a choice as people do."""
+    return _(_NOUNS[key])
 
 
 def name_in(request: Mapping[str, Any], key: str) -> str:
@@ -16,7 +34,9 @@ def name_in(request: Mapping[str, Any], key: str) -> str:
     if value is None:
         return ""
     if not isinstance(value, str):
-        raise Refusal(Reason.INVALID, f"The {key} must be given by name.", "", field=key)
+        raise Refusal(
+            Reason.INVALID, _("The {choice} must be given by name.").format(choice=noun(key)), "", field=key
+        )
     return value
 
 
@@ -34,10 +54,14 @@ def integer_in(request: Mapping[str, Any], key: str) -> int | None:
             except ValueError:
                 number = None
     if number is None:
-        raise Refusal(Reason.INVALID, f"The {key} {shown(value)} is no whole number.", "", field=key)
+        message = _("The {choice} {value} is no whole number.")
+        raise Refusal(Reason.INVALID, message.format(choice=noun(key), value=shown(value)), "", field=key)
     if abs(number) > 10**9:
         raise Refusal(
-            Reason.TOO_LARGE if number > 0 else Reason.INVALID, f"The {key} is out of range.", "", field=key
+            Reason.TOO_LARGE if number > 0 else Reason.INVALID,
+            _("The {choice} is out of range.").format(choice=noun(key)),
+            "",
+            field=key,
         )
     return number
 
@@ -47,22 +71,21 @@ def duration_in(request: Mapping[str, Any], key: str) -> timedelta | None:
     value = request.get(key)
     if value is None or value == "":
         return None
-    noun = key.replace("_", " ")
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 12:
         value = int(value)
-    if isinstance(value, bool):
-        raise Refusal(
-            Reason.INVALID, f"The {noun} is no duration.", "Write for example 90m or 8h.", field=key
-        )
     try:
         duration = parse_duration(value)
-    except ValueError as error:
-        message = str(error)
+    except ValueError:
+        message = _("The {choice} {value} is no duration that can be used.")
         raise Refusal(
-            Reason.INVALID, f"{_printable(message[:1].upper() + message[1:], 120)}.", "", field=key
+            Reason.INVALID,
+            message.format(choice=noun(key), value=shown(value)),
+            _("Write for example 90m, 8h or 2d."),
+            field=key,
         ) from None
     if duration < timedelta(seconds=1):
-        raise Refusal(Reason.INVALID, f"A {noun} is at least one second.", "", field=key)
+        message = _("The {choice} has to be at least one second.")
+        raise Refusal(Reason.INVALID, message.format(choice=noun(key)), "", field=key)
     return timedelta(seconds=int(duration.total_seconds()))
 
 
@@ -72,13 +95,15 @@ def instead(choices: Mapping[str, Any]) -> str:
         name if value is None else f"{name} ({value.title})" for name, value in list(choices.items())[:6]
     ]
     if not names:
-        return "There is nothing of the kind that you may use."
-    return f"Choose {names[0]}." if len(names) == 1 else f"Choose one of {', '.join(names)}."
+        return _("There is nothing of the kind that you may use.")
+    if len(names) == 1:
+        return _("Choose {name}.").format(name=names[0])
+    return _("Choose one of {names}.").format(names=", ".join(names))
 
 
 def keys(names: Collection[str]) -> str:
     """Say what the keys of a request are."""
-    return f"The choices are {', '.join(sorted(names))}."
+    return _("The choices are {names}.").format(names=", ".join(sorted(names)))
 
 
 def shown(value: Any) -> str:

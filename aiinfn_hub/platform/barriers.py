@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import NamedTuple
 
+from aiinfn_hub.language import gettext as _
+
 from .holdings import Bound, Usage, bounds
 from .model import CPU_ONLY, Image, Platform
 from .person import Person
@@ -61,7 +63,9 @@ class Barriers:
         allowed, value = self.platform.projects[project].sizes, self.platform.sizes[size]
         if allowed is not None and size not in allowed:
             return Denial(Rule.PROJECT_SIZE, {"name": size, "project": self._project_title(project)})
-        if denial := not_in_groups(self.person, f"The size {value.title}", value.groups, "size"):
+        if denial := not_in_groups(
+            self.person, _("The size {title}").format(title=value.title), value.groups, "size"
+        ):
             return denial
         device = self.platform.accelerators.get(accelerator or CPU_ONLY)
         if device and device.sizes is not None and size not in device.sizes:
@@ -73,7 +77,9 @@ class Barriers:
         allowed, value = self.platform.projects[project].images, self.platform.images[image]
         if allowed is not None and image not in allowed:
             return Denial(Rule.PROJECT_IMAGE, {"name": image, "project": self._project_title(project)})
-        if denial := not_in_groups(self.person, f"The image {value.title}", value.groups, "image"):
+        if denial := not_in_groups(
+            self.person, _("The image {title}").format(title=value.title), value.groups, "image"
+        ):
             return denial
         if accelerator and value.accelerators is not None and accelerator not in value.accelerators:
             return Denial(Rule.IMAGE_PAIR, {"title": value.title, "accelerator": self._titles([accelerator])})
@@ -84,7 +90,9 @@ class Barriers:
         value = self.platform.queues[queue]
         if value.projects is not None and project not in value.projects:
             return Denial(Rule.QUEUE_PROJECT, {"title": value.title, "project": self._project_title(project)})
-        if denial := not_in_groups(self.person, f"The queue {value.title}", value.groups, "queue"):
+        if denial := not_in_groups(
+            self.person, _("The queue {title}").format(title=value.title), value.groups, "queue"
+        ):
             return denial
         if accelerator and value.accelerators is not None and accelerator not in value.accelerators:
             return Denial(Rule.QUEUE_PAIR, {"title": value.title, "accelerator": self._titles([accelerator])})
@@ -97,7 +105,9 @@ class Barriers:
             return Denial(
                 Rule.STORAGE_PROJECT, {"title": value.title, "project": self._project_title(project)}
             )
-        return not_in_groups(self.person, f"The storage {value.title}", value.groups, "storage")
+        return not_in_groups(
+            self.person, _("The storage {title}").format(title=value.title), value.groups, "storage"
+        )
 
     def bounds(self, project: str, accelerator: str) -> list[Bound]:
         """Give the bounds on the devices of one request, the smallest first."""
@@ -144,7 +154,7 @@ class Barriers:
         devices = self.platform.accelerators
         return named(
             [
-                devices[name].title if name in devices else "work without an accelerator"
+                devices[name].title if name in devices else _("work without an accelerator")
                 for name in accelerators
             ]
         )

@@ -11,6 +11,9 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final, NoReturn, TypeVar
 
+from aiinfn_hub.language import gettext as _
+from aiinfn_hub.language import marked, ngettext
+
 from . import asked
 from .holdings import Usage
 from .model import CPU_ONLY, Platform
@@ -18,7 +21,7 @@ from .offer import Offer, offer
 from .person import Person
 from .refusal import Reason, Refusal
 from .rules import Denial
-from .selection import Door, Selection
+from .selection import DOORS, Door, Selection
 from .units import format_duration
 
 __all__ = ["JOB_KEYS", "SESSION_KEYS", "Offer", "Usage", "offer", "resolve"]
@@ -27,7 +30,20 @@ SESSION_KEYS: Final = frozenset({"accelerator", "count", "image", "size", "proje
 JOB_KEYS: Final = SESSION_KEYS | {"queue"}
 
 T = TypeVar("T")
-_ASK_IN_IAM: Final = "Ask the manager of your project to add you to its group in IAM, then sign in again."
+_ASK_IN_IAM: Final = marked(
+    "Ask the manager of your project to add you to its group in IAM, then sign in again."
+)
+_NO_SUCH: Final = {
+    "accelerator": marked("There is no accelerator {name} (any more)."),
+    "image": marked("There is no image {name} (any more)."),
+    "size": marked("There is no size {name} (any more)."),
+    "project": marked("There is no project {name} (any more)."),
+    "queue": marked("There is no queue {name} (any more)."),
+}
+_NOTHING_GOES: Final = {
+    "image": marked("There is no image for this choice."),
+    "size": marked("There is no size for this choice."),
+}
 
 
 def resolve(
@@ -64,12 +80,16 @@ def resolve(
     """
     keys = SESSION_KEYS if door is Door.SESSION else JOB_KEYS
     if not isinstance(request, Mapping):
-        raise Refusal(Reason.INVALID, f"A {door} is asked for with an object of choices.", asked.keys(keys))
+        raise Refusal(
+            Reason.INVALID,
+            _("A {door} is asked for with an object of choices.").format(door=_(DOORS[door])),
+            asked.keys(keys),
+        )
     for key in request:
         if key not in keys:
             raise Refusal(
                 Reason.INVALID,
-                f"{asked.shown(key)} is no choice of a {door}.",
+                _("{key} is no choice of a {door}.").format(key=asked.shown(key), door=_(DOORS[door])),
                 asked.keys(keys),
                 field=str(key)[:40],
             )
@@ -128,11 +148,11 @@ def _refuse_stranger(may: Offer) -> NoReturn:
         if (denial := may.why_not_project(name)) and "time" in denial.facts
     )
     if denial := next(timed, None):
-        raise denial.refusal(_ASK_IN_IAM)
+        raise denial.refusal(_(_ASK_IN_IAM))
     raise Refusal(
         Reason.FORBIDDEN,
-        "You do not belong to any project of this platform.",
-        _ASK_IN_IAM,
+        _("You do not belong to any project of this platform."),
+        _(_ASK_IN_IAM),
         field="project",
     )
 
@@ -158,7 +178,8 @@ def _usual_project(request: Mapping[str, Any], may: Offer, accelerator: str) -> 
         if denial and (len(may.projects) == 1 or "time" in denial.facts or "held" in denial.facts):
             raise denial.refusal(hint)
         title = may.platform.accelerators[accelerator].title
-        raise Refusal(Reason.FORBIDDEN, f"None of your projects may use {title}.", hint, field="accelerator")
+        message = _("None of your projects may use {title}.").format(title=title)
+        raise Refusal(Reason.FORBIDDEN, message, hint, field="accelerator")
 
     def suits(project: str) -> bool:
         lists: dict[str, Mapping[str, Any]] = {
@@ -181,24 +202,32 @@ def _count(request: Mapping[str, Any], may: Offer, project: str, accelerator: st
         if count:
             raise Refusal(
                 Reason.IMPOSSIBLE,
-                f"{count} accelerators were asked for, but no accelerator was chosen.",
-                "Choose an accelerator, or leave the count out.",
+                ngettext(
+                    "{count} accelerator was asked for, but no accelerator was chosen.",
+                    "{count} accelerators were asked for, but no accelerator was chosen.",
+                    count,
+                ).format(count=count),
+                _("Choose an accelerator, or leave the count out."),
                 field="count",
             )
         return 0
     if count is None:
         return 1
     bound = may.bounds(project, accelerator)[0]
-    allowed = "Ask for 1" if bound.most == 1 else f"Ask for 1 to {bound.most}"
     if count < 1:
         raise Refusal(
             Reason.IMPOSSIBLE if count == 0 else Reason.INVALID,
-            f"{may.platform.accelerators[accelerator].title} was chosen with a count of {count}.",
-            f"{allowed}, or choose CPU only.",
+            _("{title} was chosen with a count of {count}.").format(
+                title=may.platform.accelerators[accelerator].title, count=count
+            ),
+            _("Ask for 1, or choose CPU only.")
+            if bound.most == 1
+            else _("Ask for 1 to {most}, or choose CPU only.").format(most=bound.most),
             field="count",
         )
     if count > bound.most:
-        raise bound.denial(count).refusal(f"{allowed}.")
+        less = _("Ask for 1.") if bound.most == 1 else _("Ask for 1 to {most}.").format(most=bound.most)
+        raise bound.denial(count).refusal(less)
     return count
 
 
@@ -222,8 +251,8 @@ def _queue(request: Mapping[str, Any], may: Offer, project: str, accelerator: st
         return next(iter(usable))
     raise Refusal(
         Reason.IMPOSSIBLE,
-        "No batch queue of this project serves this accelerator.",
-        "Choose another accelerator, or use it in a session.",
+        _("No batch queue of this project serves this accelerator."),
+        _("Choose another accelerator, or use it in a session."),
         field="accelerator",
     )
 
@@ -240,15 +269,17 @@ def _session_time(
 
 def _job_time(request: Mapping[str, Any], may: Offer, queue: str) -> timedelta:
     limit = asked.duration_in(request, "time_limit")
-    return may.job_default(queue) if limit is None else _within(limit, may.job_max(queue), "here")
+    return may.job_default(queue) if limit is None else _within(limit, may.job_max(queue), _("here"))
 
 
 def _within(limit: timedelta, longest: timedelta, scope: str) -> timedelta:
     if limit > longest:
         raise Refusal(
             Reason.TOO_LARGE,
-            f"The time limit of {format_duration(limit)} is longer than the {format_duration(longest)} allowed {scope}.",
-            f"Ask for {format_duration(longest)} or less.",
+            _("The time limit of {time} is longer than the {longest} allowed {where}.").format(
+                time=format_duration(limit), longest=format_duration(longest), where=scope
+            ),
+            _("Ask for {longest} or less.").format(longest=format_duration(longest)),
             field="time_limit",
         )
     return limit
@@ -267,8 +298,8 @@ def _one_of(
         if not usable:
             raise Refusal(
                 Reason.IMPOSSIBLE,
-                f"There is no {key} for this choice.",
-                "Choose another accelerator or project.",
+                _(_NOTHING_GOES[key]),
+                _("Choose another accelerator or project."),
                 field=key,
             )
         return next(iter(usable))
@@ -283,7 +314,7 @@ def _known(name: str, known: Mapping[str, Any], key: str, *, mine: Mapping[str, 
     if name not in known:
         raise Refusal(
             Reason.UNKNOWN,
-            f"There is no {key} {asked.shown(name)} (any more).",
+            _(_NO_SUCH[key]).format(name=asked.shown(name)),
             asked.instead(known if mine is None else mine),
             field=key,
         )

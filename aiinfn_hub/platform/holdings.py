@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
+from aiinfn_hub.language import gettext as _
+
 from .fields import show_moment
 from .model import Accelerator, Platform, Reservation
 from .rules import Denial, Rule
-from .selection import Door
+from .selection import DOORS, Door
 
 MARGIN: Final = timedelta(minutes=1)
 """What begins or ends within it counts as begun or ended: nobody starts a session for less."""
@@ -53,7 +55,7 @@ def bounds(
     """
     device = platform.accelerators[accelerator]
     most = device.max_per_session if door is Door.SESSION else device.max_per_job
-    yield Bound(most, Rule.DOOR_MOST, {"door": door, "most": most, "title": device.title})
+    yield Bound(most, Rule.DOOR_MOST, {"door": _(DOORS[door]), "most": most, "title": device.title})
     if door is Door.SESSION:
         yield from _at_once(platform, project, accelerator, device, usage)
     for at in (now, now + MARGIN):
@@ -67,7 +69,7 @@ def _at_once(
     whole = platform.projects[project]
     person = usage.person if usage else {}
     others = usage.projects.get(project, {}) if usage else {}
-    every = "accelerators"
+    every = _("accelerators")
     table = (
         (device.max_per_person, person.get(accelerator, 0), device.title, ""),
         (platform.limits.accelerators_per_person, sum(person.values()), every, ""),
@@ -109,7 +111,7 @@ def rest(
     left = max(0, devices - sum(_count(each, devices) for each in others))
     facts = {
         "title": device.title,
-        "rest": left or "none",
+        "rest": left or _("none"),
         "reservation": others[0].title,
         "time": show_moment(others[0].end),
     }
@@ -123,7 +125,7 @@ def rest(
     now_left = mine + max(0, devices - sum(own.values()) - beyond)
     if now_left >= left:
         return Bound(left, Rule.RESERVED_SOME, facts)
-    return Bound(now_left, Rule.REST_IN_USE, facts | {"rest": now_left or "none"})
+    return Bound(now_left, Rule.REST_IN_USE, facts | {"rest": now_left or _("none")})
 
 
 def next_reservation(

@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Final, NamedTuple
 
+from aiinfn_hub.language import gettext as _
+
 from .barriers import Barriers
 from .fields import show_moment
 from .holdings import MARGIN, Usage, next_reservation
@@ -16,7 +18,8 @@ from .person import Person
 from .rules import Denial, Rule
 from .selection import Door
 
-_TIMES: Final = tuple(timedelta(hours=hours) for hours in (1, 2, 4, 8, 12, 24, 48, 96))
+TIMES: Final = tuple(timedelta(hours=hours) for hours in (1, 2, 4, 8, 12, 24, 48, 96))
+"""Session lengths that a form offers, up to the longest."""
 _STEP: Final = timedelta(minutes=15)
 _SLACK: Final = timedelta(minutes=10)
 """How long a form may stay open before the last of its times, up to the end of a period, is refused."""
@@ -33,7 +36,7 @@ _LISTS: Final = frozenset(
 
 
 class Longest(NamedTuple):
-    """The longest session, and what says so: words that follow "allowed".
+    """The longest session, and what says so: words that follow "allowed", in the language of the request.
 
     ``fixed`` is false where a moment is the bound, so that it shrinks as time goes on.
     """
@@ -73,13 +76,15 @@ class Offer(Barriers):
     @cached_property
     def images(self) -> dict[str, Image]:
         """Images that at least one of the projects may use, with an accelerator of it or none."""
-        allowed = {
-            name
-            for device in (CPU_ONLY, *self.accelerators)
-            for project in self.projects_of(device)
-            for name in self.images_of(project, device)
-        }
-        return {name: value for name, value in self.platform.images.items() if name in allowed}
+        return {name: value for name, value in self.platform.images.items() if self._can_be_had(name, value)}
+
+    def _can_be_had(self, name: str, image: Image) -> bool:
+        """Tell whether a project of the person may use an image with something that the image is made for."""
+        projects = [project for project in self.projects if name in self.images_in(project)]
+        devices = image.accelerators if image.accelerators is not None else (CPU_ONLY, *self.accelerators)
+        return any(
+            self.why_not_accelerator(project, device) is None for device in devices for project in projects
+        )
 
     @cached_property
     def queues(self) -> dict[str, Queue]:
@@ -122,11 +127,32 @@ class Offer(Barriers):
             if self.why_not_size(project, accelerator, name) is None
         }
 
+    def sizes_with(self, accelerator: str) -> dict[str, Size]:
+        """Give the sizes that go with an accelerator, in whatever project."""
+        device = self.platform.accelerators.get(accelerator)
+        return {
+            name: value
+            for name, value in self.platform.sizes.items()
+            if device is None or device.sizes is None or name in device.sizes
+        }
+
     def images_of(self, project: str, accelerator: str) -> dict[str, Image]:
         """Give the images that a project may use and that are made for an accelerator."""
         return {
             name: image
-            for name, image in self._images_for(project).items()
+            for name, image in self.images_in(project).items()
+            if image.accelerators is None or accelerator in image.accelerators
+        }
+
+    def images_in(self, project: str) -> dict[str, Image]:
+        """Give the images that a project may use, with whatever accelerator."""
+        return self._images_for(project)
+
+    def images_with(self, accelerator: str) -> dict[str, Image]:
+        """Give the images that are made for an accelerator, in whatever project."""
+        return {
+            name: image
+            for name, image in self.platform.images.items()
             if image.accelerators is None or accelerator in image.accelerators
         }
 
@@ -190,12 +216,9 @@ class Offer(Barriers):
 
     def longest_session(self, accelerator: str, project: str, size: str, count: int | None = None) -> Longest:
         """Give the longest session, and what sets the limit; without a count, with the most devices there may be."""
-        key = (project, accelerator, count)
-        if key not in self._longests:
-            self._longests[key] = min(self._session_limits(*key), key=lambda limit: limit.time)
-        longest, cores = self._longests[key], self.platform.sizes[size]
+        longest, cores = self._longest_in(project, accelerator, count), self.platform.sizes[size]
         if cores.session_time and cores.session_time < longest.time:
-            return Longest(cores.session_time, f"for the size {cores.title}")
+            return Longest(cores.session_time, _("for the size {title}").format(title=cores.title))
         return longest
 
     def longest_whole_session(self, accelerator: str, project: str, size: str, count: int) -> timedelta:
@@ -226,10 +249,14 @@ class Offer(Barriers):
         """
         return _shown(self._longest(accelerator, project, size, None))
 
+    def longest_offered_in(self, project: str, accelerator: str) -> timedelta:
+        """Give the longest session that a form offers, but for what its size says."""
+        return _shown(self._longest_in(project, accelerator, None))
+
     def times_up_to(self, longest: timedelta) -> list[timedelta]:
         """Give the session lengths that a form offers up to the longest, the default among them, ascending."""
         default = min(self.platform.limits.session_default, longest)
-        return sorted({time for time in _TIMES if time < longest} | {longest, default})
+        return sorted({time for time in TIMES if time < longest} | {longest, default})
 
     def session_times(
         self, accelerator: str, project: str | None = None, size: str | None = None
@@ -255,25 +282,32 @@ class Offer(Barriers):
             for each in projects
             for one in (self.sizes_of(each, accelerator) if size is None else (size,))
         ]
-        whole = Longest(self.platform.limits.session_max, "here")
+        whole = Longest(self.platform.limits.session_max, _("here"))
         return min(found, key=lambda limit: limit.time, default=whole)
+
+    def _longest_in(self, project: str, accelerator: str, count: int | None) -> Longest:
+        key = (project, accelerator, count)
+        if key not in self._longests:
+            self._longests[key] = min(self._session_limits(*key), key=lambda limit: limit.time)
+        return self._longests[key]
 
     def _session_limits(self, project: str, accelerator: str, count: int | None) -> Iterator[Longest]:
         """Give the limits of a session of any size."""
         platform = self.platform
-        yield Longest(platform.limits.session_max, "here")
+        yield Longest(platform.limits.session_max, _("here"))
         device, whole = platform.accelerators.get(accelerator), platform.projects[project]
         if device and device.session_time:
-            yield Longest(device.session_time, f"with {device.title}")
+            yield Longest(device.session_time, _("with {title}").format(title=device.title))
         if whole.session_time:
-            yield Longest(whole.session_time, f"in the project {whole.title}")
+            yield Longest(whole.session_time, _("in the project {title}").format(title=whole.title))
         if end := self.access(project, accelerator).until:
-            yield self._until(end, f"until your grant ends at {show_moment(end)}")
+            yield self._until(end, _("until your grant ends at {time}").format(time=show_moment(end)))
         if device:
             most = self.most(accelerator, project) if count is None else count
             if held := next_reservation(platform, project, accelerator, most, self.now):
-                scope = f"until the reservation for {held.title} begins at {show_moment(held.begin)}"
-                yield self._until(held.begin, scope)
+                scope = _("until the reservation for {reservation} begins at {time}")
+                facts = {"reservation": held.title, "time": show_moment(held.begin)}
+                yield self._until(held.begin, scope.format_map(facts))
 
     def _until(self, moment: datetime, scope: str) -> Longest:
         """Give the whole minutes up to a moment, at least one."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
+from aiinfn_hub.language import gettext as _
+
 from .fields import CPU_ONLY, show_moment
 from .holdings import MARGIN
 from .model import Grant, Platform
@@ -21,7 +23,7 @@ def not_in_groups(person: Person, title: str, groups: Iterable[str] | None, fiel
     """Deny something that is for the members of some groups."""
     if groups is None or in_groups(person, groups):
         return None
-    return Denial(Rule.GROUPS, {"title": title, "groups": named(sorted(groups)) or "no group"}, field)
+    return Denial(Rule.GROUPS, {"title": title, "groups": named(sorted(groups)) or _("no group")}, field)
 
 
 class Rights:

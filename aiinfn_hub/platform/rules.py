@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
+from aiinfn_hub.language import gettext as _
+from aiinfn_hub.language import marked
+
 from .refusal import Reason, Refusal
 
 
@@ -51,80 +54,100 @@ class _Words(NamedTuple):
 
 
 WORDS: Final[Mapping[Rule, _Words]] = {
-    Rule.NOT_MEMBER: _Words(Reason.FORBIDDEN, "project", "You are not a member of the project “{project}”."),
+    Rule.NOT_MEMBER: _Words(
+        Reason.FORBIDDEN, "project", marked("You are not a member of the project “{project}”.")
+    ),
     Rule.MEMBERSHIP_ENDED: _Words(
-        Reason.FORBIDDEN, "project", "Your time in the project {project} ended at {time}."
+        Reason.FORBIDDEN, "project", marked("Your time in the project {project} ended at {time}.")
     ),
     Rule.MEMBERSHIP_LATER: _Words(
-        Reason.FORBIDDEN, "project", "Your time in the project {project} begins at {time}."
+        Reason.FORBIDDEN, "project", marked("Your time in the project {project} begins at {time}.")
     ),
     Rule.PROJECT_ACCELERATOR: _Words(
-        Reason.FORBIDDEN, "accelerator", "The project {project} may not use {title}."
+        Reason.FORBIDDEN, "accelerator", marked("The project {project} may not use {title}.")
     ),
     Rule.GRANT_ENDED: _Words(
-        Reason.FORBIDDEN, "accelerator", "The grant of {title} to the project {project} ended at {time}."
+        Reason.FORBIDDEN,
+        "accelerator",
+        marked("The grant of {title} to the project {project} ended at {time}."),
     ),
     Rule.GRANT_LATER: _Words(
-        Reason.FORBIDDEN, "accelerator", "The grant of {title} to the project {project} begins at {time}."
+        Reason.FORBIDDEN,
+        "accelerator",
+        marked("The grant of {title} to the project {project} begins at {time}."),
     ),
     Rule.GRANT_WITHOUT: _Words(
         Reason.FORBIDDEN,
         "accelerator",
-        "What you were granted in the project {project} does not include {title}.",
+        marked("What you were granted in the project {project} does not include {title}."),
     ),
-    Rule.GROUPS: _Words(Reason.FORBIDDEN, None, "{title} is only for members of {groups} in IAM."),
+    Rule.GROUPS: _Words(Reason.FORBIDDEN, None, marked("{title} is only for members of {groups} in IAM.")),
     Rule.RESERVED: _Words(
-        Reason.FORBIDDEN, "accelerator", "All {title} are reserved for {reservation} until {time}."
+        Reason.FORBIDDEN, "accelerator", marked("All {title} are reserved for {reservation} until {time}.")
     ),
     Rule.RESERVED_SOME: _Words(
         Reason.TOO_LARGE,
         "count",
-        "{count} {title} were asked for, but the reservation for {reservation} leaves {rest} until {time}.",
+        marked(
+            "{count} {title} were asked for, but the reservation for {reservation} leaves {rest} until {time}."
+        ),
     ),
     Rule.REST_IN_USE: _Words(
         Reason.CAPACITY,
         "accelerator",
-        "Sessions leave {rest} of the {title} that are not reserved for {reservation} until {time}.",
+        marked("Sessions leave {rest} of the {title} that are not reserved for {reservation} until {time}."),
     ),
     Rule.DOOR_MOST: _Words(
-        Reason.TOO_LARGE, "count", "A {door} may have at most {most} {title}, not {count}."
+        Reason.TOO_LARGE, "count", marked("A {door} may have at most {most} {title}, not {count}.")
     ),
     Rule.PERSON_MOST: _Words(
-        Reason.TOO_LARGE, "count", "Your sessions may hold at most {most} {what} at once, not {count}."
+        Reason.TOO_LARGE,
+        "count",
+        marked("Your sessions may hold at most {most} {what} at once, not {count}."),
     ),
     Rule.PERSON_HOLDS: _Words(
-        Reason.TOO_MANY, "accelerator", "Your sessions hold {held} {what} already, of at most {most} at once."
+        Reason.TOO_MANY,
+        "accelerator",
+        marked("Your sessions hold {held} {what} already, of at most {most} at once."),
     ),
     Rule.PROJECT_MOST: _Words(
         Reason.TOO_LARGE,
         "count",
-        "The sessions of the project {project} may hold at most {most} {what} at once, not {count}.",
+        marked("The sessions of the project {project} may hold at most {most} {what} at once, not {count}."),
     ),
     Rule.PROJECT_HOLDS: _Words(
         Reason.TOO_MANY,
         "accelerator",
-        "The sessions of the project {project} hold {held} {what} already, of at most {most} at once.",
+        marked(
+            "The sessions of the project {project} hold {held} {what} already, of at most {most} at once."
+        ),
     ),
     Rule.PROJECT_SIZE: _Words(
-        Reason.FORBIDDEN, "size", "The size “{name}” is not available for this project ({project})."
+        Reason.FORBIDDEN, "size", marked("The size “{name}” is not available for this project ({project}).")
     ),
-    Rule.SIZE_PAIR: _Words(Reason.IMPOSSIBLE, "size", "The size {title} does not go with {accelerator}."),
+    Rule.SIZE_PAIR: _Words(
+        Reason.IMPOSSIBLE, "size", marked("The size {title} does not go with {accelerator}.")
+    ),
     Rule.PROJECT_IMAGE: _Words(
-        Reason.FORBIDDEN, "image", "The image “{name}” is not available for this project ({project})."
+        Reason.FORBIDDEN, "image", marked("The image “{name}” is not available for this project ({project}).")
     ),
-    Rule.IMAGE_PAIR: _Words(Reason.IMPOSSIBLE, "image", "The image {title} is not made for {accelerator}."),
+    Rule.IMAGE_PAIR: _Words(
+        Reason.IMPOSSIBLE, "image", marked("The image {title} is not made for {accelerator}.")
+    ),
     Rule.IMAGE_NEEDS: _Words(
-        Reason.IMPOSSIBLE, "image", "The image {title} is made for {needs}, which you cannot use."
+        Reason.IMPOSSIBLE, "image", marked("The image {title} is made for {needs}, which you cannot use.")
     ),
     Rule.QUEUE_PROJECT: _Words(
-        Reason.FORBIDDEN, "queue", "The queue {title} is not open to the project {project}."
+        Reason.FORBIDDEN, "queue", marked("The queue {title} is not open to the project {project}.")
     ),
-    Rule.QUEUE_PAIR: _Words(Reason.IMPOSSIBLE, "queue", "The queue {title} does not serve {accelerator}."),
+    Rule.QUEUE_PAIR: _Words(
+        Reason.IMPOSSIBLE, "queue", marked("The queue {title} does not serve {accelerator}.")
+    ),
     Rule.QUEUE_NEEDS: _Words(
-        Reason.IMPOSSIBLE, "queue", "The queue {title} serves {needs}, which you cannot use."
+        Reason.IMPOSSIBLE, "queue", marked("The queue {title} serves {needs}, which you cannot use.")
     ),
     Rule.STORAGE_PROJECT: _Words(
-        Reason.FORBIDDEN, None, "The storage {title} is not for the project {project}."
+        Reason.FORBIDDEN, None, marked("The storage {title} is not for the project {project}.")
     ),
 }
 
@@ -148,7 +171,7 @@ class Denial:
     @property
     def sentence(self) -> str:
         """Why, in one sentence to the person whom it concerns."""
-        return WORDS[self.rule].sentence.format_map(self.facts)
+        return _(WORDS[self.rule].sentence).format_map(self.facts)
 
     def refusal(self, instead: str = "") -> Refusal:
         """Make the gate's answer of it; ``instead`` says what to choose."""
@@ -156,7 +179,9 @@ class Denial:
         return Refusal(words.reason, self.sentence, instead, field=self.field or words.field)
 
 
-def named(names: Collection[str], last: str = "or") -> str:
+def named(names: Collection[str]) -> str:
     """Join names as people do: ``a, b or c``."""
     parts = list(names)
-    return f"{', '.join(parts[:-1])} {last} {parts[-1]}" if len(parts) > 1 else "".join(parts)
+    if len(parts) < 2:
+        return "".join(parts)
+    return _("{names} or {last}").format(names=", ".join(parts[:-1]), last=parts[-1])

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Final
 
 from pydantic import BaseModel, ConfigDict
+
+from aiinfn_hub.language import marked
 
 from .model import Accelerator, Image, Size
 from .units import Duration
@@ -15,6 +18,10 @@ class Door(StrEnum):
 
     SESSION = "session"
     JOB = "job"
+
+
+DOORS: Final = {Door.SESSION: marked("session"), Door.JOB: marked("job")}
+"""Each as people call it."""
 
 
 class Selection(BaseModel):
