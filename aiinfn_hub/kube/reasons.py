@@ -17,9 +17,10 @@ from typing import Any, Final, NamedTuple
 
 from aiinfn_hub.kube.pods import storage_volume
 from aiinfn_hub.kube.reasons_table import RULES, Rule
+from aiinfn_hub.language import Sentence, Text, marked
 from aiinfn_hub.platform.model import Platform
 from aiinfn_hub.platform.refusal import Reason, Refusal
-from aiinfn_hub.platform.selection import Door, Selection
+from aiinfn_hub.platform.selection import DOORS, Selection
 from aiinfn_hub.platform.units import format_quantity
 
 Json = dict[str, Any]
@@ -32,7 +33,12 @@ NOMINATED: Final = "Nominated"
 _NOWHERE: Final = re.compile(
     r"0/(?P<nodes>\d+) nodes .*preemption: 0/(?P=nodes) nodes are available: (?P=nodes) Preemption is not helpful"
 )
-_RESOURCES: Final = {"cpu": "processor cores", "ephemeral-storage": "disk space", "pods": "places for pods"}
+_RESOURCES: Final = {
+    "cpu": Sentence("processor cores"),
+    "ephemeral-storage": Sentence("disk space"),
+    "memory": Sentence("memory"),
+    "pods": Sentence("places for pods"),
+}
 
 
 class Statement(NamedTuple):
@@ -52,8 +58,8 @@ class Explanation:
     ----------
     step
         What it is about: ``placed``, ``image``, ``starting``, or ``ended``.
-    hint
-        What to do; may be empty.
+    told, advice
+        What it means and what to do, to be read later; `sentence` and `hint` are the same for now.
     hopeless
         Set if waiting cannot help; why, in the gate's terms.
     field
@@ -61,10 +67,20 @@ class Explanation:
     """
 
     step: str
-    sentence: str
-    hint: str = ""
+    told: Sentence
+    advice: Sentence
     hopeless: Reason | None = None
     field: str | None = None
+
+    @property
+    def sentence(self) -> str:
+        """What it means, in the language of who reads it now."""
+        return str(self.told)
+
+    @property
+    def hint(self) -> str:
+        """What to do; may be empty."""
+        return str(self.advice)
 
     def refusal(self) -> Refusal:
         """Give it as a refusal, for a start that ends with it."""
@@ -91,13 +107,13 @@ class Words:
         Name of a volume in the pod -> the title that people know.
     """
 
-    what: str = "session"
-    devices: str = "an accelerator"
-    accelerator: str = "accelerator"
-    choice: str = "it"
-    size: str = ""
-    memory: str = "memory"
-    image: str = "the image"
+    what: Text
+    devices: Text
+    accelerator: Text
+    choice: Text
+    size: Text
+    memory: Text
+    image: Text
     image_size: int | None = None
     volumes: Mapping[str, str] = field(default_factory=dict)
 
@@ -105,15 +121,16 @@ class Words:
 def words_of(selection: Selection, platform: Platform, image_size: int | None = None) -> Words:
     """Name what was granted as people know it."""
     title = selection.accelerator.title if selection.accelerator else ""
-    devices = f"{selection.count} {title}" if title else ""
+    devices = f"{selection.count} {title}" if title else None
     cores = selection.size.cores
     memory = _bytes(selection.size.memory)
-    size = f"{cores:g} core{'s' if cores != 1 else ''} and {memory}"
+    one, several = marked("{cores} core and {memory}"), marked("{cores} cores and {memory}")
+    size = Sentence(one if cores == 1 else several, cores=f"{cores:g}", memory=memory)
     return Words(
-        what="job" if selection.door is Door.JOB else "session",
-        devices=devices or "an accelerator",
-        accelerator=title or "accelerator",
-        choice=f"{devices}, {size}" if devices else size,
+        what=Sentence(DOORS[selection.door]),
+        devices=devices or Sentence("an accelerator"),
+        accelerator=title or Sentence("accelerator"),
+        choice=Sentence("{devices}, {size}", devices=devices, size=size) if devices else size,
         size=selection.size.title,
         memory=memory,
         image=selection.image.title,
@@ -130,8 +147,8 @@ def explain(statement: Statement, words: Words) -> Explanation | None:
             said = _said(found, words)
             return Explanation(
                 rule.step,
-                rule.template.format_map(said),
-                rule.hint.format_map(said),
+                Sentence(rule.template, **said),
+                Sentence(rule.hint, **said),
                 rule.hopeless,
                 rule.field,
             )
@@ -212,9 +229,9 @@ def _match(rule: Rule, statement: Statement) -> Mapping[str, str] | None:
     return None if found is None else {key: value or "" for key, value in found.groupdict().items()}
 
 
-def _said(found: Mapping[str, str], words: Words) -> dict[str, str]:
+def _said(found: Mapping[str, str], words: Words) -> dict[str, Any]:
     size = f" ({_bytes(words.image_size)})" if words.image_size else ""
-    said = {
+    said: dict[str, Any] = {
         "what": words.what,
         "devices": words.devices,
         "accelerator": words.accelerator,

@@ -11,12 +11,13 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from aiinfn_hub.language import marked
 from aiinfn_hub.platform.refusal import Reason
 
 _ANY: Final = re.compile("")
-_TELL: Final = "Tell the operators of the platform."
-_AGAIN: Final = "Try again; if it stays, tell the operators of the platform."
-_FEWER: Final = "Choose a smaller size, fewer accelerators or another one."
+_TELL: Final = marked("Tell the operators of the platform.")
+_AGAIN: Final = marked("Try again; if it stays, tell the operators of the platform.")
+_FEWER: Final = marked("Choose a smaller size, fewer accelerators or another one.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +73,17 @@ _PULL: Final = "kubelet: (?:Failed|ErrImagePull|ImagePullBackOff|BackOff)"
 
 _PLACING: Final = (
     _rule(
-        "default-scheduler: Nominated", "^(?P<node>.*)$", "placed", "A batch job is making room on {node}."
+        "default-scheduler: Nominated",
+        "^(?P<node>.*)$",
+        "placed",
+        marked("A batch job is making room on {node}."),
     ),
     _rule(
         _SCHEDULING,
         r"^0/(?P<nodes>\d+) nodes are available: (?P=nodes) node\(s\) didn't match Pod's node affinity",
         "placed",
-        "No node of the cluster has the model {accelerator} now.",
-        "Choose another accelerator, or try again when the operators have added one.",
+        marked("No node of the cluster has the model {accelerator} now."),
+        marked("Choose another accelerator, or try again when the operators have added one."),
         hopeless=Reason.IMPOSSIBLE,
         field="accelerator",
     ),
@@ -87,7 +91,7 @@ _PLACING: Final = (
         _SCHEDULING,
         _NEVER,
         "placed",
-        "No node of the cluster could hold {choice}, not even an empty one.",
+        marked("No node of the cluster could hold {choice}, not even an empty one."),
         _FEWER,
         hopeless=Reason.IMPOSSIBLE,
         field="size",
@@ -96,41 +100,47 @@ _PLACING: Final = (
         _SCHEDULING,
         r'persistentvolumeclaim "(?P<claim>[^"]+)" not found',
         "placed",
-        "The storage {claim} of this {what} does not exist in the cluster.",
+        marked("The storage {claim} of this {what} does not exist in the cluster."),
         _TELL,
         hopeless=Reason.UNAVAILABLE,
     ),
     _rule(
-        _SCHEDULING, "unbound immediate PersistentVolumeClaims", "placed", "Its storage is being made ready."
+        _SCHEDULING,
+        "unbound immediate PersistentVolumeClaims",
+        "placed",
+        marked("Its storage is being made ready."),
     ),
     _rule(
         _SCHEDULING,
         r"\d+ Insufficient (?P<resource>[^ ,]+/[^ ,]+?)[,.](?: |$)",
         "placed",
-        "No node has {devices} free now; the {what} waits for the next.",
+        marked("No node has {devices} free now; the {what} waits for the next."),
     ),
     _rule(
         _SCHEDULING,
         r"\d+ (?:Insufficient|Too many) (?P<resource>[a-z-]+)",
         "placed",
-        "No node has enough free {resource} now; the {what} waits.",
+        marked("No node has enough free {resource} now; the {what} waits."),
     ),
     _rule(
         _SCHEDULING,
         r"node\(s\) were unschedulable",
         "placed",
-        "The nodes that it could use are closed for maintenance; the {what} waits.",
+        marked("The nodes that it could use are closed for maintenance; the {what} waits."),
     ),
     _rule(
         _SCHEDULING,
         r"node\(s\) had untolerated taint",
         "placed",
-        "The nodes that it could use are reserved for others or not ready; the {what} waits.",
+        marked("The nodes that it could use are reserved for others or not ready; the {what} waits."),
     ),
-    _rule(_SCHEDULING, "", "placed", "No node can take the {what} now; it waits."),
-    _rule("default-scheduler: Scheduled", r"to (?P<node>\S+)$", "placed", "On {node}."),
+    _rule(_SCHEDULING, "", "placed", marked("No node can take the {what} now; it waits.")),
+    _rule("default-scheduler: Scheduled", r"to (?P<node>\S+)$", "placed", marked("On {node}.")),
     _rule(
-        "cluster-autoscaler: TriggeredScaleUp", "", "placed", "A node is being added for it: a few minutes."
+        "cluster-autoscaler: TriggeredScaleUp",
+        "",
+        "placed",
+        marked("A node is being added for it: a few minutes."),
     ),
 )
 
@@ -139,21 +149,21 @@ _IMAGE: Final = (
         "kubelet: Pulling",
         "",
         "image",
-        "Fetching “{image}”{image_size}: it is used for the first time on this node.",
+        marked("Fetching “{image}”{image_size}: it is used for the first time on this node."),
     ),
     _rule(
         "kubelet: Pulled",
         r"Successfully pulled .* in (?P<time>[\d.]+m?s)",
         "image",
-        "Fetched “{image}” in {time}.",
+        marked("Fetched “{image}” in {time}."),
     ),
-    _rule("kubelet: Pulled", "", "image", "“{image}” is on this node already."),
+    _rule("kubelet: Pulled", "", "image", marked("“{image}” is on this node already.")),
     _rule(
         "kubelet: ErrImageNeverPull",
         "",
         "image",
-        "“{image}” is not on the node, and this platform fetches no images.",
-        "Choose another environment, and tell the operators of the platform.",
+        marked("“{image}” is not on the node, and this platform fetches no images."),
+        marked("Choose another environment, and tell the operators of the platform."),
         hopeless=Reason.UNKNOWN,
         field="image",
     ),
@@ -161,8 +171,8 @@ _IMAGE: Final = (
         "kubelet: (?:InvalidImageName|InspectFailed)",
         "",
         "image",
-        "“{image}” has no valid name in the platform's file.",
-        "Choose another environment, and tell the operators of the platform.",
+        marked("“{image}” has no valid name in the platform's file."),
+        marked("Choose another environment, and tell the operators of the platform."),
         hopeless=Reason.UNKNOWN,
         field="image",
     ),
@@ -170,8 +180,8 @@ _IMAGE: Final = (
         _PULL,
         rf"pull.*image.*(?:{_NO_SUCH_IMAGE})",
         "image",
-        "“{image}” does not exist in its registry, or not for this platform.",
-        "Choose another environment, and tell the operators of the platform.",
+        marked("“{image}” does not exist in its registry, or not for this platform."),
+        marked("Choose another environment, and tell the operators of the platform."),
         hopeless=Reason.UNKNOWN,
         field="image",
     ),
@@ -179,8 +189,8 @@ _IMAGE: Final = (
         _PULL,
         r"(?i:pull.*image.*(?:unauthorized|denied|forbidden|authentication required))",
         "image",
-        "The registry does not hand out “{image}” to this platform.",
-        "Choose another environment, and tell the operators of the platform.",
+        marked("The registry does not hand out “{image}” to this platform."),
+        marked("Choose another environment, and tell the operators of the platform."),
         hopeless=Reason.UNAVAILABLE,
         field="image",
     ),
@@ -188,9 +198,9 @@ _IMAGE: Final = (
         _PULL,
         "pull.*image.*(?:dial tcp|timeout|no such host|EOF|5[0-9][0-9] )",
         "image",
-        "“{image}” cannot be fetched, its registry does not answer; it is tried again.",
+        marked("“{image}” cannot be fetched, its registry does not answer; it is tried again."),
     ),
-    _rule(_PULL, "pull.*image", "image", "“{image}” could not be fetched yet; it is tried again."),
+    _rule(_PULL, "pull.*image", "image", marked("“{image}” could not be fetched yet; it is tried again.")),
 )
 
 _STARTING: Final = (
@@ -198,8 +208,8 @@ _STARTING: Final = (
         "kubelet: (?:Failed|StartError|RunContainerError|CreateContainerError)",
         'exec: "(?P<program>[^"]{1,60})": (?:executable file not found|stat .* no such file)',
         "starting",
-        "“{image}” cannot run a {what}: it has no {program}.",
-        "Choose another environment, and tell the operators of the platform.",
+        marked("“{image}” cannot run a {what}: it has no {program}."),
+        marked("Choose another environment, and tell the operators of the platform."),
         hopeless=Reason.UNAVAILABLE,
         field="image",
     ),
@@ -207,7 +217,7 @@ _STARTING: Final = (
         "kubelet: (?:StartError|RunContainerError|CreateContainerError|ContainerCannotRun)",
         "",
         "starting",
-        "“{image}” cannot be started on this node.",
+        marked("“{image}” cannot be started on this node."),
         _AGAIN,
         hopeless=Reason.UNAVAILABLE,
         field="image",
@@ -216,7 +226,7 @@ _STARTING: Final = (
         "kubelet: CreateContainerConfigError",
         "",
         "starting",
-        "Something that the {what} needs is missing in the cluster.",
+        marked("Something that the {what} needs is missing in the cluster."),
         _TELL,
         hopeless=Reason.UNAVAILABLE,
     ),
@@ -224,7 +234,7 @@ _STARTING: Final = (
         "kubelet: FailedMount",
         r'for volume "(?P<volume>[^"]+)" : (?:secret|configmap) "(?P<object>[^"]+)" not found',
         "starting",
-        "{volume} cannot be mounted: {object} does not exist in the cluster.",
+        marked("{volume} cannot be mounted: {object} does not exist in the cluster."),
         _TELL,
         hopeless=Reason.UNAVAILABLE,
     ),
@@ -232,21 +242,21 @@ _STARTING: Final = (
         ": (?:FailedMount|FailedAttachVolume)",
         r'for volume "(?P<volume>[^"]+)"',
         "starting",
-        "{volume} cannot be mounted on this node yet; it is tried again.",
+        marked("{volume} cannot be mounted on this node yet; it is tried again."),
     ),
     _rule(
         ": (?:FailedMount|FailedAttachVolume)",
         "",
         "starting",
-        "A folder cannot be mounted on this node yet; it is tried again.",
+        marked("A folder cannot be mounted on this node yet; it is tried again."),
     ),
     _rule(
         "kubelet: FailedCreatePodSandBox",
         "",
         "starting",
-        "The node cannot set the {what} up yet; it is tried again.",
+        marked("The node cannot set the {what} up yet; it is tried again."),
     ),
-    _rule("kubelet: (?:Created|Started)", "", "starting", "Starting with “{image}”."),
+    _rule("kubelet: (?:Created|Started)", "", "starting", marked("Starting with “{image}”.")),
 )
 
 _ENDED: Final = (
@@ -254,69 +264,79 @@ _ENDED: Final = (
         "kubelet: OOMKilled",
         "",
         "ended",
-        "The {what} was ended because it used more than its {memory} of memory.",
-        "Choose a larger size, or load less at once.",
+        marked("The {what} was ended because it used more than its {memory} of memory."),
+        marked("Choose a larger size, or load less at once."),
     ),
     _rule(
         "kubelet: Evicted",
         'EmptyDir volume "(?P<volume>[^"]+)" exceeds the limit "(?P<limit>[^"]+)"',
         "ended",
-        "The {what} was ended because {volume} held more than {limit}.",
-        "Keep large files elsewhere.",
+        marked("The {what} was ended because {volume} held more than {limit}."),
+        marked("Keep large files elsewhere."),
     ),
     _rule(
         "kubelet: Evicted",
         r"low on resource: (?P<resource>[a-z-]+)",
         "ended",
-        "The {what} was ended because its node ran out of {resource}.",
+        marked("The {what} was ended because its node ran out of {resource}."),
         _AGAIN,
     ),
     _rule(
-        "kubelet: Evicted", "", "ended", "The {what} was ended by its node, which lacked something.", _AGAIN
+        "kubelet: Evicted",
+        "",
+        "ended",
+        marked("The {what} was ended by its node, which lacked something."),
+        _AGAIN,
     ),
     _rule(
         "kubelet: (?:UnexpectedAdmissionError|OutOf.*|NodeAffinity|AdmissionError)",
         "",
         "ended",
-        "The node did not take the {what} in: a device or memory was not there any more.",
-        "Start it again.",
+        marked("The node did not take the {what} in: a device or memory was not there any more."),
+        marked("Start it again."),
     ),
     _rule(
         ": PreemptionByScheduler",
         "",
         "ended",
-        "The {what} was ended to make room for something that goes first.",
+        marked("The {what} was ended to make room for something that goes first."),
     ),
     _rule(
         ": EvictionByEvictionAPI",
         "",
         "ended",
-        "The {what} was ended because the operators are emptying its node.",
-        "Start it again: it gets another node.",
+        marked("The {what} was ended because the operators are emptying its node."),
+        marked("Start it again: it gets another node."),
     ),
     _rule(
         ": (?:DeletionByTaintManager|DeletionByPodGC|NodeLost)",
         "",
         "ended",
-        "The {what} was ended because its node failed or was taken out.",
-        "Start it again: it gets another node.",
+        marked("The {what} was ended because its node failed or was taken out."),
+        marked("Start it again: it gets another node."),
     ),
     _rule(
         ": (?:TerminationByKubelet|NodeShutdown|Terminated)",
         "",
         "ended",
-        "The {what} was ended because its node shut down.",
-        "Start it again: it gets another node.",
+        marked("The {what} was ended because its node shut down."),
+        marked("Start it again: it gets another node."),
     ),
-    _rule("kubelet: Completed", "", "ended", "The {what} has ended by itself."),
+    _rule("kubelet: Completed", "", "ended", marked("The {what} has ended by itself.")),
     _rule(
         "kubelet: Error",
         r"^exit code (?P<code>\d+)$",
         "ended",
-        "The {what} ended by itself with exit status {code}.",
+        marked("The {what} ended by itself with exit status {code}."),
         _AGAIN,
     ),
-    _rule("kubelet: (?:Error|ContainerStatusUnknown)", "", "ended", "The {what} ended by itself.", _AGAIN),
+    _rule(
+        "kubelet: (?:Error|ContainerStatusUnknown)",
+        "",
+        "ended",
+        marked("The {what} ended by itself."),
+        _AGAIN,
+    ),
 )
 
 _REFUSED: Final = (
@@ -324,15 +344,17 @@ _REFUSED: Final = (
         "kube-apiserver: Forbidden",
         r"exceeded quota: (?P<quota>[^,]+), requested: (?P<requested>[^:]*?), used: ",
         "placed",
-        "All {what}s together have used up the quota {quota} of their namespace ({requested} more was asked for).",
-        "Try again when others have ended, or tell the operators of the platform.",
+        marked(
+            "All {what}s together have used up the quota {quota} of their namespace ({requested} more was asked for)."
+        ),
+        marked("Try again when others have ended, or tell the operators of the platform."),
         hopeless=Reason.CAPACITY,
     ),
     _rule(
         "kube-apiserver: Forbidden",
         r"violates PodSecurity \"(?P<level>[^\":]+)",
         "placed",
-        "The cluster refuses the {what}: it does not keep to the {level} Pod Security Standard.",
+        marked("The cluster refuses the {what}: it does not keep to the {level} Pod Security Standard."),
         _TELL,
         hopeless=Reason.UNAVAILABLE,
     ),
@@ -340,15 +362,15 @@ _REFUSED: Final = (
         "kube-apiserver: Forbidden",
         "no PriorityClass with name",
         "placed",
-        "The cluster has not been prepared for {what}s.",
-        "Tell the operators of the platform: they run `aiinfn-hub kueue apply`.",
+        marked("The cluster has not been prepared for {what}s."),
+        marked("Tell the operators of the platform: they run `aiinfn-hub kueue apply`."),
         hopeless=Reason.UNAVAILABLE,
     ),
     _rule(
         "kube-apiserver: Forbidden",
         "(?:cpu|memory|storage) usage per",
         "placed",
-        "The cluster does not allow {choice} in one {what}.",
+        marked("The cluster does not allow {choice} in one {what}."),
         _FEWER,
         hopeless=Reason.TOO_LARGE,
         field="size",
@@ -358,13 +380,13 @@ _REFUSED: Final = (
         "kube-apiserver: (?:Forbidden|Unauthorized)",
         "cannot [a-z]+ resource|^Unauthorized",
         "placed",
-        "The cluster does not let the platform start a {what} yet; it is asked again.",
+        marked("The cluster does not let the platform start a {what} yet; it is asked again."),
     ),
     _rule(
         "kube-apiserver: (?:Forbidden|Unauthorized)",
         "",
         "placed",
-        "The cluster does not let the platform start a {what}.",
+        marked("The cluster does not let the platform start a {what}."),
         _TELL,
         hopeless=Reason.UNAVAILABLE,
     ),
@@ -372,19 +394,21 @@ _REFUSED: Final = (
         "kube-apiserver: NotFound",
         "namespaces",
         "placed",
-        "The cluster has not been prepared for {what}s.",
-        "Tell the operators of the platform: they run `aiinfn-hub kueue apply`.",
+        marked("The cluster has not been prepared for {what}s."),
+        marked("Tell the operators of the platform: they run `aiinfn-hub kueue apply`."),
         hopeless=Reason.UNAVAILABLE,
     ),
     _rule(
         "kube-apiserver: (?:Invalid|BadRequest)",
         "",
         "placed",
-        "The cluster cannot read what was asked of it: the platform's file names something that it does not allow.",
+        marked(
+            "The cluster cannot read what was asked of it: the platform's file names something that it does not allow."
+        ),
         _TELL,
         hopeless=Reason.UNAVAILABLE,
     ),
-    _rule("kube-apiserver: .*", "", "placed", "The cluster does not answer now; it is asked again."),
+    _rule("kube-apiserver: .*", "", "placed", marked("The cluster does not answer now; it is asked again.")),
 )
 
 RULES: Final[tuple[Rule, ...]] = (*_PLACING, *_IMAGE, *_STARTING, *_ENDED, *_REFUSED)
