@@ -9,6 +9,7 @@ from jupyter_server.extension.application import ExtensionApp
 from traitlets import Float, Integer, Unicode, default
 
 from .handlers import routes
+from .hub import Hub
 from .paths import Places
 from .session import Session
 from .vkd import Vkd
@@ -43,6 +44,8 @@ class AiinfnLab(ExtensionApp):
             connect_timeout=self.connect_timeout,
         )
         self.session = Session.from_environment(os.environ)
+        self.hub = Hub.from_environment(os.environ)
+        self._show_end(self.session.end, self.session.certain_until)
         self.places = Places.find(self._server().root_dir)
 
     def initialize_handlers(self) -> None:
@@ -50,8 +53,21 @@ class AiinfnLab(ExtensionApp):
         self.handlers.extend(routes())
 
     async def stop_extension(self) -> None:
-        """Close the connections to vkd."""
+        """Close the connections to vkd and to the hub."""
         self.vkd.close()
+        self.hub.close()
+
+    def know_end(self, answer: Any) -> None:
+        """Tell pages that are opened from now on what the hub said of the session's end."""
+        end, extends = answer.get("end"), answer.get("extends_at")
+        if isinstance(end, str):
+            self._show_end(end, extends if isinstance(extends, str) else None)
+
+    def _show_end(self, end: str | None, certain_until: str | None) -> None:
+        """Put it into JupyterLab's page, whose script need not ask for it then."""
+        if end is not None:
+            page = self._server().web_app.settings.setdefault("page_config_data", {})
+            page["aiinfnSession"] = {"end": end, "certainUntil": certain_until or ""}
 
     def _server(self) -> Any:
         assert self.serverapp is not None  # noqa: S101 - set before, and the type says Optional

@@ -23,6 +23,8 @@ class Session:
     size: str | None = None
     end: str | None = None
     """ISO 8601, UTC."""
+    certain_until: str | None = None
+    """Until then the end stays where it is; ISO 8601, UTC."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Session:
@@ -36,10 +38,12 @@ class Session:
             image=environment.get("AIINFN_IMAGE") or None,
             size=environment.get("AIINFN_SIZE") or None,
             end=environment.get("AIINFN_SESSION_END") or None,
+            certain_until=environment.get("AIINFN_SESSION_END_CERTAIN_UNTIL") or None,
         )
 
     def as_json(self) -> dict[str, Any]:
         """Give what the browser may know."""
         values = asdict(self)
         values.pop("person")
+        values.pop("certain_until")
         return values

@@ -7,6 +7,7 @@ from .files import InspectHandler
 from .jobs import ActionHandler, EventsHandler, JobHandler, JobsHandler
 from .logs import LogsHandler
 from .platform import PlatformHandler, QueuesHandler, StatusHandler, UsageHandler
+from .session import SessionTimeHandler
 
 _ID = r"(?P<job>[A-Za-z0-9][A-Za-z0-9_-]{0,63})"
 
@@ -15,6 +16,7 @@ def routes() -> list[tuple[str, type[Handler]]]:
     """Addresses below the server's base URL, with what answers there."""
     return [
         (r"/aiinfn-lab/status", StatusHandler),
+        (r"/aiinfn-lab/session-time", SessionTimeHandler),
         (r"/aiinfn-lab/platform", PlatformHandler),
         (r"/aiinfn-lab/queues", QueuesHandler),
         (r"/aiinfn-lab/usage", UsageHandler),
