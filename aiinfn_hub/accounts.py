@@ -20,6 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from aiinfn_hub.language import Sentence, Text
+from aiinfn_hub.language import gettext as _
+
 FIRST_UID: Final = 60000
 LAST_UID: Final = 64999
 """Below the 65534 of ``nobody`` and below 65536, which is where the uids of many containers end."""
@@ -118,16 +121,18 @@ class Accounts:
         self._data = data.absolute()
         self._homes = self._data / "homes"
         self._homes.mkdir(parents=True, exist_ok=True)
-        obstacle = ""
+        obstacle: Text = ""
         if separate is not False:
             obstacle = self._obstacle()
             if separate and obstacle:
                 raise AccountError(f"People cannot get a uid each: {obstacle}.")
         self.separate = separate is not False and not obstacle
-        self.notice = ""
+        self.notice: Text = ""
         if not self.separate:
-            why = obstacle or "the configuration says so"
-            self.notice = f"Everyone's sessions and jobs share one system account here, so they can read each other's files: {why}."
+            self.notice = Sentence(
+                "Everyone's sessions and jobs share one system account here, so they can read each other's files: {why}.",
+                why=obstacle or Sentence("the configuration says so"),
+            )
         self._homes.chmod(0o711 if self.separate else 0o700)
 
     def get(self, name: str) -> Account:
@@ -146,10 +151,10 @@ class Accounts:
             _hand_over(home, uid)
         return Account(name=name, slug=label, uid=uid, gid=uid, home=home)
 
-    def _obstacle(self) -> str:
+    def _obstacle(self) -> Text:
         """Say what keeps people from having a uid each, or nothing."""
         if os.geteuid() != 0:
-            return "the platform does not run as root"
+            return Sentence("the platform does not run as root")
         # People must pass through these two folders, not list them.
         self._data.chmod(self._data.stat().st_mode & 0o777 | 0o011)
         self._homes.chmod(0o711)
@@ -166,7 +171,9 @@ class Accounts:
             uid = next(free, None)
             if uid is None:
                 raise AccountError(
-                    f"All system accounts of this machine ({FIRST_UID} to {LAST_UID}) are given away."
+                    _("All system accounts of this machine ({first} to {last}) are given away.").format(
+                        first=FIRST_UID, last=LAST_UID
+                    )
                 )
             known[name] = uid
             # Atomic: a crash in between leaves the old table, never half of one, since a lost uid is a lost home.
@@ -180,7 +187,7 @@ class Accounts:
 
 
 @functools.cache
-def _unreachable(executable: str, folder: str) -> str:
+def _unreachable(executable: str, folder: str) -> Text:
     """Try as nobody whether another uid can run this Python with this package and pass to the homes.
 
     An interpreter, a checkout or a data folder below ``/root`` (mode 0700 on many machines) cannot be reached, and
@@ -203,18 +210,15 @@ def _unreachable(executable: str, folder: str) -> str:
         )
     except PermissionError as error:
         if error.filename and Path(os.fsdecode(error.filename)).name == Path(executable).name:
-            return "other system accounts cannot run the Python that the platform runs in"
-        return "this machine does not let the platform start processes of other system accounts"
+            return Sentence("other system accounts cannot run the Python that the platform runs in")
+        return Sentence("this machine does not let the platform start processes of other system accounts")
     except (OSError, subprocess.SubprocessError):
-        return "a trial as another system account failed"
+        return Sentence("a trial as another system account failed")
     if done.returncode == 0:
         return ""
-    what = (
-        "the data folder"
-        if b"os.chdir" in done.stderr or b"homes" in done.stderr
-        else "the platform's own code"
-    )
-    return f"other system accounts cannot reach {what}"
+    if b"os.chdir" in done.stderr or b"homes" in done.stderr:
+        return Sentence("other system accounts cannot reach the data folder")
+    return Sentence("other system accounts cannot reach the platform's own code")
 
 
 def _in_passwd(uid: int) -> bool:
@@ -227,7 +231,7 @@ def _in_passwd(uid: int) -> bool:
 
 def _hand_over(home: Path, uid: int) -> None:
     """Make a home and everything in it a person's: it is new, or was used while all shared a uid."""
-    for _, folders, files, here in os.fwalk(home, follow_symlinks=False):
+    for _path, folders, files, here in os.fwalk(home, follow_symlinks=False):
         for entry in (*folders, *files):
             os.chown(entry, uid, uid, dir_fd=here, follow_symlinks=False)
     home.chmod(0o700)

@@ -216,7 +216,7 @@ def _configure(c: Any, settings: Settings) -> None:
         "platform_title": lambda _reader: file.current.title,
         "platform_problem": lambda reader: file.problem if reader and reader.admin else "",
         "demo_accounts": ACCOUNTS if settings.demo_id else (),
-        "shared_account_notice": accounts.notice if accounts else "",
+        "shared_account_notice": lambda _reader: str(accounts.notice) if accounts else "",
         "session_ending": lambda _reader: ending_of,
         "sessions_are_pods": cluster is not None,
     }

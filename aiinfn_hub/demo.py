@@ -119,7 +119,7 @@ class Demo:
             self._start(ports, proxy, platform.title)
             reading = self._until_ready(ports)
             if reading is not None:
-                notice = Accounts(self.data).notice
+                notice = str(Accounts(self.data).notice)
                 click.echo(_banner(self, platform, reading, notice, time.monotonic() - started, hint=hint))
                 self._watch()
             click.echo("\nStopping …")

@@ -18,6 +18,7 @@ from jupyterhub.user import User
 from jupyterhub.utils import isoformat
 from tornado.web import HTTPError, authenticated
 
+from aiinfn_hub.language import Sentence
 from aiinfn_hub.language import gettext as _
 from aiinfn_hub.platform.model import Platform
 from aiinfn_hub.platform.person import Person
@@ -169,7 +170,7 @@ class ProjectSessionHandler(_Sessions, APIHandler):
         self.log.info("%s stops the session %s/%s of the project %s", manager, owner.name, server_name, title)
         if remember := getattr(spawner, "remember_ending", None):
             remember(
-                _("{manager}, who manages {project}, stopped it.").format(manager=manager, project=title)
+                Sentence("{manager}, who manages {project}, stopped it.", manager=manager, project=title)
             )
         await self.stop_single_user(owner, server_name)
         self.set_status(202 if spawner.pending else 204)

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from jupyterhub.user import User
 
-from aiinfn_hub.language import gettext as _
+from aiinfn_hub.language import Sentence
 
 _SETTLING: Final = 1.0
 """Seconds between two looks at whether a session that starts or stops has done so."""
@@ -118,6 +118,6 @@ class Watch:
         if not spawner.active:
             return
         if remember := getattr(spawner, "remember_ending", None):
-            remember(_("Its owner has no access to the platform any more."))
+            remember(Sentence("Its owner has no access to the platform any more."))
         await self._app.proxy.delete_user(user, name)
         await user.stop(name)

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
 
+from aiinfn_hub.language import Sentence, Text
+from aiinfn_hub.language import gettext as _
 from aiinfn_hub.platform.refusal import Reason, Refusal
 from aiinfn_hub.platform.selection import Selection
 from aiinfn_hub.spawner.profiles import spoken
@@ -30,7 +32,7 @@ async def obtain(
     request: ClaimRequest,
     selection: Selection,
     patience: timedelta,
-    tell: Callable[[str], None],
+    tell: Callable[[Text], None],
 ) -> Claim:
     """Wait until a session has its devices.
 
@@ -59,7 +61,8 @@ async def obtain(
         # Whatever went wrong, also an answer that was lost or a start that was cancelled: nothing stays claimed.
         release(vkd, session)
         if isinstance(error, VkdUnavailable):
-            raise _unavailable(error) from error
+            logging.getLogger(__name__).warning("No devices for %s: %s", session, error)
+            raise _unavailable() from error
         if isinstance(error, TimeoutError):
             raise nothing_free(selection, patience) from None
         raise
@@ -70,7 +73,7 @@ async def _until_granted(
     session: str,
     request: ClaimRequest,
     claim: Claim,
-    tell: Callable[[str], None],
+    tell: Callable[[Text], None],
 ) -> Claim:
     loop = asyncio.get_running_loop()
     answered = loop.time()
@@ -84,7 +87,7 @@ async def _until_granted(
         except VkdUnavailable:
             if loop.time() - answered > PATIENCE:
                 raise
-            tell("Waiting for the delegation service to come back")
+            tell(Sentence("Waiting for the delegation service to come back"))
     return claim
 
 
@@ -141,21 +144,21 @@ async def _release(vkd: VkdClient, session: str) -> None:
         await asyncio.sleep(delay)
 
 
-def _unavailable(error: VkdUnavailable) -> Refusal:
+def _unavailable() -> Refusal:
     return Refusal(
         Reason.UNAVAILABLE,
-        f"Accelerators cannot be handed out now because {error}.",
-        "Start a CPU session or try again in a minute.",
+        _("Accelerators cannot be handed out now because the delegation service does not answer."),
+        _("Start a CPU session or try again in a minute."),
         field="accelerator",
     )
 
 
 def nothing_free(selection: Selection, patience: timedelta) -> Refusal:
     """Refuse a session that waited in vain."""
-    title = selection.accelerator.title if selection.accelerator else "accelerator"
+    title = selection.accelerator.title if selection.accelerator else _("accelerator")
     return Refusal(
         Reason.CAPACITY,
-        f"No {title} became free within {spoken(patience)}.",
-        "Try again later, choose another accelerator, or start a CPU session.",
+        _("No {title} became free within {time}.").format(title=title, time=spoken(patience)),
+        _("Try again later, choose another accelerator, or start a CPU session."),
         field="accelerator",
     )

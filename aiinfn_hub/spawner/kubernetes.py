@@ -21,6 +21,8 @@ from traitlets import default
 from aiinfn_hub.kube import names, reasons
 from aiinfn_hub.kube.pods import PodParts, pod_parts
 from aiinfn_hub.kube.reasons import Explanation, Statement
+from aiinfn_hub.language import Sentence, marked
+from aiinfn_hub.language import gettext as _
 from aiinfn_hub.platform.refusal import Reason, Refusal
 from aiinfn_hub.platform.selection import Selection
 from aiinfn_hub.spawner import claims, profile_list
@@ -49,11 +51,11 @@ class KubernetesSpawner(SessionMixin, KubeSpawner):
     """
 
     steps: ClassVar[tuple[Step, ...]] = (
-        Step("asked", "Request"),
-        Step("placed", "Place"),
-        Step("image", "Environment"),
-        Step("starting", "JupyterLab"),
-        Step("ready", "Ready"),
+        Step("asked", marked("Request")),
+        Step("placed", marked("Place")),
+        Step("image", marked("Environment")),
+        Step("starting", marked("JupyterLab")),
+        Step("ready", marked("Ready")),
     )
 
     _starting: PodStart | None = None
@@ -226,8 +228,8 @@ class KubernetesSpawner(SessionMixin, KubeSpawner):
             )
             return Refusal(
                 Reason.UNAVAILABLE,
-                "The cluster does not answer now, so no session can be started.",
-                "Try again in a minute; sessions that run go on.",
+                _("The cluster does not answer now, so no session can be started."),
+                _("Try again in a minute; sessions that run go on."),
             )
         if (
             self.told.step in {"asked", "placed"}
@@ -237,8 +239,10 @@ class KubernetesSpawner(SessionMixin, KubeSpawner):
             return claims.nothing_free(selection, patience)
         return Refusal(
             Reason.UNAVAILABLE,
-            f"The session did not start in time. The last that was heard of it: {self.told.last}",
-            "Try again; if it stays, tell the operators of the platform.",
+            _("The session did not start in time. The last that was heard of it: {last}").format(
+                last=self.told.last
+            ),
+            _("Try again; if it stays, tell the operators of the platform."),
         )
 
     async def _undo(self) -> None:
@@ -347,7 +351,9 @@ class KubernetesSpawner(SessionMixin, KubeSpawner):
         if self.session_id not in self.endings and not self._stop_pending and not self._spawn_pending:
             words = self._last_words
             self.remember_ending(
-                f"{words.sentence} {words.hint}".strip() if words else "It was ended from outside the hub."
+                Sentence("{what} {advice}", what=words.told, advice=words.advice)
+                if words
+                else Sentence("It was ended from outside the hub.")
             )
 
     def clear_state(self) -> None:

@@ -16,6 +16,8 @@ from jupyterhub.utils import random_port
 from traitlets import Instance, default
 
 from aiinfn_hub.accounts import Account, AccountError
+from aiinfn_hub.language import Sentence, marked
+from aiinfn_hub.language import gettext as _
 from aiinfn_hub.platform.refusal import Reason, Refusal
 from aiinfn_hub.platform.selection import Selection
 from aiinfn_hub.spawner import claims, processes
@@ -49,10 +51,10 @@ class LocalSpawner(SessionMixin, Spawner):
     ).tag(config=True)
 
     steps: ClassVar[tuple[Step, ...]] = (
-        Step("asked", "Request"),
-        Step("placed", "Place"),
-        Step("starting", "JupyterLab"),
-        Step("ready", "Ready"),
+        Step("asked", marked("Request")),
+        Step("placed", marked("Place")),
+        Step("starting", marked("JupyterLab")),
+        Step("ready", marked("Ready")),
     )
 
     if TYPE_CHECKING:
@@ -123,9 +125,11 @@ class LocalSpawner(SessionMixin, Spawner):
             self.told.tell("asked", asked(selection))
             claim = await self._obtain(selection)
             account = await self._account()
-            self.told.tell("placed", f"On this machine, as a {selection.size.title.lower()} session")
+            self.told.tell(
+                "placed", Sentence("On this machine, with the size {size}", size=selection.size.title)
+            )
             self._launch(selection, account, claim)
-            self.told.tell("starting", f"Starting with “{selection.image.title}”")
+            self.told.tell("starting", Sentence("Starting with “{image}”", image=selection.image.title))
             await self._tell_process()
         except Refusal as refusal:
             await self._undo()
@@ -197,9 +201,11 @@ class LocalSpawner(SessionMixin, Spawner):
         except (AccountError, OSError) as error:
             self.log.error("No account for %s: %s", self.user.name, error)  # noqa: TRY400 - it is told, not a fault here
             message = (
-                str(error) if isinstance(error, AccountError) else "Your home cannot be made on this machine."
+                str(error)
+                if isinstance(error, AccountError)
+                else _("Your home cannot be made on this machine.")
             )
-            raise Refusal(Reason.UNAVAILABLE, message, "Tell the operators of the platform.") from error
+            raise Refusal(Reason.UNAVAILABLE, message, _("Tell the operators of the platform.")) from error
 
     def _launch(self, selection: Selection, account: Account, claim: Claim | None) -> None:
         self.port = self.port or random_port()

@@ -13,6 +13,8 @@ import aiohttp
 
 from aiinfn_hub.kube import reasons
 from aiinfn_hub.kube.reasons import Statement
+from aiinfn_hub.language import Sentence, ngettext
+from aiinfn_hub.language import gettext as _
 from aiinfn_hub.platform.refusal import Reason, Refusal
 from aiinfn_hub.platform.selection import Selection
 from aiinfn_hub.spawner.context import SpawnContext
@@ -113,7 +115,8 @@ class PodStart:
         Refusal
             If the pod ended, or the time is over.
         """
-        self._told.tell("starting", f"Starting JupyterLab of “{self._selection.image.title}”.")
+        image = self._selection.image.title
+        self._told.tell("starting", Sentence("Starting JupyterLab of “{image}”.", image=image))
         limit = aiohttp.ClientTimeout(total=2)
         end = asyncio.get_running_loop().time() + seconds
         async with aiohttp.ClientSession(timeout=limit) as http:
@@ -127,8 +130,12 @@ class PodStart:
                 await asyncio.sleep(LOOK)
         raise Refusal(
             Reason.UNAVAILABLE,
-            f"JupyterLab did not answer within {seconds:.0f} s in its container.",
-            "Try again with a larger size or another environment; if it stays, tell the operators of the platform.",
+            _("JupyterLab did not answer within {seconds} s in its container.").format(
+                seconds=round(seconds)
+            ),
+            _(
+                "Try again with a larger size or another environment; if it stays, tell the operators of the platform."
+            ),
         )
 
     def _own(self, pod: Json | None) -> Json | None:
@@ -139,8 +146,8 @@ class PodStart:
         if pod is None and self._seen is not None and self._seen == self.uid:
             raise Refusal(
                 Reason.UNAVAILABLE,
-                "The session was ended from outside while it was starting.",
-                "Start it again; if it stays, tell the operators of the platform.",
+                _("The session was ended from outside while it was starting."),
+                _("Start it again; if it stays, tell the operators of the platform."),
             )
         return None
 
@@ -166,7 +173,7 @@ class PodStart:
                 statement.message,
             )
             raise explanation.refusal()
-        self._told.tell(explanation.step, explanation.sentence)
+        self._told.tell(explanation.step, explanation.told)
 
     async def _give_up_without_a_node(self, statements: list[Statement]) -> None:
         """End a start for which no node is in operation.
@@ -186,9 +193,16 @@ class PodStart:
         known = {each.accelerator: each.total for each in reading.accelerators} if reading else {}
         total = known.get(self._selection.accelerator_name, count)
         if total < count:
+            only = ngettext(
+                "Only {number} of {title} is in operation now.",
+                "Only {number} of {title} are in operation now.",
+                total,
+            )
             raise Refusal(
                 Reason.IMPOSSIBLE,
-                f"{f'Only {total}' if total else 'None'} of {device.title} is in operation now.",
-                "Choose another accelerator, or try again when the operators have added one.",
+                (only if total else _("None of {title} is in operation now.")).format(
+                    number=total, title=device.title
+                ),
+                _("Choose another accelerator, or try again when the operators have added one."),
                 field="accelerator",
             )

@@ -12,8 +12,10 @@ from typing import Any, Final
 
 from markupsafe import escape
 
+from aiinfn_hub.language import gettext as _
+from aiinfn_hub.language import ngettext
 from aiinfn_hub.platform.gate import offer
-from aiinfn_hub.platform.model import Platform
+from aiinfn_hub.platform.model import Platform, Size
 from aiinfn_hub.platform.person import Person
 from aiinfn_hub.spawner.profiles import profiles, spoken_memory
 from aiinfn_hub.vkd.contract import AvailabilityReading
@@ -35,19 +37,15 @@ def profile_list(platform: Platform, person: Person, reading: AvailabilityReadin
         images = {image for names in card.projects.values() for image in names}
         sizes = {size for names in card.sizes.values() for size in names}
         options = {
-            "project": _option("Project", {name: may.projects[name].title for name in card.projects}),
-            "image": _option("Environment", {n: i.title for n, i in may.images.items() if n in images}),
+            "project": _option(_("Project"), {name: may.projects[name].title for name in card.projects}),
+            "image": _option(_("Environment"), {n: i.title for n, i in may.images.items() if n in images}),
             "size": _option(
-                "Size",
-                {
-                    name: f"{size.title}: {size.cores:g} cores, {spoken_memory(size.memory)}"
-                    for name, size in may.sizes.items()
-                    if name in sizes
-                },
+                _("Size"),
+                {name: _size(size) for name, size in may.sizes.items() if name in sizes},
             ),
         }
         if card.most > 1:
-            options["count"] = _option("Number", {str(n): str(n) for n in range(1, card.most + 1)})
+            options["count"] = _option(_("Number"), {str(n): str(n) for n in range(1, card.most + 1)})
         about = (card.memory, card.description, card.outlook.sentence if not card.outlook.time else "")
         found.append(
             {
@@ -79,6 +77,12 @@ def request_of(options: Any) -> Any:
         elif key.startswith(own := f"{_OPTION}{profile}--"):
             request[key.removeprefix(own)] = value
     return request
+
+
+def _size(size: Size) -> str:
+    cores = 1 if size.cores == 1 else 2
+    text = ngettext("{title}: {cores} core, {memory}", "{title}: {cores} cores, {memory}", cores)
+    return text.format(title=size.title, cores=f"{size.cores:g}", memory=spoken_memory(size.memory))
 
 
 def _option(title: str, choices: Mapping[str, str]) -> Json:

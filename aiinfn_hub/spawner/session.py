@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -11,22 +10,20 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn
 
 from jupyterhub.apihandlers.base import APIHandler
 from jupyterhub.spawner import SpawnException
-from jupyterhub.utils import url_path_join
 from pydantic import ValidationError
 from traitlets import Instance, default
 from traitlets.config import LoggingConfigurable
 
+from aiinfn_hub.language import Sentence, Text, marked
 from aiinfn_hub.platform import extension, gate
 from aiinfn_hub.platform.person import Person
 from aiinfn_hub.platform.refusal import Refusal
 from aiinfn_hub.platform.selection import Door, Selection
-from aiinfn_hub.spawner import form
+from aiinfn_hub.spawner import form, links
 from aiinfn_hub.spawner.context import SpawnContext
 from aiinfn_hub.spawner.profiles import spoken_memory
 from aiinfn_hub.spawner.steps import Progress, Step
-from aiinfn_hub.vkd import tickets
 from aiinfn_hub.vkd.client import session_id
-from aiinfn_hub.vkd.contract import PREFIX
 
 if TYPE_CHECKING:
     from jupyterhub.spawner import Spawner as _Base
@@ -100,16 +97,18 @@ class SessionMixin(_Base):
     extensions = 0
     """How often its end was put off."""
 
-    endings: ClassVar[dict[str, str]] = {}
+    endings: ClassVar[dict[str, Text]] = {}
     """Why sessions ended that nobody stopped, by session; JupyterHub forgets the spawner of one that ended."""
 
     _refused: tuple[float, Refusal] | None = None
+    _linked: dict[str, Any] | None = None
     _ending = False
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.told = Progress(self.steps)
         self.log_without_traceback((SpawnException,), logging.INFO)
+        links.log_no_failure(self.log)
 
     def log_without_traceback(self, kinds: tuple[type[BaseException], ...], level: int) -> None:
         """Log these exceptions in one line from now on; the logger is the hub's own."""
@@ -148,11 +147,17 @@ class SessionMixin(_Base):
 
     @default("options_form")
     def _default_options_form(self) -> Any:
-        return render_form
+        return form.draw
 
-    def options_from_query(self, query_data: Mapping[str, list[str]]) -> dict[str, Any]:
-        """Read a link such as ``/hub/spawn?opt-accelerator=t4``; the gate judges it like any other request."""
-        return parse_options(query_data)
+    def options_from_query(self, query_data: Mapping[str, list[str]]) -> NoReturn:
+        """Let a link such as ``/hub/spawn?opt-accelerator=t4`` fill the form in; see `aiinfn_hub.spawner.links`."""
+        self._linked = links.choice_of(parse_options(query_data))
+        raise links.LinkOpened
+
+    def take_link(self) -> dict[str, Any] | None:
+        """Give the choice of the link that is opened now, once; None if none is."""
+        linked, self._linked = self._linked, None
+        return linked
 
     async def _run_apply_user_options(self, user_options: Any) -> None:
         """Pass the options through the gate.
@@ -321,7 +326,7 @@ class SessionMixin(_Base):
         """End a running session whose time is over; gives its status then."""
         if status is not None or self._ending or not self.session_end or datetime.now(UTC) < self.session_end:
             return status
-        self.remember_ending("It reached its time limit.")
+        self.remember_ending(Sentence("It reached its time limit."))
         self._ending = True
         try:
             await self.stop()
@@ -329,8 +334,8 @@ class SessionMixin(_Base):
             self._ending = False
         return 0
 
-    def remember_ending(self, sentence: str) -> None:
-        """Keep why the session ended, for the page that says that it does not run."""
+    def remember_ending(self, sentence: Text) -> None:
+        """Keep why the session ended, for the page that says that it does not run; its owner reads it there."""
         self.log.info("The session %s has ended: %s", self.session_id, sentence)
         self.endings[self.session_id] = sentence
 
@@ -345,18 +350,26 @@ def utc(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-def asked(selection: Selection) -> str:
+def asked(selection: Selection) -> Text:
     """Say what was asked for, as the first thing on the pending page."""
     cores = selection.size.cores
-    size = f"{cores:g} core{'s' if cores != 1 else ''}, {spoken_memory(selection.size.memory)}"
+    one, several = marked("{cores} core, {memory}"), marked("{cores} cores, {memory}")
+    size = Sentence(
+        one if cores == 1 else several, cores=f"{cores:g}", memory=spoken_memory(selection.size.memory)
+    )
     if selection.accelerator is None:
-        return f"Asked for a session without an accelerator ({size})"
-    return f"Asked for {selection.count} {selection.accelerator.title} ({size})"
+        return Sentence("Asked for a session without an accelerator ({size})", size=size)
+    return Sentence(
+        "Asked for {count} {title} ({size})",
+        count=selection.count,
+        title=selection.accelerator.title,
+        size=size,
+    )
 
 
 def ending_of(user: str, server: str) -> str:
     """Say why a session ended that nobody stopped; empty if that is not known. For templates."""
-    return SessionMixin.endings.get(session_id(user, server), "")
+    return str(SessionMixin.endings.get(session_id(user, server), ""))
 
 
 def parse_options(form_data: Mapping[str, list[Any]]) -> dict[str, Any]:
@@ -374,25 +387,3 @@ def parse_options(form_data: Mapping[str, list[Any]]) -> dict[str, Any]:
         else:
             options[key] = values[0] if len(values) == 1 else list(values)
     return options
-
-
-async def render_form(spawner: Any) -> str:
-    """Draw the options form of a spawner's owner."""
-    context: SpawnContext = spawner.context
-    refused = spawner.take_refusal()
-    reading = await context.vkd.availability()
-    base_url = spawner.hub.base_url.removesuffix("hub/")
-    choices = gate.offer(context.platform, spawner.person)
-    url = ""
-    if context.ticket_key and choices.accelerators:
-        ticket = tickets.issue(context.ticket_key, list(choices.accelerators))
-        url = f"{url_path_join(base_url, 'services/vkd', PREFIX, 'availability')}?ticket={ticket}"
-    return await asyncio.to_thread(
-        form.render,
-        context.platform,
-        spawner.person,
-        reading,
-        spawner.request_of(refused[1] if refused else spawner.user_options),
-        refused[0] if refused else None,
-        url,
-    )

@@ -8,21 +8,24 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from aiinfn_hub.language import Text
+from aiinfn_hub.language import gettext as _
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing that a start has to get done."""
+    """One thing that a start has to get done; its title is looked up where it is shown."""
 
     key: str
     title: str
 
 
 class Progress:
-    """What a start has told so far; any number of pages may read along."""
+    """What a start has told so far; any number of pages may read along, each in its reader's language."""
 
     def __init__(self, steps: Sequence[Step]) -> None:
         self.steps = tuple(steps)
-        self._told: list[tuple[float, str, str]] = []
+        self._told: list[tuple[float, str, Text]] = []
         self._news = asyncio.Event()
 
     def begin(self) -> None:
@@ -30,7 +33,7 @@ class Progress:
         self._told = []
         self._wake()
 
-    def tell(self, step: str, message: str) -> None:
+    def tell(self, step: str, message: Text) -> None:
         """Say what is being done; the same again, or something about a step that is over, changes nothing."""
         if self._told:
             last = self._told[-1]
@@ -42,7 +45,7 @@ class Progress:
     @property
     def last(self) -> str:
         """What was said last; empty at the beginning."""
-        return self._told[-1][2] if self._told else ""
+        return str(self._told[-1][2]) if self._told else ""
 
     @property
     def step(self) -> str:
@@ -65,9 +68,15 @@ class Progress:
             said = [entry for entry in self._told if entry[1] == step.key]
             state = "done" if place < index else "now" if place == index else "todo"
             elapsed = int(time.monotonic() - said[0][0]) if said and state == "now" else 0
-            message = said[-1][2] if said else ""
+            message = str(said[-1][2]) if said else ""
             rows.append(
-                {"key": step.key, "title": step.title, "state": state, "message": message, "elapsed": elapsed}
+                {
+                    "key": step.key,
+                    "title": _(step.title),
+                    "state": state,
+                    "message": message,
+                    "elapsed": elapsed,
+                }
             )
         return rows
 
@@ -84,7 +93,7 @@ class Progress:
                 share = self._place(step) / max(len(self.steps), 1)
                 yield {
                     "progress": 5 + int(90 * share),
-                    "message": message,
+                    "message": str(message),
                     "step": step,
                     "age": round(time.monotonic() - at, 1),
                 }

@@ -16,6 +16,7 @@ import aiohttp
 from pydantic import ValidationError
 from yarl import URL
 
+from aiinfn_hub import language
 from aiinfn_hub.platform.refusal import Reason, Refusal
 from aiinfn_hub.vkd.contract import PREFIX, AvailabilityReading, Claim, ClaimRequest, Problem
 
@@ -126,8 +127,10 @@ class VkdClient:
             self._http = aiohttp.ClientSession(headers=self._headers)
         url = URL(f"{self._root}/{path}", encoded=True)
         limit = aiohttp.ClientTimeout(total=seconds)
+        # A sentence of vkd is told to who asked the hub.
+        spoken = {"Accept-Language": language.current()}
         try:
-            async with self._http.request(method, url, json=json, timeout=limit) as response:
+            async with self._http.request(method, url, json=json, headers=spoken, timeout=limit) as response:
                 text = await response.text()
                 status = response.status
                 body = await response.json() if text and "json" in response.content_type else None

@@ -53,7 +53,7 @@ def test_slugs_are_safe_and_two_names_never_share_one(one, other):
 def test_everybody_gets_a_uid_and_a_private_home_that_last(data):
     accounts = Accounts(data)
     assert accounts.separate
-    assert accounts.notice == ""
+    assert str(accounts.notice) == ""
     ada, ben = accounts.get("ada"), accounts.get("Ben Müller")
     assert ada.uid is not None
     assert FIRST_UID <= ada.uid != ben.uid
@@ -115,7 +115,7 @@ def test_where_nobody_else_can_reach_the_data_all_share_a_uid_and_are_told_why(t
     tmp_path.chmod(0o700)
     accounts = Accounts(tmp_path / "data")
     assert not accounts.separate
-    assert accounts.notice.endswith(
+    assert str(accounts.notice).endswith(
         "read each other's files: other system accounts cannot reach the data folder."
     )
     assert accounts.get("ada").uid is None
@@ -129,7 +129,7 @@ def test_when_told_so_all_share_the_uid_of_the_process(tmp_path):
     assert account.uid is None
     assert account.home.is_dir()
     assert account.home.stat().st_mode & 0o777 == 0o700
-    assert "the configuration says so" in accounts.notice
+    assert "the configuration says so" in str(accounts.notice)
     done = subprocess.run(
         ["id", "-u"], capture_output=True, text=True, check=True, **account.process_options()
     )

@@ -6,6 +6,8 @@ import uuid
 from dataclasses import dataclass
 from typing import Any, Final
 
+from aiinfn_hub.language import marked
+
 _ORGANISATION: Final = "ai-infn-demo"
 
 
@@ -49,24 +51,24 @@ class DemoAccount:
 
 
 ACCOUNTS: Final = (
-    DemoAccount("ada", "Ada", "Rossi", "Scientist in Flavour physics", ("ai-infn/flavour",)),
+    DemoAccount("ada", "Ada", "Rossi", marked("Scientist in Flavour physics"), ("ai-infn/flavour",)),
     DemoAccount(
         "bruno",
         "Bruno",
         "Conti",
-        "Scientist in two projects: Flavour physics and Medical physics",
+        marked("Scientist in two projects: Flavour physics and Medical physics"),
         ("ai-infn/flavour", "ai-infn/medphys"),
     ),
     DemoAccount(
         "carla",
         "Carla",
         "Ferri",
-        "Manager of the project Flavour physics",
+        marked("Manager of the project Flavour physics"),
         ("ai-infn/flavour", "ai-infn/flavour/managers"),
     ),
     DemoAccount(
-        "dora", "Dora", "Greco", "Operator of the platform", ("ai-infn/operators", "ai-infn/flavour")
+        "dora", "Dora", "Greco", marked("Operator of the platform"), ("ai-infn/operators", "ai-infn/flavour")
     ),
-    DemoAccount("nemo", "Nemo", "Vitale", "In no project: shows how somebody is turned away"),
+    DemoAccount("nemo", "Nemo", "Vitale", marked("In no project: shows how somebody is turned away")),
 )
 """Five people that cover what the platform tells apart."""
