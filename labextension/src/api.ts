@@ -11,6 +11,7 @@ import type {
   IJobPage,
   IPlatform,
   IProblem,
+  ISessionTime,
   IStatus,
   ISubmission
 } from './types';
@@ -58,6 +59,14 @@ export class Api {
 
   platform(): Promise<IPlatform> {
     return this._json<IPlatform>('platform');
+  }
+
+  sessionTime(): Promise<ISessionTime> {
+    return this._json<ISessionTime>('session-time');
+  }
+
+  extendSession(): Promise<ISessionTime> {
+    return this._json<ISessionTime>('session-time', { init: { method: 'POST' } });
   }
 
   inspect(path: string): Promise<IInspection> {

@@ -17,6 +17,7 @@ import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
 import { addCommands } from './commands';
 import { jobsIcon } from './icons';
+import { session } from './session/plugin';
 import { JobsSidebar } from './sidebar';
 import { CommandIDs, DOMAIN, IJobs, PANEL_ID, PluginIDs } from './tokens';
 
@@ -126,6 +127,6 @@ const panel: JupyterFrontEndPlugin<void> = {
   }
 };
 
-const plugins: JupyterFrontEndPlugin<unknown>[] = [jobs, commands, panel];
+const plugins: JupyterFrontEndPlugin<unknown>[] = [jobs, commands, panel, session];
 
 export default plugins;

@@ -16,6 +16,7 @@ export namespace PluginIDs {
   export const commands = '@aiinfn/labextension:plugin';
   export const jobs = '@aiinfn/labextension:jobs';
   export const panel = '@aiinfn/labextension:panel';
+  export const session = '@aiinfn/labextension:session';
 }
 
 /** Ids of the commands. */
@@ -24,6 +25,7 @@ export namespace CommandIDs {
   export const openJobs = 'aiinfn:open-jobs';
   export const openOutput = 'aiinfn:open-output';
   export const cancel = 'aiinfn:cancel';
+  export const sessionTime = 'aiinfn:session-time';
 }
 
 /** Id of the jobs panel's widget. */

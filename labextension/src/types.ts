@@ -13,6 +13,21 @@ export interface IProblem {
   field: string | null;
 }
 
+/** When the session ends, and whether that can be put off. */
+export interface ISessionTime {
+  /** The hub's clock. */
+  now: string;
+  end: string;
+  /** Seconds before the end, the larger first. */
+  warnings: number[];
+  extends_at: string | null;
+  extensions_left: number;
+  /** What an extension would give now. */
+  extension: { end: string; seconds: number } | null;
+  /** Why there is none now. */
+  refusal: IProblem | null;
+}
+
 export interface IWork {
   kind: 'notebook' | 'script';
   path: string;

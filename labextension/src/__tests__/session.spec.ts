@@ -1,0 +1,219 @@
+import { Notification } from '@jupyterlab/apputils';
+import { PageConfig } from '@jupyterlab/coreutils';
+import { nullTranslator } from '@jupyterlab/translation';
+import { CommandRegistry } from '@lumino/commands';
+
+import { due, Keeper } from '../session/keeper';
+import { left, span } from '../session/left';
+import { readPage } from '../session/plugin';
+import type { ISessionTime } from '../types';
+import { type Answer, FakeServer } from './server';
+
+const trans = nullTranslator.load('aiinfn');
+const MINUTE = 60_000;
+const END = Date.parse('2026-11-24T18:40:00Z');
+
+/** What the hub says when it is asked so many minutes before the end. */
+function view(minutes: number, more: Partial<ISessionTime> = {}): ISessionTime {
+  return {
+    now: new Date(Date.now()).toISOString(),
+    end: new Date(Date.now() + minutes * MINUTE).toISOString(),
+    warnings: [900, 300],
+    extends_at: null,
+    extensions_left: 2,
+    extension: { end: '', seconds: 3600 },
+    refusal: null,
+    ...more
+  };
+}
+
+const refusal = {
+  reason: 'capacity',
+  message: 'Another session waits for T4.',
+  hint: 'Save.',
+  field: null
+};
+
+describe('words', () => {
+  it.each([
+    [0.2, '1 s'],
+    [59, '59 s'],
+    [60, '1 min'],
+    [61, '2 min'],
+    [3599, '1 h'],
+    [3601, '1 h 1 min'],
+    [7200, '2 h'],
+    [90_000, '25 h']
+  ])('of %p s are %p', (seconds, words) => expect(span(seconds * 1000, trans)).toBe(words));
+
+  it.each([
+    [-1, 'Session is ending'],
+    [30, 'Less than 1 min left'],
+    [7800, '2 h 10 min left']
+  ])('for the status bar with %p s', (seconds, words) =>
+    expect(left(seconds * 1000, trans)).toBe(words)
+  );
+
+  it.each([
+    [16, 0],
+    [15, 1],
+    [5.1, 1],
+    [5, 2],
+    [0.1, 2]
+  ])('%p minutes before the end %p warnings are due', (minutes, number) =>
+    expect(due([900, 300], minutes * MINUTE)).toBe(number)
+  );
+});
+
+describe('the page', () => {
+  const read = (value: string) => {
+    PageConfig.setOption('aiinfnSession', value);
+    return readPage();
+  };
+
+  it('says when the session ends', () => {
+    const end = '2026-11-24T18:40:00Z';
+    expect(read(JSON.stringify({ end, certainUntil: '2026-11-24T17:40:00Z' }))).toEqual({
+      end: END,
+      certainUntil: END - 60 * MINUTE
+    });
+    expect(read(JSON.stringify({ end, certainUntil: '' }))?.certainUntil).toBe(END - 15 * MINUTE);
+  });
+
+  it.each(['', '{', '{}', 'null', '[]', '{"end": "soon"}'])('may say nothing: %p', value =>
+    expect(read(value)).toBeNull()
+  );
+});
+
+describe('Keeper', () => {
+  let server: FakeServer;
+  let keeper: Keeper;
+  let answer: () => Answer;
+  let told: [number, number, boolean][];
+
+  beforeEach(() => {
+    jest.useFakeTimers({
+      now: END - 60 * MINUTE,
+      doNotFake: [
+        'setTimeout',
+        'setInterval',
+        'clearTimeout',
+        'clearInterval',
+        'setImmediate',
+        'nextTick',
+        'queueMicrotask'
+      ]
+    });
+    told = [];
+    answer = () => ({ body: view((END - Date.now()) / MINUTE) });
+    server = new FakeServer(() => answer());
+    keeper = new Keeper({
+      settings: server.api.settings,
+      commands: new CommandRegistry(),
+      trans,
+      told: (...args) => told.push(args),
+      end: END
+    });
+    Notification.dismiss();
+  });
+
+  afterEach(() => jest.useRealTimers());
+
+  const at = async (minutes: number, again = false) => {
+    jest.setSystemTime(END - minutes * MINUTE);
+    await keeper.look(again);
+  };
+  const shown = () => Notification.manager.notifications;
+
+  it('asks once to begin with and before each warning, however often it looks', async () => {
+    for (let minutes = 60; minutes > 0; minutes -= 0.5) {
+      await at(minutes);
+    }
+    expect(server.log.length).toBe(3);
+  });
+
+  it('asks when somebody comes back, but not again within a minute', async () => {
+    await at(50);
+    await at(49.5, true);
+    expect(server.log.length).toBe(1);
+    await at(40, true);
+    expect(server.log.length).toBe(2);
+  });
+
+  it('warns twice, in one notification', async () => {
+    await at(15.5);
+    expect(shown()).toHaveLength(0);
+    expect(told.pop()?.[2]).toBe(false);
+    await at(15);
+    expect(shown()).toHaveLength(1);
+    expect(shown()[0].message).toContain('ends in 15 min');
+    expect(shown()[0].message).toContain('lost');
+    expect(told.pop()?.[2]).toBe(true);
+    await at(5);
+    expect(shown()).toHaveLength(1);
+    expect(shown()[0].message).toContain('ends in 5 min');
+    expect(shown()[0].options.actions?.map(({ label }) => label)).toEqual([
+      'Extend by 1 h',
+      'Submit as batch…'
+    ]);
+  });
+
+  it('says why it cannot be extended, and offers nothing that would be refused', async () => {
+    answer = () => ({ body: view((END - Date.now()) / MINUTE, { extension: null, refusal }) });
+    await at(14);
+    expect(shown()[0].message).toContain(refusal.message);
+    expect(shown()[0].options.actions?.map(({ label }) => label)).toEqual(['Submit as batch…']);
+  });
+
+  it('does not warn of an end that was put off elsewhere', async () => {
+    await at(14);
+    expect(shown()).toHaveLength(1);
+    answer = () => ({ body: view(65) });
+    await at(5);
+    expect(shown()).toHaveLength(0);
+    expect(told.pop()).toEqual([END + 60 * MINUTE, 0, false]);
+  });
+
+  it('extends, and tells the new end in the same notification', async () => {
+    await at(14);
+    answer = () => ({ body: view(74, { extension: null, refusal, extensions_left: 1 }) });
+    await keeper.extend();
+    expect(server.log.pop()).toContain('POST');
+    expect(shown()).toHaveLength(1);
+    expect(shown()[0].message).toMatch(/now ends at .*once more/);
+    expect(told.pop()).toEqual([END + 60 * MINUTE, 0, false]);
+    // And it warns of the new end as of the first.
+    answer = () => ({ body: view(14) });
+    jest.setSystemTime(END + 46 * MINUTE);
+    await keeper.look();
+    expect(shown()[0].message).toContain('ends in 14 min');
+  });
+
+  it('tells a refused extension in the words of the hub, and lets somebody try again', async () => {
+    await at(14);
+    answer = () => ({ status: 503, body: refusal });
+    await keeper.extend();
+    expect(shown()[0].message).toBe('Another session waits for T4. Save.');
+    expect(shown()[0].type).toBe('error');
+    expect(shown()[0].options.actions?.[0].label).toBe('Extend by 1 h');
+  });
+
+  it('warns by what it knows when the server does not answer', async () => {
+    answer = () => ({ status: 503, body: { ...refusal, reason: 'unavailable' } });
+    await at(14);
+    expect(shown()[0].message).toContain('ends in 14 min');
+  });
+
+  it('goes by the clock of the hub', async () => {
+    // This machine is ten minutes late.
+    answer = () => ({
+      body: view(0, {
+        now: new Date(END - 8 * MINUTE).toISOString(),
+        end: new Date(END).toISOString()
+      })
+    });
+    await at(18);
+    expect(shown()[0].message).toContain('ends in 8 min');
+    expect(told.pop()?.[1]).toBe(10 * MINUTE);
+  });
+});

@@ -1,0 +1,115 @@
+/**
+ * The time that is left, in the status bar.
+ *
+ * The server writes the end into the page, so nothing is asked at start-up. Until `certainUntil` nothing can move the
+ * end; what reads it again, warns and extends is loaded then, or when somebody presses the item.
+ */
+
+import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
+import { ICommandPalette } from '@jupyterlab/apputils';
+import { PageConfig } from '@jupyterlab/coreutils';
+import { IStatusBar } from '@jupyterlab/statusbar';
+import { ITranslator, nullTranslator } from '@jupyterlab/translation';
+import { Widget } from '@lumino/widgets';
+
+import { CommandIDs, DOMAIN, PluginIDs } from '../tokens';
+import type { Keeper } from './keeper';
+import { clock, left } from './left';
+
+/** Milliseconds between two looks at the clock. */
+const TICK = 20_000;
+
+/** What the server knew when it made the page. */
+export function readPage(): { end: number; certainUntil: number } | null {
+  try {
+    const known = JSON.parse(PageConfig.getOption('aiinfnSession')) as Record<string, string>;
+    const end = Date.parse(known.end);
+    // Of a session that cannot be extended it is certain, and looked at again just before the warning.
+    return end ? { end, certainUntil: Date.parse(known.certainUntil) || end - 15 * 60_000 } : null;
+  } catch {
+    return null;
+  }
+}
+
+export const session: JupyterFrontEndPlugin<void> = {
+  id: PluginIDs.session,
+  description: 'Shows how much time the session has left, warns before its end, and extends it.',
+  autoStart: true,
+  optional: [IStatusBar, ICommandPalette, ITranslator],
+  activate: (
+    app: JupyterFrontEnd,
+    bar: IStatusBar | null,
+    palette: ICommandPalette | null,
+    translator: ITranslator | null
+  ): void => {
+    const known = readPage();
+    if (!known) {
+      return;
+    }
+    const trans = (translator ?? nullTranslator).load(DOMAIN);
+    let end = known.end;
+    /** Added to this machine's clock it gives the hub's. */
+    let offset = 0;
+    let loading: Promise<Keeper> | null = null;
+
+    const item = new Widget({ node: document.createElement('button') });
+    item.addClass('aiinfn-SessionTime');
+    item.node.onclick = () => void app.commands.execute(CommandIDs.sessionTime);
+    const draw = () => {
+      const text = left(end - Date.now() - offset, trans);
+      if (item.node.textContent !== text) {
+        item.node.textContent = text;
+      }
+    };
+    const told = (moment: number, clockOffset: number, warns: boolean) => {
+      end = moment;
+      offset = clockOffset;
+      item.node.title = trans.__('This session ends at %1 at the latest', clock(end));
+      item.toggleClass('aiinfn-mod-warning', warns);
+      draw();
+    };
+    const load = () => {
+      loading ??= import('./keeper')
+        .then(
+          ({ Keeper }) =>
+            new Keeper({
+              settings: app.serviceManager.serverSettings,
+              commands: app.commands,
+              trans,
+              told,
+              end
+            })
+        )
+        .catch(error => {
+          // A chunk that did not arrive may arrive next time.
+          loading = null;
+          throw error;
+        });
+      return loading;
+    };
+    const look = (again = false) => {
+      draw();
+      if (Date.now() + offset >= known.certainUntil && document.visibilityState === 'visible') {
+        void load()
+          .then(keeper => keeper.look(again))
+          .catch(error => console.warn('The time of the session is not known', error));
+      }
+    };
+
+    app.commands.addCommand(CommandIDs.sessionTime, {
+      label: trans.__('Time left of this session'),
+      caption: trans.__('Tell when this session ends, and extend it'),
+      describedBy: { args: { type: 'object', properties: {} } },
+      execute: async () => (await load()).show()
+    });
+    palette?.addItem({ command: CommandIDs.sessionTime, category: trans.__('Session') });
+    bar?.registerStatusItem(PluginIDs.session, { item, align: 'right', rank: 600 });
+    told(end, 0, false);
+    // Not before JupyterLab is there: near the end a look is a request.
+    void app.restored.then(() => {
+      look();
+      setInterval(look, TICK);
+      document.addEventListener('visibilitychange', () => look(true));
+    });
+  }
+};
