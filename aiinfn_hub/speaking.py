@@ -7,6 +7,7 @@ for addresses that do not exist; so the language is set there, once, in front of
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from typing import Any, Final
@@ -16,14 +17,24 @@ from jinja2 import Environment
 from jinja2.ext import InternationalizationExtension
 from jupyterhub.handlers import BaseHandler
 from jupyterhub.utils import url_path_join
+from markupsafe import Markup, escape
 from tornado.web import HTTPError
 
 from aiinfn_hub import language
 from aiinfn_hub.language import gettext as _
+from aiinfn_hub.language import marked, ngettext
 
 PATH: Final = "/language"
 KEPT_DAYS: Final = 365
 """How long a browser keeps the choice of a language."""
+
+_OPTION: Final = re.compile(r'<option(?P<rest>[^>]*?)value="(?P<value>\d*)"[^>]*>(?P<label>[^<]*)</option>')
+SCOPES: Final = (
+    marked("Identify the owner of the requesting entity."),
+    marked("Access user servers via API or browser."),
+    marked("Access services via API or browser."),
+)
+"""What pages of JupyterHub say of those of its scopes that people are asked to allow."""
 
 _address: ContextVar[str] = ContextVar("address", default="")
 """The page that is shown, with its query: where people come back to after they chose a language."""
@@ -41,6 +52,34 @@ class Translated(InternationalizationExtension):
             "languages": language.LANGUAGES,
             "page_address": _address.get,
         }
+        environment.filters["token_times"] = token_times
+
+
+def token_times(options: str) -> Markup:
+    """Put JupyterHub's choices of how long a token is good for into words of the language: it makes them in Python."""
+    words = {
+        "3600": _("1 hour"),
+        "86400": _("1 day"),
+        "604800": _("1 week"),
+        "2592000": _("1 month"),
+        "31536000": _("1 year"),
+    }
+
+    def option(found: re.Match[str]) -> str:
+        label = words.get(found["value"])
+        if label is None:
+            longest = re.search(r"(\d+) (hours|days)", found["label"])
+            if longest is None:
+                label = _("ever, until it is revoked")
+            else:
+                number = int(longest[1])
+                hours = ngettext("{number} hour, the most", "{number} hours, the most", number)
+                days = ngettext("{number} day, the most", "{number} days, the most", number)
+                label = (hours if longest[2] == "hours" else days).format(number=number)
+        selected = " selected" if "selected" in found["rest"] else ""
+        return f'<option value="{found["value"]}"{selected}>{escape(label)}</option>'
+
+    return Markup(_OPTION.sub(option, options))  # noqa: S704 - of JupyterHub, and escaped above
 
 
 class LanguageHandler(BaseHandler):
@@ -102,7 +141,9 @@ def speak_as_asked() -> None:
     async def prepare(self: BaseHandler) -> None:
         headers = self.request.headers
         language.use(language.preferred(headers.get("Accept-Language", ""), self.get_cookie(language.COOKIE)))
-        _address.set(self.request.uri or "")
+        # The way back from IAM can be gone once only, and its address holds a code.
+        back = self.request.path.endswith("/oauth_callback")
+        _address.set(url_path_join(self.hub.base_url, "login") if back else self.request.uri or "")
         await before(self)
 
     BaseHandler.prepare = prepare

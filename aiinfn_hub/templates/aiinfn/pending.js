@@ -3,7 +3,8 @@
   "use strict";
   const root = document.getElementById("pending");
   const rows = [...root.querySelectorAll("[data-step]")];
-  const words = { done: "(done)", now: "(going on)", todo: "(to come)" };
+  const words = JSON.parse(document.getElementById("words").textContent);
+  const language = document.documentElement.lang;
   const began = new Map();
   for (const row of rows) {
     if (row.dataset.state === "now") began.set(row, Date.now() - 1000 * Number(row.dataset.elapsed));
@@ -16,14 +17,14 @@
       const time = new Date();
       time.setUTCHours(Number(hours), Number(minutes), 0, 0);
       if (time < Date.now() - 3600000) time.setUTCDate(time.getUTCDate() + 1);
-      return time.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+      return time.toLocaleTimeString(language, { hour: "2-digit", minute: "2-digit" });
     });
   }
 
   function mark(row, state) {
     if (row.dataset.state === state) return;
     row.dataset.state = state;
-    row.querySelector(".af-step-state").textContent = words[state];
+    row.querySelector(".af-step-state").textContent = words.states[state];
     if (state === "now") row.setAttribute("aria-current", "step");
     else row.removeAttribute("aria-current");
   }
@@ -46,7 +47,8 @@
     for (const row of rows) {
       const going = row.dataset.state === "now" && began.has(row);
       const seconds = going ? Math.max(0, Math.round((Date.now() - began.get(row)) / 1000)) : 0;
-      const text = seconds < 120 ? `${seconds} s` : `${Math.floor(seconds / 60)} min`;
+      const [form, number] = seconds < 120 ? [words.seconds, seconds] : [words.minutes, Math.floor(seconds / 60)];
+      const text = form.replace("{number}", number);
       row.querySelector(".af-elapsed").textContent = going ? text : "";
     }
   }
@@ -80,7 +82,7 @@
   stop.addEventListener("click", async () => {
     stopping = true;
     stop.disabled = true;
-    stop.textContent = "Stopping…";
+    stop.textContent = words.stopping;
     problem.textContent = "";
     try {
       const answer = await fetch(root.dataset.server, {
@@ -92,8 +94,8 @@
     } catch {
       stopping = false;
       stop.disabled = false;
-      stop.textContent = "Stop this start";
-      problem.textContent = "It could not be stopped. Try again, or load this page again.";
+      stop.textContent = words.stop;
+      problem.textContent = words.not_stopped;
     }
   });
 })();

@@ -2,13 +2,15 @@
 (() => {
   "use strict";
   const list = document.getElementById("project-sessions");
+  const words = JSON.parse(document.getElementById("words").textContent);
+  const language = document.documentElement.lang;
 
   /* The day is said only where it is not today. */
   for (const time of list.querySelectorAll("time")) {
     const moment = new Date(time.dateTime);
     const options = { hour: "2-digit", minute: "2-digit" };
     if (moment.toDateString() !== new Date().toDateString()) options.weekday = "short";
-    time.textContent = moment.toLocaleTimeString([], options);
+    time.textContent = moment.toLocaleTimeString(language, options);
   }
 
   list.addEventListener("click", async (event) => {
@@ -16,7 +18,7 @@
     if (!button) return;
     const row = button.closest(".af-session");
     const { user, server } = row.dataset;
-    if (!window.confirm(`Stop the session of ${user}? What its notebooks have in memory is lost.`)) return;
+    if (!window.confirm(words.ask.replace("{user}", () => user))) return;
     const problem = row.querySelector(".af-problem");
     button.disabled = true;
     problem.textContent = "";
@@ -27,9 +29,9 @@
       });
       if (answer.ok) return window.location.reload();
       const said = await answer.json().catch(() => ({}));
-      problem.textContent = said.message || `It did not work (${answer.status}). Load this page again.`;
+      problem.textContent = said.message || words.failed.replace("{status}", answer.status);
     } catch {
-      problem.textContent = "The hub does not answer. Check the connection, then try again.";
+      problem.textContent = words.silent;
     }
     button.disabled = false;
   });
