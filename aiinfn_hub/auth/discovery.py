@@ -26,8 +26,8 @@ ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES25
 
 LEEWAY: Final = 60.0
 """Seconds that the clocks of IAM and hub may differ, unless somebody says otherwise."""
-_KEYS_AGE: Final = 10.0
-"""Seconds before unknown key ids may cause another download of the keys."""
+_KEYS_AGE: Final = 1.0
+"""Seconds before unknown key ids may cause another download of the keys; id tokens come from the provider itself."""
 
 Fetch = Callable[[str, str], Awaitable[Any]]
 """Gets a URL (second argument: what it is, for the log) and gives the decoded JSON, or raises a problem."""

@@ -7,7 +7,7 @@ from either IAM profile, access that is checked again at every refresh, and page
 from __future__ import annotations
 
 import time
-from typing import Any, Final
+from typing import Any
 from urllib.parse import urlencode
 
 from jupyterhub.user import User
@@ -33,9 +33,6 @@ from .rules import Rules
 from .session_tokens import ScopesNotGranted, SignInAgain
 from .watch import Verdict, Watch
 
-_PAUSE: Final = 15.0
-"""Seconds without another try after IAM did not answer a refresh, so that pages do not wait for it one by one."""
-
 
 class IAMAuthenticator(DiscoveringAuthenticator):
     """Authenticate with an OpenID Connect provider whose claims are shaped as INDIGO IAM's."""
@@ -51,6 +48,12 @@ class IAMAuthenticator(DiscoveringAuthenticator):
 
         An outage of IAM must not end anybody's work, but it must not keep access alive for ever either. Counted from
         the last successful check of each person, also over restarts of the hub.""",
+    )
+    unreachable_pause = Integer(
+        15,
+        min=1,
+        config=True,
+        help="Seconds without another try after IAM did not answer, so that pages do not wait for it one by one.",
     )
     rules: Any = Callable(
         None,
@@ -377,7 +380,7 @@ class IAMAuthenticator(DiscoveringAuthenticator):
             return None
 
     def _pause(self) -> None:
-        self._pause_until = time.monotonic() + _PAUSE
+        self._pause_until = time.monotonic() + self.unreachable_pause
         self.provider.doubt()
 
     def _holds(self, name: str, auth_state: dict[str, Any]) -> Verdict:

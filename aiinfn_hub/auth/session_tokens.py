@@ -25,8 +25,6 @@ SCOPE: Final = "custom:aiinfn:iam-token"
 """A session's own token has it, filtered to this session, if the platform gives tokens to sessions."""
 PATH: Final = "/api/aiinfn/iam-token"
 _AUDIENCE: Final = re.compile(r"[\x21-\x7e]{1,200}\Z")
-_RETRY: Final = 15
-"""Seconds after which it is worth to ask again while IAM does not answer."""
 
 
 class SignInAgain(Exception):  # noqa: N818 - said to a person
@@ -59,7 +57,7 @@ class SessionTokenHandler(APIHandler):
         try:
             answer = await self.authenticator.token_for_session(user, scopes, audience)
         except ProviderUnreachable:
-            self.set_header("Retry-After", str(_RETRY))
+            self.set_header("Retry-After", str(self.authenticator.unreachable_pause))
             raise HTTPError(503, _("IAM does not answer. Try again in a minute.")) from None
         except ProviderBroken as problem:
             raise HTTPError(502, problem.jupyterhub_message) from None

@@ -118,6 +118,6 @@ class Watch:
         if not spawner.active:
             return
         if remember := getattr(spawner, "remember_ending", None):
-            remember(Sentence("Its owner has no access to the platform any more."))
+            remember(Sentence("Your access to the platform was withdrawn in IAM."))
         await self._app.proxy.delete_user(user, name)
         await user.stop(name)

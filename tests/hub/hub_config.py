@@ -1,4 +1,4 @@
-"""The hub's own configuration, plus a service with which tests look into it and a short wait between refreshes."""
+"""The hub's own configuration, plus a service with which tests look into it and short waits between refreshes."""
 
 import os
 
@@ -15,3 +15,4 @@ c.JupyterHub.load_roles.append(
     }
 )
 c.IAMAuthenticator.auth_refresh_age = 1
+c.IAMAuthenticator.unreachable_pause = 2

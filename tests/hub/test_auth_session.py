@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import aiohttp
 import psutil
 import pytest
 import pytest_asyncio
@@ -237,6 +238,12 @@ async def test_neither_the_sessions_processes_nor_its_files_hold_anything_of_iam
         await client.sign_in("ada")
     status, answer = hub.api(TOKEN, "POST", {}, token=hub_token(session))
     assert status == 200
+    async with (
+        aiohttp.ClientSession(headers={"Authorization": f"token {hub_token(session)}"}) as http,
+        http.post(f"{hub.url}/user/ada/api/kernels", json={"name": "python3"}) as kernel,
+    ):
+        assert kernel.status == 201, await kernel.text()
+    await eventually(lambda: session.children(recursive=True))
     forbidden = {
         "the client secret": iam.client_secret,
         "the client id": "aiinfn-hub",
@@ -313,7 +320,7 @@ async def test_while_iam_is_down_the_session_goes_on_and_gets_a_sentence_instead
     async def back() -> bool:
         return place.hub.api(TOKEN, "POST", {"audience": "https://new.example.org"}, token)[0] == 200
 
-    await eventually(back, 30)  # it waits for 15 s between two tries
+    await eventually(back)
 
 
 async def test_a_manager_sees_and_stops_the_sessions_of_the_own_project_only(place, session):
