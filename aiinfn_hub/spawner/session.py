@@ -294,6 +294,11 @@ class SessionMixin(_Base):
         return extension.Running(self.selection, self.session_began, self.session_end, self.extensions)
 
     @property
+    def seconds_left(self) -> float:
+        """Until its end, by the hub's clock: that of a reader may be wrong."""
+        return (self.session_end - datetime.now(UTC)).total_seconds() if self.session_end else 0.0
+
+    @property
     def warns_at(self) -> datetime | None:
         """When its pages begin to warn of its end."""
         running = self.running()

@@ -14,7 +14,6 @@ from jupyterhub.apihandlers.base import APIHandler
 from jupyterhub.user import User
 from tornado.web import HTTPError
 
-from aiinfn_hub import language
 from aiinfn_hub.language import gettext as _
 from aiinfn_hub.platform import extension
 from aiinfn_hub.platform.refusal import Refusal
@@ -30,12 +29,6 @@ class SessionTimeHandler(APIHandler):
         """Keep the answer out of every cache."""
         super().set_default_headers()
         self.set_header("Cache-Control", "no-store")
-
-    async def prepare(self) -> None:
-        """Speak the language of who asks."""
-        await super().prepare()
-        asked = self.request.headers.get("Accept-Language", "")
-        language.use(language.preferred(asked, self.get_cookie(language.COOKIE)))
 
     async def get(self, user_name: str, server_name: str | None = None) -> None:
         """Say when it ends, and what an extension would give now."""

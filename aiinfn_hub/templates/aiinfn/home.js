@@ -3,34 +3,31 @@
   "use strict";
   const home = document.getElementById("home");
   const headers = { "X-XSRFToken": window.jhdata.xsrf_token, "Content-Type": "application/json" };
-
-  /* The day is said only where it is not today. */
-  for (const time of home.querySelectorAll("time")) {
-    const end = new Date(time.dateTime);
-    const options = { hour: "2-digit", minute: "2-digit" };
-    if (end.toDateString() !== new Date().toDateString()) options.weekday = "short";
-    time.textContent = `at ${end.toLocaleTimeString([], options)}`;
-  }
+  const words = JSON.parse(document.getElementById("home-words").textContent);
+  const say = (key, values = {}) => words[key].replace(/\{(\w+)\}/g, (_, name) => values[name]);
 
   async function ask(method, url, body) {
     let answer;
     try {
       answer = await fetch(url, { method, headers, body: body && JSON.stringify(body) });
     } catch {
-      throw new Error("The hub does not answer. Check the connection, then try again.");
+      throw new Error(words.silent);
     }
-    if (answer.ok) return;
     const said = await answer.json().catch(() => ({}));
-    throw new Error(said.message || `It did not work (${answer.status}). Load this page again.`);
+    if (answer.ok) return said;
+    throw new Error(said.message ? [said.message, said.hint].filter(Boolean).join(" ") : say("failed", answer));
   }
+
+  const times = window.sessionTimes(home, ask, say);
 
   home.addEventListener("click", async (event) => {
     const button = event.target.closest("[data-act]");
     if (!button) return;
     const row = button.closest(".af-session");
+    if (button.dataset.act === "extend") return times.extend(row);
     const name = row.querySelector("h2").textContent;
     const forget = button.dataset.act === "forget";
-    if (forget && !window.confirm(`Remove “${name}” from this list? Your files stay.`)) return;
+    if (forget && !window.confirm(say("remove", { name }))) return;
     button.disabled = true;
     row.querySelector(".af-problem").textContent = "";
     try {
@@ -58,7 +55,7 @@
 
   async function add(utils) {
     const display = utils.sanitise_display_name(document.getElementById("another-name").value);
-    if (!display) throw new Error("Give it a name with letters or digits.");
+    if (!display) throw new Error(words.nameless);
     const name = encodeURIComponent(utils.safe_slug(display));
     await ask("PUT", `${home.dataset.api}/servers/${name}`, { display_name: display });
     window.location.assign(`${home.dataset.spawn}/${name}`);
