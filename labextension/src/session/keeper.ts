@@ -11,10 +11,10 @@ import type { ISessionTime } from '../types';
 import { explain } from '../words';
 import { clock, span } from './left';
 
-/** Milliseconds for which what was read is good enough. */
+/** Milliseconds for which what was read is good enough: more as long as there is time, less near the end. */
 const FRESH = 60_000;
-/** Milliseconds after a failed reading until the next. */
-const RETRY = 20_000;
+const FRESH_NEAR = 10_000;
+const NEAR = 300_000;
 /** Of warnings, in seconds before the end, while the hub cannot be asked. */
 const USUAL = [900, 300];
 /** JupyterLab cuts longer ones. */
@@ -44,14 +44,21 @@ export class Keeper {
   /**
    * Warn if it is time; called every now and then while somebody looks.
    *
-   * The hub is asked once to begin with, before each warning, and when somebody comes back to the page (`again`).
+   * The hub is asked once to begin with, before each warning, at the end, and when somebody comes back (`again`).
    */
   async look(again = false): Promise<void> {
-    const wanted = !this._view || again || this._due() > this._warned;
-    if (wanted && this._left() > 0 && Date.now() - this._readAt >= FRESH) {
+    const left = this._left();
+    // Who reads this after the end has more time: it was put off elsewhere.
+    const wanted = !this._view || again || this._due() > this._warned || left <= 0;
+    if (wanted && Date.now() - this._readAt >= (left > NEAR ? FRESH : FRESH_NEAR)) {
       // At once, so that a look meanwhile does not ask as well.
       this._readAt = Date.now();
       await this._read();
+    }
+    if (this._moved) {
+      // The end was put off elsewhere, so a warning that stands here is wrong.
+      Notification.dismiss(this._id);
+      this._moved = false;
     }
     const number = this._due();
     if (number > this._warned) {
@@ -86,6 +93,7 @@ export class Keeper {
       this._tell(`${message} ${hint}`, 'error', this._actions());
       return;
     }
+    this._moved = false;
     const more = this._view?.extensions_left ?? 0;
     const text = trans.__('This session now ends at %1.', this._clock());
     const rest = more
@@ -104,7 +112,6 @@ export class Keeper {
       this._take(await this._api.sessionTime());
     } catch {
       // What is known holds; a warning must not fail for want of it.
-      this._readAt = Date.now() - FRESH + RETRY;
     }
   }
 
@@ -116,8 +123,7 @@ export class Keeper {
     if (end !== this._end) {
       this._end = end;
       this._warned = 0;
-      // The end was put off elsewhere, so a warning that stands here is wrong.
-      Notification.dismiss(this._id);
+      this._moved = true;
     }
   }
 
@@ -194,5 +200,6 @@ export class Keeper {
   private _view: ISessionTime | null = null;
   private _readAt = -Infinity;
   private _warned = 0;
+  private _moved = false;
   private _id: string | undefined;
 }

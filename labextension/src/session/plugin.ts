@@ -16,8 +16,8 @@ import { CommandIDs, DOMAIN, PluginIDs } from '../tokens';
 import type { Keeper } from './keeper';
 import { clock, left } from './left';
 
-/** Milliseconds between two looks at the clock. */
-const TICK = 20_000;
+/** Milliseconds between two looks at the clock: a twentieth of the time that is left, within these. */
+const TICK = { least: 1000, most: 20_000 };
 
 /** What the server knew when it made the page. */
 export function readPage(): { end: number; certainUntil: number } | null {
@@ -107,8 +107,12 @@ export const session: JupyterFrontEndPlugin<void> = {
     told(end, 0, false);
     // Not before JupyterLab is there: near the end a look is a request.
     void app.restored.then(() => {
-      look();
-      setInterval(look, TICK);
+      const tick = () => {
+        look();
+        const rest = (end - Date.now() - offset) / 20;
+        setTimeout(tick, Math.min(TICK.most, Math.max(TICK.least, rest)));
+      };
+      tick();
       document.addEventListener('visibilitychange', () => look(true));
     });
   }
