@@ -34,6 +34,7 @@ def explain(sessions: Offer, jobs: Offer) -> str:
     lines = [
         f"{platform.title}: what {who} may use at {show_moment(sessions.now)}",
         f"IAM groups: {', '.join(sorted(person.groups)) or 'none'}",
+        *_not_let_in(sessions),
         "",
     ]
     if sessions.projects:
@@ -52,6 +53,12 @@ def explain(sessions: Offer, jobs: Offer) -> str:
     else:
         refused.append("Nothing else is offered to somebody who belongs to no project.")
     return "\n".join([*lines, *(refused or ["Everything there is is offered."])]).rstrip() + "\n"
+
+
+def _not_let_in(offer: Offer) -> Iterator[str]:
+    required = offer.platform.iam.required_groups
+    if required and offer.person.groups.isdisjoint(required):
+        yield f"CANNOT SIGN IN: everybody must be in one of the groups {', '.join(required)} (iam.required_groups)."
 
 
 def _table(title: str, rows: Iterable[tuple[str, str]]) -> list[str]:

@@ -137,3 +137,17 @@ def test_check_says_what_a_good_file_declares_and_what_has_ended(tmp_path):
     assert ended.exit_code == 0
     assert "files         base.yaml, cnaf.yaml, platform.yaml" in ended.output
     assert "The grant old ended at 2020-01-02 00:00 UTC; it can be removed." in ended.output
+
+
+@pytest.mark.parametrize(
+    ("groups", "told"), [("ai-infn/flavour", True), ("ai-infn/flavour,infn/guests", False)]
+)
+def test_who_lacks_a_required_group_is_told_first(tmp_path, groups, told):
+    platform = tmp_path / "strict.yaml"
+    platform.write_text(
+        f"extends: [{EXAMPLES / 'cnaf.yaml'}]\niam: {{required_groups: [infn/members, infn/guests]}}\n"
+    )
+    result = CliRunner().invoke(main, ["explain", str(platform), "--name", "ada", "--groups", groups])
+    assert result.exit_code == 0, result.output
+    sentence = "CANNOT SIGN IN: everybody must be in one of the groups infn/members, infn/guests (iam.required_groups)."
+    assert (sentence in result.output) is told
