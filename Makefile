@@ -53,6 +53,14 @@ lock: $(UV)  ## Resolve the Python dependencies anew into requirements.lock
 	$(UV) pip compile --quiet --upgrade pyproject.toml --all-extras --universal --python-version 3.11 \
 		--generate-hashes --no-annotate --no-header --output-file requirements.lock
 
+.PHONY: messages
+messages: setup  ## Bring the catalogues of sentences up to date with the code (docs/languages.md)
+	@mkdir -p .cache
+	@$(BIN)/pybabel -q extract -F babel.cfg -k marked -k Sentence --add-location file -o .cache/messages.pot aiinfn_hub
+	@$(BIN)/pybabel -q update -D aiinfn -i .cache/messages.pot -d aiinfn_hub/locale --no-fuzzy-matching \
+		--ignore-obsolete --ignore-pot-creation-date -w 110
+	@$(BIN)/pytest -q tests/unit/test_language.py
+
 include cluster.mk
 
 .PHONY: clean
