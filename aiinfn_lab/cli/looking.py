@@ -45,17 +45,19 @@ def platform(output: str, quiet: bool) -> None:
             )
             for entry in view.accelerators
         ],
-        wide="TITLE",
+        wide=("TITLE",),
     )
     click.echo()
     tables.columns(
         ("SIZE", "CORES", "MEMORY", "TITLE"),
         [(size.name, f"{size.cores:g}", size.memory, size.title) for size in view.sizes],
-        wide="TITLE",
+        wide=("TITLE",),
     )
     for heading, choices in (("IMAGE", view.images), ("PROJECT", view.projects), ("QUEUE", view.queues)):
         click.echo()
-        tables.columns((heading, "TITLE"), [(choice.name, choice.title) for choice in choices], wide="TITLE")
+        tables.columns(
+            (heading, "TITLE"), [(choice.name, choice.title) for choice in choices], wide=("TITLE",)
+        )
     if view.age > 60:
         note(f"What is free was read {tables.span(view.age)} ago.")
 
@@ -88,7 +90,7 @@ def queues(output: str, quiet: bool) -> None:
                 )
                 for queue in found
             ],
-            wide="TITLE",
+            wide=("TITLE",),
         )
 
 

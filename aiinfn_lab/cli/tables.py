@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from collections.abc import Iterable, Sequence
@@ -32,20 +33,26 @@ _UNBOUNDED: Final = 100_000
 def console() -> Console:
     """Give the console for stdout. Colours never say what no word says; NO_COLOR and files get none."""
     terminal = sys.stdout.isatty()
-    return Console(width=None if terminal else _UNBOUNDED, highlight=False, emoji=False, markup=False)
+    return Console(
+        width=None if terminal else _UNBOUNDED,
+        color_system=None if os.environ.get("NO_COLOR") or not terminal else "auto",
+        highlight=False,
+        emoji=False,
+        markup=False,
+    )
 
 
-def columns(titles: Sequence[str], rows: Iterable[Sequence[str | Text]], *, wide: str = "") -> None:
+def columns(titles: Sequence[str], rows: Iterable[Sequence[str | Text]], *, wide: Sequence[str] = ()) -> None:
     """Write a table.
 
     Parameters
     ----------
     wide
-        Title of the column that gives way on a narrow terminal; others keep their words whole.
+        Titles of the columns that give way on a narrow terminal; others keep their words whole.
     """
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
     for title in titles:
-        gives_way = title == wide
+        gives_way = title in wide
         table.add_column(title, no_wrap=not gives_way, overflow="fold" if gives_way else "ellipsis")
     for row in rows:
         table.add_row(*(cell if isinstance(cell, Text) else Text(plain(cell)) for cell in row))
@@ -62,23 +69,24 @@ def _write(out: Console, table: Table) -> None:
 
 def jobs(found: Sequence[Job], *, owners: bool) -> None:
     """Write a list of jobs."""
-    titles = ["ID", "NAME", *(["OWNER"] if owners else []), "STATE", "DEVICE", "SUBMITTED", "WHAT HAPPENS"]
+    width = console().width
+    # On a narrow terminal what the sentence tells anyway gives way; ids never do.
+    shown = {"OWNER": owners, "DEVICE": width >= 80, "SUBMITTED": width >= 100}
+    titles = ["ID", "NAME", "OWNER", "STATE", "DEVICE", "SUBMITTED", "WHAT HAPPENS"]
+    rows: list[list[str | Text]] = [
+        [job.id, _short(job.name), job.owner, state(job), device(job), ago(job.created), job.sentence]
+        for job in found
+    ]
+    kept = [place for place, title in enumerate(titles) if shown.get(title, True)]
     columns(
-        titles,
-        [
-            [
-                job.id,
-                job.name if len(job.name) <= 30 else f"{job.name[:29]}…",
-                *([job.owner] if owners else []),
-                state(job),
-                device(job),
-                ago(job.created),
-                job.sentence,
-            ]
-            for job in found
-        ],
-        wide="WHAT HAPPENS",
+        [titles[place] for place in kept],
+        [[row[place] for place in kept] for row in rows],
+        wide=("NAME", "WHAT HAPPENS"),
     )
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 30 else f"{name[:29]}…"
 
 
 def details(job: Job, events: Sequence[HistoryEntry]) -> None:
@@ -121,7 +129,7 @@ def details(job: Job, events: Sequence[HistoryEntry]) -> None:
     columns(
         ("TIME", "STATE", "WHAT HAPPENED"),
         [(moment(entry.time), entry.state.value, entry.message) for entry in events],
-        wide="WHAT HAPPENED",
+        wide=("WHAT HAPPENED",),
     )
 
 

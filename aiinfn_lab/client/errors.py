@@ -44,6 +44,8 @@ class AiinfnError(Exception):
         self.field = field
         self.delivered = False
         """Whether the platform may have done it nevertheless."""
+        self.foreign = False
+        """Whether these are not the words of the platform, but of what stands before it."""
 
     @classmethod
     def of(cls, refusal: Refusal) -> Self:

@@ -141,7 +141,7 @@ def _follow(
             job = yield from protocol.job(job_id)
         except AiinfnError as error:
             patience.bear(error)
-            yield Pause(POLL / 2)
+            yield Pause(patience.pause)
             continue
         patience.good()
         if not complete:
@@ -171,8 +171,9 @@ def _stream(protocol: Protocol, job_id: str, reading: _Reading, patience: Patien
         if answer.status != 200:
             raise protocol.refusal(answer)
         _begin(protocol, answer, reading)
-        patience.good()
+        patience.answered()
         while data := (yield Read()):
+            patience.good()
             if part := reading.take(data):
                 yield Emit(part)
     except NoAnswer as lost:

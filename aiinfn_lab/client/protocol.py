@@ -35,6 +35,7 @@ POLL: Final = 2.0
 OUTAGE: Final = 600.0
 """Seconds without an answer after which waiting for jobs or following a log is given up: a service is restarted sooner."""
 _PAUSES: Final = (0.2, 0.6, 1.5)
+_FIRST_PAUSE: Final = 0.05
 _PASSING: Final = frozenset({502, 503, 504})
 _REASON_OF: Final = {status: reason for reason, status in reversed(STATUS.items())}
 _MOST_DROPPED: Final = 10_000
@@ -198,14 +199,22 @@ class Protocol:
 
     def refusal(self, answer: Answer) -> AiinfnError:
         """Turn an answer that is no good one into an error for a person."""
-        if answer.status == 401:
-            return self._not_known()
         try:
             problem = json.loads(answer.body)
         except ValueError:
             problem = None
         if not isinstance(problem, dict) or not isinstance(problem.get("message"), str):
-            return self._foreign(answer)
+            problem = {}
+        if answer.status == 401:
+            error = self._not_known()
+        elif not problem:
+            error = self._foreign(answer)
+        else:
+            error = self._told(answer, problem)
+        error.foreign = not isinstance(problem.get("reason"), str)
+        return error
+
+    def _told(self, answer: Answer, problem: dict[str, Any]) -> AiinfnError:
         reason = str(problem.get("reason") or _REASON_OF.get(answer.status, Reason.INTERNAL))
         hint, field = problem.get("hint"), problem.get("field")
         if answer.status == 403 and "access:services" in str(hint) and self.access.hub is not None:
@@ -264,27 +273,42 @@ class Protocol:
 
 
 class Patience:
-    """Bears that the platform does not answer for a while, which a conversation of hours must."""
+    """Bears that the platform does not answer for a while, which a conversation of hours must.
+
+    Attributes
+    ----------
+    pause
+        Seconds to wait before the next question: more from one failure to the next.
+    """
 
     def __init__(self, tell: Trouble | None) -> None:
+        self.pause = _FIRST_PAUSE
         self._tell = tell
         self._since: float | None = None
+        self._told = False
+
+    def answered(self) -> None:
+        """Note that it answered."""
+        self._since, self._told = None, False
 
     def good(self) -> None:
-        """Note that it answered."""
-        self._since = None
+        """Note that it answered and got on."""
+        self.answered()
+        self.pause = _FIRST_PAUSE
 
     def bear(self, error: AiinfnError) -> None:
-        """Take an error that passes, or raise it."""
+        """Take an error that passes, or raise it. A connection that is cut once is not worth a word."""
         if error.reason != Reason.UNAVAILABLE:
             raise error
         now = time.monotonic()
         if self._since is None:
             self._since = now
-            if self._tell is not None:
-                self._tell(error)
+        elif not self._told and self._tell is not None:
+            self._told = True
+            self._tell(error)
         if now - self._since > OUTAGE:
             raise error
+        self.pause = min(2 * self.pause, POLL)
 
 
 def path_of(job_id: str) -> str:

@@ -187,9 +187,11 @@ class _Server:
         return f"{self.url}api/contents/{quote(path)}"
 
     def _explained(self, error: AiinfnError) -> AiinfnError:
+        """Say in words of ours what Jupyter or the hub says of the way to the session."""
         hub = self._protocol.access.hub
-        if (error.status == 403 and error.reason != Reason.FORBIDDEN) or error.status == 401:
-            # Jupyter's own words, not those of the platform.
+        if not error.foreign or error.status in {None, 404}:
+            return error
+        if error.status in {401, 403}:
             return AiinfnError(
                 Reason.FORBIDDEN,
                 "This token may not use your session, through which files get into your home.",
@@ -197,14 +199,19 @@ class _Server:
                 "beside the other scopes, and run: aiinfn login",
                 status=error.status,
             )
-        if error.status == 424:
+        if error.status in {424, 503}:
             return AiinfnError(
                 Reason.CONFLICT,
                 "Your session is not running, and from outside files get into your home through it.",
                 f"Start it at {hub}/hub/home, then submit again.",
                 status=error.status,
             )
-        return error
+        return AiinfnError(
+            error.reason,
+            f"Your session's server says: {error.message.rstrip('.')}.",
+            "See in JupyterLab whether that folder can be written, then submit again.",
+            status=error.status,
+        )
 
 
 def _checked(path: str) -> str:

@@ -43,6 +43,7 @@ class Peer:
     retry_after: str | None = None
     delay: float = 0.0
     log: bytes = b"first line\nsecond line\n"
+    complete: str = "0"
     follow: Callable[[BaseHTTPRequestHandler], None] | None = None
     _server: ThreadingHTTPServer | None = None
 
@@ -54,6 +55,7 @@ class Peer:
         self.jobs, self.keys, self.requests = {}, {}, []
         self.refuse = self.retry_after = self.follow = None
         self.delay = 0.0
+        self.log, self.complete = Peer.log, Peer.complete
         if self._server is None:
             self.start()
 
@@ -179,7 +181,7 @@ class _PeerHandler(BaseHTTPRequestHandler):
             headers = {
                 "X-Log-Attempt": "1",
                 "X-Log-Offset": str(offset % (len(self.peer.log) + 1)),
-                "X-Log-Complete": "0",
+                "X-Log-Complete": self.peer.complete,
             }
             self._say(200, self.peer.log[offset:], **headers)
 

@@ -20,8 +20,10 @@ from typing import Any
 
 import psutil
 import yaml
+from click.testing import CliRunner
 
 from aiinfn_hub.accounts import Accounts
+from aiinfn_lab.cli import main
 from tests.vkd.world import PEOPLE, PLATFORM, TICKET_KEY, Hub, free_port, user_model
 
 from .conftest import Lab, running_server
@@ -97,21 +99,31 @@ class Real:
         chosen = self.session if environment is None else environment
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("JUPYTER", "AIINFN", "XDG"))}
         return subprocess.Popen(
-            [sys.executable, "-m", "aiinfn_lab.cli", *words],
+            # As the installed command: without the present folder among the modules.
+            [sys.executable, "-P", "-m", "aiinfn_lab.cli", *words],
             env={**kept, "PYTHONPATH": str(ROOT), **chosen},
             cwd=cwd or Path(chosen["HOME"]),
             **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL, **more},
         )
 
-    def aiinfn(self, *words: str, code: int | None = 0, typed: bytes = b"", **options: Any) -> Told:
-        """Run the command as a process of its own."""
-        with self.popen(*words, stdin=subprocess.PIPE, **options) as process:
-            try:
-                out, err = process.communicate(typed, timeout=90)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                raise
-        told = Told(process.returncode, out.decode(), err.decode())
+    def aiinfn(
+        self,
+        *words: str,
+        code: int | None = 0,
+        typed: bytes = b"",
+        environment: dict[str, str] | None = None,
+        cwd: Path | None = None,
+    ) -> Told:
+        """Run the command, in this process: starting one costs more than all that it does."""
+        chosen = self.session if environment is None else environment
+        removed = [name for name in os.environ if name.startswith(("JUPYTER", "AIINFN", "XDG"))]
+        with contextlib.chdir(cwd or Path(chosen["HOME"])):
+            said = CliRunner().invoke(
+                main, words, input=typed, env={**dict.fromkeys(removed), **chosen}, prog_name="aiinfn"
+            )
+        if said.exception is not None and not isinstance(said.exception, SystemExit):
+            raise said.exception
+        told = Told(said.exit_code, said.stdout, said.stderr)
         assert code is None or told.code == code, told
         assert "Traceback" not in told.err, told.err
         assert "token-anna" not in told.out + told.err
@@ -130,6 +142,25 @@ class Real:
             assert time.monotonic() < end, found
             time.sleep(0.05)
         return found
+
+    def claim(self, person: str, accelerator: str) -> None:
+        """Let a session of somebody ask for a device, as the hub does."""
+        claim = {"owner": person, "project": "medical", "accelerator": accelerator, "count": 1, "until": "2099-01-01T00:00:00Z"}  # fmt: skip
+        self._as_hub("PUT", person, json.dumps(claim).encode())
+
+    def release(self, person: str) -> None:
+        """End that session."""
+        self._as_hub("DELETE", person, None)
+
+    def _as_hub(self, method: str, person: str, body: bytes | None) -> None:
+        request = urllib.request.Request(
+            f"{self.vkd_url}/api/v1/sessions/{person}",
+            method=method,
+            data=body,
+            headers={"Authorization": "token token-hub", "Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=10):
+            pass
 
     def start_vkd(self) -> subprocess.Popen[bytes]:
         """Start vkd, again if it was ended."""

@@ -1,0 +1,261 @@
+"""The Python client, with and without ``await``, against a real vkd, and against one that misbehaves."""
+
+import asyncio
+import inspect
+import logging
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from aiinfn_lab import AiinfnError, AsyncClient, Client
+from aiinfn_lab.client import Options, protocol
+
+from .conftest import HUB_TOKEN
+
+
+@pytest.fixture
+def session(real, monkeypatch):
+    """Make this process one of anna's session."""
+    for name, value in real.session.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(real.home)
+    return real
+
+
+@pytest.fixture
+def own(peer, monkeypatch, tmp_path):
+    """A client of the peer that speaks vkd's contract and misbehaves on demand."""
+    monkeypatch.setenv("AIINFN_VKD_URL", peer.url)
+    monkeypatch.setenv("JUPYTERHUB_API_TOKEN", HUB_TOKEN)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(protocol, "_PAUSES", (0.01, 0.01, 0.3))
+    (tmp_path / "a.py").write_text("")
+    with Client() as client:
+        yield client
+
+
+def test_both_clients_have_the_same_methods_with_the_same_arguments():
+    def methods(client):
+        return {
+            name: [(p.name, p.kind, p.default) for p in inspect.signature(method).parameters.values()]
+            for name, method in inspect.getmembers(client, inspect.isfunction)
+            if not name.startswith("_")
+        }
+
+    assert methods(Client) == methods(AsyncClient)
+    assert "submit" in methods(Client)
+
+
+def test_a_script_is_submitted_waited_for_and_read(session):
+    session.write("api/run.py", "import sys\nprint('ran', sys.argv[1:])\n")
+    with Client() as client:
+        assert client.platform().person == "anna"
+        assert [queue.name for queue in client.queues()] == ["opportunistic"]
+        assert "free T4" in client.check("api/run.py", accelerator="t4").sentence
+        job = client.submit("api/run.py", arguments=["x y"], accelerator="t4", time_limit=120)
+        assert (job.project, job.time_limit) == ("flavour", 120)
+        seen = []
+        (job,) = client.wait(job, on_change=lambda changed: seen.append(changed.state.value))
+        assert (job.state, seen[-1]) == ("succeeded", "succeeded")
+        assert "".join(map(str, client.logs(job.id))) == "ran ['x y']\n"
+        (part,) = client.logs(job.id, offset=4)
+        assert (part.text, part.offset, part.end, part.attempt) == ("['x y']\n", 4, 12, 1)
+        assert client.tail(job.id, 1).text == "ran ['x y']\n"
+        assert [entry.state.value for entry in client.events(job.id)] == [
+            "queued",
+            "starting",
+            "running",
+            "succeeded",
+        ]
+        again = client.rerun(job.id)
+        assert again.rerun_of == job.id
+        client.wait([again.id])
+        assert [found.id for found in client.jobs(limit=2)] == [again.id, job.id]
+        assert {
+            entry.accelerator for entry in client.usage(datetime.now(UTC) - timedelta(days=1)).entries
+        } >= {"t4"}
+
+
+async def test_the_same_with_await(session):
+    session.write("api/other.sh", "echo a; sleep 0.5; echo b")
+    async with AsyncClient() as client:
+        job = await client.submit("api/other.sh")
+        text = "".join([part.text async for part in client.logs(job.id, follow=True)])
+        assert text == "a\nb\n"
+        (job,) = await client.wait(job)
+        assert (await client.job(job.id)).state == "succeeded"
+        assert [found.id async for found in client.jobs("succeeded", limit=1)] == [job.id]
+        assert (await client.submit(command=["echo", "c"], name="an echo")).name == "an echo"
+        with pytest.raises(AiinfnError) as told:
+            await client.submit("api/nothing.sh")
+        assert (told.value.reason, told.value.status, told.value.field) == ("not_found", None, "path")
+        with pytest.raises(AiinfnError) as told:
+            await client.cancel(job.id)
+        assert (told.value.reason, told.value.status) == ("conflict", 409)
+
+
+async def test_waiting_holds_nothing_up(session):
+    session.write("api/slow.sh", "sleep 0.6")
+    async with AsyncClient() as client:
+        jobs = [await client.submit("api/slow.sh") for _ in range(2)]
+        waiting = asyncio.create_task(client.wait(jobs, 30))
+        longest, before = 0.0, time.monotonic()
+        while not waiting.done():
+            await asyncio.sleep(0.01)
+            longest, before = max(longest, time.monotonic() - before), time.monotonic()
+        assert [job.id for job in await waiting] == [job.id for job in jobs]
+        assert longest < 0.5
+
+
+def test_waiting_gives_up_when_the_time_is_over_and_leaves_the_job_alone(session):
+    session.write("api/long.sh", "sleep 60")
+    with Client() as client:
+        job = client.submit("api/long.sh")
+        began = time.monotonic()
+        with pytest.raises(AiinfnError) as told:
+            client.wait(job, 0.4)
+        assert time.monotonic() - began < 2
+        assert told.value.reason == "timeout"
+        assert job.id in told.value.message
+        assert client.job(job.id).state in {"starting", "running", "queued"}
+        client.cancel(job.id)
+        assert client.wait(job.id)[0].state == "cancelled"
+
+
+def test_all_pages_are_read_and_only_those_that_are_needed(session, caplog):
+    with Client() as client:
+        every = [job.id for job in client.jobs()]
+        assert len(every) == len(set(every)) > 2
+        assert [job.id for job in client.jobs(limit=2)] == every[:2]
+        with caplog.at_level(logging.INFO, logger="httpx"):
+            assert next(iter(client.jobs())).id == every[0]
+        assert len(caplog.records) == 1
+        assert "token-anna" not in caplog.text
+
+
+def test_what_is_safe_is_asked_again_and_what_is_not_is_not(own, peer):
+    threading.Timer(0.1, lambda: setattr(peer, "refuse", None)).start()
+    peer.refuse = (503, {"reason": "unavailable", "message": "Away.", "hint": ""})
+    job = own.submit("a.py")
+    posts = [request for request in peer.requests if request[0] == "POST"]
+    assert len(posts) > 1
+    assert len({request[2]["Idempotency-Key"] for request in posts}) == 1
+    assert list(peer.jobs) == [job.id]
+    peer.requests.clear()
+    peer.refuse = (503, {"reason": "unavailable", "message": "Away.", "hint": ""})
+    with pytest.raises(AiinfnError) as told:
+        own.cancel(job.id)
+    assert (told.value.message, told.value.status) == ("Away.", 503)
+    with pytest.raises(AiinfnError):
+        own.job(job.id)
+    assert [request[0] for request in peer.requests] == ["POST", "GET", "GET", "GET", "GET"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason", "words"),
+    [
+        ((409, {"reason": "conflict", "message": "No.", "hint": "Wait."}), "conflict", "No."),
+        ((403, "<html>"), "forbidden", "may not"),
+        ((404, "<html>"), "unavailable", "something else"),
+        ((500, "<html>"), "unavailable", "something else"),
+        ((200, "<html>"), "unavailable", "another version"),
+        ((302, "<html>"), "unavailable", "something else"),
+        ((429, {"reason": "too_many", "message": "Slowly.", "hint": "Wait."}), "too_many", "Slowly."),
+    ],
+)
+def test_every_answer_is_a_sentence_with_something_to_do(own, peer, answer, reason, words):
+    peer.refuse = answer
+    with pytest.raises(AiinfnError) as told:
+        own.platform()
+    assert told.value.reason == reason
+    assert words in told.value.message
+    assert told.value.hint
+    assert HUB_TOKEN not in f"{told.value!r} {told.value} {told.value.__dict__} {own!r}"
+    assert told.value.__cause__ is None
+
+
+def test_the_copy_of_the_input_is_kept_only_if_the_job_may_exist(own, peer, tmp_path):
+    snapshots = tmp_path / ".aiinfn/jobs"
+    peer.refuse = (422, {"reason": "unknown", "message": "No such accelerator.", "hint": "Choose t4."})
+    with pytest.raises(AiinfnError, match="No such accelerator"):
+        own.submit("a.py", accelerator="h100")
+    assert list(snapshots.iterdir()) == []
+    peer.refuse = (500, {"reason": "internal", "message": "A fault.", "hint": "Again."})
+    with pytest.raises(AiinfnError, match="A fault"):
+        own.submit("a.py")
+    assert len(list(snapshots.iterdir())) == 1
+    peer.refuse, peer.delay = None, 1.0
+    with Client(timeout=0.2) as hasty, pytest.raises(AiinfnError, match="does not answer"):
+        hasty.submit("a.py", key="hasty")
+    assert len(list(snapshots.iterdir())) == 2
+    peer.delay = 0
+    time.sleep(1)
+    assert own.submit("a.py", key="hasty").id in peer.jobs
+    peer.stop()
+    with Client() as another, pytest.raises(AiinfnError, match="does not answer") as told:
+        another.submit("a.py")
+    assert told.value.status is None
+    assert len(list(snapshots.iterdir())) == 2
+
+
+@pytest.mark.parametrize("cut", [1, 4, 7])
+def test_a_log_that_is_cut_anywhere_is_read_on_without_loss(own, peer, cut):
+    """Each connection breaks after some bytes, within a character too; the last one ends as it should."""
+    peer.log = "è la fine, à bientôt\n".encode()
+    job = peer.add_job(
+        {"kind": "script", "path": "a.py", "snapshot": ".aiinfn/jobs/x/a.py"}, attempt=1, state="succeeded"
+    )
+
+    def follow(handler):
+        offset = int(handler.path.partition("offset=")[2].partition("&")[0])
+        handler.send_response(200)
+        for name, value in (
+            ("X-Log-Attempt", "1"),
+            ("X-Log-Offset", str(offset)),
+            ("Transfer-Encoding", "chunked"),
+        ):
+            handler.send_header(name, value)
+        handler.end_headers()
+        piece = peer.log[offset : offset + cut]
+        if piece:
+            handler.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+            handler.wfile.flush()
+            handler.connection.shutdown(2)
+        else:
+            handler.wfile.write(b"0\r\n\r\n")
+
+    peer.follow, peer.complete = follow, "1"
+    parts = list(own.logs(job.id, follow=True))
+    assert b"".join(part.data for part in parts) == peer.log
+    assert [part.offset for part in parts[1:]] == [part.end for part in parts[:-1]]
+    for part in parts:
+        part.data.decode()
+
+
+def test_following_can_be_left_at_any_moment(session):
+    session.write("api/chatty.sh", "while true; do echo more; sleep 0.05; done")
+    with Client() as client:
+        job = client.submit("api/chatty.sh")
+        for part in client.logs(job.id, follow=True):
+            assert part.text.startswith("more")
+            break
+        client.cancel(job.id)
+        client.wait(job)
+
+
+def test_options_are_those_of_a_submission():
+    from aiinfn_lab.submission import CHOICES
+
+    assert {*CHOICES, "name", "parameters", "arguments"} <= set(Options.__annotations__)
+
+
+def test_the_server_extension_does_not_load_the_client():
+    import subprocess
+    import sys
+
+    program = "import sys, aiinfn_lab.app; print('httpx' in sys.modules, 'aiinfn_lab.client' in sys.modules)"
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert said.stdout.split() == ["False", "False"]
