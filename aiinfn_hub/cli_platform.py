@@ -56,6 +56,7 @@ def check(file: Path | None) -> None:
         "storage",
         "reservations",
         "grants",
+        "presets",
     ):
         names = ", ".join(getattr(platform, part)) or "none"
         click.echo(f"  {part:<13} {names}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -111,10 +111,17 @@ class Barriers:
 
     def bounds(self, project: str, accelerator: str) -> list[Bound]:
         """Give the bounds on the devices of one request, the smallest first."""
-        found = bounds(self.platform, project, accelerator, self.door, self.now, self.usage)
-        return sorted(found, key=lambda bound: bound.most)
+        return sorted(self._bounds(project, accelerator), key=lambda bound: bound.most)
+
+    def _bounds(self, project: str, accelerator: str) -> Iterator[Bound]:
+        reserved = accelerator in self._reserved
+        return bounds(self.platform, project, accelerator, self.door, self.now, self.usage, reserved=reserved)
 
     # Kept, because a form asks the same many times
+
+    @cached_property
+    def _reserved(self) -> frozenset[str]:
+        return frozenset(each.accelerator for each in self.platform.reservations.values())
 
     @cached_property
     def _rights(self) -> Rights:
@@ -131,24 +138,28 @@ class Barriers:
             denial, until = self._rights.accelerator(project, accelerator)
             most = 0
             if denial is None and accelerator != CPU_ONLY:
-                smallest = self.bounds(project, accelerator)[0]
+                smallest = min(
+                    self._bounds(project, accelerator),
+                    key=lambda bound: bound.most,
+                )
                 most = smallest.most
                 denial = smallest.denial(1) if most < 1 else None
             self._accesses[key] = Access(denial, until, most)
         return self._accesses[key]
 
     @cached_property
-    def _project_images(self) -> dict[str, dict[str, Image]]:
+    def _project_images(self) -> dict[tuple[str, ...] | None, dict[str, Image]]:
         return {}
 
     def _images_for(self, project: str) -> dict[str, Image]:
-        if project not in self._project_images:
-            self._project_images[project] = {
+        allowed = self.platform.projects[project].images
+        if allowed not in self._project_images:
+            self._project_images[allowed] = {
                 name: image
                 for name, image in self.platform.images.items()
                 if self.why_not_image(project, None, name) is None
             }
-        return self._project_images[project]
+        return self._project_images[allowed]
 
     def _titles(self, accelerators: Iterable[str]) -> str:
         devices = self.platform.accelerators

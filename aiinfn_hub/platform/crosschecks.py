@@ -24,6 +24,10 @@ REFERENCES: Final = (
     ("reservations", "accelerator", "accelerators"),
     ("grants", "project", "projects"),
     ("grants", "accelerators", "accelerators"),
+    ("presets", "accelerator", "accelerators or none"),
+    ("presets", "image", "images"),
+    ("presets", "size", "sizes"),
+    ("presets", "project", "projects"),
 )
 """Where a name of another section stands: section, key in it, and the section that must have it."""
 

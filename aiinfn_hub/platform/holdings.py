@@ -47,10 +47,18 @@ class Bound(NamedTuple):
 
 
 def bounds(
-    platform: Platform, project: str, accelerator: str, door: Door, now: datetime, usage: Usage | None
+    platform: Platform,
+    project: str,
+    accelerator: str,
+    door: Door,
+    now: datetime,
+    usage: Usage | None,
+    *,
+    reserved: bool = True,
 ) -> Iterator[Bound]:
     """Give every bound on the devices of one session or job; the smallest holds, the first of equal ones.
 
+    ``reserved`` is false if it is known that no reservation, past or to come, is about the accelerator.
     Limits on what is held at once, and reservations with `batch`, are about sessions: a job gives way to them.
     """
     device = platform.accelerators[accelerator]
@@ -58,6 +66,8 @@ def bounds(
     yield Bound(most, Rule.DOOR_MOST, {"door": _(DOORS[door]), "most": most, "title": device.title})
     if door is Door.SESSION:
         yield from _at_once(platform, project, accelerator, device, usage)
+    if not reserved:
+        return
     for at in (now, now + MARGIN):
         if (bound := rest(platform, project, accelerator, door, at, usage)) is not None:
             yield bound
@@ -66,16 +76,26 @@ def bounds(
 def _at_once(
     platform: Platform, project: str, accelerator: str, device: Accelerator, usage: Usage | None
 ) -> Iterator[Bound]:
-    whole = platform.projects[project]
+    whole, limits = platform.projects[project], platform.limits
+    mine, ours = (
+        (device.max_per_person, limits.accelerators_per_person),
+        (
+            device.max_per_project,
+            whole.max_accelerators,
+            limits.accelerators_per_project,
+        ),
+    )
+    if all(most is None for most in (*mine, *ours)):
+        return
     person = usage.person if usage else {}
     others = usage.projects.get(project, {}) if usage else {}
     every = _("accelerators")
     table = (
-        (device.max_per_person, person.get(accelerator, 0), device.title, ""),
-        (platform.limits.accelerators_per_person, sum(person.values()), every, ""),
-        (device.max_per_project, others.get(accelerator, 0), device.title, whole.title),
-        (whole.max_accelerators, sum(others.values()), every, whole.title),
-        (platform.limits.accelerators_per_project, sum(others.values()), every, whole.title),
+        (mine[0], person.get(accelerator, 0), device.title, ""),
+        (mine[1], sum(person.values()), every, ""),
+        (ours[0], others.get(accelerator, 0), device.title, whole.title),
+        (ours[1], sum(others.values()), every, whole.title),
+        (ours[2], sum(others.values()), every, whole.title),
     )
     for most, held, what, title in table:
         if most is None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from . import overlay, problems
+from . import overlay, presets, problems
 from .model import Platform
 from .problems import Place, PlatformError
 
@@ -59,9 +59,14 @@ def examine(path: Path) -> Examined:
     if not isinstance(layers.data, dict):
         return Examined(None, layers.problems, layers.files)
     platform, wrong = None, []
+    top = Place(len(layers.files), 0, path)
     try:
         platform = Platform.model_validate(layers.data)
     except ValidationError as error:
-        wrong = problems.explain(error, layers.data, layers.places, Place(len(layers.files), 0, path))
+        wrong = problems.explain(error, layers.data, layers.places, top)
+    else:
+        # Out of the gate itself, which the models cannot know.
+        unkept = {finding.key: str(finding) for finding in presets.impossible(platform)}
+        wrong = problems.placed(unkept, layers.places, top)
     found = [*layers.problems, *wrong]
     return Examined(platform if not found else None, found, layers.files)

@@ -44,6 +44,7 @@ __all__ = [
     "Limits",
     "Name",
     "Platform",
+    "Preset",
     "Project",
     "Queue",
     "Reservation",
@@ -178,7 +179,7 @@ class Project(Section):
         description="IAM groups whose members belong to it, as whole paths without a leading slash.",
     )
     managers: tuple[GroupPath, ...] = Field(
-        default=(), description="IAM groups whose members belong to it and see and stop all of its jobs."
+        default=(), description="IAM groups whose members belong to it and see and stop all of its jobs and sessions."
     )
     accelerators: tuple[Name, ...] | None = Field(
         default=None, description="Accelerators it may use; an empty list leaves CPU only. Default: all."
@@ -260,10 +261,30 @@ class Storage(Section):
         return self
 
 
+class Preset(Section):
+    """A choice with a name, above the cards of the form: it fills the form in. People to whom the gate would not grant it do not see it.
+
+    What it leaves out is the usual one of who uses it.
+    """
+
+    title: str = Field(min_length=1, max_length=60, description="Its name on the form.")
+    description: str = Field(default="", max_length=200, description="What it is for, in one line.")
+    accelerator: Name | None = Field(default=None, description="Accelerator; `none` stands for CPU only.")
+    count: int | None = Field(default=None, ge=1, description="How many of them. Default: 1.")
+    image: Name | None = Field(default=None, description="Image.")
+    size: Name | None = Field(default=None, description="Size.")
+    project: Name | None = Field(
+        default=None, description="Project. Default: the first of the person's that may."
+    )
+    time_limit: Duration | None = Field(
+        default=None, description="After what time the session ends. Default: `limits.session_default`."
+    )
+
+
 class Platform(Section):
     """The whole platform file.
 
-    Names of accelerators, images, sizes, projects, queues and storage are lower-case letters, digits, `-` and `.`; they
+    Names of accelerators, images, sizes, projects, queues, storage and presets are lower-case letters, digits, `-` and `.`; they
     are what programs and links use. The order in the file is the order on the form, and the first is the usual one.
     """
 
@@ -299,6 +320,9 @@ class Platform(Section):
     )
     grants: dict[Name, Grant] = Field(
         default_factory=dict, description="What some people may use until a date, by name."
+    )
+    presets: dict[Name, Preset] = Field(
+        default_factory=dict, description="Choices that the form offers ready-made, by name."
     )
     support: str = Field(
         default="",

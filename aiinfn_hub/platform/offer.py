@@ -286,32 +286,57 @@ class Offer(Barriers):
         return min(found, key=lambda limit: limit.time, default=whole)
 
     def _longest_in(self, project: str, accelerator: str, count: int | None) -> Longest:
-        key = (project, accelerator, count)
-        if key not in self._longests:
-            self._longests[key] = min(self._session_limits(*key), key=lambda limit: limit.time)
-        return self._longests[key]
+        key = (project, accelerator, count if accelerator in self._reserved else None)
+        found = self._longests.get(key)
+        if found is None:
+            found = self._longests[key] = min(self._session_limits(*key), key=lambda limit: limit.time)
+        return found
 
     def _session_limits(self, project: str, accelerator: str, count: int | None) -> Iterator[Longest]:
         """Give the limits of a session of any size."""
         platform = self.platform
-        yield Longest(platform.limits.session_max, _("here"))
-        device, whole = platform.accelerators.get(accelerator), platform.projects[project]
-        if device and device.session_time:
-            yield Longest(device.session_time, _("with {title}").format(title=device.title))
-        if whole.session_time:
-            yield Longest(whole.session_time, _("in the project {title}").format(title=whole.title))
+        device = platform.accelerators.get(accelerator)
+        for kept, name, give in (
+            (self._devices_longest, accelerator, self._longest_of_device),
+            (self._projects_longest, project, self._longest_of_project),
+        ):
+            if name not in kept:
+                kept[name] = give(name)
+            if longest := kept[name]:
+                yield longest
         if end := self.access(project, accelerator).until:
             yield self._until(end, _("until your grant ends at {time}").format(time=show_moment(end)))
-        if device:
+        if device and accelerator in self._reserved:
             most = self.most(accelerator, project) if count is None else count
             if held := next_reservation(platform, project, accelerator, most, self.now):
                 scope = _("until the reservation for {reservation} begins at {time}")
                 facts = {"reservation": held.title, "time": show_moment(held.begin)}
                 yield self._until(held.begin, scope.format_map(facts))
 
+    def _longest_of_device(self, accelerator: str) -> Longest:
+        """Give the longest session with an accelerator, in whatever project."""
+        device = self.platform.accelerators.get(accelerator)
+        if device and device.session_time and device.session_time < self.platform.limits.session_max:
+            return Longest(device.session_time, _("with {title}").format(title=device.title))
+        return Longest(self.platform.limits.session_max, _("here"))
+
+    def _longest_of_project(self, project: str) -> Longest | None:
+        whole = self.platform.projects[project]
+        if whole.session_time is None:
+            return None
+        return Longest(whole.session_time, _("in the project {title}").format(title=whole.title))
+
     def _until(self, moment: datetime, scope: str) -> Longest:
         """Give the whole minutes up to a moment, at least one."""
         return Longest(max(MARGIN, (moment - self.now) // MARGIN * MARGIN), scope, fixed=False)
+
+    @cached_property
+    def _devices_longest(self) -> dict[str, Longest | None]:
+        return {}
+
+    @cached_property
+    def _projects_longest(self) -> dict[str, Longest | None]:
+        return {}
 
     @cached_property
     def _longests(self) -> dict[tuple[str, str, int | None], Longest]:

@@ -69,11 +69,16 @@ def explain(
     found: dict[Key, str] = {}
     for key, message in (*_findings(error), *((each.key, str(each)) for each in unknown_names(data))):
         found.setdefault(key, message)
-    placed = sorted(
+    return placed(found, places, top)
+
+
+def placed(found: Mapping[Key, str], places: Mapping[Key, Place], top: Place) -> list[PlatformError]:
+    """Say where findings stand, in the order of the files and lines."""
+    ordered = sorted(
         ((_place_of(places, key) or top, key, message) for key, message in found.items()), key=_order
     )
     return [
-        PlatformError(place.path, place.line or None, dotted(key), message) for place, key, message in placed
+        PlatformError(place.path, place.line or None, dotted(key), message) for place, key, message in ordered
     ]
 
 

@@ -240,4 +240,12 @@ the gate's own reasons for the rest.
   `accelerators_per_project`) count sessions. Jobs do not count: they give way to sessions, and wait in a fair order among themselves.
 - **The longest session** is the smallest of `limits.session_max` and `session_time` of the accelerator, the size and the project. The
   longest job is that of its queue.
+
+## The form
+
+People get cards of what they may use, and below them what they may not, each with the reason and what to do about it; `support`
+names whom to ask. **Presets** are choices with a name above the cards. Who could not be granted one does not see it, and one
+that nobody can ever be granted is an error in the file. A choice can be sent as a link, `…/hub/spawn?opt-accelerator=t4&opt-size=small`,
+with any of `opt-accelerator`, `opt-count`, `opt-project`, `opt-image`, `opt-size` and `opt-time_limit`: it fills the form in and starts
+nothing. With more than eight cards the form can be searched.
 """
