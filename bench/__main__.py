@@ -10,6 +10,7 @@ from bench.figures import Figure, save, show
 MODULES = {
     "store": "GET jobs with 10,000 jobs of history, GET platform",
     "submit": "Submitting a job against starting the same process directly",
+    "form": "The form of a large platform against kubespawner's",
     "spawn": "Hub CPU of a local session against SimpleLocalProcessSpawner",
     "memory": "Memory of hub, vkd and of the server extension in a session",
     "cluster_scale": "Kubernetes: 10 nodes and 100 pods against 1,000 and 10,000",

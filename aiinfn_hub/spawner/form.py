@@ -1,49 +1,79 @@
 """The options form as HTML: one form for all spawners.
 
 It works without JavaScript: every choice has a value that means "the usual", the gate judges what was combined, and
-its refusal is shown at the field it is about. The script in ``form.js`` disables what does not go together and
-refreshes the figures.
+its refusal is shown at the field it is about. The scripts ``form.js`` and ``form_tools.js`` disable what does not go
+together, refresh the figures, and find cards.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
 from functools import cache
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jupyterhub.utils import url_path_join
 from markupsafe import Markup
 
-from aiinfn_hub.platform.gate import offer
-from aiinfn_hub.platform.model import CPU_ONLY, Platform
-from aiinfn_hub.platform.person import Person
+from aiinfn_hub.language import gettext as _
+from aiinfn_hub.language import ngettext
+from aiinfn_hub.platform import gate, presets
+from aiinfn_hub.platform.gate import Offer, offer
+from aiinfn_hub.platform.model import CPU_ONLY
 from aiinfn_hub.platform.refusal import Refusal
+from aiinfn_hub.platform.selection import Door
 from aiinfn_hub.platform.units import format_duration, parse_duration
-from aiinfn_hub.spawner.context import TEMPLATES
+from aiinfn_hub.spawner import form_rules, links, missing
+from aiinfn_hub.spawner.context import TEMPLATES, SpawnContext
 from aiinfn_hub.spawner.profiles import (
-    GROUPS,
     Profile,
     brief_of,
-    profiles,
+    cards_of,
+    group_title,
     spoken,
     spoken_memory,
-    words_of,
 )
-from aiinfn_hub.vkd.contract import AvailabilityReading
+from aiinfn_hub.vkd import tickets
+from aiinfn_hub.vkd.contract import PREFIX, Availability, AvailabilityReading
 
-FIELDS: Final = {
-    "accelerator": "Accelerator",
-    "count": "Number",
-    "project": "Project",
-    "image": "Environment",
-    "size": "Size",
-    "time_limit": "Time limit",
-}
-"""What is chosen, with the words on the form."""
+MANY: Final = 8
+"""With more cards than these, they can be searched and their groups folded."""
+
+
+@dataclass(frozen=True)
+class Opening:
+    """How a form comes to be opened.
+
+    Attributes
+    ----------
+    choice
+        What is to be filled in, what this person chose last at least; it may hold anything, and things that do not exist
+        any more.
+    linked
+        Whether it comes from a link.
+    refusal
+        Why it was refused just now.
+    availability_url
+        Where the script reads what is free, ticket included; empty: nowhere.
+    version
+        Short name of the platform file in force.
+    spawn_url
+        Address of the form for whoever opens it, for links.
+    keep
+        What else the address of this form holds, for links on it.
+    """
+
+    choice: Mapping[str, Any] = field(default_factory=dict)
+    linked: bool = False
+    refusal: Refusal | None = None
+    availability_url: str = ""
+    version: str = ""
+    spawn_url: str = ""
+    keep: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -54,84 +84,178 @@ class _Chosen:
     notices: dict[str, str] = field(default_factory=dict)
 
 
-def render(
-    platform: Platform,
-    person: Person,
-    reading: AvailabilityReading | None,
-    previous: Mapping[str, Any],
-    refusal: Refusal | None,
-    url: str,
-) -> str:
-    """Draw the form.
+async def draw(spawner: Any) -> str:
+    """Draw the form of a spawner's owner, whoever opens it."""
+    context: SpawnContext = spawner.context
+    refused, linked = spawner.take_refusal(), spawner.take_link()
+    reading = await context.vkd.availability()
+    may = offer(context.platform, spawner.person, usage=context.held.usage(spawner.user.name))
+    base_url = spawner.hub.base_url.removesuffix("hub/")
+    url = ""
+    if context.ticket_key and may.accelerators:
+        ticket = tickets.issue(context.ticket_key, list(may.accelerators))
+        url = f"{url_path_join(base_url, 'services/vkd', PREFIX, 'availability')}?ticket={ticket}"
+    choice = refused[1] if refused else spawner.user_options if linked is None else linked
+    opening = Opening(
+        choice=spawner.request_of(choice),
+        linked=linked is not None and not refused,
+        refusal=refused[0] if refused else None,
+        availability_url=url,
+        version=context.file.version,
+        spawn_url=url_path_join(spawner.hub.base_url, "spawn"),
+        keep=_kept(spawner.handler),
+    )
+    return await asyncio.to_thread(render, may, reading, opening)
+
+
+def _kept(handler: Any) -> dict[str, str]:
+    """Give what an address says to JupyterHub: where to go afterwards, and how a server is called."""
+    if handler is None:
+        return {}
+    return {key: value for key in ("next", "display_name") if (value := handler.get_query_argument(key, ""))}
+
+
+def render(may: Offer, reading: AvailabilityReading | None, opening: Opening) -> str:
+    """Draw the form out of an offer.
 
     Parameters
     ----------
     reading
         None if what is free is unknown now.
-    previous
-        What this person chose last; it may hold anything, and things that do not exist any more.
-    refusal
-        Why ``previous`` was refused just now.
-    url
-        Where the script reads what is free, ticket included; empty: nowhere.
     """
-    cards = profiles(platform, person, reading)
+    platform = may.platform
+    cards = cards_of(may, reading)
+    template = _environment().get_template
     if not cards:
-        return _environment().get_template("aiinfn/no_project.html").render(platform=platform, person=person)
-    may = offer(platform, person)
-    chosen = _chosen(platform, person, cards, previous, refusal)
-    return (
-        _environment()
-        .get_template("aiinfn/session_form.html")
-        .render(
-            groups=[
-                (GROUPS[key], list(members)) for key, members in groupby(cards, key=lambda card: card.group)
-            ],
-            projects=may.projects,
-            images={name: image for name, image in may.images.items() if name in _images(cards)},
-            sizes=may.sizes,
-            times=_times(cards),
-            most=max(card.most for card in cards),
-            chosen=chosen.values,
-            notices=chosen.notices,
-            refusal=refusal,
-            fields=FIELDS,
-            reading=reading,
-            accelerators=any(card.name != CPU_ONLY for card in cards),
-            brief=brief_of(platform),
-            rules=_rules(platform, cards, url),
+        return template("aiinfn/no_project.html").render(
+            platform=platform, person=may.person, past=list(missing.projects_in_time(may))
         )
+    images, sizes = _used(cards, "projects"), _used(cards, "sizes")
+    choices: dict[str, Mapping[str, Any]] = {
+        "image": {name: image for name, image in platform.images.items() if name in images},
+        "size": {name: size for name, size in platform.sizes.items() if name in sizes},
+    }
+    times = sorted({time for card in cards for time in card.times})
+    most = max(card.most for card in cards)
+    chosen = _chosen(may, cards, opening, {**choices, "times": times, "most": most})
+    ready = presets.granted(platform, may.person, now=may.now, usage=may.usage)
+    return template("aiinfn/session_form.html").render(
+        groups=[
+            (group_title(key), list(members)) for key, members in groupby(cards, key=lambda card: card.group)
+        ],
+        projects=may.projects,
+        images=choices["image"],
+        sizes=choices["size"],
+        times=times,
+        most=most,
+        chosen=chosen.values,
+        notices=chosen.notices,
+        opening=opening,
+        refusal=opening.refusal,
+        fields=fields(),
+        reading=reading,
+        accelerators=any(card.name != CPU_ONLY for card in cards),
+        many=len(cards) > MANY,
+        brief=brief_of(platform.backend),
+        presets=[
+            (name, platform.presets[name], links.choice_from(selection)) for name, selection in ready.items()
+        ],
+        missing=missing.missing(may, {card.name for card in cards}),
+        rules={
+            **form_rules.rules(may, cards, choices["image"], choices["size"], times),
+            "words": form_rules.words(may),
+            "url": opening.availability_url,
+            "version": opening.version,
+            "spawn": opening.spawn_url,
+        },
     )
 
 
-def _chosen(
-    platform: Platform,
-    person: Person,
-    cards: list[Profile],
-    previous: Mapping[str, Any],
-    refusal: Refusal | None,
-) -> _Chosen:
-    """Keep the choices that still exist. What is gone is said, unless the refusal says it already."""
-    may = offer(platform, person)
-    offered = {
+def fields() -> dict[str, str]:
+    """Give what is chosen, with the words on the form."""
+    return {
+        "accelerator": _("Accelerator"),
+        "count": _("Number"),
+        "project": _("Project"),
+        "image": _("Environment"),
+        "size": _("Size"),
+        "time_limit": _("Ends after"),
+    }
+
+
+def _used(cards: Iterable[Profile], key: str) -> set[str]:
+    """Give the images or sizes that go with at least one card: one for an accelerator that is not offered is not either."""
+    lists = {names for card in cards for names in getattr(card, key).values()}
+    return set().union(*lists)
+
+
+def _chosen(may: Offer, cards: list[Profile], opening: Opening, choices: Mapping[str, Any]) -> _Chosen:
+    """Keep the choices that there are. What is not there is said, unless the refusal says it already."""
+    offered: dict[str, Any] = {
         "accelerator": {card.name for card in cards},
-        "project": may.projects.keys(),
-        "image": _images(cards),
-        "size": may.sizes.keys(),
-        "time_limit": {format_duration(time) for time in _times(cards)},
-        "count": {str(number) for number in range(1, max(card.most for card in cards) + 1)},
+        "project": may.projects,
+        "image": choices["image"],
+        "size": choices["size"],
+        "time_limit": {format_duration(time) for time in choices["times"]},
+        "count": {str(number) for number in range(1, choices["most"] + 1)},
     }
     result = _Chosen({"accelerator": cards[0].name})
     for key, names in offered.items():
-        value = _as_text(key, previous.get(key))
+        value = _as_text(key, opening.choice.get(key))
         if value in names:
             result.values[key] = value
-        elif value and not (key == "count" and value == "0") and not (refusal and refusal.field == key):
-            shown = value if len(value) <= 40 else value[:39] + "…"
-            result.notices[key] = (
-                f"Your last choice “{shown}” is not offered any more; the usual one is selected."
-            )
+        elif (
+            value
+            and not (key == "count" and value == "0")
+            and not (opening.refusal and opening.refusal.field == key)
+        ):
+            result.notices[key] = _absent(may, key, value, linked=opening.linked)
+    if opening.linked and not result.notices:
+        _judge_link(may, result)
     return result
+
+
+_SECTIONS: Final = {"accelerator": "accelerators", "image": "images", "size": "sizes"}
+
+
+def _absent(may: Offer, key: str, value: str, *, linked: bool) -> str:
+    """Say that a choice is not offered and, if it is known, why."""
+    shown = value if len(value) <= 40 else value[:39] + "…"
+    if not linked:
+        return _("Your last choice “{choice}” is not offered any more; the usual one is selected.").format(
+            choice=shown
+        )
+    section = _SECTIONS.get(key)
+    known = getattr(may.platform, section) if section else {}
+    denial = may.why_not_anywhere(section, value) if section and value in known else None
+    if denial is None:
+        return _(
+            "The link asks for “{choice}”, which is not offered to you; the usual one is selected."
+        ).format(choice=shown)
+    return _("{reason} The link asks for it; the usual one is selected.").format(reason=denial.sentence)
+
+
+def _judge_link(may: Offer, chosen: _Chosen) -> None:
+    """Say of a link whose choices are all there why they cannot be had together."""
+    try:
+        gate.resolve(chosen.values, may.platform, may.person, Door.SESSION, now=may.now, usage=may.usage)
+    except Refusal as refusal:
+        key = refusal.field if refusal.field in fields() else "accelerator"
+        chosen.notices[key or "accelerator"] = _("{reason} The link asks for it.").format(
+            reason=refusal.message
+        )
+
+
+def _figures(now: Availability) -> tuple[str, str]:
+    """Say how many are free, and what the others do; the script says the same."""
+    others = (
+        (now.batch, _("{count} in batch")),
+        (now.sessions, _("{count} in sessions")),
+        (now.waiting_sessions, _("{count} waiting")),
+        (now.offline, _("{count} offline")),
+    )
+    free = _("{free} of {total} free").format(free=now.free, total=now.total)
+    return free, " · ".join(words.format(count=count) for count, words in others if count)
 
 
 def _as_text(key: str, value: Any) -> str:
@@ -145,51 +269,6 @@ def _as_text(key: str, value: Any) -> str:
     return str(value)
 
 
-def _times(cards: list[Profile]) -> list[timedelta]:
-    return sorted({time for card in cards for time in card.times})
-
-
-def _images(cards: list[Profile]) -> set[str]:
-    """Give the images that go with at least one card: one for an accelerator that is not offered is not either."""
-    return {image for card in cards for images in card.projects.values() for image in images}
-
-
-def _rules(platform: Platform, cards: list[Profile], url: str) -> dict[str, Any]:
-    """Give the script what goes with what, and the words."""
-    return {
-        "url": url,
-        "words": words_of(platform),
-        "brief": brief_of(platform),
-        "grace": spoken(platform.limits.grace),
-        "patience": spoken(platform.limits.session_start),
-        "seconds": {format_duration(time): int(time.total_seconds()) for time in _times(cards)},
-        "cards": {
-            card.name: {
-                "title": card.title,
-                "most": card.most,
-                "projects": card.projects,
-                "sizes": card.sizes,
-                "times": [format_duration(time) for time in card.times],
-                "shorter": _shorter(card),
-                "usual": format_duration(card.usual),
-                "availability": card.availability.model_dump(mode="json") if card.availability else None,
-            }
-            for card in cards
-        },
-    }
-
-
-def _shorter(card: Profile) -> dict[str, dict[str, int]]:
-    """Give the longest time, in seconds, of the projects and sizes that may not have the card's longest."""
-    found = {
-        project: {
-            size: int(longest.total_seconds()) for size, longest in of.items() if longest < card.times[-1]
-        }
-        for project, of in card.longest.items()
-    }
-    return {project: of for project, of in found.items() if of}
-
-
 @cache
 def _environment() -> Environment:
     """Names from IAM and the platform file are text: everything is escaped unless it is one of our own files."""
@@ -199,9 +278,17 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n"],
     )
-    environment.filters |= {"spoken": spoken, "duration": format_duration, "memory": spoken_memory}
-    environment.globals |= {"asset": _asset}
+    environment.policies["ext.i18n.trimmed"] = True
+    environment.install_gettext_callables(_, ngettext, newstyle=True)  # type: ignore[attr-defined]
+    environment.filters |= {
+        "spoken": spoken,
+        "duration": format_duration,
+        "memory": spoken_memory,
+        "figures": _figures,
+    }
+    environment.globals |= {"asset": _asset, "link": links.query}
     return environment
 
 

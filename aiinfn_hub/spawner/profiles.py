@@ -11,58 +11,66 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from aiinfn_hub.language import gettext as _
+from aiinfn_hub.language import ngettext
 from aiinfn_hub.platform.gate import Offer, Usage, offer
 from aiinfn_hub.platform.model import CPU_ONLY, Accelerator, Backend, Platform
 from aiinfn_hub.platform.person import Person
 from aiinfn_hub.platform.units import format_duration, format_quantity
 from aiinfn_hub.vkd.contract import Availability, AvailabilityReading
 
-WORDS: Final[dict[str, str]] = {
-    "cpu": "Starts now, without an accelerator.",
-    "now": "Starts now on a free {title}.",
-    "now-several": "Starts now on {count} free {title}.",
-    "room": "A batch job will make room: about {grace}.",
-    "room-several": "{needed} batch jobs will make room: about {grace}.",
-    "wait": "All are in use by sessions. Yours waits up to {patience}.",
-    "wait-until": "All are in use by sessions; the first ends at {time} at the latest. Yours waits up to {patience}.",
-    "wait-part": "Sessions leave only {left} of them. Yours waits up to {patience}.",
-    "line": "{waiting} already in line. Yours waits behind, up to {patience}.",
-    "none": "None of them is in operation now.",
-    "few": "Only {working} of them in operation now.",
-    "unknown": "Accelerators cannot be handed out while the delegation service does not answer. CPU sessions start.",
-}
-"""Sentences on what happens if something is chosen; the form's script fills in the same ones."""
-
-BRIEF: Final[dict[str, str]] = {
-    "cpu": "Starts now",
-    "now": "Starts now",
-    "room": "Batch makes room",
-    "wait": "All in use",
-    "line": "Others in line",
-    "none": "Out of operation",
-    "few": "Not enough",
-    "unknown": "Cannot start now",
-}
-"""The same in two words, for a card."""
-
-KUBERNETES_WORDS: Final = {
-    "unknown": "What is free is not known now. The session starts as soon as there is one; batch makes room for it."
-}
-KUBERNETES_BRIEF: Final = {"unknown": "Not known now"}
-"""What differs there: a cluster hands devices out by itself."""
-
-GROUPS: Final[dict[str, str]] = {"cpu": "CPU", "gpu": "GPU", "mig": "MIG slices", "fpga": "FPGA"}
+GROUPS: Final = ("cpu", "gpu", "mig", "fpga")
 """Kinds of cards in the order of the form."""
 
 
-def words_of(platform: Platform) -> dict[str, str]:
-    """Give the sentences of a platform."""
-    return WORDS | (KUBERNETES_WORDS if platform.backend is Backend.KUBERNETES else {})
+def group_title(group: str) -> str:
+    """Name a kind of cards."""
+    return {"cpu": _("CPU"), "gpu": _("GPU"), "mig": _("MIG slices"), "fpga": _("FPGA")}[group]
 
 
-def brief_of(platform: Platform) -> dict[str, str]:
-    """Give the words for cards of a platform."""
-    return BRIEF | (KUBERNETES_BRIEF if platform.backend is Backend.KUBERNETES else {})
+def words_of(backend: Backend) -> dict[str, str]:
+    """Give the sentences on what happens if something is chosen; the form's script fills in the same ones."""
+    unknown = (
+        # A cluster hands devices out by itself.
+        _(
+            "What is free is not known now. The session starts as soon as there is one; batch makes room for it."
+        )
+        if backend is Backend.KUBERNETES
+        else _(
+            "Accelerators cannot be handed out while the delegation service does not answer. CPU sessions start."
+        )
+    )
+    return {
+        "cpu": _("Starts now, without an accelerator."),
+        "now": _("Starts now on a free {title}."),
+        "now-several": _("Starts now on {count} free {title}."),
+        "room": _("A batch job will make room: about {grace}."),
+        "room-several": _("{needed} batch jobs will make room: about {grace}."),
+        "wait": _("All are in use by sessions. Yours waits up to {patience}."),
+        "wait-until": _(
+            "All are in use by sessions; the first ends at {time} at the latest. Yours waits up to {patience}."
+        ),
+        "wait-part": _("Sessions leave only {left} of them. Yours waits up to {patience}."),
+        "line": _("1 session is already in line. Yours waits behind, up to {patience}."),
+        "line-several": _("{waiting} sessions are already in line. Yours waits behind, up to {patience}."),
+        "none": _("None of them is in operation now."),
+        "few": _("Only {working} of them in operation now."),
+        "unknown": unknown,
+    }
+
+
+def brief_of(backend: Backend) -> dict[str, str]:
+    """Give the same in two words, for a card."""
+    return {
+        "cpu": _("Starts now"),
+        "now": _("Starts now"),
+        "room": _("Batch makes room"),
+        "wait": _("All in use"),
+        "line": _("Others in line"),
+        "none": _("Out of operation"),
+        "few": _("Not enough"),
+        "unknown": _("Not known now") if backend is Backend.KUBERNETES else _("Cannot start now"),
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +80,7 @@ class Outlook:
     Attributes
     ----------
     key
-        One of `BRIEF`.
+        One of `brief_of`.
     sentence
         In words; it may hold ``{time}``, to be filled in the reader's own zone.
     time
@@ -96,10 +104,15 @@ class Profile:
         Key of `GROUPS`.
     projects, sizes
         For each project that may use it, the images and the sizes that go with it there.
+    made, fitting
+        The images and the sizes that go with it in whatever project; `projects` and `sizes` are the part of them that a
+        project has.
     times
         Session lengths to offer, ascending; ``usual`` is among them. Not every project and size may have the longest.
     longest
-        The longest of them for each project and size.
+        The longest session of each project, but for what its size says.
+    of_sizes
+        The longest session of those sizes that say one.
     availability
         None for CPU only, and while it is unknown.
     """
@@ -111,17 +124,21 @@ class Profile:
     description: str
     simulated: bool
     most: int
-    projects: dict[str, list[str]]
-    sizes: dict[str, list[str]]
+    projects: dict[str, tuple[str, ...]]
+    sizes: dict[str, tuple[str, ...]]
+    made: tuple[str, ...]
+    fitting: tuple[str, ...]
     times: list[timedelta]
-    longest: dict[str, dict[str, timedelta]]
+    longest: dict[str, timedelta]
+    of_sizes: dict[str, timedelta]
     usual: timedelta
     availability: Availability | None
     outlook: Outlook
 
     def times_of(self, project: str, size: str) -> list[timedelta]:
         """Give the session lengths to offer for a project and a size."""
-        return [time for time in self.times if time <= self.longest[project][size]]
+        longest = min(self.longest[project], self.of_sizes.get(size, timedelta.max))
+        return [time for time in self.times if time <= longest]
 
 
 def profiles(
@@ -132,24 +149,20 @@ def profiles(
     now: datetime | None = None,
     usage: Usage | None = None,
 ) -> list[Profile]:
-    """Give the cards of one person, in the order of the groups and then of the platform file.
+    """Give the cards of one person; ``now`` and ``usage`` are those of the gate. See `cards_of`."""
+    return cards_of(offer(platform, person, now=now, usage=usage), reading)
+
+
+def cards_of(may: Offer, reading: AvailabilityReading | None) -> list[Profile]:
+    """Draw the cards of an offer, in the order of the groups and then of the platform file.
 
     An accelerator that none of the person's projects can start anything with has no card; somebody without a project
-    has none at all. ``now`` and ``usage`` are those of the gate.
+    has none at all.
     """
-    may = offer(platform, person, now=now, usage=usage)
     known = {entry.accelerator: entry for entry in reading.accelerators} if reading else {}
-    cards = []
-    for name in (CPU_ONLY, *may.accelerators):
-        projects = {
-            project: images
-            for project in may.projects_of(name)
-            if (images := list(may.images_of(project, name))) and may.sizes_of(project, name)
-        }
-        if projects:
-            cards.append(_card(may, name, projects, known.get(name)))
-    order = list(GROUPS)
-    return sorted(cards, key=lambda card: order.index(card.group))
+    draw = _Drawing(may)
+    cards = [draw.card(name, known.get(name)) for name in (CPU_ONLY, *may.platform.accelerators)]
+    return sorted((card for card in cards if card), key=lambda card: GROUPS.index(card.group))
 
 
 def outlook(
@@ -158,12 +171,13 @@ def outlook(
     count: int,
     grace: timedelta,
     patience: timedelta,
-    sentences: Mapping[str, str] = WORDS,
+    sentences: Mapping[str, str] | None = None,
 ) -> Outlook:
     """Say what happens if ``count`` devices are asked for now.
 
     The form's script decides in the same order (``form.js``); a test holds the two together.
     """
+    sentences = sentences or words_of(Backend.LOCAL)
     if device is None:
         return Outlook("cpu", sentences["cpu"])
     if availability is None:
@@ -178,7 +192,7 @@ def outlook(
         "left": availability.free + availability.batch,
         "grace": spoken(grace),
         "patience": spoken(patience),
-        "waiting": f"{availability.waiting_sessions} session{'s are' if availability.waiting_sessions > 1 else ' is'}",
+        "waiting": availability.waiting_sessions,
         "time": "{time}",
     }
     time = availability.next_session_end
@@ -187,7 +201,7 @@ def outlook(
     elif working < count:
         key, form = "few", "few"
     elif availability.waiting_sessions:
-        key, form = "line", "line"
+        key, form = "line", "line" if availability.waiting_sessions == 1 else "line-several"
     elif needed <= 0:
         key, form = "now", "now" if count == 1 else "now-several"
     elif needed <= availability.batch:
@@ -200,10 +214,15 @@ def outlook(
 def spoken(time: timedelta) -> str:
     """Write a duration as people say it: ``8 hours``, ``1 day``, ``10 s``."""
     seconds = int(time.total_seconds())
-    for size, word in ((86400, "day"), (3600, "hour"), (60, "minute")):
-        if seconds % size == 0:
-            amount = seconds // size
-            return f"{amount} {word}{'s' if amount != 1 else ''}"
+    if seconds % 86400 == 0:
+        days = seconds // 86400
+        return ngettext("{count} day", "{count} days", days).format(count=days)
+    if seconds % 3600 == 0:
+        hours = seconds // 3600
+        return ngettext("{count} hour", "{count} hours", hours).format(count=hours)
+    if seconds % 60 == 0:
+        minutes = seconds // 60
+        return ngettext("{count} minute", "{count} minutes", minutes).format(count=minutes)
     return f"{seconds} s" if seconds < 60 else format_duration(time)
 
 
@@ -214,34 +233,78 @@ def spoken_memory(size: int) -> str:
     return f"{digits}\N{NO-BREAK SPACE}{text[len(digits) :]}B"
 
 
-def _card(
-    may: Offer, name: str, projects: dict[str, list[str]], availability: Availability | None
-) -> Profile:
-    limits = may.platform.limits
-    device = may.platform.accelerators.get(name)
-    sizes = {project: list(may.sizes_of(project, name)) for project in projects}
-    longest = {
-        project: {size: may.longest_offered(name, project, size) for size in names}
-        for project, names in sizes.items()
-    }
-    ends = {time for of in longest.values() for time in of.values()}
-    times = sorted({time for end in ends for time in may.times_up_to(end)})
-    return Profile(
-        name=name,
-        group=device.kind.value if device else "cpu",
-        title=device.title if device else "CPU only",
-        memory=spoken_memory(device.memory) if device and device.memory else "",
-        description=device.description if device else "Reading, plotting, preparing data and batch jobs",
-        simulated=_simulated(device, availability),
-        most=may.most(name),
-        projects=projects,
-        sizes=sizes,
-        times=times,
-        longest=longest,
-        usual=min(limits.session_default, times[-1]),
-        availability=availability,
-        outlook=outlook(device, availability, 1, limits.grace, limits.session_start, words_of(may.platform)),
-    )
+class _Drawing:
+    """Draws cards. Each accelerator meets each project once; lists of images and sizes are made once for all that share them."""
+
+    def __init__(self, may: Offer) -> None:
+        self._may = may
+        self._images = {project: tuple(may.images_in(project)) for project in may.projects}
+        self._sizes = {project: tuple(may.sizes_of(project)) for project in may.projects}
+        self._of_sizes = {
+            name: size.session_time for name, size in may.platform.sizes.items() if size.session_time
+        }
+        self._words = words_of(may.platform.backend)
+        self._commons: dict[tuple[tuple[str, ...], tuple[str, ...]], tuple[str, ...]] = {}
+        self._ends: dict[tuple[timedelta, tuple[str, ...]], frozenset[timedelta]] = {}
+        self._times: dict[frozenset[timedelta], list[timedelta]] = {}
+
+    def card(self, name: str, availability: Availability | None) -> Profile | None:
+        """Draw one; None if no project can start anything with it."""
+        may, limits = self._may, self._may.platform.limits
+        device = may.platform.accelerators.get(name)
+        made, fitting = tuple(may.images_with(name)), tuple(may.sizes_with(name))
+        projects: dict[str, tuple[str, ...]] = {}
+        sizes: dict[str, tuple[str, ...]] = {}
+        for project in may.projects_of(name):
+            images = self._common(self._images[project], made)
+            some = self._common(self._sizes[project], fitting)
+            if images and some:
+                projects[project], sizes[project] = images, some
+        if not projects:
+            return None
+        longest = {project: may.longest_offered_in(project, name) for project in projects}
+        pairs = {(longest[project], sizes[project]) for project in projects}
+        times = self._times_up_to(frozenset().union(*(self._ends_of(*pair) for pair in pairs)))
+        return Profile(
+            name=name,
+            group=device.kind.value if device else "cpu",
+            title=device.title if device else _("CPU only"),
+            memory=spoken_memory(device.memory) if device and device.memory else "",
+            description=device.description
+            if device
+            else _("Reading, plotting, preparing data and batch jobs"),
+            simulated=_simulated(device, availability),
+            most=min((may.access(project, name).most for project in projects), default=0),
+            projects=projects,
+            sizes=sizes,
+            made=made,
+            fitting=fitting,
+            times=times,
+            longest=longest,
+            of_sizes=self._of_sizes,
+            usual=min(limits.session_default, times[-1]),
+            availability=availability,
+            outlook=outlook(device, availability, 1, limits.grace, limits.session_start, self._words),
+        )
+
+    def _common(self, some: tuple[str, ...], others: tuple[str, ...]) -> tuple[str, ...]:
+        key = (some, others)
+        if key not in self._commons:
+            among = frozenset(others)
+            self._commons[key] = tuple(name for name in some if name in among)
+        return self._commons[key]
+
+    def _ends_of(self, longest: timedelta, sizes: tuple[str, ...]) -> frozenset[timedelta]:
+        """Give the longest sessions with one of these sizes."""
+        key = (longest, sizes)
+        if key not in self._ends:
+            self._ends[key] = frozenset(min(longest, self._of_sizes.get(size, longest)) for size in sizes)
+        return self._ends[key]
+
+    def _times_up_to(self, ends: frozenset[timedelta]) -> list[timedelta]:
+        if ends not in self._times:
+            self._times[ends] = sorted({time for end in ends for time in self._may.times_up_to(end)})
+        return self._times[ends]
 
 
 def _simulated(device: Accelerator | None, availability: Availability | None) -> bool:

@@ -11,12 +11,13 @@ from datetime import UTC, datetime, timedelta
 
 import psutil
 import pytest
-from playwright.async_api import BrowserContext, Page, async_playwright, expect
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import Browser, BrowserContext, Page, Playwright, async_playwright, expect
 
 from aiinfn_hub.platform.model import Accelerator
 from aiinfn_hub.spawner.profiles import outlook
 from aiinfn_hub.vkd.contract import Availability
-from tests.hub.realhub import RealHub, real_hub, vkd_answers
+from tests.hub.realhub import RealHub, real_hub, session_process, vkd_answers, xsrf
 
 
 @pytest.fixture(scope="module")
@@ -25,22 +26,27 @@ def hub() -> Iterator[RealHub]:
         yield running
 
 
-@contextlib.asynccontextmanager
-async def signed_in(hub: RealHub, user: str, **options) -> AsyncIterator[tuple[BrowserContext, Page]]:
-    """Open a chromium in which somebody is signed in."""
+async def launched(playwright: Playwright) -> Browser:
+    """Start chromium without a window."""
     chromium = next(
         (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))),
         None,
     )
     assert chromium, "the tests of pages need chromium: sudo apt-get install -y chromium"
+    sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
+    return await playwright.chromium.launch(executable_path=chromium, args=["--disable-gpu", *sandbox])
+
+
+@contextlib.asynccontextmanager
+async def signed_in(hub: RealHub, user: str, **options) -> AsyncIterator[tuple[BrowserContext, Page]]:
+    """Open a chromium in which somebody is signed in."""
     async with hub.browser(user) as http:
         cookies = [
             {"name": cookie.key, "value": cookie.value, "url": hub.url + cookie["path"]}
             for cookie in http.cookie_jar
         ]
     async with async_playwright() as playwright:
-        sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
-        browser = await playwright.chromium.launch(executable_path=chromium, args=["--disable-gpu", *sandbox])
+        browser = await launched(playwright)
         try:
             context = await browser.new_context(**options)
             await context.add_cookies(cookies)
@@ -129,10 +135,15 @@ async def test_what_a_person_may_not_use_is_not_offered(hub):
     async with signed_in(hub, "ada") as (_, page):
         await page.goto(f"{hub.url}/hub/spawn")
         assert await page.locator("#accelerator-t4").count() == 1
-        text = await page.content()
-        assert "Alveo" not in text
-        assert "Medical physics" not in text
-        assert "FPGA tools" not in text
+        assert await page.locator("#accelerator-v70").count() == 0
+        assert await page.locator("#image option").all_inner_texts() == ["Standard Python"]
+        assert "Medical physics" not in await page.content()
+        # It is told why, and only when asked.
+        reason = page.get_by_text("The project Flavour physics may not use AMD Alveo V70.")
+        await expect(reason).to_be_hidden()
+        await page.focus("#missing summary")
+        await page.keyboard.press("Enter")
+        await expect(reason).to_be_visible()
 
 
 async def test_figures_are_refreshed_without_a_reload_and_survive_the_death_of_vkd(hub):
@@ -160,21 +171,157 @@ async def test_figures_are_refreshed_without_a_reload_and_survive_the_death_of_v
 
 
 @pytest.mark.timeout(240)
-async def test_the_form_works_by_keyboard_and_leads_to_jupyterlab(hub):
+async def test_the_form_works_by_keyboard_alone_and_leads_to_jupyterlab(hub):
     await vkd_answers(hub)
+    async with signed_in(hub, "ben") as (_, page):
+        await page.goto(f"{hub.url}/hub/spawn")
+
+        async def tab_to(element: str) -> None:
+            for _ in range(30):
+                if await page.evaluate("document.activeElement.id") == element:
+                    return
+                await page.keyboard.press("Tab")
+            raise AssertionError(f"{element} cannot be reached by Tab")
+
+        await tab_to("accelerator-none")
+        for _ in range(3):
+            await page.keyboard.press("ArrowDown")
+        await expect(page.locator("#accelerator-v70")).to_be_checked()
+        await expect(page.locator("#outlook")).to_have_text("Starts now on a free AMD Alveo V70.")
+        # A select takes the first letters of what is meant.
+        await tab_to("image")
+        await page.keyboard.type("FPGA")
+        await expect(page.locator("#image")).to_have_value("fpga-tools")
+        await tab_to("size")
+        await page.keyboard.type("Large")
+        await expect(page.locator("#size")).to_have_value("large")
+        await tab_to("time_limit")
+        await page.keyboard.type("2")
+        await expect(page.locator("#time_limit")).to_have_value("2h")
+        await tab_to("start")
+        await page.keyboard.press("Enter")
+        await page.wait_for_url("**/user/ben/lab**", timeout=60_000)
+    model = await hub.server("ben")
+    assert model["user_options"] | {"count": ""} == {
+        "accelerator": "v70",
+        "count": "",
+        "project": "medphys",
+        "image": "fpga-tools",
+        "size": "large",
+        "time_limit": "2h",
+    }
+    await hub.end_session("ben")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_axe_finds_nothing_serious_in_the_form(hub, scheme):
+    async with signed_in(hub, "ada", color_scheme=scheme) as (_, page):
+        await page.goto(f"{hub.url}/hub/spawn?opt-accelerator=v70")
+        await page.click("#missing summary")
+        await page.click("#copy")
+        found = (await Axe().run(page)).response["violations"]
+        assert not [each["id"] for each in found if each["impact"] in {"serious", "critical"}]
+
+
+async def test_a_link_fills_the_form_in_and_starts_nothing(hub):
+    async with signed_in(hub, "ben", permissions=["clipboard-read", "clipboard-write"]) as (context, page):
+        await page.goto(f"{hub.url}/hub/spawn")
+        await page.check("#accelerator-v70")
+        await page.select_option("#image", "fpga-tools")
+        await page.select_option("#time_limit", "4h")
+        await page.click("#copy")
+        await expect(page.locator("#told")).to_contain_text("The link is copied.")
+        link = await page.evaluate("navigator.clipboard.readText()")
+        assert link.startswith(f"{hub.url}/hub/spawn?opt-accelerator=v70&")
+        other = await context.new_page()
+        await other.goto(link)
+        await expect(other.locator("#accelerator-v70")).to_be_checked()
+        await expect(other.locator("#linked")).to_contain_text("nothing is started yet")
+        await expect(other.locator("#image")).to_have_value("fpga-tools")
+        await expect(other.locator("#time_limit")).to_have_value("4h")
+    assert await hub.server("ben") in (None, {}) or not (await hub.server("ben"))["pending"]
+    # To somebody who may not have it, it says so; without a script too.
+    async with signed_in(hub, "ada", java_script_enabled=False) as (_, page):
+        await page.goto(link)
+        await expect(page.locator("#problem-accelerator")).to_contain_text(
+            "The project Flavour physics may not use AMD Alveo V70."
+        )
+        await expect(page.locator("#problem-image")).to_contain_text("which you cannot use")
+        await expect(page.locator("#accelerator-none")).to_be_checked()
+        await page.goto(f"{hub.url}/hub/spawn?opt-bitcoin=1&foo=bar")
+        await expect(page.locator("#start")).to_be_visible()
+    assert "Failed to spawn" not in hub.told
+    assert "Traceback" not in hub.told
+
+
+async def test_where_nothing_may_be_copied_the_link_is_shown(hub):
     async with signed_in(hub, "ada") as (_, page):
         await page.goto(f"{hub.url}/hub/spawn")
-        await page.focus("#accelerator-none")
-        await page.keyboard.press("ArrowDown")
-        await expect(page.locator("#accelerator-t4")).to_be_checked()
-        await expect(page.locator("#outlook")).to_have_text("Starts now on a free NVIDIA T4.")
-        for _ in range(12):
-            await page.keyboard.press("Tab")
-            if await page.evaluate("document.activeElement.id") == "start":
-                break
-        await page.keyboard.press("Enter")
-        await page.wait_for_url("**/user/ada/lab**", timeout=60_000)
+        await page.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(new Error('denied')); }")
+        await page.click("#copy")
+        await expect(page.locator("#address")).to_be_focused()
+        await expect(page.locator("#address")).to_have_value(re.compile(r"/hub/spawn\?opt-accelerator=none&"))
+
+
+@pytest.mark.timeout(240)
+async def test_an_operator_who_starts_for_somebody_gets_that_persons_choices(hub):
+    await vkd_answers(hub)
+    await hub.know("ada")
+    async with hub.browser("olga") as olga:
+        async with olga.get(f"{hub.url}/hub/spawn/ada") as answer:
+            page = await answer.text()
+        assert "For <strong>ada</strong>" in page
+        assert 'id="accelerator-t4"' in page
+        assert 'id="accelerator-v70"' not in page
+        # The operator belongs to no project, and gets nothing for herself.
+        async with olga.get(f"{hub.url}/hub/spawn") as answer:
+            assert "You do not belong to a project yet" in await answer.text()
+        url = f"{hub.url}/hub/spawn/ada?_xsrf={xsrf(olga)}"
+        async with olga.post(url, data={"accelerator": "v70"}) as answer:
+            assert answer.status == 403
+            refused = await answer.text()
+        assert "The project Flavour physics may not use AMD Alveo V70." in refused
+        assert "For <strong>ada</strong>" in refused
+        async with olga.post(url, data={"accelerator": "t4"}, allow_redirects=False) as answer:
+            assert answer.status == 302
+        model = await hub.ready("ada")
+        assert model["user_options"]["accelerator"] == "t4"
+        environment = session_process(hub.data / "homes" / "ada").environ()
+        assert (environment["AIINFN_PROJECT"], environment["JUPYTERHUB_USER"]) == ("flavour", "ada")
     await hub.end_session("ada")
+
+
+@pytest.mark.timeout(120)
+async def test_an_open_form_takes_over_new_choices_and_keeps_what_is_chosen(hub):
+    await vkd_answers(hub)
+    file = hub.folder / "platform.yaml"
+    before = file.read_text()
+    async with signed_in(hub, "ben") as (_, page):
+        await page.goto(f"{hub.url}/hub/spawn")
+        await expect(page.locator('[data-card="t4"] .af-figures')).to_contain_text("free")
+        await page.check("#accelerator-v70")
+        await page.select_option("#size", "large")
+        await page.select_option("#time_limit", "4h")
+        await page.focus("#size")
+        new = "  a30: {title: NVIDIA A30, kind: gpu, resource: nvidia.com/gpu, simulated: 1}\n"
+        file.write_text(
+            before.replace("accelerators:\n", f"accelerators:\n{new}", 1).replace(
+                "accelerators: [t4, slice]", "accelerators: [t4, slice, a30]"
+            )
+        )
+        try:
+            await expect(page.locator('[data-card="a30"]')).to_be_visible(timeout=5000)
+            await expect(page.locator("#told")).to_contain_text("The choices have changed")
+            await expect(page.locator("#accelerator-v70")).to_be_checked()
+            await expect(page.locator("#size")).to_have_value("large")
+            await expect(page.locator("#size")).to_be_focused()
+            await expect(page.locator("#time_limit")).to_have_value("4h")
+            await page.check("#accelerator-a30")
+            await expect(page.locator('[data-card="a30"] .af-figures')).to_have_text("1 of 1 free")
+        finally:
+            file.write_text(before)
+        await expect(page.locator('[data-card="a30"]')).to_have_count(0, timeout=5000)
+        await expect(page.locator("#told")).to_contain_text("“a30” is not offered any more")
 
 
 @pytest.mark.timeout(240)

@@ -1,21 +1,28 @@
 """What the form shows and what the gate grants are the same."""
 
+import html
 import itertools
+import re
 from datetime import UTC, datetime, timedelta
+from urllib.parse import parse_qsl
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from aiinfn_hub.platform import gate, loader
+from aiinfn_hub.platform.holdings import Usage
 from aiinfn_hub.platform.model import CPU_ONLY, Platform
 from aiinfn_hub.platform.person import Person
 from aiinfn_hub.platform.refusal import Refusal
+from aiinfn_hub.platform.rules import Denial, Rule
 from aiinfn_hub.platform.selection import Door
 from aiinfn_hub.platform.units import format_duration
 from aiinfn_hub.spawner import form
+from aiinfn_hub.spawner.missing import remedy
 from aiinfn_hub.spawner.profiles import outlook, profiles
 from aiinfn_hub.vkd.contract import Availability, AvailabilityReading
+from bench.form import everybody, platform_of, reading_of
 from tests.hub.realhub import PEOPLE, PLATFORM, ROOT
 
 
@@ -36,10 +43,10 @@ EVERYBODY = [Person.of(name, groups) for name, groups in PEOPLE.items()] + [
 
 @pytest.mark.parametrize("person", EVERYBODY, ids=lambda person: person.name)
 def test_everything_that_is_shown_is_granted(platform, person):
-    may = gate.offer(platform, person)
     for card in profiles(platform, person, None):
         for project, images in card.projects.items():
-            for image, size, time in itertools.product(images, may.sizes_of(project), card.times):
+            for image, size in itertools.product(images, card.sizes[project]):
+                time = card.times_of(project, size)[-1]
                 for count in range(1, card.most + 1) or [0]:
                     request = {
                         "accelerator": card.name,
@@ -146,14 +153,12 @@ def test_names_from_iam_and_from_the_platform_file_cannot_become_markup(tmp_path
         (PLATFORM % {"session_start": "30s"}).replace("NVIDIA T4", "'<script>alert(1)</script> {{ 7*7 }}'")
     )
     platform = loader.load(path)
-    page = form.render(
-        platform, Person.of("ada", ["ai-infn/flavour"]), None, {"size": "<img src=x>"}, None, "/u?a=1&b=2"
-    )
+    page = drawn(platform, Person.of("ada", ["ai-infn/flavour"]), {"size": "<img src=x>"}, url="/u?a=1&b=2")
     assert "<script>alert" not in page
     assert "\\u003cscript\\u003ealert" in page, "in the script's data too"
     assert "{{ 7*7 }}" in page
     assert "<img" not in page
-    page = form.render(platform, Person.of("<b>nora", ["<i>x"]), None, {}, None, "")
+    page = drawn(platform, Person.of("<b>nora", ["<i>x"]))
     assert "<b>nora" not in page
     assert "<i>x" not in page
 
@@ -163,9 +168,116 @@ def test_whatever_was_chosen_before_draws_a_form():
     person = Person.of("ben", PEOPLE["ben"])
     reading = AvailabilityReading(accelerators=[availability(free=2)], read_at=datetime.now(UTC), age=0.4)
     for odd in (None, [], {"a": 1}, 10**400, float("nan"), True, "\x00", "x" * 100_000, "8h", "480m", -1):
-        previous = dict.fromkeys(form.FIELDS, odd)
-        page = form.render(platform, person, reading, previous, None, "")
-        assert len(page) < 60_000
-    assert '<option value="8h" selected>' in form.render(
-        platform, person, reading, {"time_limit": "480m"}, None, ""
+        previous = dict.fromkeys(form.fields(), odd)
+        for linked in (False, True):
+            page = drawn(platform, person, previous, reading=reading, linked=linked)
+            assert len(page) < 80_000
+    assert '<option value="8h" selected>' in drawn(platform, person, {"time_limit": "480m"}, reading=reading)
+
+
+def drawn(platform, person, choice=None, *, reading=None, refusal=None, linked=False, url="", usage=None):
+    opening = form.Opening(
+        choice or {}, linked=linked, refusal=refusal, availability_url=url, spawn_url="/hub/spawn"
     )
+    return form.render(gate.offer(platform, person, usage=usage), reading, opening)
+
+
+def words(page: str) -> str:
+    """Give what people read of a form."""
+    text = re.sub(r"<(style|script).*?</\1>", " ", page, flags=re.DOTALL)
+    return html.unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", text)))
+
+
+ADA = Person.of("ada", PEOPLE["ada"])
+BEN = Person.of("ben", PEOPLE["ben"])
+
+
+@pytest.fixture(scope="module")
+def exceptions(tmp_path_factory) -> Platform:
+    path = tmp_path_factory.mktemp("platform") / "platform.yaml"
+    path.write_text(
+        PLATFORM % {"session_start": "30s"} + "presets:\n"
+        "  fpga: {title: Compile, description: For the board, accelerator: v70, image: fpga-tools, size: large}\n"
+        "  course: {title: Course, accelerator: slice, time_limit: 2h}\n"
+        "  two: {title: Two GPUs, accelerator: t4, count: 2}\n"
+        "support: help@example.org\n"
+    )
+    return loader.load(path)
+
+
+def test_a_last_choice_that_is_gone_is_said_kindly(exceptions):
+    page = drawn(
+        exceptions, ADA, {"accelerator": "gone", "size": "small", "image": "old", "time_limit": "7d"}
+    )
+    said = words(page)
+    for choice in ("gone", "old", "7d"):
+        assert f"Your last choice “{choice}” is not offered any more; the usual one is selected." in said
+    assert "“small”" not in said
+    assert page.count('class="af-notice"') == 3
+    assert 'id="accelerator-none" aria-labelledby="title-none" aria-describedby="about-none" checked' in page
+
+
+def test_a_link_fills_in_what_is_there_and_says_why_not_the_rest(exceptions):
+    good = drawn(exceptions, ADA, {"accelerator": "t4", "count": "2", "size": "small"}, linked=True)
+    assert "it is filled in, and nothing is started yet" in words(good)
+    assert (
+        'value="t4" id="accelerator-t4" aria-labelledby="title-t4" aria-describedby="about-t4" checked'
+        in good
+    )
+    assert '<option value="2" selected>' in good
+    bad = words(drawn(exceptions, ADA, {"accelerator": "v70", "image": "nonsense"}, linked=True))
+    assert "a choice that you cannot have as it is" in bad
+    assert "may not use AMD Alveo V70. The link asks for it; the usual one is selected." in bad
+    assert "The link asks for “nonsense”, which is not offered to you; the usual one is selected." in bad
+    pair = words(drawn(exceptions, BEN, {"accelerator": "slice", "image": "fpga-tools"}, linked=True))
+    assert "The image FPGA tools is not made for A100 slice 1g.5gb. The link asks for it." in pair
+
+
+def test_what_is_not_offered_is_told_with_the_reason_and_what_to_do(exceptions):
+    told = words(drawn(exceptions, ADA)).partition("What you cannot use here, and why")[2]
+    assert (
+        "AMD Alveo V70 The project Flavour physics may not use AMD Alveo V70. "
+        "Ask help@example.org to open it to your project." in told
+    )
+    assert "FPGA tools The image FPGA tools is made for AMD Alveo V70, which you cannot use." in told
+    assert "Large The size “large” is not available for this project (Flavour physics)." in told
+    assert "Medical physics" not in told, "what projects others have is nobody's business"
+    assert "What you cannot use" not in words(drawn(exceptions, BEN))
+    holds = Usage({"v70": 1}, {"medphys": {"v70": 1}})
+    told = words(drawn(exceptions, BEN, usage=holds))
+    assert "Your sessions hold 1 AMD Alveo V70 already, of at most 1 at once." in told
+    assert "Stop a session of yours that has one." in told
+
+
+def test_every_denial_that_a_form_can_meet_says_what_to_do(exceptions):
+    may = gate.offer(exceptions, ADA)
+    assert all(remedy(Denial(rule, {}), may).endswith(".") for rule in Rule)
+
+
+def test_presets_are_offered_to_who_may_use_them_and_are_links(exceptions):
+    of_ada, of_ben = drawn(exceptions, ADA), drawn(exceptions, BEN)
+    titles = re.compile(r'class="af-preset" href="([^"]*)"[^>]*>([^<]*)<')
+    assert [title for _, title in titles.findall(of_ada)] == ["Course", "Two GPUs"]
+    found = {title: html.unescape(href) for href, title in titles.findall(of_ben)}
+    assert list(found) == ["Compile", "Course", "Two GPUs"]
+    assert dict(parse_qsl(found["Compile"][1:])) == {
+        "opt-accelerator": "v70",
+        "opt-project": "medphys",
+        "opt-image": "fpga-tools",
+        "opt-size": "large",
+        "opt-time_limit": "8h",
+    }
+    for href in found.values():
+        choice = {key.removeprefix("opt-"): value for key, value in parse_qsl(href[1:])}
+        assert gate.resolve(choice, exceptions, BEN, Door.SESSION)
+        assert 'class="af-notice"' not in drawn(exceptions, BEN, choice, linked=True)
+
+
+def test_a_large_form_grows_with_what_there_is_and_not_with_the_product():
+    def size(*shape):
+        platform = platform_of(*shape)
+        return len(drawn(platform, everybody(platform), reading=reading_of(platform)))
+
+    base = size(10, 10, 10)
+    rest = [size(*shape) - base for shape in ((40, 10, 10), (10, 40, 10), (10, 10, 40))]
+    assert size(40, 40, 40) - base < 1.5 * sum(rest)
