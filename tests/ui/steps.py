@@ -52,6 +52,20 @@ def start(page: Page) -> None:
     in_lab(page)
 
 
+def start_for(page: Page, demo: Demo, account: str, time_limit: str) -> None:
+    """Start a session for a time that is not on the form, as a program would, and wait for JupyterLab."""
+    cookies = page.context.cookies()
+    xsrf = next(one["value"] for one in cookies if one["name"] == "_xsrf" and one["path"] == "/hub/")
+    answer = page.request.post(
+        f"{demo.url}hub/api/users/{account}/server",
+        data=json.dumps({"time_limit": time_limit}),
+        headers={"X-XSRFToken": xsrf, "Content-Type": "application/json"},
+    )
+    assert answer.status in {201, 202}, answer.text()
+    page.goto(f"{demo.url}user/{account}/lab")
+    in_lab(page)
+
+
 def in_lab(page: Page) -> None:
     """Wait until JupyterLab is restored."""
     page.wait_for_url(re.compile(r"/user/[^/]+/.*lab"), timeout=START_SECONDS)
