@@ -199,7 +199,8 @@ class _Server:
                 "beside the other scopes, and run: aiinfn login",
                 status=error.status,
             )
-        if error.status in {424, 503}:
+        # The proxy has no way to it and the hub sends on to its page, or says 424 there.
+        if error.status in {302, 424, 503}:
             return AiinfnError(
                 Reason.CONFLICT,
                 "Your session is not running, and from outside files get into your home through it.",
