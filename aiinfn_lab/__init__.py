@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from .client import AiinfnError as AiinfnError
     from .client import AsyncClient as AsyncClient
     from .client import Client as Client
+    from .recording import record as record
 
 
 def _installed_version() -> str:
@@ -28,6 +29,10 @@ def __getattr__(name: str) -> Any:
         from . import client  # noqa: PLC0415
 
         return getattr(client, name)
+    if name == "record":
+        from .recording import record  # noqa: PLC0415
+
+        return record
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

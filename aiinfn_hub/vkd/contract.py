@@ -1,6 +1,6 @@
 """The API of vkd as pydantic models: what the hub, the Lab's server extension and the command line exchange with it.
 
-This module imports pydantic only, so that a user image needs nothing else of the hub half. Times are UTC. All paths
+This module and its part `contract_platform` import pydantic only, so that a user image needs nothing else of the hub half. Times are UTC. All paths
 start with `PREFIX` below vkd's own root, which behind JupyterHub is ``/services/vkd``.
 """
 
@@ -10,20 +10,81 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import Field, StringConstraints
+
+from .contract_platform import (
+    AcceleratorChoice,
+    Availability,
+    AvailabilityReading,
+    Choice,
+    Claim,
+    ClaimRequest,
+    ClaimState,
+    Model,
+    PlatformView,
+    ProjectChoice,
+    QueueChoice,
+    SizeChoice,
+    Usage,
+    UsageEntry,
+)
+
+__all__ = [
+    "CHECKPOINTS",
+    "FINAL",
+    "MOST_POINTS",
+    "PREFIX",
+    "RECORD_SEPARATOR",
+    "SNAPSHOT_ROOT",
+    "TRANSITIONS",
+    "AcceleratorChoice",
+    "Availability",
+    "AvailabilityReading",
+    "Cause",
+    "Choice",
+    "Claim",
+    "ClaimRequest",
+    "ClaimState",
+    "DryRun",
+    "HistoryEntry",
+    "Job",
+    "JobError",
+    "JobPage",
+    "JobRequest",
+    "JobState",
+    "Model",
+    "PlatformView",
+    "Problem",
+    "Progress",
+    "ProjectChoice",
+    "QueueChoice",
+    "RelativePath",
+    "RunSpec",
+    "RunnerRecord",
+    "Scalar",
+    "SizeChoice",
+    "SweepPoint",
+    "SweepProgress",
+    "SweepRequest",
+    "SweepTable",
+    "Usage",
+    "UsageEntry",
+    "Work",
+    "output_folder",
+    "output_path",
+    "point_output",
+]
 
 PREFIX: Final = "/api/v1"
 SNAPSHOT_ROOT: Final = ".aiinfn/jobs"
 """Folder in the person's home under which inputs are snapshotted; relative to the home."""
+CHECKPOINTS: Final = ".aiinfn/checkpoints"
+"""Folder in the person's home with one for each job that is not over, kept from one attempt to the next."""
 RECORD_SEPARATOR: Final = "\x1e"
 """Starts a line of a job's standard output that is a `RunnerRecord` instead of log text (RFC 7464)."""
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class Problem(_Model):
+class Problem(Model):
     """Every error of the API: a reason from `platform.refusal.Reason`, one sentence, and what to do."""
 
     reason: str
@@ -79,10 +140,12 @@ class Cause(StrEnum):
     START_FAILED = "start_failed"
 
 
+Scalar = bool | int | float | str | None
+"""What can stand in a cell of a table."""
 RelativePath = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
 
 
-class Work(_Model):
+class Work(Model):
     """What a job executes.
 
     Attributes
@@ -109,7 +172,27 @@ class Work(_Model):
     )
 
 
-class JobRequest(_Model):
+MOST_POINTS: Final = 1000
+"""Points that one sweep may have."""
+
+
+class SweepRequest(Model):
+    """Makes a sweep of a job: the same work, once for each point.
+
+    Each point is a job of its own, so that one gives way to a session without the others, and starts as soon as one device
+    is free. At most ``at_most`` of them are in the queue or run at a time.
+
+    Attributes
+    ----------
+    points
+        Values for each point, on top of the work's own parameters. A script gets each as ``--name=value``.
+    """
+
+    points: list[dict[str, Any]] = Field(min_length=1, max_length=MOST_POINTS)
+    at_most: int = Field(default=8, ge=1, le=MOST_POINTS)
+
+
+class JobRequest(Model):
     """Body of ``POST jobs``. What is left out gets the platform's default; see ``GET platform``.
 
     The values are checked by the gate, not here, so that each refusal is a sentence about its field.
@@ -124,9 +207,10 @@ class JobRequest(_Model):
     image: Any = None
     size: Any = None
     time_limit: Any = None
+    sweep: SweepRequest | None = None
 
 
-class Progress(_Model):
+class Progress(Model):
     """How far a running notebook is."""
 
     cell: int
@@ -134,7 +218,7 @@ class Progress(_Model):
     cells: int
 
 
-class JobError(_Model):
+class JobError(Model):
     """What stopped a job's own code."""
 
     name: str
@@ -143,8 +227,27 @@ class JobError(_Model):
     traceback: str = ""
 
 
-class Job(_Model):
-    """A job as its owner sees it.
+class SweepProgress(Model):
+    """How far a sweep is: its points by state. ``points`` is the sum of the others."""
+
+    points: int
+    at_most: int
+    """Points in the queue or running at a time."""
+    waiting: int = 0
+    starting: int = 0
+    running: int = 0
+    succeeded: int = 0
+    failed: int = 0
+    cancelled: int = 0
+
+    @property
+    def over(self) -> int:
+        """Points that have ended."""
+        return self.succeeded + self.failed + self.cancelled
+
+
+class Job(Model):
+    """A job as its owner sees it, or a sweep of jobs.
 
     Attributes
     ----------
@@ -154,8 +257,14 @@ class Job(_Model):
         Place in its queue, from 1; only while queued.
     attempt
         Counts up at each start; 0 before the first.
-    output, log_path
-        Where the result appears, relative to the home.
+    output
+        Where the result appears, relative to the home; of a sweep, the folder with one for each point.
+    sweep
+        Only of a sweep: it runs nothing itself, and its state is that of its points together.
+    sweep_of, point
+        Only of a point: its sweep, and its number from 1.
+    values
+        What the job recorded by ``aiinfn_lab.record``.
     preemptions
         How often it gave way to a session.
     actions
@@ -192,10 +301,14 @@ class Job(_Model):
     ended: datetime | None = None
     updated: datetime
     rerun_of: str | None = None
+    sweep: SweepProgress | None = None
+    sweep_of: str | None = None
+    point: int | None = None
+    values: dict[str, Scalar] = Field(default_factory=dict)
     actions: list[Literal["cancel", "rerun"]] = Field(default_factory=list)
 
 
-class JobPage(_Model):
+class JobPage(Model):
     """Answer of ``GET jobs``: newest first.
 
     With ``since`` (the `updated_through` of an earlier answer) only jobs changed after it are listed.
@@ -210,7 +323,33 @@ class JobPage(_Model):
     """Jobs of the caller's view that are not final, on all pages."""
 
 
-class HistoryEntry(_Model):
+class SweepPoint(Model):
+    """A row in the table of a sweep."""
+
+    point: int
+    """From 1."""
+    job: str
+    """The job that ran it last."""
+    state: JobState
+    sentence: str
+    parameters: dict[str, Any]
+    values: dict[str, Scalar]
+    """What it recorded by ``aiinfn_lab.record``."""
+    attempt: int
+    started: datetime | None = None
+    ended: datetime | None = None
+    output: str
+    carried: bool = False
+    """It is a result of the sweep that this one runs again in part."""
+
+
+class SweepTable(Model):
+    """Answer of ``GET jobs/{id}/points``: all points, by number."""
+
+    points: list[SweepPoint]
+
+
+class HistoryEntry(Model):
     """One change of a job's state."""
 
     time: datetime
@@ -220,7 +359,7 @@ class HistoryEntry(_Model):
     message: str
 
 
-class DryRun(_Model):
+class DryRun(Model):
     """Answer of ``POST jobs?dry_run=1``: the request would be accepted."""
 
     sentence: str
@@ -228,172 +367,7 @@ class DryRun(_Model):
     """Jobs that would start earlier."""
 
 
-class Choice(_Model):
-    """An image, size or project that the caller may choose."""
-
-    name: str
-    title: str
-    description: str = ""
-
-
-class SizeChoice(Choice):
-    """A size with its figures."""
-
-    cores: float
-    memory: str
-
-
-class Availability(_Model):
-    """What there is of one accelerator now.
-
-    ``total = free + sessions + batch + offline``; batch makes room for sessions.
-    """
-
-    accelerator: str
-    total: int
-    free: int
-    sessions: int
-    batch: int
-    offline: int = 0
-    """Devices that vanished or are taken out."""
-    queued: int
-    """Jobs waiting for it."""
-    waiting_sessions: int = 0
-    next_session_end: datetime | None = None
-    """The latest moment at which the first of its sessions ends."""
-    simulated: bool | None = None
-    """Whether these devices are pretended ones; None: as the platform file says."""
-
-
-class AcceleratorChoice(Choice):
-    """An accelerator that the caller may choose, with what there is of it."""
-
-    kind: Literal["gpu", "mig", "fpga"]
-    memory: str | None
-    max_per_session: int
-    max_per_job: int
-    simulated: bool
-    projects: list[str]
-    images: list[str]
-    availability: Availability
-
-
-class QueueChoice(Choice):
-    """A queue that the caller may use, with its length."""
-
-    projects: list[str]
-    accelerators: list[str]
-    """May hold ``none``: CPU only."""
-    priority: int
-    max_time: int
-    """Seconds."""
-    waiting: int
-    running: int
-
-
-class ProjectChoice(Choice):
-    """A project of the caller."""
-
-    manager: bool
-    sizes: list[str]
-    images: list[str]
-    accelerators: list[str]
-
-
-class AvailabilityReading(_Model):
-    """Answer of ``GET availability``."""
-
-    accelerators: list[Availability]
-    read_at: datetime
-    """When the inventory last changed or was confirmed."""
-    age: float
-    """Seconds since then, by vkd's clock."""
-    platform: str = ""
-    """Name of the state of the platform file that is in force; when it changes, there may be other choices."""
-
-
-class PlatformView(_Model):
-    """Answer of ``GET platform``: what the caller may use."""
-
-    title: str
-    version: str
-    backend: Literal["local", "kubernetes"]
-    person: str
-    admin: bool
-    accelerators: list[AcceleratorChoice]
-    images: list[Choice]
-    sizes: list[SizeChoice]
-    projects: list[ProjectChoice]
-    queues: list[QueueChoice]
-    job_default_time: int
-    """Seconds."""
-    poll_seconds: float
-    """How often a client should ask for changes at most."""
-    read_at: datetime
-    age: float
-
-
-class UsageEntry(_Model):
-    """Accelerator time of one project and person."""
-
-    project: str
-    person: str
-    accelerator: str
-    seconds: float
-    """Device-seconds in the period."""
-    jobs: int
-
-
-class Usage(_Model):
-    """Answer of ``GET usage``: batch use since a moment, of what the caller may see."""
-
-    since: datetime
-    entries: list[UsageEntry]
-
-
-class ClaimRequest(_Model):
-    """Body of ``PUT sessions/{id}``, sent by the hub when a session with an accelerator starts.
-
-    ``pid`` and ``pid_started`` are sent by a second PUT once the session runs, so that vkd notices its end even
-    while the hub is down.
-    """
-
-    owner: str
-    project: str
-    accelerator: str
-    count: int = Field(ge=1)
-    until: datetime
-    """When the session ends at the latest."""
-    pid: int | None = None
-    pid_started: float | None = None
-    """Start of that process, seconds since the epoch, as psutil gives it."""
-
-
-class ClaimState(StrEnum):
-    """How far a session's claim is."""
-
-    GRANTED = "granted"
-    MAKING_ROOM = "making_room"
-    """Batch jobs were told to stop."""
-    WAITING = "waiting"
-    """Everything is in use by sessions."""
-
-
-class Claim(_Model):
-    """A session's hold on devices."""
-
-    id: str
-    state: ClaimState
-    sentence: str
-    devices: list[str] = Field(default_factory=list)
-    """Device ids, once granted."""
-    environment: dict[str, str] = Field(default_factory=dict)
-    """What the session's process gets, e.g. CUDA_VISIBLE_DEVICES."""
-    position: int | None = None
-    """Place among waiting sessions, from 1."""
-
-
-class RunSpec(_Model):
+class RunSpec(Model):
     """What the runner in the job reads: everything that it needs to know.
 
     ``python -m aiinfn_lab.runner -`` reads it as JSON from standard input.
@@ -409,12 +383,25 @@ class RunSpec(_Model):
     """Relative to the home: the executed notebook, or the script's log."""
 
 
-class RunnerRecord(_Model):
+class RunnerRecord(Model):
     """A line of the runner's standard output behind `RECORD_SEPARATOR`."""
 
-    type: Literal["progress", "error"]
+    type: Literal["progress", "error", "values"]
     progress: Progress | None = None
     error: JobError | None = None
+    values: dict[str, Scalar] | None = None
+    """Values that the job's code recorded; later ones replace earlier ones of the same name."""
+
+
+def output_folder(work: Work, sweep_id: str) -> str:
+    """Give the folder of a sweep's results, beside its input: ``NAME.SWEEPID``."""
+    return output_path(work, sweep_id).removesuffix(".ipynb").removesuffix(".log")
+
+
+def point_output(work: Work, sweep_id: str, point: int) -> str:
+    """Give the path of the result of a point, from 1, in its sweep's folder: ``0001.ipynb``."""
+    suffix = ".ipynb" if work.kind == "notebook" else ".log"
+    return f"{output_folder(work, sweep_id)}/{point:04}{suffix}"
 
 
 def output_path(work: Work, job_id: str) -> str:

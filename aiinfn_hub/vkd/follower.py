@@ -12,10 +12,11 @@ from typing import Any, Final
 
 from aiinfn_hub.platform.refusal import Refusal
 
-from .backends.base import Backend, BackendJob, LogChunk, Start, Update
-from .contract import FINAL, Progress
+from .backends.base import Backend, LogChunk, Start, Update
+from .contract import FINAL, Progress, Scalar
 from .records import Applied, Notes, StoredJob, now
 from .store import Store
+from .sweeps import Sweeps, backend_job
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +32,8 @@ class Follower:
 
     Attributes
     ----------
+    sweeps
+        Hands the points of sweeps to the back end.
     on_failure
         Called when following ends by a fault: vkd must then end, to be started again, rather than fall silent.
     """
@@ -40,10 +43,12 @@ class Follower:
         self._backend = backend
         self._half_life = half_life
         self._progress: dict[str, Progress] = {}
+        self._recorded: dict[str, dict[str, Scalar]] = {}
         self._positions: dict[str, int] = {}
         self._written_positions: dict[str, int] = {}
         self._positions_version = 0
         self._withdrawals: set[str] = set()
+        self.sweeps = Sweeps(store, backend)
         self._boot = secrets.token_hex(4)
         self._changed = asyncio.Event()
         self._ending = asyncio.Event()
@@ -58,22 +63,17 @@ class Follower:
         cancellation.
         """
         unfinished = await self._store.unfinished()
-        jobs = []
-        for stored in unfinished:
-            selection, work = stored.grant()
-            jobs.append(
-                BackendJob(
-                    stored.id, selection, work, stored.output, stored.created, stored.state, stored.attempt
-                )
-            )
+        given = self.sweeps.take_up(unfinished)
+        jobs = [backend_job(stored) for stored in given]
         usage = await self._store.decayed_usage(now(), self._half_life)
         # Following first: the back end may tell much while it starts.
         self._run(self._follow(), "follow")
         await self._backend.start(Start(jobs, usage))
-        for stored in unfinished:
+        for stored in given:
             if stored.cancelled_by is not None:
                 await self._backend.cancel(stored.id)
         self._run(self._flush_often(), "flush")
+        self._run(self.sweeps.run(), "sweeps")
         logger.info("vkd started unfinished=%d", len(jobs))
 
     def end_streams(self) -> None:
@@ -111,11 +111,15 @@ class Follower:
 
     async def _follow(self) -> None:
         async for update in self._backend.updates():
+            if update.values:
+                self._recorded.setdefault(update.job_id, {}).update(update.values)
             if update.state is None:
                 if update.progress is not None:
                     self._progress[update.job_id] = update.progress
                 continue
             await self._insist(update)
+            if update.state in FINAL:
+                self.sweeps.over(update.job_id)
             self._notify()
 
     async def _insist(self, update: Update) -> None:
@@ -163,8 +167,14 @@ class Follower:
         moved = {
             job_id for job_id, place in positions.items() if self._written_positions.get(job_id) != place
         }
-        progress = dict(self._progress)
-        await self._store.note(Notes(progress, moved))
+        progress, recorded = dict(self._progress), self._recorded
+        self._recorded = {}
+        try:
+            await self._store.note(Notes(progress, recorded, moved))
+        except BaseException:
+            for job_id, values in recorded.items():
+                self._recorded[job_id] = values | self._recorded.get(job_id, {})
+            raise
         self._written_positions = positions
         for job_id, written in progress.items():
             if self._progress.get(job_id) is written:

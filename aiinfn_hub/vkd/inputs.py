@@ -7,10 +7,11 @@ from typing import Any, Final
 
 from aiinfn_hub.platform.refusal import Reason, Refusal
 
-from .contract import SNAPSHOT_ROOT, Work
+from .contract import SNAPSHOT_ROOT, SweepRequest, Work
 
 SCRIPT_SUFFIXES: Final = (".py", ".sh", ".R", ".r")
 PARAMETER_BYTES: Final = 256 * 1024
+SWEEP_BYTES: Final = 512 * 1024
 _DEPTH: Final = 32
 _NAME_BYTES: Final = 255
 """What Linux file systems take for one name."""
@@ -102,6 +103,40 @@ def relative_path(path: str, field: str) -> str:
                 field=field,
             )
     return "/".join(parts)
+
+
+def check_sweep(work: Work, sweep: SweepRequest) -> None:
+    """Check the points of a sweep.
+
+    Raises
+    ------
+    Refusal
+        Naming the point, from 1.
+    """
+    size = 0
+    for number, values in enumerate(sweep.points, 1):
+        if not values:
+            raise _invalid(f"Point {number} has no values.", "Give each point at least one.", "sweep.points")
+        try:
+            _check_parameters({**work.parameters, **values})
+        except Refusal as refusal:
+            raise Refusal(
+                refusal.reason, f"Point {number}: {refusal.message}", refusal.hint, field="sweep.points"
+            ) from None
+        if work.kind != "notebook" and any(isinstance(value, (dict, list)) for value in values.values()):
+            raise _invalid(
+                f"Point {number}: a script takes plain numbers and texts.",
+                "Lists and objects work for notebooks only.",
+                "sweep.points",
+            )
+        size += len(json.dumps(values))
+    if size > SWEEP_BYTES:
+        raise Refusal(
+            Reason.TOO_LARGE,
+            f"The points are larger than {SWEEP_BYTES // 1024} KiB together.",
+            "Put large values into files, and sweep over their names.",
+            field="sweep.points",
+        )
 
 
 def job_name(name: str | None, path: str) -> str:

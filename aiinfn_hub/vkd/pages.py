@@ -72,7 +72,7 @@ def _branches(view: View, wanted: Filter) -> list[Conditions]:
 
 def _whose(view: View, wanted: Filter) -> list[Conditions]:
     """Give the parts of a view; no job is in two of them."""
-    asked: Conditions = []
+    asked: Conditions = [_level(wanted)]
     if wanted.owner is not None:
         asked.append(jobs.c.owner == wanted.owner)
     if wanted.project is not None:
@@ -90,8 +90,13 @@ def _whose(view: View, wanted: Filter) -> list[Conditions]:
     return parts
 
 
+def _level(wanted: Filter) -> sa.ColumnElement[bool]:
+    return jobs.c.sweep_of.is_(None) if wanted.sweep is None else jobs.c.sweep_of == wanted.sweep
+
+
 def _active(view: View, wanted: Filter) -> sa.Select[int]:
-    statement = sa.select(sa.func.count()).select_from(jobs).where(jobs.c.state.in_(ACTIVE))
+    statement = sa.select(sa.func.count()).select_from(jobs)
+    statement = statement.where(_level(wanted), jobs.c.state.in_(ACTIVE))
     if wanted.owner is not None:
         statement = statement.where(jobs.c.owner == wanted.owner)
     if wanted.project is not None:

@@ -15,7 +15,7 @@ from sqlalchemy.engine import RowMapping
 
 from aiinfn_hub.platform.selection import Selection
 
-from .contract import FINAL, Cause, Job, JobError, JobState, Progress, Work
+from .contract import FINAL, Cause, Job, JobError, JobState, Progress, Scalar, SweepProgress, Work
 
 ALPHABET: Final = "abcdefghjkmnpqrstuvwxyz23456789"
 """What ids are made of: nothing that is mistaken for something else when read aloud."""
@@ -45,6 +45,10 @@ class NewJob:
     rerun_of: str | None = None
     idempotency_key: str | None = None
     digest: str | None = None
+    sweep: SweepProgress | None = None
+    sweep_of: str | None = None
+    point: int | None = None
+    swept: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +85,11 @@ class StoredJob:
     updated: datetime
     cancelled_by: str | None
     rerun_of: str | None
+    sweep: SweepProgress | None
+    sweep_of: str | None
+    point: int | None
+    swept: dict[str, Any] | None
+    recorded: dict[str, Scalar]
     idempotency_key: str | None
     digest: str | None
 
@@ -92,6 +101,8 @@ class StoredJob:
         values["cause"] = Cause(values["cause"])
         values["progress"] = Progress.model_validate(values["progress"]) if values["progress"] else None
         values["error"] = JobError.model_validate(values["error"]) if values["error"] else None
+        values["sweep"] = SweepProgress.model_validate(values["sweep"]) if values["sweep"] else None
+        values["recorded"] = values["recorded"] or {}
         return cls(**values)
 
     @property
@@ -129,12 +140,15 @@ class Filter:
 
     Attributes
     ----------
+    sweep
+        The points of this sweep; None: everything but points.
     since
         Only jobs changed after this change number; the order is then by last change.
     after
         Where the page before ended: ``(change, number)``; change is 0 when ordered by age.
     """
 
+    sweep: str | None = None
     states: tuple[JobState, ...] = ()
     project: str | None = None
     owner: str | None = None
@@ -168,10 +182,11 @@ class Notes:
     """Small changes that are gathered and written together, at most once a second."""
 
     progress: dict[str, Progress] = field(default_factory=dict)
+    recorded: dict[str, dict[str, Scalar]] = field(default_factory=dict)
     moved: set[str] = field(default_factory=set)
 
     def __bool__(self) -> bool:
-        return bool(self.progress or self.moved)
+        return bool(self.progress or self.recorded or self.moved)
 
 
 def digest(body: Mapping[str, Any]) -> str:

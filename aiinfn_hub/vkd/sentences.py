@@ -10,7 +10,7 @@ from typing import Final
 
 from aiinfn_hub.platform.units import format_duration
 
-from .contract import Cause, JobError, JobState, Progress
+from .contract import Cause, JobError, JobState, Progress, SweepProgress
 
 _AGAIN: Final = {
     Cause.PREEMPTED: "Made room for a session; waiting again",
@@ -86,6 +86,40 @@ def job(
             return "Cancelled" + (f" by {cancelled_by}" if cancelled_by else "")
         case JobState.FAILED:
             return _failed(cause, error, exit_code, time_limit)
+
+
+TURN: Final = "it comes when others of its sweep have ended"
+"""Why a point waits that is not in its queue yet."""
+
+
+def sweep(
+    state: JobState, cause: Cause, progress: SweepProgress, *, queue: str, cancelled_by: str | None = None
+) -> str:
+    """Say in one sentence how far a sweep is: "Running: 37 of 100 points done, 8 running, 1 failed"."""
+    done = f"{progress.over} of {progress.points} points done"
+    details = "".join(
+        f", {number} {word}"
+        for number, word in (
+            (progress.running, "running"),
+            (progress.failed, "failed"),
+            (progress.cancelled, "cancelled"),
+        )
+        if number
+    )
+    match state:
+        case JobState.SUCCEEDED:
+            return f"Finished: all {progress.points} points"
+        case JobState.FAILED:
+            return f"Finished, but {progress.failed} of {progress.points} points failed"
+        case JobState.CANCELLED:
+            by = f" by {cancelled_by}" if cancelled_by else ""
+            return f"Cancelled{by}: {progress.succeeded} of {progress.points} points finished"
+    if cancelled_by is not None:
+        return f"Being cancelled{f' by {cancelled_by}' if cancelled_by else ''}: {done}"
+    if state is JobState.QUEUED:
+        why = f"{_AGAIN[cause]} in {queue}" if cause in _AGAIN else f"Waiting in {queue}"
+        return f"{why}: {done}{details}"
+    return f"{'Running' if state is JobState.RUNNING else 'Starting'}: {done}{details}"
 
 
 def _waiting(position: int | None, where: str) -> str:

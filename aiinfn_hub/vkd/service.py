@@ -5,22 +5,20 @@ It stands between the routes, which know HTTP, and the store and the back end, w
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Final
 
 from aiinfn_hub.platform import gate
 from aiinfn_hub.platform.model import Platform
 from aiinfn_hub.platform.person import Person
 from aiinfn_hub.platform.refusal import Reason, Refusal
 from aiinfn_hub.platform.reload import PlatformFile
-from aiinfn_hub.platform.selection import Door, Selection
+from aiinfn_hub.platform.selection import Door
 
-from . import inputs, sentences, views
+from . import sentences, views
 from .adoption import Adoption
-from .backends.base import Backend, BackendJob
+from .backends.base import Backend
 from .contract import (
     AvailabilityReading,
     Claim,
@@ -33,19 +31,15 @@ from .contract import (
     JobState,
     PlatformView,
     QueueChoice,
+    SweepTable,
     Usage,
-    Work,
-    output_path,
 )
-from .database import refusal_of
 from .follower import Follower
-from .records import Filter, NewJob, StoredJob, View, digest, new_id, now
+from .intake import Intake
+from .records import Filter, StoredJob, View, now
 from .store import Store
 
 logger = logging.getLogger(__name__)
-
-CHOICES: Final = ("project", "queue", "accelerator", "count", "image", "size", "time_limit")
-"""The fields of a request that the gate decides about."""
 
 
 class Service:
@@ -62,7 +56,7 @@ class Service:
         self.store = store
         self.backend = backend
         self.follower = Follower(store, backend, file.current.limits.usage_half_life)
-        self._submitting = asyncio.Lock()
+        self._intake = Intake(lambda: self.platform, store, backend, self.follower)
 
     async def start(self) -> None:
         """Hand the back end what is not over, and follow it from then on."""
@@ -87,157 +81,21 @@ class Service:
     # Jobs: taking them in
 
     async def submit(self, person: Person, request: JobRequest, key: str | None) -> tuple[Job, bool]:
-        """Take a job in; it is kept before this returns.
-
-        Parameters
-        ----------
-        key
-            Idempotency key: the same request with the same key is the same job.
-
-        Returns
-        -------
-        job, created
-            ``created`` is False if the key found an earlier one.
-
-        Raises
-        ------
-        Refusal
-            From the gate, from `inputs`, for a full disk, or because too many of the person's jobs wait.
-        """
-        work, selection, name = self._check(person, request)
-        return await self._accept(
-            person,
-            NewJob(
-                selection=selection,
-                work=work,
-                output="",
-                name=name,
-                id="",
-                created=now(),
-                idempotency_key=inputs.idempotency_key(key),
-                digest=digest(request.model_dump(mode="json", exclude_none=True)),
-            ),
-        )
-
-    def dry_run(self, person: Person, request: JobRequest) -> DryRun:
-        """Say what would become of a request.
-
-        Raises
-        ------
-        Refusal
-            If it would be refused.
-        """
-        _, selection, _ = self._check(person, request)
-        queue = selection.queue_name or ""
-        lengths = self.backend.queues()
-        ahead = lengths[queue].waiting if queue in lengths else 0
-        free = sum(
-            entry.free
-            for entry in self.backend.inventory().accelerators
-            if entry.accelerator == selection.accelerator_name
-        )
-        title = selection.accelerator.title if selection.accelerator else ""
-        return DryRun(
-            sentence=sentences.would_start(
-                selection.count, title, free, ahead, self.platform.queues[queue].title
-            ),
-            ahead=ahead,
-        )
-
-    async def rerun(self, person: Person, job_id: str, key: str | None) -> tuple[Job, bool]:
-        """Run a finished job again: the same copy of its input, its choices granted anew.
-
-        Raises
-        ------
-        Refusal
-            If it is somebody else's (its input is in that person's home), is not over, or would not be granted now.
-        """
-        old = await self._visible(person, job_id)
-        if old.owner != person.name:
-            raise Refusal(
-                Reason.FORBIDDEN, "Only its owner can run a job again.", "Its input is in the owner's home."
-            )
-        if not old.final:
-            raise Refusal(
-                Reason.CONFLICT,
-                "The job is not over yet.",
-                "Wait for its end, or cancel it, then run it again.",
-            )
-        granted = old.selection
-        choices = {
-            "project": old.project,
-            "queue": old.queue,
-            "accelerator": old.accelerator,
-            "count": old.count,
-            "image": granted["image_name"],
-            "size": granted["size_name"],
-            "time_limit": granted["time_limit"],
-        }
-        return await self._accept(
-            person,
-            NewJob(
-                selection=gate.resolve(choices, self.platform, person, Door.JOB),
-                work=Work.model_validate(old.work),
-                output="",
-                name=old.name,
-                id="",
-                created=now(),
-                rerun_of=old.id,
-                idempotency_key=inputs.idempotency_key(key),
-                digest=digest({"rerun_of": old.id}),
-            ),
-        )
-
-    def _check(self, person: Person, request: JobRequest) -> tuple[Work, Selection, str]:
-        choices = {field: value for field in CHOICES if (value := getattr(request, field)) is not None}
-        selection = gate.resolve(choices, self.platform, person, Door.JOB)
-        work = inputs.check_work(request.work)
-        return work, selection, inputs.job_name(request.name, work.path)
-
-    async def _accept(self, person: Person, wanted: NewJob) -> tuple[Job, bool]:
-        job_id = new_id()
-        new = NewJob(
-            selection=wanted.selection,
-            work=wanted.work,
-            output=output_path(wanted.work, job_id),
-            name=wanted.name,
-            id=job_id,
-            created=wanted.created,
-            rerun_of=wanted.rerun_of,
-            idempotency_key=wanted.idempotency_key,
-            digest=wanted.digest,
-        )
-        # One at a time: the limit is exact, and a second click waits until the first is decided. From here on a client
-        # that goes away changes nothing: a job that is in the store must reach the back end.
-        stored, created = await asyncio.shield(asyncio.ensure_future(self._keep(person, new)))
-        if created:
-            logger.info(
-                "job submitted job=%s owner=%s project=%s queue=%s accelerator=%s count=%d",
-                stored.id,
-                stored.owner,
-                stored.project,
-                stored.queue,
-                stored.accelerator,
-                stored.count,
-            )
+        """Take a job or a sweep in; see `Intake.submit`."""
+        stored, created = await self._intake.submit(person, request, key)
         return self._show(stored, person), created
 
-    async def _keep(self, person: Person, new: NewJob) -> tuple[StoredJob, bool]:
-        async with self._submitting:
-            if (found := await self.store.replay(new)) is not None:
-                return found, False
-            stored = await self.store.insert(new, most_waiting=self.platform.limits.jobs_waiting_per_person)
-            job = BackendJob(new.id, new.selection, new.work, new.output, new.created)
-            try:
-                await self.backend.submit(job)
-            except Exception as error:
-                await self.follower.withdraw(new.id)
-                if isinstance(error, Refusal):
-                    raise
-                if refusal := refusal_of(error):
-                    raise refusal from error
-                raise
-            return stored, True
+    def dry_run(self, person: Person, request: JobRequest) -> DryRun:
+        """Say what would become of a request; see `Intake.dry_run`."""
+        return self._intake.dry_run(person, request)
+
+    async def rerun(
+        self, person: Person, job_id: str, key: str | None, points: str | None = None
+    ) -> tuple[Job, bool]:
+        """Run a finished job, or points of a finished sweep, again; see `Intake.rerun`."""
+        old = await self._visible(person, job_id)
+        stored, created = await self._intake.rerun(person, old, key, points)
+        return self._show(stored, person), created
 
     # Jobs: showing and ending them
 
@@ -262,7 +120,7 @@ class Service:
                 self.platform,
                 positions.get(stored.id),
                 reading,
-                self.backend.reason(stored.id),
+                self._reason(stored),
             )
             for stored in page.jobs
         ]
@@ -293,8 +151,28 @@ class Service:
                 return self._show(stored, person)
             raise Refusal(Reason.CONFLICT, "The job has ended already.", "There is nothing left to cancel.")
         logger.info("job cancel job=%s by=%s", job_id, person.name)
-        await self.backend.cancel(job_id)
+        if not self.follower.sweeps.cancel(job_id, person.name):
+            await self.backend.cancel(job_id)
         return self._show(stored, person)
+
+    async def points(self, person: Person, job_id: str) -> SweepTable:
+        """Show the points of a sweep.
+
+        Raises
+        ------
+        Refusal
+            `Reason.CONFLICT` for a job that is no sweep.
+        """
+        sweep = await self._visible(person, job_id)
+        if sweep.sweep is None:
+            raise Refusal(Reason.CONFLICT, "This job is no sweep.", "It has no points to show.")
+        rows = await self.store.sweep_table(sweep)
+        return SweepTable(
+            points=[
+                views.point(stored, self._show(stored, person).sentence, carried=carried)
+                for stored, carried in rows
+            ]
+        )
 
     async def events(self, person: Person, job_id: str) -> list[HistoryEntry]:
         """Give a job's history, oldest first."""
@@ -380,8 +258,13 @@ class Service:
             self.platform,
             positions.get(stored.id),
             self.backend.inventory(),
-            self.backend.reason(stored.id),
+            self._reason(stored),
         )
+
+    def _reason(self, stored: StoredJob) -> str | None:
+        if self.follower.sweeps.holds(stored.id):
+            return sentences.TURN
+        return self.backend.reason(stored.id)
 
 
 def _no_job() -> Refusal:

@@ -7,7 +7,7 @@ for measurements.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,9 +16,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aiinfn_hub.platform.refusal import Reason, Refusal
 
-from . import devicetime, pages
+from . import devicetime, pages, rows, sweeprows
 from .backends.base import Update
-from .contract import FINAL, TRANSITIONS, Cause, HistoryEntry, JobState, Progress, UsageEntry
+from .contract import TRANSITIONS, Cause, HistoryEntry, JobState, Progress, UsageEntry
 from .database import Database
 from .records import ACTIVE, Applied, Filter, NewJob, Notes, Page, StoredJob, View
 from .tables import counters, history, jobs
@@ -69,15 +69,11 @@ class Store:
             `Reason.STORAGE_FULL`, or `Reason.TOO_MANY`; nothing was changed then.
         """
         async with self._database.write() as connection:
-            if most_waiting is not None and await _waiting(connection, new.selection.person) >= most_waiting:
-                raise Refusal(
-                    Reason.TOO_MANY,
-                    f"{most_waiting} of your jobs are waiting already.",
-                    "Submit more when some have started, or cancel some.",
-                )
+            if most_waiting is not None:
+                await rows.check_waiting(connection, new.selection.person, most_waiting)
             change = await self._count(connection)
             inserted = await connection.execute(
-                sa.insert(jobs).values(_columns(new, change)).returning(*jobs.c)
+                sa.insert(jobs).values(rows.columns(new, change)).returning(*jobs.c)
             )
             job = StoredJob.of(inserted.mappings().one())
             await connection.execute(
@@ -87,11 +83,63 @@ class Store:
                     state=JobState.QUEUED,
                     cause=Cause.SUBMITTED,
                     attempt=0,
-                    message=_submitted(new),
+                    message=rows.submitted(new),
                 )
             )
         self.change = change
         return job
+
+    async def insert_sweep(
+        self, new: NewJob, points: Sequence[NewJob], *, most_waiting: int, most_points: int
+    ) -> tuple[StoredJob, list[StoredJob]]:
+        """Keep a sweep and its points, all or nothing; see `insert`.
+
+        Parameters
+        ----------
+        most_points
+            How many points of one person may wait.
+        """
+        person = new.selection.person
+        async with self._database.write() as connection:
+            await rows.check_waiting(connection, person, most_waiting)
+            waiting = await sweeprows.unfinished_points(connection, person)
+            if waiting + len(points) > most_points:
+                raise Refusal(
+                    Reason.TOO_MANY,
+                    f"You may have {most_points} points of sweeps waiting; {waiting} are already.",
+                    "Submit fewer points, or wait until some have started.",
+                    field="sweep",
+                )
+            change = await self._count(connection)
+            row = (
+                (
+                    await connection.execute(
+                        sa.insert(jobs).values(rows.columns(new, change)).returning(*jobs.c)
+                    )
+                )
+                .mappings()
+                .one()
+            )
+            # Numbers are the order of age: each point has its own.
+            await connection.execute(
+                sa.insert(jobs),
+                [rows.columns(point, change + index) for index, point in enumerate(points, 1)],
+            )
+            change += len(points)
+            await connection.execute(sa.update(counters).values(value=change))
+            await connection.execute(
+                sa.insert(history),
+                [
+                    {"job": each.id, "time": each.created, "state": JobState.QUEUED, "cause": Cause.SUBMITTED, "attempt": 0, "message": rows.submitted(each)}
+                    for each in (new, *points)
+                ],
+            )  # fmt: skip
+            stored = await connection.execute(
+                sa.select(jobs).where(jobs.c.sweep_of == new.id).order_by(jobs.c.number)
+            )
+            kept = [StoredJob.of(point) for point in stored.mappings()]
+        self.change = change
+        return StoredJob.of(row), kept
 
     async def withdraw(self, job_id: str) -> bool:
         """Delete a job that the back end would not take; only one that never started."""
@@ -129,7 +177,7 @@ class Store:
                 )
                 return Applied.ILLEGAL
             change = await self._count(connection)
-            values = _changes(job, update, progress)
+            values = rows.changes(job, update, progress)
             await connection.execute(
                 sa.update(jobs).where(jobs.c.id == job.id).values(**values, change=change)
             )
@@ -145,6 +193,8 @@ class Store:
             )
             if job.count:
                 await devicetime.record(connection, job, update)
+            if job.sweep_of is not None:
+                await sweeprows.carry_up(connection, job, update, change)
         self.change = change
         return Applied.CHANGED
 
@@ -163,6 +213,8 @@ class Store:
                 await connection.execute(
                     statement, [{"job": job, "now": p.model_dump()} for job, p in notes.progress.items()]
                 )
+            for job_id, recorded in notes.recorded.items():
+                await self._record(connection, job_id, recorded, change)
             if notes.moved:
                 await connection.execute(
                     sa.update(jobs)
@@ -193,16 +245,16 @@ class Store:
         """
         async with self._database.write() as connection:
             change = await self._count(connection)
-            rows = []
+            begun = []
             for job in new:
                 change += 1
-                rows.append(_columns(job, change))
+                begun.append(rows.columns(job, change))
             entries = [
                 {"job": row["id"], "time": row["created"], "state": row["state"], "cause": row["cause"], "attempt": 0, "message": row["message"]}
-                for row in rows
+                for row in begun
             ]  # fmt: skip
-            if rows:
-                await connection.execute(sa.insert(jobs), rows)
+            if begun:
+                await connection.execute(sa.insert(jobs), begun)
             last = {}
             for update in updates:
                 if update.state is None:
@@ -272,8 +324,13 @@ class Store:
             .order_by(history.c.id)
         )
         async with self._database.read() as connection:
-            rows = (await connection.execute(statement)).mappings().all()
-        return [HistoryEntry.model_validate(dict(row)) for row in rows]
+            found = (await connection.execute(statement)).mappings().all()
+        return [HistoryEntry.model_validate(dict(row)) for row in found]
+
+    async def sweep_table(self, sweep: StoredJob) -> list[tuple[StoredJob, bool]]:
+        """Give the points of a sweep by number, each with whether an older sweep that is run again in part ran it."""
+        async with self._database.read() as connection:
+            return await sweeprows.of_sweep(connection, sweep)
 
     async def page(self, view: View, wanted: Filter) -> Page:
         """Give one page of the jobs that somebody sees."""
@@ -305,18 +362,17 @@ class Store:
 
     # Inside a transaction
 
+    async def _record(
+        self, connection: AsyncConnection, job_id: str, recorded: Mapping[str, Any], change: int
+    ) -> None:
+        job = await _get(connection, job_id, lock=True)
+        if job is not None:
+            values = {"recorded": {**job.recorded, **recorded}, "change": change}
+            await connection.execute(sa.update(jobs).where(jobs.c.id == job_id).values(values))
+
     async def _count(self, connection: AsyncConnection) -> int:
         statement = sa.update(counters).values(value=counters.c.value + 1).returning(counters.c.value)
         return int((await connection.execute(statement)).scalar_one())
-
-
-async def _waiting(connection: AsyncConnection, owner: str) -> int:
-    statement = (
-        sa.select(sa.func.count())
-        .select_from(jobs)
-        .where(jobs.c.owner == owner, jobs.c.state == JobState.QUEUED)
-    )
-    return int((await connection.execute(statement)).scalar_one())
 
 
 async def _get(connection: AsyncConnection, job_id: str, *, lock: bool = False) -> StoredJob | None:
@@ -325,67 +381,3 @@ async def _get(connection: AsyncConnection, job_id: str, *, lock: bool = False) 
         statement = statement.with_for_update()  # SQLite's writer holds the whole database already
     row = (await connection.execute(statement)).mappings().first()
     return StoredJob.of(row) if row else None
-
-
-def _submitted(new: NewJob) -> str:
-    return f"Submitted to {new.selection.queue_name}" + (
-        f" again, as {new.rerun_of} was" if new.rerun_of else ""
-    )
-
-
-def _columns(new: NewJob, change: int) -> dict[str, Any]:
-    selection = new.selection
-    return {
-        "id": new.id,
-        "number": change,
-        "change": change,
-        "owner": selection.person,
-        "project": selection.project,
-        "queue": selection.queue_name or "",
-        "accelerator": selection.accelerator_name,
-        "count": selection.count,
-        "name": new.name,
-        "state": JobState.QUEUED,
-        "cause": Cause.SUBMITTED,
-        "message": _submitted(new),
-        "attempt": 0,
-        "preemptions": 0,
-        "selection": selection.model_dump(mode="json"),
-        "work": new.work.model_dump(mode="json"),
-        "output": new.output,
-        "created": new.created,
-        "updated": new.created,
-        "rerun_of": new.rerun_of,
-        "idempotency_key": new.idempotency_key,
-        "digest": new.digest,
-    }
-
-
-def _changes(job: StoredJob, update: Update, progress: Progress | None) -> Mapping[str, Any]:
-    """Give the columns that an update changes."""
-    by = job.cancelled_by
-    foreign = update.state is JobState.CANCELLED and by is not None and by != job.owner
-    values: dict[str, Any] = {
-        "state": update.state,
-        "cause": update.cause or job.cause,
-        "message": f"Cancelled by {by}." if foreign else update.message,
-        "attempt": update.attempt,
-        "updated": update.time,
-    }
-    if update.state in FINAL:
-        last = update.progress or progress
-        values["ended"] = update.ended or update.time
-        values["exit_code"] = update.exit_code
-        values["error"] = update.error.model_dump() if update.error else None
-        if update.started:
-            values["started"] = update.started
-        if last:
-            values["progress"] = last.model_dump()
-    elif update.state is JobState.RUNNING:
-        values["started"] = update.started or update.time
-        values["progress"] = update.progress.model_dump() if update.progress else None
-    else:
-        values |= {"started": None, "ended": None, "progress": None, "error": None, "exit_code": None}
-        if update.cause is Cause.PREEMPTED:
-            values["preemptions"] = job.preemptions + 1
-    return values

@@ -83,18 +83,26 @@ jobs: Final = sa.Table(
         "cancelled_by", sa.String(255)
     ),  # who asked; kept, so that a crash in between forgets no cancellation
     sa.Column("rerun_of", sa.String(20)),
+    sa.Column("sweep", _JSON),  # of a sweep: its points by state
+    sa.Column("sweep_of", sa.String(20)),  # of a point
+    sa.Column("point", sa.Integer),
+    sa.Column("swept", _JSON),  # of a point: its own values
+    sa.Column("recorded", _JSON),
     sa.Column("idempotency_key", sa.String(200)),
     sa.Column("digest", sa.String(64)),
     sa.UniqueConstraint("owner", "idempotency_key"),
-    # One index for each way a list is asked for, so that a page costs the same whatever the history's length.
-    sa.Index(None, "owner", "number"),
-    sa.Index(None, "owner", "state", "number"),
-    sa.Index(None, "owner", "change"),
-    sa.Index(None, "project", "number"),
-    sa.Index(None, "project", "state", "number"),
-    sa.Index(None, "project", "change"),
+    # One index for each way a list is asked for, so that a page costs the same whatever the history's length. Lists show
+    # sweeps and not their points: sweep_of is part of each.
+    sa.Index(None, "sweep_of", "number"),
+    sa.Index(None, "sweep_of", "state", "number"),
+    sa.Index(None, "sweep_of", "change"),
+    sa.Index(None, "owner", "sweep_of", "number"),
+    sa.Index(None, "owner", "sweep_of", "state", "number"),
+    sa.Index(None, "owner", "sweep_of", "change"),
+    sa.Index(None, "project", "sweep_of", "number"),
+    sa.Index(None, "project", "sweep_of", "state", "number"),
+    sa.Index(None, "project", "sweep_of", "change"),
     sa.Index(None, "state", "number"),
-    sa.Index(None, "change"),
 )
 
 history: Final = sa.Table(

@@ -25,6 +25,7 @@ from .contract import (
     ProjectChoice,
     QueueChoice,
     SizeChoice,
+    SweepPoint,
     Work,
 )
 from .records import StoredJob
@@ -63,6 +64,8 @@ def job(
     limit = parse_duration(granted["time_limit"])
     by = stored.cancelled_by
     mine = stored.owner == person.name
+    line = queue.title if queue else stored.queue
+    canceller = "" if by == stored.owner else by
     actions: list[Literal["cancel", "rerun"]] = []
     if not stored.final and by is None:
         actions.append("cancel")
@@ -76,10 +79,11 @@ def job(
         queue=stored.queue,
         state=stored.state,
         cause=stored.cause,
-        sentence=sentences.job(
+        sentence=sentences.sweep(stored.state, stored.cause, stored.sweep, queue=line, cancelled_by=canceller)
+        if stored.sweep
+        else sentences.job(
             stored.state,
             stored.cause,
-            queue=queue.title if queue else stored.queue,
             position=position,
             reason=reason,
             progress=stored.progress,
@@ -87,7 +91,8 @@ def job(
             error=stored.error,
             exit_code=stored.exit_code,
             time_limit=limit,
-            cancelled_by="" if by == stored.owner else by,
+            queue=line,
+            cancelled_by=canceller,
         ),
         position=position if stored.state is JobState.QUEUED else None,
         accelerator=stored.accelerator,
@@ -110,7 +115,28 @@ def job(
         ended=stored.ended,
         updated=stored.updated,
         rerun_of=stored.rerun_of,
+        sweep=stored.sweep,
+        sweep_of=stored.sweep_of,
+        point=stored.point,
+        values=stored.recorded,
         actions=actions,
+    )
+
+
+def point(stored: StoredJob, sentence: str, *, carried: bool) -> SweepPoint:
+    """Show a point in the table of its sweep."""
+    return SweepPoint(
+        point=stored.point or 0,
+        job=stored.id,
+        state=stored.state,
+        sentence=sentence,
+        parameters=stored.swept or {},
+        values=stored.recorded,
+        attempt=stored.attempt,
+        started=stored.started,
+        ended=stored.ended,
+        output=stored.output,
+        carried=carried,
     )
 
 

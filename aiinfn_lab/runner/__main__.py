@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 import warnings
@@ -11,8 +12,10 @@ from types import FrameType
 
 from pydantic import ValidationError
 
-from aiinfn_hub.vkd.contract import RunSpec
+from aiinfn_hub.vkd.contract import CHECKPOINTS, RunSpec
+from aiinfn_lab import checkpoint
 from aiinfn_lab.runner.protocol import CannotRunError, Exit, Reporter, no_room
+from aiinfn_lab.runner.records import Records
 
 
 def main(arguments: list[str]) -> int:
@@ -51,14 +54,23 @@ def _run(spec: RunSpec, reporter: Reporter) -> int:
             "Input missing", "The copy of the input that was made at submission is gone. Submit it again."
         )
     output = home / spec.output
+    output.parent.mkdir(parents=True, exist_ok=True)  # the points of a sweep have a folder of their own
     # Imported only now: a script must not wait for what a notebook needs.
-    if spec.work.kind == "script":
-        from aiinfn_lab.runner import script  # noqa: PLC0415
+    checkpoints = home / CHECKPOINTS / spec.job
+    checkpoints.mkdir(parents=True, exist_ok=True, mode=0o700)
+    os.environ[checkpoint.FOLDER] = str(checkpoints)
+    with Records(reporter) as records:
+        if spec.work.kind == "script":
+            from aiinfn_lab.runner import script  # noqa: PLC0415
 
-        return script.run(spec, snapshot, folder, output, reporter)
-    from aiinfn_lab.runner import notebook  # noqa: PLC0415
+            code = script.run(spec, snapshot, folder, output, reporter, records)
+        else:
+            from aiinfn_lab.runner import notebook  # noqa: PLC0415
 
-    return notebook.run(spec, snapshot, folder, output, reporter)
+            code = notebook.run(spec, snapshot, folder, output, reporter, records)
+    if code == Exit.SUCCESS:
+        shutil.rmtree(checkpoints, ignore_errors=True)
+    return code
 
 
 def _read_spec(arguments: list[str]) -> RunSpec:

@@ -13,25 +13,37 @@ from typing import TYPE_CHECKING, Any
 
 from aiinfn_hub.vkd.contract import RunSpec
 from aiinfn_lab.runner.protocol import CannotRunError, Exit, Reporter, die_with_parent
+from aiinfn_lab.runner.records import EVERY, Records
 
 if TYPE_CHECKING:
     from aiinfn_lab.runner.execution import Execution
 
 
-def run(spec: RunSpec, snapshot: Path, folder: Path, output: Path, reporter: Reporter) -> int:
+def run(
+    spec: RunSpec, snapshot: Path, folder: Path, output: Path, reporter: Reporter, records: Records
+) -> int:
     """Run a notebook and give the runner's exit code."""
-    return asyncio.run(_Run(spec, snapshot, folder, output, reporter).run())
+    return asyncio.run(_Run(spec, snapshot, folder, output, reporter, records).run())
 
 
 class _Run:
     """One execution of one notebook."""
 
-    def __init__(self, spec: RunSpec, snapshot: Path, folder: Path, output: Path, reporter: Reporter) -> None:
+    def __init__(
+        self,
+        spec: RunSpec,
+        snapshot: Path,
+        folder: Path,
+        output: Path,
+        reporter: Reporter,
+        records: Records,
+    ) -> None:
         self._spec = spec
         self._snapshot = snapshot
         self._folder = folder
         self._output = output
         self._reporter = reporter
+        self._records = records
         self._stop = asyncio.Event()
         self._execution: Execution | None = None
         self._errors = _KernelErrors()
@@ -44,6 +56,7 @@ class _Run:
         kernel = await self._start_kernel()
         work = asyncio.ensure_future(self._execute(kernel))
         told = asyncio.ensure_future(self._stop.wait())
+        looking = asyncio.ensure_future(self._look())
         try:
             await asyncio.wait({work, told}, return_when=asyncio.FIRST_COMPLETED)
             if work.done():
@@ -55,10 +68,16 @@ class _Run:
             return Exit.STOPPED
         finally:
             told.cancel()
+            looking.cancel()
             await self._end_kernel(kernel, kindly=work.done() and not self._stop.is_set())
             work.cancel()
             with contextlib.suppress(asyncio.CancelledError, Exception):
                 await work
+
+    async def _look(self) -> None:
+        while True:
+            await asyncio.sleep(EVERY)
+            self._records.look()
 
     async def _start_kernel(self) -> Any:
         # Of Jupyter only this is needed to launch the kernel; the rest is loaded while the kernel starts.

@@ -8,10 +8,11 @@ import os
 import re
 import signal
 import sys
+from collections.abc import Mapping
 from enum import IntEnum
 from typing import Final
 
-from aiinfn_hub.vkd.contract import RECORD_SEPARATOR, JobError, Progress, RunnerRecord
+from aiinfn_hub.vkd.contract import RECORD_SEPARATOR, JobError, Progress, RunnerRecord, Scalar
 
 _ANSI: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 _LONGEST_MESSAGE: Final = 2000
@@ -74,6 +75,10 @@ class Reporter:
         """Tell how far the notebook is."""
         self._record(RunnerRecord(type="progress", progress=Progress(cell=cell, cells=cells)))
 
+    def values(self, values: Mapping[str, Scalar]) -> None:
+        """Tell what the job's code recorded."""
+        self._record(RunnerRecord(type="values", values=dict(values)))
+
     def error(self, name: str, message: str, *, cell: int | None = None, traceback: str = "") -> None:
         """Tell what went wrong, to the log as well."""
         message = plain(message).strip()
@@ -90,7 +95,8 @@ class Reporter:
 
     def _record(self, record: RunnerRecord) -> None:
         start = "" if self._at_line_start else "\n"
-        text = record.model_dump_json(exclude_none=True)
+        # Only what is not set is left out: a recorded value may be none.
+        text = record.model_dump_json(exclude_unset=True)
         self._write(f"{start}{RECORD_SEPARATOR}{text}\n".encode(errors="replace"))
         self._at_line_start = True
 

@@ -17,6 +17,7 @@ from typing import Final, Self
 
 from aiinfn_hub.vkd.contract import RunSpec
 from aiinfn_lab.runner.protocol import CannotRunError, Exit, Reporter, die_with_parent, no_room
+from aiinfn_lab.runner.records import Records
 
 _TAIL: Final = 4000
 """Bytes of the output that an error record shows."""
@@ -28,7 +29,9 @@ _LINGER: Final = 1.0
 """Seconds that output of processes which the script left behind is still waited for."""
 
 
-def run(spec: RunSpec, snapshot: Path, folder: Path, output: Path, reporter: Reporter) -> int:
+def run(
+    spec: RunSpec, snapshot: Path, folder: Path, output: Path, reporter: Reporter, records: Records
+) -> int:
     """Run a script and give the runner's exit code.
 
     Notes
@@ -55,7 +58,7 @@ def run(spec: RunSpec, snapshot: Path, folder: Path, output: Path, reporter: Rep
         )
         stopper = _Stopper(process)
         try:
-            _relay(process, log)
+            _relay(process, log, records)
         finally:
             stopper.kill_group()
             process.wait()
@@ -107,7 +110,7 @@ def _interpreter(name: str) -> list[str]:
     return [found]
 
 
-def _relay(process: subprocess.Popen[bytes], log: _LogFile) -> None:
+def _relay(process: subprocess.Popen[bytes], log: _LogFile, records: Records) -> None:
     """Hand the output on until it ends, or the script did and only what it left behind keeps the pipe open."""
     assert process.stdout is not None  # noqa: S101 - because of stdout=PIPE
     descriptor = process.stdout.fileno()
@@ -117,6 +120,7 @@ def _relay(process: subprocess.Popen[bytes], log: _LogFile) -> None:
     with process.stdout, selectors.DefaultSelector() as selector:
         selector.register(descriptor, selectors.EVENT_READ)
         while deadline is None or time.monotonic() < deadline:
+            records.look()
             if selector.select(timeout=0.2):
                 # A script that prints line by line would otherwise cost several system calls for each line.
                 time.sleep(_GATHER)

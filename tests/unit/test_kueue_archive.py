@@ -87,7 +87,7 @@ def test_records_are_taken_out_and_the_last_is_kept(folder):
     told = made.feed(
         f"{at} a\n{at} \x1e{progress[0]}\n{at} b\n{at} \x1e{progress[1]}\n{at} \x1e{error}\n".encode()
     )
-    assert (told.cell, told.cells) == (2, 9)
+    assert (told.progress.cell, told.progress.cells) == (2, 9)
     assert folder.log.read_bytes() == b"a\nb\n"
     assert folder.read_records()["progress"]["progress"]["cell"] == 2
     assert folder.read_records()["error"]["error"]["name"] == "E"

@@ -29,6 +29,7 @@ OPERATIONS = [
     "GET /jobs/{job_id}",
     "POST /jobs/{job_id}/cancel",
     "POST /jobs/{job_id}/rerun",
+    "GET /jobs/{job_id}/points",
     "GET /jobs/{job_id}/events",
     "GET /jobs/{job_id}/logs",
     "PUT /sessions/{session_id}",

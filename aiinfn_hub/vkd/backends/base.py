@@ -21,6 +21,7 @@ from aiinfn_hub.vkd.contract import (
     JobError,
     JobState,
     Progress,
+    Scalar,
     Work,
 )
 
@@ -53,11 +54,13 @@ class Update:
     Attributes
     ----------
     state, cause
-        The new state and why; None if only progress is told.
+        The new state and why; None if only progress or values are told.
     attempt
         The attempt it is about. A new attempt begins with `JobState.STARTING`.
     message
         A sentence for the job's history.
+    values
+        What the job recorded since the last update.
     started, ended
         When the attempt's process began and ended, for accounting; known at `RUNNING` and after it.
     """
@@ -69,6 +72,7 @@ class Update:
     cause: Cause | None = None
     message: str = ""
     progress: Progress | None = None
+    values: Mapping[str, Scalar] | None = None
     error: JobError | None = None
     exit_code: int | None = None
     devices: tuple[str, ...] = ()

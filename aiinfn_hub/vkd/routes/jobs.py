@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from aiinfn_hub.platform.person import Person
 from aiinfn_hub.platform.refusal import Reason, Refusal
-from aiinfn_hub.vkd.contract import DryRun, HistoryEntry, Job, JobPage, JobRequest, JobState
+from aiinfn_hub.vkd.contract import DryRun, HistoryEntry, Job, JobPage, JobRequest, JobState, SweepTable
 from aiinfn_hub.vkd.errors import problems
 from aiinfn_hub.vkd.inputs import printable
+from aiinfn_hub.vkd.points import csv_of
 from aiinfn_hub.vkd.records import ACTIVE, Filter
 
 from .common import Caller, Serving, answer
@@ -82,10 +83,17 @@ async def _filter(
             ge=0, le=_LARGEST, description="updated_through of an earlier answer: only what changed after it."
         ),
     ] = None,
+    sweep: Annotated[
+        str | None,
+        Query(
+            max_length=20, description="The points of this sweep. Without it, sweeps are listed, not points."
+        ),
+    ] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 25,
     cursor: Annotated[str | None, Query(max_length=40, description="next of the page before.")] = None,
 ) -> Filter:
     return Filter(
+        sweep=_name(sweep, "sweep"),
         states=_states(state),
         project=_name(project, "project"),
         owner=_name(owner, "owner"),
@@ -155,10 +163,53 @@ async def cancel(job_id: str, person: Caller, service: Serving) -> Response:
         ),
     },
 )
-async def rerun(job_id: str, person: Caller, service: Serving, key: Key = None) -> Response:
-    """Submit a job that is over once more: the same copy of its input, its choices granted anew."""
-    again, created = await service.rerun(person, job_id, key)
+async def rerun(
+    job_id: str,
+    person: Caller,
+    service: Serving,
+    points: Annotated[
+        str | None,
+        Query(
+            max_length=5000,
+            description="Of a sweep: failed, all, or numbers separated by commas. Default: what did not succeed.",
+        ),
+    ] = None,
+    key: Key = None,
+) -> Response:
+    """Submit a job that is over once more: the same copy of its input, its choices granted anew.
+
+    Of a sweep only some points run again; its table shows what the others gave before.
+    """
+    again, created = await service.rerun(person, job_id, key, points)
     return answer(again, 201 if created else 200, {"Location": f"../{again.id}"})
+
+
+@router.get(
+    "/{job_id}/points",
+    summary="The table of a sweep",
+    response_model=SweepTable,
+    responses={
+        200: {"content": {"text/csv": {}}, "description": "As JSON, or as CSV if it is asked for"},
+        **problems(*_IDENTITY, Reason.NOT_FOUND, Reason.CONFLICT),
+    },
+)
+async def points(
+    job_id: str,
+    person: Caller,
+    service: Serving,
+    form: Annotated[
+        Literal["json", "csv"], Query(alias="format", description="csv: a table with a header.")
+    ] = "json",
+) -> Response:
+    """Show every point of a sweep with its parameters, state, times and recorded values."""
+    table = await service.points(person, job_id)
+    if form == "json":
+        return answer(table)
+    return Response(
+        csv_of(table),
+        media_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="{job_id}.csv"', "Cache-Control": "no-store"},
+    )
 
 
 @router.get(

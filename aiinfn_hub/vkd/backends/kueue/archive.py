@@ -12,19 +12,29 @@ import json
 import os
 import re
 from dataclasses import asdict, dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from aiinfn_hub.vkd.backends.local.files import AttemptFolder
-from aiinfn_hub.vkd.backends.local.outcome import progress_of
-from aiinfn_hub.vkd.backends.local.supervisor.output import Splitter
+from aiinfn_hub.vkd.backends.local.outcome import progress_of, values_of
+from aiinfn_hub.vkd.backends.local.supervisor.output import Splitter, keep
 from aiinfn_hub.vkd.backends.local.supervisor.system import write_all, write_atomically
-from aiinfn_hub.vkd.contract import Progress
+from aiinfn_hub.vkd.contract import Progress, Scalar
 
 _STAMP: Final = re.compile(rb"\d{4}-\d\d-\d\dT[^ ]+\Z")
 
 
 class NoLine(Exception):  # noqa: N818 - it is named for what was found
     """What came is no line of the log: the kubelet tells its troubles in between."""
+
+
+class Told(NamedTuple):
+    """What the runner told in a part of the log: its last progress, and what was recorded."""
+
+    progress: Progress | None
+    values: dict[str, Scalar]
+
+    def __bool__(self) -> bool:
+        return self.progress is not None or bool(self.values)
 
 
 @dataclass(slots=True)
@@ -87,8 +97,8 @@ class Archive:
         self._skip = self._mark.same
         self._held = b""
 
-    def feed(self, data: bytes) -> Progress | None:
-        """Take in a part of the stream; gives the last progress in it.
+    def feed(self, data: bytes) -> Told:
+        """Take in a part of the stream; gives what the runner told in it.
 
         Raises
         ------
@@ -123,8 +133,10 @@ class Archive:
         self._write(b"".join(text), records, stamp, same)
         if broken:
             raise NoLine
-        told_progress = [record for record in records if record["type"] == "progress"]
-        return progress_of({"progress": told_progress[-1]}) if told_progress else None
+        kept: dict[str, Any] = {}
+        for record in records:
+            keep(kept, record)
+        return Told(progress_of(kept), values_of(kept))
 
     def _write(self, text: bytes, records: list[dict[str, Any]], stamp: str, same: int) -> None:
         if (stamp, same) == (self._mark.stamp, self._mark.same):
@@ -140,7 +152,8 @@ class Archive:
             finally:
                 os.close(descriptor)
         if records:
-            self._records |= {record["type"]: record for record in records}
+            for record in records:
+                keep(self._records, record)
             write_atomically(str(self._folder.records), self._records, durable=False)
         self._mark = _Mark(self._mark.pod, self._mark.size + len(text), stamp, same)
         self._save()

@@ -19,8 +19,9 @@ from aiinfn_hub.kube import jobs
 from aiinfn_hub.kube.client import KubeClient, KubeError
 from aiinfn_hub.platform.model import Platform
 from aiinfn_hub.vkd.backends.base import BackendJob, Update
-from aiinfn_hub.vkd.contract import FINAL, Cause, JobState, Progress
+from aiinfn_hub.vkd.contract import FINAL, Cause, JobState
 
+from .archive import Told
 from .facts import Cluster, Seen
 from .files import KueueFiles, Note
 from .lifecycle import Step, advance
@@ -79,7 +80,7 @@ class Director:
         self._holds = holds
         self._moved = moved
         self._requests = Requests(platform, client, command)
-        self._logs = LogBook(platform, client, cluster, files, log_limit, self._progress)
+        self._logs = LogBook(platform, client, cluster, files, log_limit, self._told)
         self._open = False
         self._chores: set[asyncio.Task[None]] = set()
         self._put: set[str] = set()
@@ -372,9 +373,9 @@ class Director:
         if step.state in FINAL:
             self._finish(track, step)
 
-    def _progress(self, track: Track, attempt: int, progress: Progress) -> None:
+    def _told(self, track: Track, attempt: int, told: Told) -> None:
         if track.state is JobState.RUNNING and track.attempt == attempt:
-            self._emit(Update(track.id, self._clock(), attempt, progress=progress))
+            self._emit(Update(track.id, self._clock(), attempt, progress=told.progress, values=told.values))
 
     def _finish(self, track: Track, step: Step) -> None:
         self.tracks.pop(track.id, None)

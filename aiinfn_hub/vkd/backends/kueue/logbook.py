@@ -10,9 +10,8 @@ from typing import Any, Final
 from aiinfn_hub.kube import jobs
 from aiinfn_hub.kube.client import KubeClient
 from aiinfn_hub.platform.model import Platform
-from aiinfn_hub.vkd.contract import Progress
 
-from .archive import Archive
+from .archive import Archive, Told
 from .facts import Cluster, PodFacts
 from .files import KueueFiles
 from .lifecycle import Step
@@ -42,7 +41,7 @@ class LogBook:
         cluster: Cluster,
         files: KueueFiles,
         limit: int,
-        told: Callable[[Track, int, Progress], None],
+        told: Callable[[Track, int, Told], None],
     ) -> None:
         self._platform = platform
         self._client = client
@@ -67,7 +66,7 @@ class LogBook:
             jobs.pods_path(self._platform, pod.name, "log"),
             Archive(self._files.attempt(track.id, attempt), pod.uid, self._limit),
             lambda: self._cluster.of(track.id).pods.get(pod.uid),
-            lambda progress: self._told(track, attempt, progress),
+            lambda told: self._told(track, attempt, told),
         )
 
     async def end(self, track: Track, step: Step, pod: PodFacts | None) -> dict[str, Any]:

@@ -11,9 +11,8 @@ from typing import Final
 
 from aiinfn_hub.kube.client import KubeClient, KubeError
 from aiinfn_hub.kube.jobs import CONTAINER
-from aiinfn_hub.vkd.contract import Progress
 
-from .archive import Archive, NoLine
+from .archive import Archive, NoLine, Told
 from .facts import PodFacts
 
 _log = logging.getLogger(__name__)
@@ -34,7 +33,7 @@ class LogFollower:
         Of the log at the API server.
     pod
         Gives the pod as it is now; None if it is gone.
-    progress
+    told
         Called with what the runner tells.
 
     Attributes
@@ -49,13 +48,13 @@ class LogFollower:
         path: str,
         archive: Archive,
         pod: Callable[[], PodFacts | None],
-        progress: Callable[[Progress], None],
+        told: Callable[[Told], None],
     ) -> None:
         self._client = client
         self._path = path
         self._archive = archive
         self._pod = pod
-        self._progress = progress
+        self._told = told
         self._news = asyncio.Event()
         self.done = asyncio.Event()
         self._task = asyncio.create_task(self._run())
@@ -145,9 +144,9 @@ class LogFollower:
             async for chunk in stream.iter_any():
                 written = asyncio.ensure_future(asyncio.to_thread(self._archive.feed, chunk))
                 try:
-                    progress = await asyncio.shield(written)
+                    told = await asyncio.shield(written)
                 except asyncio.CancelledError:
                     await asyncio.wait({written})  # a thread cannot be stopped
                     raise
-                if progress is not None:
-                    self._progress(progress)
+                if told:
+                    self._told(told)

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from aiinfn_hub.vkd.backends.base import BackendJob, Update
 from aiinfn_hub.vkd.backends.local.files import ExitFacts
-from aiinfn_hub.vkd.backends.local.outcome import error_of, judge, progress_of
+from aiinfn_hub.vkd.backends.local.outcome import error_of, judge, progress_of, values_of
 from aiinfn_hub.vkd.contract import FINAL, JobState
 
 from .lifecycle import Step
@@ -44,6 +44,7 @@ def update_of(job: BackendJob, step: Step, records: Mapping[str, Any], now: date
         cause=cause,
         message=message,
         progress=progress_of(records) if step.state in FINAL else None,
+        values=values_of(records),
         error=error,
         exit_code=step.exit_code,
         started=step.started,

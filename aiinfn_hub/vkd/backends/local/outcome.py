@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from aiinfn_hub.platform.selection import Selection
 from aiinfn_hub.platform.units import format_duration
-from aiinfn_hub.vkd.contract import Cause, JobError, JobState, Progress, RunnerRecord
+from aiinfn_hub.vkd.contract import Cause, JobError, JobState, Progress, RunnerRecord, Scalar
 
 from .files import ExitFacts, Intent, IntentKind
 
@@ -56,6 +56,12 @@ def error_of(records: Mapping[str, Any]) -> JobError | None:
     """Give the error that the job told, if it makes sense."""
     record = _record(records.get("error"))
     return record.error if record else None
+
+
+def values_of(records: Mapping[str, Any]) -> dict[str, Scalar]:
+    """Give what the job recorded."""
+    record = _record(records.get("values"))
+    return record.values or {} if record else {}
 
 
 def _record(value: Any) -> RunnerRecord | None:

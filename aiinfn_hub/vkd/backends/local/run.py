@@ -13,11 +13,11 @@ from datetime import datetime
 from typing import Any, Final
 
 from aiinfn_hub.vkd.backends.base import BackendJob
-from aiinfn_hub.vkd.contract import Progress
+from aiinfn_hub.vkd.contract import Progress, Scalar
 
 from . import process
 from .files import AttemptFolder, ExitFacts, Intent, IntentKind, RunFacts
-from .outcome import Outcome, judge, progress_of, stopped
+from .outcome import Outcome, judge, progress_of, stopped, values_of
 from .process import ProcessWatch
 from .supervisor.system import boot_id
 
@@ -101,16 +101,17 @@ class Run:
             self.grace + _OVERDUE, self.watch.send, signal.SIGKILL
         )
 
-    def new_progress(self) -> Progress | None:
-        """Look whether the job told progress since the last look."""
+    def told(self) -> tuple[Progress | None, dict[str, Scalar]]:
+        """Look what the job told since the last look: its progress, and what it recorded."""
         try:
             changed = self.folder.records.stat().st_mtime_ns
         except OSError:
-            return None
+            return None, {}
         if changed == self._seen:
-            return None
+            return None, {}
         self._seen = changed
-        return progress_of(self.folder.read_records())
+        records = self.folder.read_records()
+        return progress_of(records), values_of(records)
 
     def let_go(self) -> None:
         """Stop following, without ending anything."""

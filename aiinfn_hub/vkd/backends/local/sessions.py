@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
 
-from aiinfn_hub.platform.model import Platform
+from aiinfn_hub.platform.model import Accelerator, Platform
 from aiinfn_hub.platform.refusal import Reason, Refusal
 from aiinfn_hub.vkd.contract import Claim, ClaimRequest, ClaimState
 
@@ -34,6 +34,7 @@ class Sessions:
         ledger: Ledger,
         dispatcher: Dispatcher,
     ) -> None:
+        self._last: dict[str, Accelerator] = {}
         self.adopt(platform)
         self._clock = clock
         self._ledger = ledger
@@ -43,6 +44,8 @@ class Sessions:
     def adopt(self, platform: Platform) -> None:
         """Go over to a changed platform file; who has devices keeps them."""
         self._platform = platform
+        # Also what the file does not have any more: a session may hold it.
+        self._last |= platform.accelerators
         self._patience = (platform.limits.session_start + _SPARE).total_seconds()
 
     def load(self) -> None:
@@ -145,7 +148,7 @@ class Sessions:
         if claim is None:
             return None
         name = claim.request.accelerator
-        accelerator = self._platform.accelerators.get(name)
+        accelerator = self._last.get(name)
         title = accelerator.title if accelerator else name
         position = None
         if not claim.granted:

@@ -8,7 +8,7 @@ from datetime import datetime
 from aiinfn_hub.vkd.backends.base import Update
 from aiinfn_hub.vkd.contract import FINAL, Cause, JobState
 
-from .outcome import Outcome, moment, plural, progress_of
+from .outcome import Outcome, moment, plural, progress_of, values_of
 from .run import Conclusion, Run
 
 
@@ -53,8 +53,11 @@ class Teller:
 
     def progress(self, run: Run) -> None:
         """Tell what a running job said since the last call."""
-        if run.up and (progress := run.new_progress()) is not None:
-            self._emit(Update(run.job.id, self._clock(), run.attempt, progress=progress))
+        if not run.up:
+            return
+        progress, values = run.told()
+        if progress is not None or values:
+            self._emit(Update(run.job.id, self._clock(), run.attempt, progress=progress, values=values))
 
     def ended(self, run: Run, outcome: Outcome, conclusion: Conclusion) -> None:
         """Tell how an attempt ended."""
@@ -69,6 +72,7 @@ class Teller:
                 message=outcome.message,
                 # A job that waits again begins anew: how far it came is no news of it.
                 progress=progress_of(conclusion.records) if outcome.state in FINAL else None,
+                values=values_of(conclusion.records),
                 error=outcome.error,
                 exit_code=outcome.exit_code,
                 devices=run.devices,

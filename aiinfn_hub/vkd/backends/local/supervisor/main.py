@@ -12,7 +12,7 @@ import sys
 import time
 from typing import Any, Final, NoReturn
 
-from .output import Log, Splitter
+from .output import Log, Splitter, keep
 from .system import (
     PR_SET_CHILD_SUBREAPER,
     PR_SET_NO_NEW_PRIVS,
@@ -211,7 +211,7 @@ class Supervisor:
             text, records = self._splitter.feed(data)
             self._log.write(text)
             for record in records:
-                self._records[record["type"]] = record
+                keep(self._records, record)
                 self._records["serial"] += 1
                 self._unwritten = True
         return True

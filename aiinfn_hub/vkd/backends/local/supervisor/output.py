@@ -9,7 +9,9 @@ from .system import write_all
 
 RECORD_START: Final = b"\x1e"
 RECORD_LIMIT: Final = 256 * 1024
-RECORD_TYPES: Final = ("progress", "error")
+RECORD_TYPES: Final = ("progress", "error", "values")
+MOST_VALUES: Final = 100
+"""Recorded values that are kept of one attempt."""
 
 
 class Splitter:
@@ -63,6 +65,17 @@ def _as_record(line: bytearray) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) and value.get("type") in RECORD_TYPES else None
+
+
+def keep(kept: dict[str, Any], record: dict[str, Any]) -> None:
+    """Take a record in: the last of its type counts, but recorded values add up."""
+    if record["type"] != "values":
+        kept[record["type"]] = record
+        return
+    new = record.get("values")
+    if isinstance(new, dict):
+        values = {**(kept.get("values") or {}).get("values", {}), **new}
+        kept["values"] = {"type": "values", "values": dict(list(values.items())[:MOST_VALUES])}
 
 
 class Log:

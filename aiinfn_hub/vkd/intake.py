@@ -1,0 +1,322 @@
+"""Takes jobs in: checks a request, keeps it, and hands it on."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from aiinfn_hub.platform import gate
+from aiinfn_hub.platform.model import Platform
+from aiinfn_hub.platform.person import Person
+from aiinfn_hub.platform.refusal import Reason, Refusal
+from aiinfn_hub.platform.selection import Door, Selection
+
+from . import inputs, sentences
+from .backends.base import Backend, BackendJob
+from .contract import (
+    DryRun,
+    JobRequest,
+    JobState,
+    SweepProgress,
+    Work,
+    output_folder,
+    output_path,
+    point_output,
+)
+from .database import refusal_of
+from .follower import Follower
+from .points import at_point
+from .records import NewJob, StoredJob, digest, new_id, now
+from .store import Store
+
+logger = logging.getLogger(__name__)
+
+CHOICES: Final = ("project", "queue", "accelerator", "count", "image", "size", "time_limit")
+"""The fields of a request that the gate decides about."""
+Points = Mapping[int, Mapping[str, Any]]
+"""The points of a sweep by number, with their values."""
+
+
+class Intake:
+    """Takes jobs in.
+
+    Parameters
+    ----------
+    platform
+        Gives the platform in force.
+    """
+
+    def __init__(
+        self, platform: Callable[[], Platform], store: Store, backend: Backend, follower: Follower
+    ) -> None:
+        self._platform = platform
+        self._store = store
+        self._backend = backend
+        self._follower = follower
+        # One at a time: a second click waits until the first is decided.
+        self._submitting = asyncio.Lock()
+
+    async def submit(self, person: Person, request: JobRequest, key: str | None) -> tuple[StoredJob, bool]:
+        """Take a job in; it is kept before this returns.
+
+        Parameters
+        ----------
+        key
+            Idempotency key: the same request with the same key is the same job.
+
+        Returns
+        -------
+        job, created
+            ``created`` is False if the key found an earlier one.
+
+        Raises
+        ------
+        Refusal
+            From the gate, from `inputs`, for a full disk, or because too many of the person's jobs wait.
+        """
+        work, selection, name = self._check(person, request)
+        asked = digest(request.model_dump(mode="json", exclude_none=True))
+        if request.sweep is None:
+            return await self._keep_job(_job(selection, work, name, key, asked))
+        points = dict(enumerate(request.sweep.points, 1))
+        return await self._keep_sweep(
+            _sweep(selection, work, name, key, asked, points, request.sweep.at_most), points
+        )
+
+    def dry_run(self, person: Person, request: JobRequest) -> DryRun:
+        """Say what would become of a request.
+
+        Raises
+        ------
+        Refusal
+            If it would be refused.
+        """
+        _, selection, _ = self._check(person, request)
+        queue = selection.queue_name or ""
+        lengths = self._backend.queues()
+        ahead = lengths[queue].waiting if queue in lengths else 0
+        free = sum(
+            entry.free
+            for entry in self._backend.inventory().accelerators
+            if entry.accelerator == selection.accelerator_name
+        )
+        title = selection.accelerator.title if selection.accelerator else ""
+        return DryRun(
+            sentence=sentences.would_start(
+                selection.count, title, free, ahead, self._platform().queues[queue].title
+            ),
+            ahead=ahead,
+        )
+
+    async def rerun(
+        self, person: Person, old: StoredJob, key: str | None, points: str | None = None
+    ) -> tuple[StoredJob, bool]:
+        """Run a finished job again: the same copy of its input, its choices granted anew.
+
+        Parameters
+        ----------
+        points
+            Of a sweep: ``failed`` (all that did not succeed), ``all``, or numbers separated by commas. Default: those that
+            did not succeed, or all if all did.
+
+        Raises
+        ------
+        Refusal
+            If it is somebody else's (its input is in that person's home), is not over, or would not be granted now.
+        """
+        if old.sweep_of is not None:
+            points = str(old.point)
+            sweep = await self._store.get(old.sweep_of)
+            old = sweep or old
+        if old.owner != person.name:
+            raise Refusal(
+                Reason.FORBIDDEN, "Only its owner can run a job again.", "Its input is in the owner's home."
+            )
+        if not old.final:
+            what = "sweep" if old.sweep else "job"
+            raise Refusal(
+                Reason.CONFLICT,
+                f"The {what} is not over yet.",
+                "Wait for its end, or cancel it, then run it again.",
+            )
+        granted = old.selection
+        choices = {
+            "project": old.project,
+            "queue": old.queue,
+            "accelerator": old.accelerator,
+            "count": old.count,
+            "image": granted["image_name"],
+            "size": granted["size_name"],
+            "time_limit": granted["time_limit"],
+        }
+        selection = gate.resolve(choices, self._platform(), person, Door.JOB)
+        work = Work.model_validate(old.work)
+        if old.sweep is None:
+            asked = digest({"rerun_of": old.id})
+            return await self._keep_job(_job(selection, work, old.name, key, asked, rerun_of=old.id))
+        chosen = _chosen([point for point, _ in await self._store.sweep_table(old)], points)
+        asked = digest({"rerun_of": old.id, "points": sorted(chosen)})
+        again = _sweep(selection, work, old.name, key, asked, chosen, old.sweep.at_most, rerun_of=old.id)
+        return await self._keep_sweep(again, chosen)
+
+    def _check(self, person: Person, request: JobRequest) -> tuple[Work, Selection, str]:
+        choices = {field: value for field in CHOICES if (value := getattr(request, field)) is not None}
+        selection = gate.resolve(choices, self._platform(), person, Door.JOB)
+        work = inputs.check_work(request.work)
+        if request.sweep is not None:
+            inputs.check_sweep(work, request.sweep)
+        return work, selection, inputs.job_name(request.name, work.path)
+
+    # Keeping. From here on a client that goes away changes nothing: a job that is in the store must reach the back end.
+
+    async def _keep_job(self, new: NewJob) -> tuple[StoredJob, bool]:
+        stored, created = await asyncio.shield(asyncio.ensure_future(self._insert_job(new)))
+        if created:
+            logger.info(
+                "job submitted job=%s owner=%s project=%s queue=%s accelerator=%s count=%d",
+                stored.id,
+                stored.owner,
+                stored.project,
+                stored.queue,
+                stored.accelerator,
+                stored.count,
+            )
+        return stored, created
+
+    async def _insert_job(self, new: NewJob) -> tuple[StoredJob, bool]:
+        async with self._submitting:
+            if (found := await self._store.replay(new)) is not None:
+                return found, False
+            most = self._platform().limits.jobs_waiting_per_person
+            stored = await self._store.insert(new, most_waiting=most)
+            job = BackendJob(new.id, new.selection, new.work, new.output, new.created)
+            try:
+                await self._backend.submit(job)
+            except Exception as error:
+                await self._follower.withdraw(new.id)
+                if isinstance(error, Refusal):
+                    raise
+                if refusal := refusal_of(error):
+                    raise refusal from error
+                raise
+            return stored, True
+
+    async def _keep_sweep(self, new: NewJob, points: Points) -> tuple[StoredJob, bool]:
+        stored, created = await asyncio.shield(asyncio.ensure_future(self._insert_sweep(new, points)))
+        if created:
+            logger.info(
+                "sweep submitted sweep=%s owner=%s project=%s queue=%s accelerator=%s points=%d",
+                stored.id,
+                stored.owner,
+                stored.project,
+                stored.queue,
+                stored.accelerator,
+                len(points),
+            )
+        return stored, created
+
+    async def _insert_sweep(self, new: NewJob, points: Points) -> tuple[StoredJob, bool]:
+        limits = self._platform().limits
+        async with self._submitting:
+            if (found := await self._store.replay(new)) is not None:
+                return found, False
+            sweep, kept = await self._store.insert_sweep(
+                new,
+                _points(new, points),
+                most_waiting=limits.jobs_waiting_per_person,
+                most_points=limits.sweep_points_per_person,
+            )
+            self._follower.sweeps.begin(sweep, kept)
+            return sweep, True
+
+
+def _job(
+    selection: Selection, work: Work, name: str, key: str | None, asked: str, *, rerun_of: str | None = None
+) -> NewJob:
+    job_id = new_id()
+    return NewJob(
+        selection=selection,
+        work=work,
+        output=output_path(work, job_id),
+        name=name,
+        id=job_id,
+        created=now(),
+        rerun_of=rerun_of,
+        idempotency_key=inputs.idempotency_key(key),
+        digest=asked,
+    )
+
+
+def _sweep(
+    selection: Selection,
+    work: Work,
+    name: str,
+    key: str | None,
+    asked: str,
+    points: Points,
+    at_most: int,
+    *,
+    rerun_of: str | None = None,
+) -> NewJob:
+    sweep_id, number = new_id(), len(points)
+    return NewJob(
+        selection=selection,
+        work=work,
+        output=output_folder(work, sweep_id),
+        name=name,
+        id=sweep_id,
+        created=now(),
+        rerun_of=rerun_of,
+        idempotency_key=inputs.idempotency_key(key),
+        digest=asked,
+        sweep=SweepProgress(points=number, at_most=min(at_most, number), waiting=number),
+    )
+
+
+def _points(sweep: NewJob, points: Points) -> list[NewJob]:
+    return [
+        NewJob(
+            selection=sweep.selection,
+            work=at_point(sweep.work, values),
+            output=point_output(sweep.work, sweep.id, number),
+            name=f"{sweep.name}, point {number}",
+            id=new_id(),
+            created=sweep.created,
+            sweep_of=sweep.id,
+            point=number,
+            swept=values,
+        )
+        for number, values in sorted(points.items())
+    ]
+
+
+def _chosen(points: list[StoredJob], wanted: str | None) -> Points:
+    """Give the points of a finished sweep that are to run again; see `Intake.rerun`."""
+    every = {point.point or 0: point.swept or {} for point in points}
+    failed = {
+        point.point or 0: point.swept or {} for point in points if point.state is not JobState.SUCCEEDED
+    }
+    if wanted in {None, ""}:
+        return failed or every
+    if wanted == "all":
+        return every
+    if wanted == "failed":
+        if not failed:
+            raise Refusal(
+                Reason.CONFLICT,
+                "All points of this sweep succeeded.",
+                "Ask for all, or for their numbers.",
+                field="points",
+            )
+        return failed
+    numbers = [int(part) for part in str(wanted).split(",") if part.isascii() and part.isdigit()]
+    if len(numbers) != len(str(wanted).split(",")) or not set(numbers) <= every.keys():
+        raise Refusal(
+            Reason.INVALID,
+            "These are not points of this sweep.",
+            f"Write failed, all, or numbers from 1 to {max(every, default=0)} separated by commas.",
+            field="points",
+        )
+    return {number: every[number] for number in numbers}

@@ -1,0 +1,78 @@
+"""Values that a job records, to be seen beside it and in the table of its sweep: ``aiinfn_lab.record(loss=0.12)``.
+
+Any language can do the same: ``AIINFN_RECORDS`` names a file, and each line appended to it is a JSON object of values,
+for example ``echo '{"loss": 0.12}' >> "$AIINFN_RECORDS"``.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from typing import Any, Final
+
+from aiinfn_hub.vkd.contract import Scalar
+
+RECORDS: Final = "AIINFN_RECORDS"
+"""Environment variable with the path of the file; not set outside of a job."""
+LONGEST_TEXT: Final = 500
+LONGEST_LINE: Final = 64 * 1024
+
+
+def record(**values: Any) -> None:
+    """Record values of this job; later ones replace earlier ones of the same name.
+
+    Outside of a job nothing happens, so that the same notebook runs in a session.
+
+    Parameters
+    ----------
+    **values
+        Numbers, texts or booleans; what has an ``item()`` that gives one, as NumPy's and PyTorch's scalars, is taken too.
+
+    Raises
+    ------
+    TypeError
+        For anything else.
+    """
+    line = json.dumps({name: _plain(name, value) for name, value in values.items()})
+    path = os.environ.get(RECORDS)
+    if path and values:
+        with open(path, "ab", buffering=0) as file:  # noqa: PTH123 - one unbuffered write, so that lines do not mix
+            file.write(line.encode() + b"\n")
+
+
+def _plain(name: str, value: Any) -> Scalar:
+    if not isinstance(value, (bool, int, float, str)) and value is not None and hasattr(value, "item"):
+        value = value.item()
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return _cell(value)
+    raise TypeError(
+        f"record({name}=...): a number, a text or a boolean is expected, not {type(value).__name__}."
+    )
+
+
+def _cell(value: Scalar) -> Scalar:
+    """Give what JSON and a table can hold: infinities and NaN as words, no endless text."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, str):
+        return value[:LONGEST_TEXT]
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) > 2**53:
+        return float(value) if abs(value) < 10**300 else str(value)[:LONGEST_TEXT]
+    return value
+
+
+def read(line: bytes) -> Mapping[str, Scalar]:
+    """Read a line of the file; what is no object of values is left out."""
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        return {}
+    if not isinstance(found, dict):
+        return {}
+    return {
+        name[:100]: _cell(value)
+        for name, value in found.items()
+        if name and (value is None or isinstance(value, (bool, int, float, str)))
+    }
