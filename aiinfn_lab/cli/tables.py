@@ -96,7 +96,9 @@ def details(job: Job, events: Sequence[HistoryEntry]) -> None:
     out.print(Text(plain(job.sentence)))
     if job.error is not None:
         where = f" in cell {job.error.cell}" if job.error.cell else ""
-        out.print(Text(plain(f"\n{job.error.name}{where}: {job.error.message}"), style="red"))
+        out.print()
+        if job.error.message not in job.sentence:
+            out.print(Text(plain(f"{job.error.name}{where}: {job.error.message}"), style="red"))
         if job.error.traceback:
             out.print(Text(plain(job.error.traceback)))
     out.print()

@@ -97,7 +97,12 @@ def _session(protocol: Protocol, wanted: str | None) -> Steps[str]:
     if not isinstance(servers, dict):
         # The token may not list them; the usual one is tried.
         return f"{hub}/user/{quote(name, safe='@~')}/{f'{quote(wanted)}/' if wanted else ''}"
-    ready = {key: server["url"] for key, server in servers.items() if server.get("ready")}
+    # Paths only: the token goes to no other host, whatever the answer says.
+    ready = {
+        key: server["url"]
+        for key, server in servers.items()
+        if server.get("ready") and str(server.get("url")).startswith("/")
+    }
     start = AiinfnError(
         Reason.CONFLICT,
         "No session of yours is running, and from outside files get into your home through one.",
