@@ -18,6 +18,7 @@ from typing import Any, Final
 
 import aiohttp
 
+from aiinfn_hub.language import gettext as _
 from aiinfn_hub.platform.person import Person
 from aiinfn_hub.platform.refusal import Reason, Refusal
 
@@ -97,14 +98,14 @@ class Auth:
         if identity.kind != "user":
             raise Refusal(
                 Reason.FORBIDDEN,
-                "This is for people; a service has no jobs.",
-                "Use the token of a session, or one of your own from the hub's token page.",
+                _("This is for people; a service has no jobs."),
+                _("Use the token of a session, or one of your own from the hub's token page."),
             )
         if not identity.scopes & self._scopes:
             raise Refusal(
                 Reason.FORBIDDEN,
-                "This token may not use the batch service.",
-                "Use the token of a session, or request one with the scope access:services.",
+                _("This token may not use the batch service."),
+                _("Use the token of a session, or request one with the scope access:services."),
             )
         return Person.of(identity.name, identity.groups, admin=identity.admin)
 
@@ -118,7 +119,7 @@ class Auth:
         """
         identity = await self.identify(authorization)
         if identity.kind != "service" or identity.name != HUB_SERVICE:
-            raise Refusal(Reason.FORBIDDEN, "Only the hub itself may do this.")
+            raise Refusal(Reason.FORBIDDEN, _("Only the hub itself may do this."))
 
     async def identify(self, authorization: str | None) -> Identity:
         """Give whom a token belongs to.
@@ -158,8 +159,8 @@ class Auth:
     async def _ask(self, token: str) -> Identity:
         away = Refusal(
             Reason.UNAVAILABLE,
-            "The hub does not answer, so nobody can be identified.",
-            "Try again in a moment.",
+            _("The hub does not answer, so nobody can be identified."),
+            _("Try again in a moment."),
         )
         if self._http is None:
             raise away
@@ -169,8 +170,8 @@ class Auth:
                 if response.status in {401, 403}:
                     raise Refusal(
                         Reason.UNAUTHENTICATED,
-                        "The hub does not know this token (any more).",
-                        "Restart your session, or sign in again.",
+                        _("The hub does not know this token (any more)."),
+                        _("Restart your session, or sign in again."),
                     )
                 if response.status != 200:
                     logger.warning("hub refused to identify status=%d", response.status)
@@ -193,7 +194,7 @@ class Auth:
 
 
 def _token_of(authorization: str | None) -> str:
-    scheme, _, token = (authorization or "").partition(" ")
+    scheme, _space, token = (authorization or "").partition(" ")
     token = token.strip()
     if (
         scheme.lower() not in {"token", "bearer"}
@@ -203,7 +204,7 @@ def _token_of(authorization: str | None) -> str:
     ):
         raise Refusal(
             Reason.UNAUTHENTICATED,
-            "A token of the hub is needed.",
-            "Send it in the header, as Authorization: token …",
+            _("A token of the hub is needed."),
+            _("Send it in the header, as Authorization: token …"),
         )
     return token

@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from aiinfn_hub.language import gettext as _
 from aiinfn_hub.platform.refusal import Reason, Refusal
 
 from . import migrations
@@ -30,8 +31,8 @@ def storage_full() -> Refusal:
     """Give the refusal for a full disk."""
     return Refusal(
         Reason.STORAGE_FULL,
-        "The platform's disk is full; nothing was changed.",
-        "Tell the operators, and try again when there is room.",
+        _("The platform's disk is full; nothing was changed."),
+        _("Tell the operators, and try again when there is room."),
     )
 
 
@@ -46,7 +47,9 @@ def refusal_of(error: BaseException) -> Refusal | None:
             return storage_full()
         busy = error.connection_invalidated or any(phrase in text for phrase in _BUSY)
     if busy:
-        return Refusal(Reason.UNAVAILABLE, "The job database does not answer now.", "Try again in a moment.")
+        return Refusal(
+            Reason.UNAVAILABLE, _("The job database does not answer now."), _("Try again in a moment.")
+        )
     return None
 
 

@@ -15,6 +15,8 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from aiinfn_hub import language
+from aiinfn_hub.language import gettext as _
 from aiinfn_hub.platform.refusal import STATUS, Reason, Refusal
 
 from .contract import Problem
@@ -83,20 +85,20 @@ def install(app: FastAPI) -> None:
 def _of_status(status: int) -> tuple[Refusal, int]:
     match status:
         case 404:
-            return Refusal(Reason.NOT_FOUND, "There is nothing at this address."), 404
+            return Refusal(Reason.NOT_FOUND, _("There is nothing at this address.")), 404
         case 405:
-            return Refusal(Reason.INVALID, "This address does not take this method."), 405
+            return Refusal(Reason.INVALID, _("This address does not take this method.")), 405
         case 413:
             refusal = Refusal(
                 Reason.TOO_LARGE,
-                f"The request is larger than {BODY_BYTES // 1024} KiB.",
-                "Put large values into a file.",
+                _("The request is larger than {size} KiB.").format(size=BODY_BYTES // 1024),
+                _("Put large values into a file."),
             )
             return refusal, refusal.status
         case _ if status < 500:
-            return Refusal(Reason.INVALID, "The request cannot be read."), 400
+            return Refusal(Reason.INVALID, _("The request cannot be read.")), 400
         case _:
-            return Refusal(Reason.INTERNAL, "Something went wrong in the platform."), 500
+            return Refusal(Reason.INTERNAL, _("Something went wrong in the platform.")), 500
 
 
 def explain(detail: dict[str, Any]) -> Refusal:
@@ -104,21 +106,28 @@ def explain(detail: dict[str, Any]) -> Refusal:
     place, *rest = detail.get("loc") or ("body",)
     kind = detail.get("type", "")
     if kind == "json_invalid":
-        return Refusal(Reason.INVALID, "The body is not JSON.")
+        return Refusal(Reason.INVALID, _("The body is not JSON."))
     field = ".".join(_plain(str(part)) for part in rest)
     if not field:
         return Refusal(
-            Reason.INVALID, "A JSON object is needed as the body, with Content-Type: application/json."
+            Reason.INVALID, _("A JSON object is needed as the body, with Content-Type: application/json.")
         )
     if kind == "missing":
-        return Refusal(Reason.INVALID, f"{field} is missing.", field=field)
+        return Refusal(Reason.INVALID, _("{field} is missing.").format(field=field), field=field)
     if kind == "extra_forbidden":
-        return Refusal(Reason.INVALID, f"{field} is not known here.", "Leave it out.", field=field)
+        return Refusal(
+            Reason.INVALID,
+            _("{field} is not known here.").format(field=field),
+            _("Leave it out."),
+            field=field,
+        )
     message = _plain(str(detail.get("msg", "it cannot be read")), 200)
-    where = "" if place == "body" else f" in the {place}"
+    text = f"{message[:1].lower()}{message[1:]}"
+    of_body = _("The value of {field} cannot be used: {why}.")
+    elsewhere = _("The value of {field} in the {place} cannot be used: {why}.")
     return Refusal(
         Reason.INVALID,
-        f"The value of {field}{where} cannot be used: {message[:1].lower()}{message[1:]}.",
+        (of_body if place == "body" else elsewhere).format(field=field, place=place, why=text),
         field=field,
     )
 
@@ -128,7 +137,7 @@ def _plain(text: str, length: int = 60) -> str:
 
 
 class Guard:
-    """The outermost layer: bounds the body, catches what nobody caught, times and logs the request.
+    """The outermost layer: sets the language, bounds the body, catches what nobody caught, times and logs the request.
 
     The query is never logged: it may hold a ticket. Neither are headers, which hold tokens.
     """
@@ -142,6 +151,8 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        headers = dict(scope["headers"])
+        language.use(language.preferred(headers.get(b"accept-language", b"").decode("latin-1")))
         began = time.perf_counter()
         status = 0
 
@@ -180,8 +191,10 @@ class Guard:
             logger.error("fault incident=%s path=%s", incident, _path(scope), exc_info=error)
             refusal = Refusal(
                 Reason.INTERNAL,
-                "Something went wrong in the platform.",
-                f"Tell the operators the number {incident}: they find it in the log.",
+                _("Something went wrong in the platform."),
+                _("Tell the operators the number {incident}: they find it in the log.").format(
+                    incident=incident
+                ),
             )
         await response(refusal)(scope, receive, send)
 

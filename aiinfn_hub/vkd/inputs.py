@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
+from aiinfn_hub.language import gettext as _
 from aiinfn_hub.platform.refusal import Reason, Refusal
 
 from .contract import SNAPSHOT_ROOT, SweepRequest, Work
@@ -38,8 +39,8 @@ def check_work(work: Work) -> Work:
     snapshot = relative_path(work.snapshot, "work.snapshot")
     if not snapshot.startswith(f"{SNAPSHOT_ROOT}/"):
         raise _invalid(
-            f"The copy to execute must be below {SNAPSHOT_ROOT}.",
-            "JupyterLab makes it there when you submit.",
+            _("The copy to execute must be below {folder}.").format(folder=SNAPSHOT_ROOT),
+            _("JupyterLab makes it there when you submit."),
             "work.snapshot",
         )
     if work.kind == "notebook":
@@ -53,53 +54,53 @@ def check_work(work: Work) -> Work:
 def _check_notebook(work: Work, path: str) -> None:
     if not path.endswith(".ipynb"):
         raise _invalid(
-            "A notebook's name must end with .ipynb.", "Submit another file as a script.", "work.path"
+            _("A notebook's name must end with .ipynb."), _("Submit another file as a script."), "work.path"
         )
     if not work.kernel:
         raise _invalid(
-            "The notebook names no kernel.",
-            "Open it, choose a kernel, save it, and submit it again.",
+            _("The notebook names no kernel."),
+            _("Open it, choose a kernel, save it, and submit it again."),
             "work.kernel",
         )
     if not printable(work.kernel):
-        raise _invalid("The kernel's name holds characters that cannot be used.", "", "work.kernel")
+        raise _invalid(_("The kernel's name holds characters that cannot be used."), "", "work.kernel")
     if work.arguments:
-        raise _invalid("A notebook takes parameters, not arguments.", "", "work.arguments")
+        raise _invalid(_("A notebook takes parameters, not arguments."), "", "work.arguments")
 
 
 def _check_script(work: Work, path: str) -> None:
     if not path.endswith(SCRIPT_SUFFIXES):
         raise _invalid(
-            "Only scripts in Python, shell and R can be submitted.",
-            f"Their names end with {', '.join(SCRIPT_SUFFIXES[:3])}.",
+            _("Only scripts in Python, shell and R can be submitted."),
+            _("Their names end with {suffixes}.").format(suffixes=", ".join(SCRIPT_SUFFIXES[:3])),
             "work.path",
         )
     if work.parameters:
-        raise _invalid("A script takes arguments, not parameters.", "", "work.parameters")
+        raise _invalid(_("A script takes arguments, not parameters."), "", "work.parameters")
     for argument in work.arguments:
         if "\0" in argument or not _encodable(argument):
-            raise _invalid("An argument holds characters that cannot be used.", "", "work.arguments")
+            raise _invalid(_("An argument holds characters that cannot be used."), "", "work.arguments")
 
 
 def relative_path(path: str, field: str) -> str:
     """Normalise a path below the home; see `check_work` for what is refused."""
     if path.startswith(("/", "~")):
-        raise _invalid("The path must be relative to your home.", "Leave out the leading part.", field)
+        raise _invalid(_("The path must be relative to your home."), _("Leave out the leading part."), field)
     if not printable(path):
         raise _invalid(
-            "The path holds control characters, which cannot be used.",
-            "Rename the file or its folder.",
+            _("The path holds control characters, which cannot be used."),
+            _("Rename the file or its folder."),
             field,
         )
     parts = [part for part in path.split("/") if part not in {"", "."}]
     if ".." in parts or not parts:
-        raise _invalid("The path leaves your home.", "Submit a file below your home.", field)
+        raise _invalid(_("The path leaves your home."), _("Submit a file below your home."), field)
     for part in parts:
         if len(part.encode()) > _NAME_BYTES:
             raise Refusal(
                 Reason.TOO_LARGE,
-                f"A name in the path is longer than {_NAME_BYTES} bytes.",
-                "Rename the file or its folder.",
+                _("A name in the path is longer than {bytes} bytes.").format(bytes=_NAME_BYTES),
+                _("Rename the file or its folder."),
                 field=field,
             )
     return "/".join(parts)
@@ -116,25 +117,32 @@ def check_sweep(work: Work, sweep: SweepRequest) -> None:
     size = 0
     for number, values in enumerate(sweep.points, 1):
         if not values:
-            raise _invalid(f"Point {number} has no values.", "Give each point at least one.", "sweep.points")
+            raise _invalid(
+                _("Point {number} has no values.").format(number=number),
+                _("Give each point at least one."),
+                "sweep.points",
+            )
         try:
             _check_parameters({**work.parameters, **values})
         except Refusal as refusal:
             raise Refusal(
-                refusal.reason, f"Point {number}: {refusal.message}", refusal.hint, field="sweep.points"
+                refusal.reason,
+                _("Point {number}: {message}").format(number=number, message=refusal.message),
+                refusal.hint,
+                field="sweep.points",
             ) from None
         if work.kind != "notebook" and any(isinstance(value, (dict, list)) for value in values.values()):
             raise _invalid(
-                f"Point {number}: a script takes plain numbers and texts.",
-                "Lists and objects work for notebooks only.",
+                _("Point {number}: a script takes plain numbers and texts.").format(number=number),
+                _("Lists and objects work for notebooks only."),
                 "sweep.points",
             )
         size += len(json.dumps(values))
     if size > SWEEP_BYTES:
         raise Refusal(
             Reason.TOO_LARGE,
-            f"The points are larger than {SWEEP_BYTES // 1024} KiB together.",
-            "Put large values into files, and sweep over their names.",
+            _("The points are larger than {size} KiB together.").format(size=SWEEP_BYTES // 1024),
+            _("Put large values into files, and sweep over their names."),
             field="sweep.points",
         )
 
@@ -144,7 +152,9 @@ def job_name(name: str | None, path: str) -> str:
     if name is None or not name.strip():
         return path.rpartition("/")[2]
     if not printable(name):
-        raise _invalid("The job's name holds control characters.", "Use letters, digits and spaces.", "name")
+        raise _invalid(
+            _("The job's name holds control characters."), _("Use letters, digits and spaces."), "name"
+        )
     return name.strip()
 
 
@@ -154,7 +164,7 @@ def idempotency_key(key: str | None) -> str | None:
         return None
     key = key.strip()
     if len(key) > 200 or not (key.isascii() and key.isprintable()):
-        raise _invalid("The Idempotency-Key must be at most 200 plain characters.", "", "Idempotency-Key")
+        raise _invalid(_("The Idempotency-Key must be at most 200 plain characters."), "", "Idempotency-Key")
     return key
 
 
@@ -162,30 +172,30 @@ def _check_parameters(parameters: dict[str, Any]) -> None:
     if _deeper(parameters, _DEPTH):
         raise Refusal(
             Reason.TOO_LARGE,
-            "The parameters are nested too deeply.",
-            "Put structured values into a file.",
+            _("The parameters are nested too deeply."),
+            _("Put structured values into a file."),
             field="work.parameters",
         )
     try:
         text = json.dumps(parameters, allow_nan=False, ensure_ascii=False).encode()
     except (ValueError, RecursionError, UnicodeError):
         raise _invalid(
-            "The parameters cannot be written as JSON.",
-            "Use plain numbers, texts and lists.",
+            _("The parameters cannot be written as JSON."),
+            _("Use plain numbers, texts and lists."),
             "work.parameters",
         ) from None
     if len(text) > PARAMETER_BYTES:
         raise Refusal(
             Reason.TOO_LARGE,
-            f"The parameters are larger than {PARAMETER_BYTES // 1024} KiB.",
-            "Put large values into a file.",
+            _("The parameters are larger than {size} KiB.").format(size=PARAMETER_BYTES // 1024),
+            _("Put large values into a file."),
             field="work.parameters",
         )
     for name in parameters:
         # They become assignments in a cell of the notebook, in whatever language its kernel speaks; R has dots.
         if not name.replace(".", "_").isidentifier():
             raise _invalid(
-                "A parameter's name must be one word of letters, digits and underscores.",
+                _("A parameter's name must be one word of letters, digits and underscores."),
                 "",
                 "work.parameters",
             )
@@ -194,7 +204,7 @@ def _check_parameters(parameters: dict[str, Any]) -> None:
 def _deeper(value: Any, levels: int) -> bool:
     """Tell whether lists and objects are nested in more than some levels."""
     layer = [value]
-    for _ in range(levels + 1):
+    for _level in range(levels + 1):
         layer = [
             inner
             for outer in layer

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from aiinfn_hub.language import gettext as _
 from aiinfn_hub.platform import gate
 from aiinfn_hub.platform.model import Platform
 from aiinfn_hub.platform.person import Person
@@ -93,7 +94,7 @@ class Intake:
         Refusal
             If it would be refused.
         """
-        _, selection, _ = self._check(person, request)
+        _work, selection, _inputs = self._check(person, request)
         queue = selection.queue_name or ""
         lengths = self._backend.queues()
         ahead = lengths[queue].waiting if queue in lengths else 0
@@ -132,14 +133,15 @@ class Intake:
             old = sweep or old
         if old.owner != person.name:
             raise Refusal(
-                Reason.FORBIDDEN, "Only its owner can run a job again.", "Its input is in the owner's home."
+                Reason.FORBIDDEN,
+                _("Only its owner can run a job again."),
+                _("Its input is in the owner's home."),
             )
         if not old.final:
-            what = "sweep" if old.sweep else "job"
             raise Refusal(
                 Reason.CONFLICT,
-                f"The {what} is not over yet.",
-                "Wait for its end, or cancel it, then run it again.",
+                _("The sweep is not over yet.") if old.sweep else _("The job is not over yet."),
+                _("Wait for its end, or cancel it, then run it again."),
             )
         granted = old.selection
         choices = {
@@ -306,8 +308,8 @@ def _chosen(points: list[StoredJob], wanted: str | None) -> Points:
         if not failed:
             raise Refusal(
                 Reason.CONFLICT,
-                "All points of this sweep succeeded.",
-                "Ask for all, or for their numbers.",
+                _("All points of this sweep succeeded."),
+                _("Ask for all, or for their numbers."),
                 field="points",
             )
         return failed
@@ -315,8 +317,10 @@ def _chosen(points: list[StoredJob], wanted: str | None) -> Points:
     if len(numbers) != len(str(wanted).split(",")) or not set(numbers) <= every.keys():
         raise Refusal(
             Reason.INVALID,
-            "These are not points of this sweep.",
-            f"Write failed, all, or numbers from 1 to {max(every, default=0)} separated by commas.",
+            _("These are not points of this sweep."),
+            _("Write failed, all, or numbers from 1 to {most} separated by commas.").format(
+                most=max(every, default=0)
+            ),
             field="points",
         )
     return {number: every[number] for number in numbers}

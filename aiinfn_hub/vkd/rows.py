@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from aiinfn_hub.language import gettext as _
 from aiinfn_hub.platform.refusal import Reason, Refusal
 
 from .backends.base import Update
@@ -26,8 +27,8 @@ async def check_waiting(connection: AsyncConnection, owner: str, most: int) -> N
     if int((await connection.execute(statement)).scalar_one()) >= most:
         raise Refusal(
             Reason.TOO_MANY,
-            f"{most} of your jobs are waiting already.",
-            "Submit more when some have started, or cancel some.",
+            _("{most} of your jobs are waiting already.").format(most=most),
+            _("Submit more when some have started, or cancel some."),
         )
 
 

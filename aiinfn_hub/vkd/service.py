@@ -9,6 +9,7 @@ import logging
 from collections.abc import Mapping
 from datetime import datetime
 
+from aiinfn_hub.language import gettext as _
 from aiinfn_hub.platform import gate
 from aiinfn_hub.platform.model import Platform
 from aiinfn_hub.platform.person import Person
@@ -149,7 +150,9 @@ class Service:
         if stored.final:
             if stored.state is JobState.CANCELLED:
                 return self._show(stored, person)
-            raise Refusal(Reason.CONFLICT, "The job has ended already.", "There is nothing left to cancel.")
+            raise Refusal(
+                Reason.CONFLICT, _("The job has ended already."), _("There is nothing left to cancel.")
+            )
         logger.info("job cancel job=%s by=%s", job_id, person.name)
         if not self.follower.sweeps.cancel(job_id, person.name):
             await self.backend.cancel(job_id)
@@ -165,7 +168,7 @@ class Service:
         """
         sweep = await self._visible(person, job_id)
         if sweep.sweep is None:
-            raise Refusal(Reason.CONFLICT, "This job is no sweep.", "It has no points to show.")
+            raise Refusal(Reason.CONFLICT, _("This job is no sweep."), _("It has no points to show."))
         rows = await self.store.sweep_table(sweep)
         return SweepTable(
             points=[
@@ -212,8 +215,8 @@ class Service:
         if not known and request.accelerator not in (await self._adoption.latest()).accelerators:
             raise Refusal(
                 Reason.UNKNOWN,
-                f"There is no accelerator {request.accelerator[:60]!r}.",
-                "Choose another one on the form.",
+                _("There is no accelerator {name}.").format(name=repr(request.accelerator[:60])),
+                _("Choose another one on the form."),
                 field="accelerator",
             )
         claim = await self.backend.claim(session_id, request)
@@ -230,7 +233,7 @@ class Service:
         """Tell how far a claim is."""
         claim = await self.backend.claim_state(session_id)
         if claim is None:
-            raise Refusal(Reason.NOT_FOUND, "This session holds no device.", "Claim one first.")
+            raise Refusal(Reason.NOT_FOUND, _("This session holds no device."), _("Claim one first."))
         return claim
 
     async def release(self, session_id: str) -> None:
@@ -268,4 +271,4 @@ class Service:
 
 
 def _no_job() -> Refusal:
-    return Refusal(Reason.NOT_FOUND, "There is no such job.", "It may belong to somebody else.")
+    return Refusal(Reason.NOT_FOUND, _("There is no such job."), _("It may belong to somebody else."))

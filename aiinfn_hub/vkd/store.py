@@ -14,6 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from aiinfn_hub.language import gettext as _
 from aiinfn_hub.platform.refusal import Reason, Refusal
 
 from . import devicetime, pages, rows, sweeprows
@@ -106,8 +107,10 @@ class Store:
             if waiting + len(points) > most_points:
                 raise Refusal(
                     Reason.TOO_MANY,
-                    f"You may have {most_points} points of sweeps waiting; {waiting} are already.",
-                    "Submit fewer points, or wait until some have started.",
+                    _("You may have {most} points of sweeps waiting; {waiting} are already.").format(
+                        most=most_points, waiting=waiting
+                    ),
+                    _("Submit fewer points, or wait until some have started."),
                     field="sweep",
                 )
             change = await self._count(connection)
@@ -311,8 +314,8 @@ class Store:
         if row["digest"] != new.digest:
             raise Refusal(
                 Reason.CONFLICT,
-                "This Idempotency-Key was used for another request.",
-                "Use a new key for a new job.",
+                _("This Idempotency-Key was used for another request."),
+                _("Use a new key for a new job."),
             )
         return StoredJob.of(row)
 

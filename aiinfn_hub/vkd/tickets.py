@@ -11,6 +11,7 @@ from typing import Final
 
 from itsdangerous import BadData, SignatureExpired, URLSafeTimedSerializer
 
+from aiinfn_hub.language import gettext as _
 from aiinfn_hub.platform.refusal import Reason, Refusal
 
 SALT: Final = "availability"
@@ -38,19 +39,19 @@ def verify(key: str | None, ticket: str) -> frozenset[str]:
         If the ticket is not one of ours, or too old.
     """
     if not key:
-        raise Refusal(Reason.UNAUTHENTICATED, "This vkd takes no tickets.", "Set AIINFN_TICKET_KEY.")
+        raise Refusal(Reason.UNAUTHENTICATED, _("This vkd takes no tickets."), _("Set AIINFN_TICKET_KEY."))
     try:
         names = URLSafeTimedSerializer(key, salt=SALT).loads(ticket, max_age=LIFETIME)
     except SignatureExpired:
         raise Refusal(
-            Reason.UNAUTHENTICATED, "The form was open for too long.", "Load the page again."
+            Reason.UNAUTHENTICATED, _("The form was open for too long."), _("Load the page again.")
         ) from None
     except BadData:
         raise Refusal(
-            Reason.UNAUTHENTICATED, "The ticket is not valid.", "Load the page with the form again."
+            Reason.UNAUTHENTICATED, _("The ticket is not valid."), _("Load the page with the form again.")
         ) from None
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise Refusal(
-            Reason.UNAUTHENTICATED, "The ticket is not valid.", "Load the page with the form again."
+            Reason.UNAUTHENTICATED, _("The ticket is not valid."), _("Load the page with the form again.")
         )
     return frozenset(names)

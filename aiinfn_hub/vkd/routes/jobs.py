@@ -8,6 +8,7 @@ from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
+from aiinfn_hub.language import gettext as _
 from aiinfn_hub.platform.person import Person
 from aiinfn_hub.platform.refusal import Reason, Refusal
 from aiinfn_hub.vkd.contract import DryRun, HistoryEntry, Job, JobPage, JobRequest, JobState, SweepTable
@@ -239,8 +240,10 @@ def _states(given: list[str]) -> tuple[JobState, ...]:
         else:
             raise Refusal(
                 Reason.INVALID,
-                "There is no such state of a job.",
-                f"Choose from {', '.join(state.value for state in JobState)} and active.",
+                _("There is no such state of a job."),
+                _("Choose from {states} and active.").format(
+                    states=", ".join(state.value for state in JobState)
+                ),
                 field="state",
             )
     return tuple(found)
@@ -249,7 +252,9 @@ def _states(given: list[str]) -> tuple[JobState, ...]:
 def _name(value: str | None, field: str) -> str | None:
     if value is not None and not (value and printable(value)):
         raise Refusal(
-            Reason.INVALID, f"This is no name of a{'n' if field == 'owner' else ''} {field}.", field=field
+            Reason.INVALID,
+            _("This is no name of an owner.") if field == "owner" else _("This is no name of a project."),
+            field=field,
         )
     return value
 
@@ -261,8 +266,8 @@ def _after(cursor: str | None, since: int | None) -> tuple[int, int] | None:
     if match is None or (match[1] is None) is (since is None):
         raise Refusal(
             Reason.INVALID,
-            "This cursor is not one of ours.",
-            "Use the next of the page before, with the same since.",
+            _("This cursor is not one of ours."),
+            _("Use the next of the page before, with the same since."),
             field="cursor",
         )
     return (0, int(match[1])) if match[1] is not None else (int(match[2]), int(match[3]))

@@ -7,6 +7,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
+from aiinfn_hub.language import gettext as _
 from aiinfn_hub.platform.refusal import Reason, Refusal
 from aiinfn_hub.vkd.errors import problems
 
@@ -59,8 +60,8 @@ async def logs(
     if attempt is not None and attempt > max(stored.attempt, 1):
         raise Refusal(
             Reason.NOT_FOUND,
-            f"This job has no attempt {attempt}.",
-            f"The latest is {stored.attempt}.",
+            _("This job has no attempt {attempt}.").format(attempt=attempt),
+            _("The latest is {attempt}.").format(attempt=stored.attempt),
             field="attempt",
         )
     wanted = attempt or (max(stored.attempt, 1) if follow else stored.attempt)

@@ -7,6 +7,7 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Request, Response
 
+from aiinfn_hub.language import gettext as _
 from aiinfn_hub.platform.refusal import Reason, Refusal
 from aiinfn_hub.vkd import tickets
 from aiinfn_hub.vkd.contract import AvailabilityReading, PlatformView, QueueChoice, Usage
@@ -78,5 +79,5 @@ async def usage(
             begin = since.astimezone(UTC) if since.tzinfo else since.replace(tzinfo=UTC)
             begin.timestamp()
         except (OverflowError, ValueError, OSError):
-            raise Refusal(Reason.INVALID, "This moment is out of range.", field="since") from None
+            raise Refusal(Reason.INVALID, _("This moment is out of range."), field="since") from None
     return answer(await service.usage(person, begin))

@@ -7,6 +7,7 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Response
 
+from aiinfn_hub.language import gettext as _
 from aiinfn_hub.platform.refusal import Reason, Refusal
 from aiinfn_hub.vkd.contract import Claim, ClaimRequest
 from aiinfn_hub.vkd.errors import problems
@@ -58,5 +59,5 @@ async def release(session_id: SessionId, service: Serving) -> Response:
 
 def _checked(session_id: str) -> str:
     if not printable(session_id):
-        raise Refusal(Reason.INVALID, "This is no name of a session.")
+        raise Refusal(Reason.INVALID, _("This is no name of a session."))
     return session_id

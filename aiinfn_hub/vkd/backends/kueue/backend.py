@@ -15,6 +15,7 @@ from aiinfn_hub.kube.client import KubeClient, KubeError, path_of
 from aiinfn_hub.kube.inventory import Inventory, NodeFacts, Reader
 from aiinfn_hub.kube.inventory import PodFacts as DevicePod
 from aiinfn_hub.kube.watch import Kind, Watch
+from aiinfn_hub.language import gettext as _
 from aiinfn_hub.platform.model import Platform
 from aiinfn_hub.platform.refusal import Reason, Refusal
 from aiinfn_hub.vkd.backends.base import BackendJob, LogChunk, QueueLength, Start, Update
@@ -145,7 +146,7 @@ class KueueBackend:
         self._run(self._probe())
         begin = asyncio.create_task(self._begin())
         self._tasks.append(begin)
-        done, _ = await asyncio.wait({begin}, timeout=_START_SECONDS)
+        done, _pending = await asyncio.wait({begin}, timeout=_START_SECONDS)
         if not done:
             _log.warning("the cluster does not answer yet; jobs are followed as soon as it does")
 
@@ -271,15 +272,17 @@ class KueueBackend:
         if accelerator and accelerator.quota is not None and selection.count > accelerator.quota:
             raise Refusal(
                 Reason.TOO_LARGE,
-                f"It can never start: batch may use {accelerator.quota} {accelerator.title} in all.",
-                "Ask for fewer.",
+                _("It can never start: batch may use {quota} {title} in all.").format(
+                    quota=accelerator.quota, title=accelerator.title
+                ),
+                _("Ask for fewer."),
                 field="count",
             )
         if len(job.work.model_dump_json()) > jobs.MOST_BYTES:
             raise Refusal(
                 Reason.TOO_LARGE,
-                "The parameters or arguments are too large for a job.",
-                "Put large values into a file.",
+                _("The parameters or arguments are too large for a job."),
+                _("Put large values into a file."),
                 field="work",
             )
         await self._director.submit(job)

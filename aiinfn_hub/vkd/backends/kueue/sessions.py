@@ -17,9 +17,10 @@ from typing import Final
 
 from aiinfn_hub.kube import names
 from aiinfn_hub.kube.inventory import Inventory
+from aiinfn_hub.language import gettext as _
 from aiinfn_hub.platform.model import Accelerator, Platform
 from aiinfn_hub.platform.refusal import Reason, Refusal
-from aiinfn_hub.vkd.backends.local.outcome import clock_time, plural
+from aiinfn_hub.vkd.backends.local.outcome import making_room, plural, waiting
 from aiinfn_hub.vkd.contract import Claim, ClaimRequest, ClaimState
 
 from .director import Director
@@ -108,8 +109,8 @@ class Sessions:
         if accelerator is None:
             raise Refusal(
                 Reason.UNKNOWN,
-                f"There is no accelerator {request.accelerator} here.",
-                "Choose another on the form.",
+                _("There is no accelerator {name} here.").format(name=request.accelerator),
+                _("Choose another on the form."),
                 field="accelerator",
             )
         known = self._claims.get(session_id)
@@ -128,11 +129,12 @@ class Sessions:
     def _check(self, request: ClaimRequest, title: str) -> None:
         most = self.inventory.largest(request.accelerator)
         if request.count > most:
-            there = f"no node has more than {most}" if most else "no node has one now"
+            none = _("{devices} cannot be had: no node has one now.")
+            few = _("{devices} cannot be had: no node has more than {most}.")
             raise Refusal(
                 Reason.CAPACITY,
-                f"{plural(request.count, title)} cannot be had: {there}.",
-                "Choose another accelerator or fewer of it, or start without one.",
+                (few if most else none).format(devices=plural(request.count, title), most=most),
+                _("Choose another accelerator or fewer of it, or start without one."),
                 field="accelerator",
             )
 
@@ -193,25 +195,30 @@ class Sessions:
         title = claim.accelerator.title
         wanted = plural(request.count, title)
         if self.inventory.is_bound(claim.slug):
-            return Claim(id=claim.id, state=ClaimState.GRANTED, sentence=f"Has its {wanted}.")
+            return Claim(
+                id=claim.id, state=ClaimState.GRANTED, sentence=_("Has its {devices}.").format(devices=wanted)
+            )
         # Before its pod is bound, it has no more than good prospects.
         now = self._choose(claim)
         if now.room is Room.FREE:
-            return Claim(id=claim.id, state=ClaimState.GRANTED, sentence=f"Starts on {wanted}.")
+            return Claim(
+                id=claim.id,
+                state=ClaimState.GRANTED,
+                sentence=_("Starts on {devices}.").format(devices=wanted),
+            )
         if now.room is Room.NONE:
             end = self.inventory.next_session_end(request.accelerator)
-            when = f" The first ends at {clock_time(end)} at the latest." if end else ""
             return Claim(
                 id=claim.id,
                 state=ClaimState.WAITING,
-                sentence=f"Waiting for {wanted}: all are in use by sessions.{when}",
+                sentence=waiting(wanted, end),
                 position=self._position(claim),
             )
         seconds = self.platform.limits.grace.total_seconds()
         return Claim(
             id=claim.id,
             state=ClaimState.MAKING_ROOM,
-            sentence=f"A batch job is making room on {title}: about {seconds:.0f} s.",
+            sentence=making_room(title, seconds),
         )
 
     def _position(self, claim: _Held) -> int:

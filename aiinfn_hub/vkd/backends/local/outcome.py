@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from aiinfn_hub.language import gettext as _
 from aiinfn_hub.platform.selection import Selection
 from aiinfn_hub.platform.units import format_duration
 from aiinfn_hub.vkd.contract import Cause, JobError, JobState, Progress, RunnerRecord, Scalar
@@ -44,6 +45,22 @@ def clock_time(at: datetime) -> str:
 def plural(count: int, title: str) -> str:
     """Write some devices: ``NVIDIA T4``, ``2 x NVIDIA T4``."""
     return title if count == 1 else f"{count} x {title}"
+
+
+def waiting(devices: str, end: datetime | None) -> str:
+    """Say that a session waits for others to end; ``end`` is when the first does."""
+    if end is None:
+        return _("Waiting for {devices}: all are in use by sessions.").format(devices=devices)
+    return _(
+        "Waiting for {devices}: all are in use by sessions. The first ends at {time} at the latest."
+    ).format(devices=devices, time=clock_time(end))
+
+
+def making_room(title: str, seconds: float) -> str:
+    """Say that batch gives way to a session."""
+    return _("A batch job is making room on {title}: about {seconds} s.").format(
+        title=title, seconds=f"{seconds:.0f}"
+    )
 
 
 def progress_of(records: Mapping[str, Any]) -> Progress | None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
 
+from aiinfn_hub.language import gettext as _
 from aiinfn_hub.platform.model import Accelerator, Platform
 from aiinfn_hub.platform.refusal import Reason, Refusal
 from aiinfn_hub.vkd.contract import Claim, ClaimRequest, ClaimState
@@ -16,7 +17,7 @@ from .dispatcher import Dispatcher
 from .environment import device_environment
 from .files import LocalFiles
 from .ledger import Kind, Ledger, Taken
-from .outcome import clock_time, plural
+from .outcome import making_room, plural, waiting
 
 _log = logging.getLogger(__name__)
 _SPARE: Final = timedelta(seconds=60)
@@ -71,8 +72,8 @@ class Sessions:
         if accelerator is None:
             raise Refusal(
                 Reason.UNKNOWN,
-                f"There is no accelerator {request.accelerator} here.",
-                "Choose another on the form.",
+                _("There is no accelerator {name} here.").format(name=request.accelerator),
+                _("Choose another on the form."),
                 field="accelerator",
             )
         known = self._book.get(session_id)
@@ -84,8 +85,12 @@ class Sessions:
                 wanted = plural(request.count, accelerator.title)
                 raise Refusal(
                     Reason.CAPACITY,
-                    f"{wanted} cannot be had: {usable or 'none'} of {counts.total} can be used now.",
-                    "Choose another accelerator or fewer of it, or start without one.",
+                    (
+                        _("{devices} cannot be had: {usable} of {total} can be used now.")
+                        if usable
+                        else _("{devices} cannot be had: none of {total} can be used now.")
+                    ).format(devices=wanted, usable=usable, total=counts.total),
+                    _("Choose another accelerator or fewer of it, or start without one."),
                     field="accelerator",
                 )
             if known is not None:
@@ -165,13 +170,11 @@ class Sessions:
     def _sentence(self, claim: Held, title: str) -> str:
         wanted = plural(claim.request.count, title)
         if claim.granted:
-            return f"Has its {wanted}."
+            return _("Has its {devices}.").format(devices=wanted)
         if claim.state is ClaimState.MAKING_ROOM:
             seconds = self._platform.limits.grace.total_seconds()
-            return f"A batch job is making room on {title}: about {seconds:.0f} s."
-        end = self.next_end(claim.request.accelerator)
-        when = f" The first ends at {clock_time(end)} at the latest." if end else ""
-        return f"Waiting for {wanted}: all are in use by sessions.{when}"
+            return making_room(title, seconds)
+        return waiting(wanted, self.next_end(claim.request.accelerator))
 
 
 def _what(request: ClaimRequest) -> tuple[str, str, str, int]:
