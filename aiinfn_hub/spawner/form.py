@@ -65,6 +65,8 @@ class Opening:
         Address of the form for whoever opens it, for links.
     keep
         What else the address of this form holds, for links on it.
+    by_other
+        Whether an operator opens it for the person.
     """
 
     choice: Mapping[str, Any] = field(default_factory=dict)
@@ -74,6 +76,7 @@ class Opening:
     version: str = ""
     spawn_url: str = ""
     keep: Mapping[str, str] = field(default_factory=dict)
+    by_other: bool = False
 
 
 @dataclass
@@ -104,6 +107,7 @@ async def draw(spawner: Any) -> str:
         version=context.file.version,
         spawn_url=url_path_join(spawner.hub.base_url, "spawn"),
         keep=_kept(spawner.handler),
+        by_other=_reader(spawner.handler) not in ("", spawner.user.name),
     )
     return await asyncio.to_thread(render, may, reading, opening)
 
@@ -113,6 +117,12 @@ def _kept(handler: Any) -> dict[str, str]:
     if handler is None:
         return {}
     return {key: value for key in ("next", "display_name") if (value := handler.get_query_argument(key, ""))}
+
+
+def _reader(handler: Any) -> str:
+    """Name who reads the page; empty if that is not known."""
+    reader = handler.current_user if handler is not None else None
+    return reader.name if reader else ""
 
 
 def render(may: Offer, reading: AvailabilityReading | None, opening: Opening) -> str:
@@ -128,7 +138,10 @@ def render(may: Offer, reading: AvailabilityReading | None, opening: Opening) ->
     template = _environment().get_template
     if not cards:
         return template("aiinfn/no_project.html").render(
-            platform=platform, person=may.person, past=list(missing.projects_in_time(may))
+            platform=platform,
+            person=may.person,
+            opening=opening,
+            past=list(missing.projects_in_time(may)),
         )
     images, sizes = _used(cards, "projects"), _used(cards, "sizes")
     choices: dict[str, Mapping[str, Any]] = {

@@ -18,7 +18,14 @@ class Missing(NamedTuple):
     remedy: str
 
 
-def missing(may: Offer, cards: Collection[str]) -> list[tuple[str, list[Missing]]]:
+class Group(NamedTuple):
+    """Things of one kind about which the same can be done."""
+
+    things: list[Missing]
+    remedy: str
+
+
+def missing(may: Offer, cards: Collection[str]) -> list[tuple[str, list[Group]]]:
     """Give what is not offered, by kind, in the order of the platform file.
 
     Projects of others are not named, nor is who is in them: it is no more than what the gate answers who asks for the
@@ -29,13 +36,19 @@ def missing(may: Offer, cards: Collection[str]) -> list[tuple[str, list[Missing]
     cards
         The accelerators that the form has a card of.
     """
-    groups = [
+    kinds = [
         (_("Accelerators"), list(_accelerators(may, cards))),
         (_("Environments"), list(_things(may, "images"))),
         (_("Sizes"), list(_things(may, "sizes"))),
         (_("Projects"), list(projects_in_time(may))),
     ]
-    return [(title, found) for title, found in groups if found]
+    return [(title, _by_remedy(found)) for title, found in kinds if found]
+
+
+def _by_remedy(things: list[Missing]) -> list[Group]:
+    """Put together what has the same remedy, so that it is said once."""
+    remedies = dict.fromkeys(thing.remedy for thing in things)
+    return [Group([thing for thing in things if thing.remedy == each], each) for each in remedies]
 
 
 def projects_in_time(may: Offer) -> Iterator[Missing]:
@@ -68,12 +81,12 @@ def remedy(denial: Denial, may: Offer) -> str:
     match denial.rule:
         case Rule.GROUPS:
             return _(
-                "Ask to be added to it in IAM. It counts here some minutes later, without a new sign-in."
+                "Who can change that: those who manage the group in IAM. It counts here some minutes later, without a new sign-in."
             )
         case Rule.GRANT_LATER | Rule.MEMBERSHIP_LATER:
-            return _("It is offered to you from then on.")
+            return _("Offered to you from then on.")
         case Rule.RESERVED | Rule.RESERVED_SOME:
-            return _("It is offered to you again after that.")
+            return _("Offered to you again after that.")
         case Rule.REST_IN_USE:
             return _("Try again when one of these sessions has ended.")
         case Rule.PERSON_HOLDS:
@@ -81,12 +94,12 @@ def remedy(denial: Denial, may: Offer) -> str:
         case Rule.PROJECT_HOLDS:
             return _("Somebody in the project has to stop a session that has one.")
         case Rule.IMAGE_NEEDS:
-            return _("It is offered to you together with that.")
+            return _("Offered to you together with that.")
         case _:
             return _ask(may)
 
 
 def _ask(may: Offer) -> str:
     if may.platform.support:
-        return _("Ask {support} to open it to your project.").format(support=may.platform.support)
-    return _("Ask the operators of the platform to open it to your project.")
+        return _("Who can change that: {support}.").format(support=may.platform.support)
+    return _("Who can change that: the operators of the platform.")

@@ -237,7 +237,7 @@ def test_what_is_not_offered_is_told_with_the_reason_and_what_to_do(exceptions):
     told = words(drawn(exceptions, ADA)).partition("What you cannot use here, and why")[2]
     assert (
         "AMD Alveo V70 The project Flavour physics may not use AMD Alveo V70. "
-        "Ask help@example.org to open it to your project." in told
+        "Who can change that: help@example.org." in told
     )
     assert "FPGA tools The image FPGA tools is made for AMD Alveo V70, which you cannot use." in told
     assert "Large The size “large” is not available for this project (Flavour physics)." in told
