@@ -174,6 +174,17 @@ describe('Keeper', () => {
     expect(told.pop()).toEqual([END + 60 * MINUTE, 0, false]);
   });
 
+  it('tells who asks, and what it tells then stays', async () => {
+    await at(14);
+    answer = () => ({ body: view(74, { extension: null, refusal }) });
+    await keeper.show();
+    await keeper.look();
+    expect(shown()).toHaveLength(1);
+    expect(shown()[0].message).toContain('ends in 1 h 14 min');
+    expect(shown()[0].message).toContain(refusal.message);
+    expect(shown()[0].options.actions).toEqual([]);
+  });
+
   it('extends, and tells the new end in the same notification', async () => {
     await at(14);
     answer = () => ({ body: view(74, { extension: null, refusal, extensions_left: 1 }) });

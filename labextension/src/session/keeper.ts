@@ -72,6 +72,8 @@ export class Keeper {
   async show(): Promise<void> {
     const { trans } = this._options;
     await this._read();
+    // What is told now is right, whatever the notification said before.
+    this._moved = false;
     this._options.told(this._end, this._offset, this._warned > 0);
     const text = trans.__(
       'This session ends in %1, at %2.',
