@@ -5,6 +5,8 @@ SHELL := /bin/sh
 UV_VERSION := 0.13.9
 PORT ?= 8000
 PYTEST_OPTIONS ?=
+# Many tests wait for processes that start and end: two at a time take little more than half.
+PYTEST_WORKERS ?= 2
 
 BIN := .venv/bin
 UV := .tools/uv/bin/uv
@@ -27,7 +29,7 @@ demo: setup  ## Set up everything and run the platform on this machine (PORT=800
 
 .PHONY: test
 test: setup browser  ## Set up everything and run all tests
-	$(BIN)/pytest $(PYTEST_OPTIONS)
+	$(BIN)/pytest -n $(PYTEST_WORKERS) --no-loadscope-reorder $(PYTEST_OPTIONS)
 	cd labextension && ../$(BIN)/jlpm test
 
 .PHONY: lint
