@@ -91,7 +91,7 @@ def test_records_are_taken_out_and_the_last_is_kept(folder):
     assert folder.log.read_bytes() == b"a\nb\n"
     assert folder.read_records()["progress"]["progress"]["cell"] == 2
     assert folder.read_records()["error"]["error"]["name"] == "E"
-    assert made.feed(f"{at} \x1enonsense\n".encode()) is None
+    assert not made.feed(f"{at} \x1enonsense\n".encode())
     assert folder.log.read_bytes() == b"a\nb\n\x1enonsense\n"
 
 
