@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import ssl
 from collections.abc import Awaitable, Callable, Iterable
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final
@@ -16,6 +17,7 @@ from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.simple_httpclient import HTTPTimeoutError, SimpleAsyncHTTPClient
 from tornado.tcpclient import TCPClient
 
+from aiinfn_hub import language
 from aiinfn_hub.platform.refusal import STATUS, Reason, Refusal
 
 CONTRACT: Final = "v1"
@@ -25,6 +27,9 @@ _LARGEST: Final = 64 * 2**20
 _REASON_OF: Final = {status: reason for reason, status in reversed(STATUS.items())}
 
 Query = Iterable[tuple[str, str]]
+
+spoken: ContextVar[str] = ContextVar("spoken", default=language.ENGLISH)
+"""The language of the person for whom vkd is asked, in which it refuses."""
 
 
 class Unanswered(Refusal):
@@ -185,7 +190,14 @@ class Vkd:
         )
         http = HTTP1Connection(connection, is_client=True, params=parameters)
         relay = _Relay(begin, chunk)
-        headers = httputil.HTTPHeaders({"Host": url.netloc, "Connection": "close", **self._authorization()})
+        headers = httputil.HTTPHeaders(
+            {
+                "Host": url.netloc,
+                "Connection": "close",
+                "Accept-Language": spoken.get(),
+                **self._authorization(),
+            }
+        )
         try:
             await http.write_headers(httputil.RequestStartLine("GET", f"{url.path}?{url.query}", ""), headers)
             http.finish()
@@ -230,6 +242,7 @@ class Vkd:
             method,
             headers={
                 "Accept": "application/json",
+                "Accept-Language": spoken.get(),
                 **({"Content-Type": "application/json"} if body else {}),
                 **(headers or {}),
                 **(self._authorization() if token else {}),

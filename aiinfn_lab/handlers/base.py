@@ -13,9 +13,10 @@ from jupyter_server.base.handlers import APIHandler
 from jupyter_server.extension.handler import ExtensionHandlerMixin
 from tornado import web
 
+from aiinfn_hub import language
 from aiinfn_hub.platform.refusal import Reason, Refusal
 from aiinfn_lab.paths import Places
-from aiinfn_lab.vkd import Throttled, Vkd
+from aiinfn_lab.vkd import Throttled, Vkd, spoken
 
 if TYPE_CHECKING:
     from aiinfn_lab.app import AiinfnLab
@@ -77,8 +78,10 @@ class Handler(ExtensionHandlerMixin, APIHandler):  # type: ignore[misc, unused-i
         return self.extension.places
 
     async def prepare(self) -> None:  # type: ignore[override]
-        """Let what people do count as activity, but not what a page does by itself."""
+        """Let what people do count as activity, but not what a page does by itself; have vkd speak their language."""
         await super().prepare()
+        asked = self.request.headers.get("Accept-Language", "")
+        spoken.set(language.preferred(asked, self.get_cookie(language.COOKIE)))
         self._track_activity = self.request.method == "POST"
 
     def answer(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -97,3 +98,41 @@ async def test_requests_at_the_same_time_each_have_their_own(hub: RealHub):
         asked = [ITALIAN if number % 2 else {"Accept-Language": "en"} for number in range(20)]
         pages = await asyncio.gather(*(read(http, hub, "home", headers=headers) for headers in asked))
     assert [spoken(page) for _, page in pages] == ["en", "it"] * 10
+
+
+async def test_a_refused_start_is_told_in_the_language_of_who_asks(hub: RealHub):
+    """Over REST too, where JupyterHub's own handler answers with our sentence."""
+    for headers, sentence in (
+        (ITALIAN, "Il progetto Flavour physics non può usare AMD Alveo V70."),
+        ({}, "The project Flavour physics may not use AMD Alveo V70."),
+    ):
+        async with hub.browser("cleo") as http:
+            own = {**headers, "X-XSRFToken": xsrf(http), "Referer": f"{hub.url}/hub/home"}
+            options = {"user_options": {"accelerator": "v70", "project": "flavour"}}
+            async with http.post(f"{hub.url}/hub/api/users/cleo/server", json=options, headers=own) as answer:
+                assert answer.status == 403
+                assert (await answer.json())["message"].startswith(sentence)
+
+
+async def progress(http: aiohttp.ClientSession, hub: RealHub, headers: dict[str, str]) -> list[str]:
+    """Read along with a start from its beginning."""
+    own = {**headers, "Referer": f"{hub.url}/hub/home", "X-XSRFToken": xsrf(http)}
+    for _ in range(100):
+        async with http.get(f"{hub.url}/hub/api/users/ada/server/progress", headers=own) as events:
+            if events.status == 200:
+                lines = (await events.text()).splitlines()
+                return [json.loads(line[6:])["message"] for line in lines if line.startswith("data: ")]
+        await asyncio.sleep(0.02)
+    raise AssertionError("nothing starts")
+
+
+async def test_a_start_is_told_to_each_reader_in_their_own_language(hub: RealHub):
+    await hub.know("ada")
+    async with hub.browser("ada") as http:
+        start = asyncio.create_task(hub.begin("ada", {"accelerator": "none"}))
+        italian, english = await asyncio.gather(progress(http, hub, ITALIAN), progress(http, hub, {}))
+        await start
+    assert "Chiesta una sessione senza acceleratore (1 core, 2\N{NO-BREAK SPACE}GiB)" in italian
+    assert "Asked for a session without an accelerator (1 core, 2\N{NO-BREAK SPACE}GiB)" in english
+    assert "Avvio con “Standard Python”" in italian
+    await hub.end_session("ada")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+import pytest
+
 WORK = {"kind": "notebook", "path": "work/a.ipynb", "snapshot": ".aiinfn/jobs/x/a.ipynb", "kernel": "python3"}
 
 
@@ -180,3 +182,18 @@ def test_reading_is_no_activity_but_acting_is(lab, peer):
     assert activity() == before
     lab.ask("POST", f"jobs/{peer.add_job(WORK).id}/cancel")
     assert activity() > before
+
+
+@pytest.mark.parametrize(
+    ("headers", "spoken"),
+    [
+        ({}, "en"),
+        ({"Accept-Language": "it-IT,it;q=0.9,en;q=0.5"}, "it"),
+        ({"Accept-Language": "en", "Cookie": "aiinfn-language=it"}, "it"),
+        ({"Accept-Language": "it", "Cookie": "aiinfn-language=x"}, "it"),
+        ({"Accept-Language": "de\tx"}, "en"),
+    ],
+)
+def test_vkd_is_asked_in_the_language_of_who_asks(lab, peer, headers, spoken):
+    assert lab.ask("GET", "platform", headers=headers).status == 200
+    assert peer.requests[-1][2]["Accept-Language"] == spoken

@@ -140,10 +140,11 @@ TOLD = {
     "remember": (0,),
     "refusal": (0,),
     "Step": (1,),
+    "_invalid": (0, 1),
     "_rule": (3, 4),
     "_Words": (2,),
 }
-FOLDERS = ("auth", "kube", "platform", "spawner")
+FOLDERS = ("auth", "kube", "platform", "spawner", "vkd")
 
 
 def words(node: ast.AST) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """Bad input over REST: a clear sentence, the right status, nothing lost."""
 
+import asyncio
 import io
 import json
 
@@ -266,6 +267,22 @@ async def test_somebody_in_no_group_is_told_whom_to_ask(v):
     body = await v.as_("nina").post("/jobs", notebook(), status=403)
     assert body["reason"] == "forbidden"
     assert "manager" in body["hint"]
+
+
+async def test_a_refusal_is_in_the_language_that_is_asked_for(v):
+    italian, english = {"Accept-Language": "it-IT,it;q=0.9"}, {"Accept-Language": "en"}
+
+    async def asked(headers):
+        return (await v.as_("nina").post("/jobs", notebook(), headers=headers, status=403))["message"]
+
+    told = await asyncio.gather(*(asked(headers) for headers in (italian, english, {}) * 3))
+    assert set(told[::3]) == {"Non fai parte di alcun progetto di questa piattaforma."}
+    assert set(told[1::3]) == set(told[2::3]) == {"You do not belong to any project of this platform."}
+    nobody = await v.as_(None).get("/jobs", headers=italian, status=401)
+    assert nobody["message"] == "Serve un token dell'hub."
+    assert (await v.as_("nina").get("/nowhere", headers=italian, status=404))["message"].startswith(
+        "A questo"
+    )
 
 
 async def test_a_bad_offset_of_a_log_is_refused(v):

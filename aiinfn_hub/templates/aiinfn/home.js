@@ -61,8 +61,22 @@
     window.location.assign(`${home.dataset.spawn}/${name}`);
   }
 
-  /* What starts or stops is looked at again until it has. */
-  if (home.querySelector('[data-state="starting"], [data-state="stopping"]')) {
-    setTimeout(() => document.visibilityState === "visible" && window.location.reload(), 2500);
+  /* What starts or stops is looked at again until it has. The page is loaded anew only then: it takes the focus away from who
+     works with the keyboard. */
+  const states = (page) =>
+    [...page.querySelectorAll(".af-session")].map((row) => `${row.dataset.server}:${row.dataset.state}`).join();
+
+  async function lookAgain() {
+    if (document.visibilityState === "visible") {
+      try {
+        const answer = await fetch(window.location.href, { cache: "no-store" });
+        const now = new DOMParser().parseFromString(await answer.text(), "text/html");
+        if (states(now) !== states(document)) return window.location.reload();
+      } catch {
+        /* The hub does not answer: it is asked again. */
+      }
+    }
+    setTimeout(lookAgain, 2500);
   }
+  if (home.querySelector('[data-state="starting"], [data-state="stopping"]')) setTimeout(lookAgain, 2500);
 })();
