@@ -41,6 +41,7 @@ __all__ = [
     "Availability",
     "AvailabilityReading",
     "Cause",
+    "Check",
     "Choice",
     "Claim",
     "ClaimRequest",
@@ -359,12 +360,35 @@ class HistoryEntry(Model):
     message: str
 
 
+class Check(Model):
+    """Something to know before submitting.
+
+    Attributes
+    ----------
+    what
+        ``allowed`` to ``sweep`` are vkd's, the others those of who looks at the file; in this order.
+    verdict
+        ``notice``: look at it, it may be right; ``problem``: it would wait for ever, or is sure to fail.
+    field
+        Key of the request that it is about.
+    """
+
+    what: Literal[
+        "allowed", "fits", "limit", "queue", "time", "sweep", "kernel", "code", "packages", "files", "output"
+    ]
+    verdict: Literal["ok", "notice", "problem"]
+    sentence: str
+    hint: str = ""
+    field: str | None = None
+
+
 class DryRun(Model):
     """Answer of ``POST jobs?dry_run=1``: the request would be accepted."""
 
     sentence: str
     ahead: int
     """Jobs that would start earlier."""
+    checks: list[Check] = Field(default_factory=list)
 
 
 class RunSpec(Model):

@@ -14,8 +14,8 @@ from aiinfn_hub.platform.person import Person
 from aiinfn_hub.platform.refusal import Reason, Refusal
 from aiinfn_hub.platform.selection import Door, Selection
 
-from . import inputs, sentences
-from .backends.base import Backend, BackendJob
+from . import checks, inputs, sentences
+from .backends.base import Backend, BackendJob, QueueLength
 from .contract import (
     DryRun,
     JobRequest,
@@ -86,29 +86,46 @@ class Intake:
             _sweep(selection, work, name, key, asked, points, request.sweep.at_most), points
         )
 
-    def dry_run(self, person: Person, request: JobRequest) -> DryRun:
-        """Say what would become of a request.
+    async def dry_run(self, person: Person, request: JobRequest) -> DryRun:
+        """Say what would become of a request; see `checks`.
 
         Raises
         ------
         Refusal
             If it would be refused.
         """
-        _work, selection, _inputs = self._check(person, request)
-        queue = selection.queue_name or ""
-        lengths = self._backend.queues()
-        ahead = lengths[queue].waiting if queue in lengths else 0
-        free = sum(
-            entry.free
-            for entry in self._backend.inventory().accelerators
-            if entry.accelerator == selection.accelerator_name
+        _work, selection, _name = self._check(person, request)
+        platform, sweep = self._platform(), request.sweep
+        mine = await self._store.check_waiting(
+            person.name,
+            0 if sweep is None else len(sweep.points),
+            most_waiting=platform.limits.jobs_waiting_per_person,
+            most_points=platform.limits.sweep_points_per_person,
         )
-        title = selection.accelerator.title if selection.accelerator else ""
+        queue, accelerator = selection.queue_name or "", selection.accelerator_name
+        entries = self._backend.inventory().accelerators
+        there = next((entry for entry in entries if entry.accelerator == accelerator), None)
+        facts = checks.Facts(
+            selection=selection,
+            platform=platform,
+            length=self._backend.queues().get(queue, QueueLength()),
+            there=there,
+            largest=self._backend.largest(accelerator) if selection.count else None,
+            mine=checks.Waiting(*mine),
+            time_given=request.time_limit is not None and request.time_limit != "",
+            sweep=sweep,
+        )
+        found = checks.look(facts)
+        hopeless = next(
+            (check for check in found if check.what == "fits" and check.verdict == "problem"), None
+        )
+        free, ahead = there.free if there else 0, facts.length.waiting
         return DryRun(
-            sentence=sentences.would_start(
-                selection.count, title, free, ahead, self._platform().queues[queue].title
-            ),
+            sentence=hopeless.sentence
+            if hopeless
+            else sentences.would_start(selection.count, facts.title, free, ahead, facts.queue),
             ahead=ahead,
+            checks=found,
         )
 
     async def rerun(

@@ -17,19 +17,21 @@ from .records import NewJob, StoredJob
 from .tables import jobs
 
 
-async def check_waiting(connection: AsyncConnection, owner: str, most: int) -> None:
-    """Refuse one more job to somebody who has many that wait; a sweep counts as one."""
+async def check_waiting(connection: AsyncConnection, owner: str, most: int) -> int:
+    """Refuse one more job to somebody who has many that wait, else count them; a sweep counts as one."""
     statement = (
         sa.select(sa.func.count())
         .select_from(jobs)
         .where(jobs.c.owner == owner, jobs.c.sweep_of.is_(None), jobs.c.state == JobState.QUEUED)
     )
-    if int((await connection.execute(statement)).scalar_one()) >= most:
+    waiting = int((await connection.execute(statement)).scalar_one())
+    if waiting >= most:
         raise Refusal(
             Reason.TOO_MANY,
             _("{most} of your jobs are waiting already.").format(most=most),
             _("Submit more when some have started, or cancel some."),
         )
+    return waiting
 
 
 def submitted(new: NewJob) -> str:

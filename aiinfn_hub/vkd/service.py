@@ -86,9 +86,9 @@ class Service:
         stored, created = await self._intake.submit(person, request, key)
         return self._show(stored, person), created
 
-    def dry_run(self, person: Person, request: JobRequest) -> DryRun:
+    async def dry_run(self, person: Person, request: JobRequest) -> DryRun:
         """Say what would become of a request; see `Intake.dry_run`."""
-        return self._intake.dry_run(person, request)
+        return await self._intake.dry_run(person, request)
 
     async def rerun(
         self, person: Person, job_id: str, key: str | None, points: str | None = None

@@ -103,16 +103,7 @@ class Store:
         person = new.selection.person
         async with self._database.write() as connection:
             await rows.check_waiting(connection, person, most_waiting)
-            waiting = await sweeprows.unfinished_points(connection, person)
-            if waiting + len(points) > most_points:
-                raise Refusal(
-                    Reason.TOO_MANY,
-                    _("You may have {most} points of sweeps waiting; {waiting} are already.").format(
-                        most=most_points, waiting=waiting
-                    ),
-                    _("Submit fewer points, or wait until some have started."),
-                    field="sweep",
-                )
+            await sweeprows.check_points(connection, person, len(points), most_points)
             change = await self._count(connection)
             row = (
                 (
@@ -329,6 +320,25 @@ class Store:
         async with self._database.read() as connection:
             found = (await connection.execute(statement)).mappings().all()
         return [HistoryEntry.model_validate(dict(row)) for row in found]
+
+    async def check_waiting(
+        self, owner: str, points: int, *, most_waiting: int, most_points: int
+    ) -> tuple[int, int]:
+        """Count a person's jobs that wait, a sweep as one, and the points of sweeps; see `insert` and `insert_sweep`.
+
+        Parameters
+        ----------
+        points
+            Points of the sweep that is to be taken in; 0 if it is a job.
+
+        Raises
+        ------
+        Refusal
+            If one more would be refused.
+        """
+        async with self._database.read() as connection:
+            waiting = await rows.check_waiting(connection, owner, most_waiting)
+            return waiting, await sweeprows.check_points(connection, owner, points, most_points)
 
     async def sweep_table(self, sweep: StoredJob) -> list[tuple[StoredJob, bool]]:
         """Give the points of a sweep by number, each with whether an older sweep that is run again in part ran it."""

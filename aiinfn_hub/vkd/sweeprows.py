@@ -7,6 +7,9 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from aiinfn_hub.language import gettext as _
+from aiinfn_hub.platform.refusal import Reason, Refusal
+
 from . import points
 from .backends.base import Update
 from .contract import FINAL, Cause, JobState
@@ -100,11 +103,23 @@ async def _row(connection: AsyncConnection, job_id: str | None) -> StoredJob | N
     return StoredJob.of(row) if row else None
 
 
-async def unfinished_points(connection: AsyncConnection, owner: str) -> int:
-    """Count the points of a person's sweeps that have not begun."""
+async def check_points(connection: AsyncConnection, owner: str, more: int, most: int) -> int:
+    """Refuse more points to somebody who has many that have not begun, else count those; without new ones it is 0."""
+    if more == 0:
+        return 0
     statement = (
         sa.select(sa.func.count())
         .select_from(jobs)
         .where(jobs.c.owner == owner, jobs.c.sweep_of.is_not(None), jobs.c.state == JobState.QUEUED)
     )
-    return int((await connection.execute(statement)).scalar_one())
+    waiting = int((await connection.execute(statement)).scalar_one())
+    if waiting + more > most:
+        raise Refusal(
+            Reason.TOO_MANY,
+            _("You may have {most} points of sweeps waiting; {waiting} are already.").format(
+                most=most, waiting=waiting
+            ),
+            _("Submit fewer points, or wait until some have started."),
+            field="sweep",
+        )
+    return waiting

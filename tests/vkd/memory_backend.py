@@ -127,6 +127,9 @@ class MemoryBackend:
             age=0,
         )
 
+    def largest(self, accelerator: str) -> int:
+        return self.platform.accelerators[accelerator].simulated
+
     async def read_log(self, job_id: str, attempt: int, offset: int, limit: int) -> LogChunk:
         whole = self.log.get((job_id, attempt), b"")
         begin = max(0, len(whole) + offset) if offset < 0 else min(offset, len(whole))

@@ -75,10 +75,10 @@ async def test_a_script_is_a_job_too(v):
 async def test_a_dry_run_says_what_would_happen_and_does_nothing(v):
     anna = v.as_("anna")
     told = await anna.post("/jobs?dry_run=1", notebook(accelerator="t4"), status=200)
-    assert told == {"sentence": "Starts now on a free T4.", "ahead": 0}
+    assert (told["sentence"], told["ahead"]) == ("Starts now on a free T4.", 0)
     await anna.post("/jobs", notebook(accelerator="t4"))
     told = await anna.post("/jobs?dry_run=1", notebook(accelerator="t4"), status=200)
-    assert told == {"sentence": "Waits behind 1 job in Opportunistic.", "ahead": 1}
+    assert (told["sentence"], told["ahead"]) == ("Waits behind 1 job in Opportunistic.", 1)
     assert len((await anna.get("/jobs"))["jobs"]) == 1
     assert (await anna.post("/jobs?dry_run=1", notebook(accelerator="x9"), status=422))[
         "field"

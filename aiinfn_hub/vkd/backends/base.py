@@ -164,6 +164,9 @@ class Backend(Protocol):
     def inventory(self) -> AvailabilityReading:
         """Give free and total devices of every accelerator of the platform file, from memory."""
 
+    def largest(self, accelerator: str) -> int:
+        """Give the most devices of an accelerator that one job can be given, from memory: those of its largest node."""
+
     async def read_log(self, job_id: str, attempt: int, offset: int, limit: int) -> LogChunk:
         """Read up to ``limit`` bytes of an attempt's log. A negative offset counts from the end."""
 

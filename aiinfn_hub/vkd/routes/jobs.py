@@ -66,7 +66,7 @@ async def submit(
     When this answers 201 the job is kept, whatever happens afterwards.
     """
     if dry_run:
-        return answer(service.dry_run(person, body))
+        return answer(await service.dry_run(person, body))
     job, created = await service.submit(person, body, key)
     return answer(job, 201 if created else 200, {"Location": f"jobs/{job.id}"})
 

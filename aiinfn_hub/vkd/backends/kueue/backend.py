@@ -336,6 +336,10 @@ class KueueBackend:
         age = max(0.0, (self._clock() - self._read_at).total_seconds())
         return AvailabilityReading(accelerators=entries, read_at=self._read_at, age=age)
 
+    def largest(self, accelerator: str) -> int:
+        """Count the devices of an accelerator on the node that has most of them."""
+        return self._inventory.largest(accelerator)
+
     async def read_log(self, job_id: str, attempt: int, offset: int, limit: int) -> LogChunk:
         """Read part of an attempt's log; see `Backend.read_log`."""
         folder = self._files.attempt(job_id, attempt)

@@ -238,6 +238,10 @@ class LocalBackend:
         age = max(0.0, (self._clock() - read_at).total_seconds())
         return AvailabilityReading(accelerators=entries, read_at=read_at, age=age)
 
+    def largest(self, accelerator: str) -> int:
+        """Count the devices of an accelerator: they are all on this machine."""
+        return self._ledger.capacity(accelerator)
+
     def _is_over(self, job_id: str, attempt: int) -> bool:
         run = self._dispatcher.runs.get(job_id)
         return run is None or run.attempt != attempt
