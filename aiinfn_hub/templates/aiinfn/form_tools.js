@@ -28,14 +28,12 @@ const aiinfnTools = ({ root, rules, words, say, fill, apply, choice }) => {
       const sought = plain(field.value).split(" ").filter(Boolean);
       hits = cards.filter(({ text }) => sought.every((word) => text.includes(word)));
       const among = new Set(hits);
-      for (const each of cards) {
-        each.card.hidden = !among.has(each) && !each.radio.checked;
-        each.card.classList.toggle("af-beside", !among.has(each) && each.radio.checked);
-      }
+      for (const each of cards) each.card.hidden = !among.has(each) && !each.radio.checked;
       for (const group of root.querySelectorAll(".af-group")) {
-        const some = group.querySelector("[data-card]:not([hidden])");
-        group.hidden = !some;
-        if (some && sought.length) group.open = true;
+        const shown = group.querySelectorAll("[data-card]:not([hidden])").length;
+        group.hidden = !shown;
+        say(group.querySelector(".af-group-count"), String(shown));
+        if (shown && sought.length) group.open = true;
       }
       const counted = fill(words.hits[hits.length === 1 ? 0 : 1], { count: hits.length, total: cards.length });
       say(byId("found"), !sought.length ? "" : hits.length ? counted : words.noHit);
