@@ -6,6 +6,7 @@ import re
 from typing import Any, Final
 
 from aiinfn_hub.platform.refusal import Reason, Refusal
+from aiinfn_hub.vkd.contract import MOST_POINTS
 
 from . import parameters
 from .inspection import Inspection
@@ -14,7 +15,8 @@ from .session import INHERITED, Session
 
 CHOICES: Final = ("project", "queue", "accelerator", "count", "image", "size", "time_limit")
 """Keys that the platform's gate judges; they are handed on as they are."""
-_KEYS: Final = frozenset({"path", "parameters", "arguments", "name", *CHOICES})
+_KEYS: Final = frozenset({"path", "parameters", "arguments", "name", "sweep", *CHOICES})
+_SWEEP: Final = frozenset({"points", "at_most"})
 _IDEMPOTENCY_KEY: Final = re.compile(r"[\x21-\x7e]{1,200}")
 _MOST_ARGUMENTS: Final = 200
 _LONGEST_ARGUMENT: Final = 4096
@@ -100,6 +102,8 @@ def build(
     request: dict[str, Any] = {"work": work}
     if (name := _name(body.get("name"))) is not None:
         request["name"] = name
+    if body.get("sweep") is not None:
+        request["sweep"] = _sweep(body["sweep"], inspection)
     for key in CHOICES:
         value = body.get(key)
         if value is None and key in INHERITED:
@@ -107,6 +111,26 @@ def build(
         if value is not None:
             request[key] = value
     return request
+
+
+def _sweep(value: object, inspection: Inspection) -> dict[str, Any]:
+    if not isinstance(value, dict) or not isinstance(value.get("points"), list) or not value.keys() <= _SWEEP:
+        raise Refusal(
+            Reason.INVALID,
+            "A sweep must be an object with points and at_most.",
+            "Reload the page and try again.",
+            field="sweep",
+        )
+    for number, point in enumerate(value["points"][:MOST_POINTS], 1):
+        if inspection.kind != "notebook":
+            break
+        try:
+            parameters.check(point, inspection.parameters, inspection.note)
+        except Refusal as refusal:
+            raise Refusal(
+                refusal.reason, f"Point {number}: {refusal.message}", refusal.hint, field="sweep"
+            ) from None
+    return value
 
 
 def _forbid(body: dict[str, Any], key: str, message: str) -> None:

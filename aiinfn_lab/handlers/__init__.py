@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .base import Handler
 from .files import InspectHandler
-from .jobs import ActionHandler, EventsHandler, JobHandler, JobsHandler
+from .jobs import ActionHandler, EventsHandler, JobHandler, JobsHandler, PointsHandler, SweepHandler
 from .logs import LogsHandler
 from .platform import PlatformHandler, QueuesHandler, StatusHandler, UsageHandler
 from .session import SessionTimeHandler
@@ -21,9 +21,11 @@ def routes() -> list[tuple[str, type[Handler]]]:
         (r"/aiinfn-lab/queues", QueuesHandler),
         (r"/aiinfn-lab/usage", UsageHandler),
         (r"/aiinfn-lab/inspect", InspectHandler),
+        (r"/aiinfn-lab/sweep", SweepHandler),
         (r"/aiinfn-lab/jobs", JobsHandler),
         (rf"/aiinfn-lab/jobs/{_ID}", JobHandler),
         (rf"/aiinfn-lab/jobs/{_ID}/(?P<action>cancel|rerun)", ActionHandler),
         (rf"/aiinfn-lab/jobs/{_ID}/events", EventsHandler),
+        (rf"/aiinfn-lab/jobs/{_ID}/points", PointsHandler),
         (rf"/aiinfn-lab/jobs/{_ID}/logs", LogsHandler),
     ]

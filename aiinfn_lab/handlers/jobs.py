@@ -11,7 +11,7 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from aiinfn_hub.platform.refusal import Reason, Refusal
-from aiinfn_lab import snapshot, submission
+from aiinfn_lab import parameters, snapshot, submission, sweeping
 from aiinfn_lab.vkd import Answer, Unanswered
 
 from .base import Handler, protected
@@ -65,7 +65,7 @@ class JobsHandler(_JobAnswers, FileHandler):
         answer = await self.vkd.request(
             "GET",
             "jobs",
-            query=self.query("state", "project", "owner", "since", "limit", "cursor"),
+            query=self.query("sweep", "state", "project", "owner", "since", "limit", "cursor"),
             headers={"If-None-Match": known} if known else None,
         )
         etag = answer.headers.get("ETag")
@@ -133,7 +133,55 @@ class ActionHandler(_JobAnswers):
         """Cancel a job, or submit it again."""
         key = self.request.headers.get(_KEY_HEADER)
         headers = {_KEY_HEADER: submission.check_idempotency_key(key)} if key else None
-        await self.answer_job(await self.vkd.request("POST", f"jobs/{job}/{action}", headers=headers))
+        query = self.query("points") if action == "rerun" else []
+        await self.answer_job(
+            await self.vkd.request("POST", f"jobs/{job}/{action}", query=query, headers=headers)
+        )
+
+
+class PointsHandler(Handler):
+    """The table of a sweep."""
+
+    @protected
+    async def get(self, job: str) -> None:
+        """Answer a `SweepTable` with where each result is for JupyterLab, or with ``?format=csv`` the table as CSV."""
+        answer = await self.vkd.request("GET", f"jobs/{job}/points", query=self.query("format"))
+        if answer.headers.get("Content-Type", "").startswith("text/csv"):
+            self.set_header("Content-Disposition", f'attachment; filename="{job}.csv"')
+            self.set_header("Cache-Control", "no-store")
+            self.finish(answer.body, set_content_type="text/csv; charset=utf-8")
+            return
+        table = answer.json()
+        for point in table["points"]:
+            point["lab_output"] = self.places.to_root(point["output"])
+        self.answer(table)
+
+
+class SweepHandler(FileHandler):
+    """Makes the points of a sweep out of what was typed."""
+
+    @protected
+    async def post(self) -> None:
+        """Answer ``{points}`` for ``{path, grid}`` or ``{path, table}``."""
+        body = self.body()
+        if not isinstance(body, dict) or not body.keys() <= {"path", "grid", "table"}:
+            raise Refusal(Reason.INVALID, "The request must have a path, and a grid or a table.")
+        _, inspection = await self.examine(body.get("path"))
+        grid, table = body.get("grid"), body.get("table")
+        if isinstance(table, str) and grid is None:
+            points = await asyncio.to_thread(sweeping.table, table, inspection.parameters)
+        elif (
+            isinstance(grid, dict) and all(isinstance(text, str) for text in grid.values()) and table is None
+        ):
+            points = await asyncio.to_thread(sweeping.grid, grid, inspection.parameters)
+        else:
+            raise Refusal(
+                Reason.INVALID, "A grid of texts or the text of a table is expected.", field="sweep"
+            )
+        if inspection.kind == "notebook":
+            for point in points[:1]:
+                parameters.check(point, inspection.parameters, inspection.note)
+        self.answer({"points": points})
 
 
 class EventsHandler(Handler):

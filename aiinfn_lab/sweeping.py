@@ -1,0 +1,179 @@
+"""The points of a sweep, out of what people type: a grid of values, or a table.
+
+A value of a grid is a list such as ``0.1, 0.2, 0.5``, a range of whole numbers such as ``1..10`` or ``0..100..10`` (start, end,
+step; the end is included), or numbers at equal distances: ``lin(0, 1, 5)``, and of equal ratios: ``log(1e-4, 1e-1, 4)``.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from aiinfn_hub.platform.refusal import Reason, Refusal
+from aiinfn_hub.vkd.contract import MOST_POINTS
+
+from . import values
+from .parameters import Parameter
+from .paths import show
+
+_NUMBER: Final = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,4})?"
+_RANGE: Final = re.compile(r"([+-]?\d{1,15})\.\.([+-]?\d{1,15})(?:\.\.(\d{1,15}))?", re.ASCII)
+_SPACE: Final = re.compile(rf"(lin|log)\(\s*({_NUMBER})\s*,\s*({_NUMBER})\s*,\s*(\d{{1,6}})\s*\)", re.ASCII)
+_DIGITS: Final = 12
+"""Digits of a computed number: more would be the noise of binary fractions."""
+
+
+def grid(typed: Mapping[str, str], known: Sequence[Parameter]) -> list[dict[str, Any]]:
+    """Give every combination of some values, the last name varying fastest.
+
+    Parameters
+    ----------
+    typed
+        For each name what was typed; see the module.
+    known
+        The notebook's parameters: what they are decides how a value is read.
+
+    Raises
+    ------
+    Refusal
+        Naming the parameter, or because there are too many points.
+    """
+    by_name = {parameter.name: parameter for parameter in known}
+    axes = {name: _axis(name, text, by_name.get(name)) for name, text in typed.items()}
+    if not axes:
+        raise _invalid("A sweep needs at least one parameter with several values.", "Choose a parameter.")
+    number = math.prod(len(axis) for axis in axes.values())
+    _bound(number)
+    return [dict(zip(axes, values_, strict=True)) for values_ in itertools.product(*axes.values())]
+
+
+def table(text: str, known: Sequence[Parameter]) -> list[dict[str, Any]]:
+    """Give the points of a table in CSV: names in the first line, a point in each further line.
+
+    Raises
+    ------
+    Refusal
+        Naming the line.
+    """
+    by_name = {parameter.name: parameter for parameter in known}
+    try:
+        dialect: Any = csv.Sniffer().sniff(text[:4096], delimiters=",;\t")
+    except csv.Error:
+        dialect = csv.excel
+    try:
+        read = list(itertools.islice(csv.reader(io.StringIO(text), dialect), 2 * MOST_POINTS))
+    except csv.Error as error:
+        raise _invalid("The table cannot be read.", f"It must be CSV ({error}).") from None
+    rows = [(number, row) for number, row in enumerate(read, 1) if any(cell.strip() for cell in row)]
+    if len(rows) < 2:
+        raise _invalid(
+            "The table has no points.", "Write the names in the first line and a point in each further line."
+        )
+    (_, head), *lines = rows
+    names = [name.strip() for name in head]
+    if not all(names) or len(set(names)) < len(names):
+        raise _invalid("The first line of the table must have a different name in each column.", "Name them.")
+    _bound(len(lines))
+    points = []
+    for number, row in lines:
+        if len(row) != len(names):
+            raise _invalid(
+                f"Line {number} of the table has {len(row)} values for {len(names)} names.",
+                "Give each point a value in every column.",
+            )
+        points.append(
+            {
+                name: _read(name, cell.strip(), by_name.get(name))
+                for name, cell in zip(names, row, strict=True)
+            }
+        )
+    return points
+
+
+def _axis(name: str, text: str, parameter: Parameter | None) -> list[Any]:
+    found: list[Any] = []
+    for part in _parts(text):
+        if match := _RANGE.fullmatch(part):
+            first, last, step = int(match[1]), int(match[2]), int(match[3] or 1)
+            if step == 0:
+                raise _invalid(f"The range {show(part)} has no step.", "Write for example 0..100..10.", name)
+            _bound(abs(last - first) // step + 1)
+            found += range(first, last + 1, step) if first <= last else range(first, last - 1, -step)
+        elif match := _SPACE.fullmatch(part):
+            found += _space(match, name)
+        else:
+            found.append(_read(name, part, parameter))
+        _bound(len(found))
+    if not found:
+        raise _invalid(f"{show(name)} has no values.", "Write for example 0.1, 0.2, 0.5 or 1..10.", name)
+    if parameter is not None and parameter.type == "int" and any(isinstance(one, float) for one in found):
+        raise _invalid(f"{show(name)} takes whole numbers.", "Write for example 1..10.", name)
+    return list({json.dumps(one, sort_keys=True): one for one in found}.values())
+
+
+def _parts(text: str) -> Iterable[str]:
+    """Split at commas that are not inside brackets or quotes."""
+    part, depth, quote = "", 0, ""
+    for character in text:
+        if quote:
+            quote = "" if character == quote else quote
+        elif character in "\"'":
+            quote = character
+        elif character in "([{":
+            depth += 1
+        elif character in ")]}":
+            depth -= 1
+        if character == "," and depth <= 0 and not quote:
+            if part.strip():
+                yield part.strip()
+            part = ""
+        else:
+            part += character
+    if part.strip():
+        yield part.strip()
+
+
+def _space(match: re.Match[str], name: str) -> list[float]:
+    kind, first, last, number = match[1], float(match[2]), float(match[3]), int(match[4])
+    _bound(number)
+    if number < 1 or not (math.isfinite(first) and math.isfinite(last)):
+        raise _invalid(f"{show(match[0])} gives no values.", "Write for example lin(0, 1, 5).", name)
+    if kind == "log" and (first <= 0 or last <= 0):
+        raise _invalid(
+            f"{show(match[0])}: ratios need numbers above 0.", "Write for example log(1e-4, 1e-1, 4).", name
+        )
+    if number == 1:
+        return [first]
+    steps = [index / (number - 1) for index in range(number)]
+    if kind == "lin":
+        found = [first + (last - first) * step for step in steps]
+    else:
+        found = [math.exp(math.log(first) + (math.log(last) - math.log(first)) * step) for step in steps]
+    return [float(f"{one:.{_DIGITS}g}") for one in found]
+
+
+def _read(name: str, text: str, parameter: Parameter | None) -> Any:
+    unquoted = text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'" else None
+    if parameter is not None and parameter.type == "str":
+        return text if unquoted is None else unquoted
+    return values.read(parameter or Parameter(name, "unknown", None, "", ""), text)
+
+
+def _bound(number: int) -> None:
+    if number > MOST_POINTS:
+        raise Refusal(
+            Reason.TOO_LARGE,
+            f"That makes {number:,} points; a sweep has at most {MOST_POINTS:,}.",
+            "Take fewer values, or submit several sweeps.",
+            field="sweep",
+        )
+
+
+def _invalid(message: str, hint: str, name: str | None = None) -> Refusal:
+    return Refusal(Reason.INVALID, message, hint, field=f"sweep.{name}" if name else "sweep")

@@ -1,0 +1,122 @@
+"""The points of a sweep, out of what people type."""
+
+import contextlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aiinfn_hub.platform.refusal import Refusal
+from aiinfn_lab import sweeping
+from aiinfn_lab.parameters import Parameter
+
+KNOWN = [
+    Parameter("lr", "float", 0.1, "0.1", ""),
+    Parameter("seed", "int", 1, "1", ""),
+    Parameter("optimiser", "str", "adam", "'adam'", ""),
+    Parameter("fast", "bool", False, "False", ""),
+    Parameter("layers", "list", [], "[]", ""),
+    Parameter("what", "unknown", None, "make()", ""),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "typed", "values"),
+    [
+        ("seed", "1, 2,5", [1, 2, 5]),
+        ("seed", "1..4", [1, 2, 3, 4]),
+        ("seed", "4..1", [4, 3, 2, 1]),
+        ("seed", "0..10..5", [0, 5, 10]),
+        ("seed", "-2..2..2, 7", [-2, 0, 2, 7]),
+        ("seed", "3, 3, 3", [3]),
+        ("lr", "lin(0, 1, 5)", [0, 0.25, 0.5, 0.75, 1]),
+        ("lr", "log(1e-4, 1e-1, 4)", [1e-4, 1e-3, 1e-2, 1e-1]),
+        ("lr", "lin(0.3,9,1)", [0.3]),
+        ("lr", "1, 0.5, lin(2, 3, 2)", [1, 0.5, 2, 3]),
+        ("optimiser", "adam, 'a, b', \"sgd\"", ["adam", "a, b", "sgd"]),
+        ("fast", "true, False", [True, False]),
+        ("layers", "[1, 2], [3]", [[1, 2], [3]]),
+        ("what", '1, x, "y"', [1, "x", "y"]),
+        ("unheard_of", "1, text", [1, "text"]),
+    ],
+)
+def test_a_value_is_read_as_its_parameter_says(name, typed, values):
+    assert [point[name] for point in sweeping.grid({name: typed}, KNOWN)] == values
+
+
+def test_a_grid_gives_every_combination_and_the_last_name_varies_fastest():
+    points = sweeping.grid({"lr": "0.1, 0.2", "seed": "1..2"}, KNOWN)
+    assert points == [
+        {"lr": 0.1, "seed": 1},
+        {"lr": 0.1, "seed": 2},
+        {"lr": 0.2, "seed": 1},
+        {"lr": 0.2, "seed": 2},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        ({}, "A sweep needs at least one parameter"),
+        ({"seed": ""}, "'seed' has no values"),
+        ({"seed": " , "}, "'seed' has no values"),
+        ({"seed": "a"}, "must be a whole number"),
+        ({"seed": "lin(0, 1, 3)"}, "'seed' takes whole numbers"),
+        ({"seed": "1..4..0"}, "has no step"),
+        ({"lr": "log(0, 1, 3)"}, "ratios need numbers above 0"),
+        ({"lr": "lin(0, 1, 0)"}, "gives no values"),
+        ({"seed": "1..1001"}, "That makes 1,001 points; a sweep has at most 1,000."),
+        ({"seed": "1..999999999999999"}, "a sweep has at most 1,000"),
+        ({"lr": "lin(0, 1, 100)", "seed": "1..11"}, "That makes 1,100 points"),
+    ],
+)
+def test_what_makes_no_sweep_is_refused_with_what_to_write(typed, words):
+    with pytest.raises(Refusal) as refused:
+        sweeping.grid(typed, KNOWN)
+    assert words in refused.value.message
+    assert refused.value.hint
+    assert refused.value.field
+
+
+@given(st.dictionaries(st.text(max_size=8), st.text(max_size=30), max_size=4))
+def test_whatever_is_typed_gives_points_or_a_refusal(typed):
+    try:
+        points = sweeping.grid(typed, KNOWN)
+    except Refusal:
+        return
+    assert 1 <= len(points) <= 1000
+    assert all(point.keys() == typed.keys() for point in points)
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_a_table_is_read_whatever_separates_it(separator):
+    text = separator.join(["lr", "seed", "optimiser"]) + "\n"
+    text += separator.join(["0.1", "3", "adam"]) + "\r\n\n" + separator.join(["0.2", "4", "sgd"]) + "\n"
+    assert sweeping.table(text, KNOWN) == [
+        {"lr": 0.1, "seed": 3, "optimiser": "adam"},
+        {"lr": 0.2, "seed": 4, "optimiser": "sgd"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "The table has no points."),
+        ("lr,seed\n", "The table has no points."),
+        ("lr,lr\n1,2\n", "a different name in each column"),
+        ("lr,\n1,2\n", "a different name in each column"),
+        ("lr,seed\n0.1,1\n0.2\n", "Line 3 of the table has 1 values for 2 names."),
+        ("lr,seed\n0.1,x\n", "must be a whole number"),
+        ("seed\n" + "1\n" * 1001, "at most 1,000"),
+    ],
+)
+def test_what_is_no_table_is_refused_with_its_line(text, words):
+    with pytest.raises(Refusal) as refused:
+        sweeping.table(text, KNOWN)
+    assert words in refused.value.message
+
+
+@given(st.text(max_size=200))
+def test_whatever_text_gives_points_or_a_refusal(text):
+    with contextlib.suppress(Refusal):
+        assert 1 <= len(sweeping.table(text, KNOWN)) <= 1000
