@@ -117,10 +117,20 @@ class Follower:
                 if update.progress is not None:
                     self._progress[update.job_id] = update.progress
                 continue
+            if update.state in FINAL and (values := self._recorded.pop(update.job_id, None)):
+                await self._keep_values(update.job_id, values)
             await self._insist(update)
             if update.state in FINAL:
                 self.sweeps.over(update.job_id)
             self._notify()
+
+    async def _keep_values(self, job_id: str, values: dict[str, Scalar]) -> None:
+        """Write what a job recorded before its end is told: who sees the end sees the values."""
+        try:
+            await self._store.note(Notes(recorded={job_id: values}))
+        except Exception as error:  # it is tried again with the next flush
+            logger.warning("values not written yet job=%s error=%s", job_id, error)
+            self._recorded[job_id] = values | self._recorded.get(job_id, {})
 
     async def _insist(self, update: Update) -> None:
         """Write an update, however long it takes: a full disk or a locked database must lose none."""
