@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import NamedTuple
+from operator import attrgetter
+from typing import Final, NamedTuple
 
 from aiinfn_hub.language import gettext as _
 
@@ -16,6 +17,8 @@ from .person import Person
 from .rights import Rights, not_in_groups
 from .rules import Denial, Rule, named
 from .selection import Door
+
+_MOST_OF: Final = attrgetter("most")
 
 
 class Access(NamedTuple):
@@ -111,7 +114,7 @@ class Barriers:
 
     def bounds(self, project: str, accelerator: str) -> list[Bound]:
         """Give the bounds on the devices of one request, the smallest first."""
-        return sorted(self._bounds(project, accelerator), key=lambda bound: bound.most)
+        return sorted(self._bounds(project, accelerator), key=_MOST_OF)
 
     def _bounds(self, project: str, accelerator: str) -> Iterator[Bound]:
         reserved = accelerator in self._reserved
@@ -140,7 +143,7 @@ class Barriers:
             if denial is None and accelerator != CPU_ONLY:
                 smallest = min(
                     self._bounds(project, accelerator),
-                    key=lambda bound: bound.most,
+                    key=_MOST_OF,
                 )
                 most = smallest.most
                 denial = smallest.denial(1) if most < 1 else None

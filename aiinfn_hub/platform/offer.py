@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from operator import attrgetter
 from typing import Final, NamedTuple
 
 from aiinfn_hub.language import gettext as _
@@ -20,6 +21,7 @@ from .selection import Door
 
 TIMES: Final = tuple(timedelta(hours=hours) for hours in (1, 2, 4, 8, 12, 24, 48, 96))
 """Session lengths that a form offers, up to the longest."""
+_TIME_OF: Final = attrgetter("time")
 _STEP: Final = timedelta(minutes=15)
 _SLACK: Final = timedelta(minutes=10)
 """How long a form may stay open before the last of its times, up to the end of a period, is refused."""
@@ -283,13 +285,13 @@ class Offer(Barriers):
             for one in (self.sizes_of(each, accelerator) if size is None else (size,))
         ]
         whole = Longest(self.platform.limits.session_max, _("here"))
-        return min(found, key=lambda limit: limit.time, default=whole)
+        return min(found, key=_TIME_OF, default=whole)
 
     def _longest_in(self, project: str, accelerator: str, count: int | None) -> Longest:
         key = (project, accelerator, count if accelerator in self._reserved else None)
         found = self._longests.get(key)
         if found is None:
-            found = self._longests[key] = min(self._session_limits(*key), key=lambda limit: limit.time)
+            found = self._longests[key] = min(self._session_limits(*key), key=_TIME_OF)
         return found
 
     def _session_limits(self, project: str, accelerator: str, count: int | None) -> Iterator[Longest]:
