@@ -159,7 +159,7 @@
   function clock(time) {
     const options = { hour: "2-digit", minute: "2-digit" };
     if (time.toDateString() !== new Date().toDateString()) options.weekday = "short";
-    return time.toLocaleString([], options);
+    return time.toLocaleString(window.jhdata.locale, options);
   }
 
   /** Change a text only if it differs, so that a screen reader speaks of changes alone. */

@@ -11,7 +11,7 @@ window.sessionTimes = (home, ask, say) => {
   function clock(end) {
     const options = { hour: "2-digit", minute: "2-digit" };
     if (end.toDateString() !== new Date().toDateString()) options.weekday = "short";
-    return say("at", { time: end.toLocaleTimeString([], options) });
+    return say("at", { time: end.toLocaleTimeString(window.jhdata.locale, options) });
   }
 
   function spell(milliseconds) {

@@ -4,7 +4,6 @@
   const root = document.getElementById("pending");
   const rows = [...root.querySelectorAll("[data-step]")];
   const words = JSON.parse(document.getElementById("words").textContent);
-  const language = document.documentElement.lang;
   const began = new Map();
   for (const row of rows) {
     if (row.dataset.state === "now") began.set(row, Date.now() - 1000 * Number(row.dataset.elapsed));
@@ -17,7 +16,7 @@
       const time = new Date();
       time.setUTCHours(Number(hours), Number(minutes), 0, 0);
       if (time < Date.now() - 3600000) time.setUTCDate(time.getUTCDate() + 1);
-      return time.toLocaleTimeString(language, { hour: "2-digit", minute: "2-digit" });
+      return time.toLocaleTimeString(window.jhdata.locale, { hour: "2-digit", minute: "2-digit" });
     });
   }
 

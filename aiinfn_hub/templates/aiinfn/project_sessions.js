@@ -3,14 +3,13 @@
   "use strict";
   const list = document.getElementById("project-sessions");
   const words = JSON.parse(document.getElementById("words").textContent);
-  const language = document.documentElement.lang;
 
   /* The day is said only where it is not today. */
   for (const time of list.querySelectorAll("time")) {
     const moment = new Date(time.dateTime);
     const options = { hour: "2-digit", minute: "2-digit" };
     if (moment.toDateString() !== new Date().toDateString()) options.weekday = "short";
-    time.textContent = moment.toLocaleTimeString(language, options);
+    time.textContent = moment.toLocaleTimeString(window.jhdata.locale, options);
   }
 
   list.addEventListener("click", async (event) => {

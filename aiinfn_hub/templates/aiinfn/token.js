@@ -2,14 +2,13 @@
 (() => {
   "use strict";
   const words = JSON.parse(document.getElementById("words").textContent);
-  const language = document.documentElement.lang;
   const tokens = `${window.jhdata.base_url}api/users/${encodeURIComponent(window.jhdata.user)}/tokens`;
   const problem = document.getElementById("problem");
 
   /* Times are the reader's. */
   for (const time of document.querySelectorAll("main time")) {
     const options = { dateStyle: "medium", timeStyle: "short" };
-    time.textContent = new Date(time.dateTime).toLocaleString(language, options);
+    time.textContent = new Date(time.dateTime).toLocaleString(window.jhdata.locale, options);
   }
 
   async function ask(method, url, body) {
