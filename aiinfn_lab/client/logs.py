@@ -73,7 +73,8 @@ class _Reading:
 
     def at(self, headers: dict[str, str]) -> None:
         """Take over where the answer begins."""
-        attempt, offset = int(headers["x-log-attempt"]), int(headers["x-log-offset"])
+        # 0 is said of a job that has not started yet: what it will print is of the first attempt.
+        attempt, offset = int(headers["x-log-attempt"]) or None, int(headers["x-log-offset"])
         if (self.attempt, self.position) != (attempt, offset):
             self.attempt, self.position, self.held = attempt, offset, b""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import time
 import uuid
@@ -144,14 +145,17 @@ class Protocol:
         on_change: Callable[[Job], None] | None,
         on_trouble: Trouble | None,
     ) -> Steps[list[Job]]:
-        """Wait until jobs are over; asks only for what changed, however many they are."""
+        """Wait until jobs are over; asks only for what changed, however many they are.
+
+        If there is no answer to the first question that is told at once; from then on it is borne.
+        """
         ids = list(dict.fromkeys(job_ids))
         deadline = None if timeout is None else time.monotonic() + timeout
         patience = Patience(on_trouble)
         page = read_model(JobPage, (yield from self.get("jobs", [("limit", "1")])))
         known: dict[str, Job] = {}
         for job_id in ids:
-            known[job_id] = yield from self.job(job_id)
+            known[job_id] = yield from patience.insist(functools.partial(self.job, job_id))
             if on_change is not None:
                 on_change(known[job_id])
         seen, pause = page.updated_through, POLL / 4
@@ -309,6 +313,18 @@ class Patience:
         if now - self._since > OUTAGE:
             raise error
         self.pause = min(2 * self.pause, POLL)
+
+    def insist(self, ask: Callable[[], Steps[T]]) -> Steps[T]:
+        """Ask until there is an answer."""
+        while True:
+            try:
+                answer = yield from ask()
+            except AiinfnError as error:
+                self.bear(error)
+                yield Pause(self.pause)
+            else:
+                self.good()
+                return answer
 
 
 def path_of(job_id: str) -> str:

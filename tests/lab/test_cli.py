@@ -282,6 +282,7 @@ def test_a_log_is_followed_over_a_restart_of_vkd_and_a_preempted_attempt(real):
         )
         try:
             assert process.stdout.readline() == b"first 1\n"
+            eventually(lambda: "Running" in waited.read_text())
             vkd = real.processes[0]
             vkd.kill()
             vkd.wait(10)
@@ -296,6 +297,8 @@ def test_a_log_is_followed_over_a_restart_of_vkd_and_a_preempted_attempt(real):
             out, _ = process.communicate(timeout=40)
             over, _ = waiting.communicate(timeout=40)
         finally:
+            hold.unlink(missing_ok=True)
+            real.release("bruno")
             process.kill()
             waiting.kill()
     assert out == b"first 2\nlast\n"

@@ -10,9 +10,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from aiinfn_lab import AiinfnError, AsyncClient, Client
-from aiinfn_lab.client import Options, protocol
+from aiinfn_lab.client import JobState, Options, protocol
+from aiinfn_lab.client.access import Access
+from aiinfn_lab.client.logs import read_log
+from aiinfn_lab.client.protocol import Protocol
+from aiinfn_lab.client.steps import Answer, Call, Emit, NoAnswer, Open, Pause, Read, resume
 
-from .conftest import HUB_TOKEN
+from .conftest import HUB_TOKEN, Peer
+
+JOB = Peer(0).add_job({"kind": "script", "path": "a.py", "snapshot": ".aiinfn/jobs/x/a.py"})
 
 
 @pytest.fixture
@@ -233,6 +239,54 @@ def test_a_log_that_is_cut_anywhere_is_read_on_without_loss(own, peer, cut):
     assert [part.offset for part in parts[1:]] == [part.end for part in parts[:-1]]
     for part in parts:
         part.data.decode()
+
+
+def test_a_job_that_stays_silent_or_does_not_start_for_long_is_followed_all_the_same():
+    """Behind a proxy even the headers of a silent stream come late, and of no attempt there is nothing to read."""
+    waiting = JOB.model_copy(update={"state": JobState.QUEUED, "attempt": 0})
+    over = JOB.model_copy(update={"state": JobState.SUCCEEDED, "attempt": 1})
+    script = [
+        (Open, NoAnswer(delivered=True, quiet=True)),
+        (Call, Answer(200, log_headers(attempt=0, complete=0))),
+        (Call, Answer(200, {}, waiting.model_dump_json().encode())),
+        (Pause, None),
+        (Open, Answer(200, log_headers(attempt=1))),
+        (Read, NoAnswer(delivered=True, quiet=True)),
+        (Call, Answer(200, log_headers(attempt=1, complete=0))),
+        (Call, Answer(200, {}, over.model_dump_json().encode())),
+        (Pause, None),
+        (Open, Answer(200, log_headers(attempt=1))),
+        (Read, b"at last\n"),
+        (Read, b""),
+        (Call, Answer(200, log_headers(attempt=1, offset=8, complete=1))),
+        (Call, Answer(200, {}, over.model_dump_json().encode())),
+    ]
+    talk = Protocol(Access("http://127.0.0.1/services/vkd", None, "t"))
+    given, asked = [], []
+
+    def converse(steps, step):
+        while True:
+            if isinstance(step, Emit):
+                given.append(step.value)
+                step = resume(steps, None)
+                continue
+            kind, outcome = script.pop(0)
+            assert isinstance(step, kind), (step, kind)
+            if kind in {Open, Call}:
+                asked.append(dict((step.call if kind is Open else step).query))
+            step = resume(steps, outcome)
+
+    steps = read_log(talk, "j", attempt=None, offset=0, follow=True, on_trouble=pytest.fail)
+    with pytest.raises(StopIteration):
+        converse(steps, next(steps))
+    assert [(part.text, part.attempt, part.offset) for part in given] == [("at last\n", 1, 0)]
+    assert script == []
+    assert "0" not in {query.get("attempt") for query in asked}
+
+
+def log_headers(attempt, offset=0, **complete):
+    headers = {"x-log-attempt": str(attempt), "x-log-offset": str(offset)}
+    return headers | {f"x-log-{name}": str(value) for name, value in complete.items()}
 
 
 def test_following_can_be_left_at_any_moment(session):
