@@ -179,7 +179,8 @@ class Project(Section):
         description="IAM groups whose members belong to it, as whole paths without a leading slash.",
     )
     managers: tuple[GroupPath, ...] = Field(
-        default=(), description="IAM groups whose members belong to it and see and stop all of its jobs and sessions."
+        default=(),
+        description="IAM groups whose members belong to it and see and stop all of its jobs and sessions.",
     )
     accelerators: tuple[Name, ...] | None = Field(
         default=None, description="Accelerators it may use; an empty list leaves CPU only. Default: all."

@@ -257,7 +257,9 @@ async def test_a_link_fills_the_form_in_and_starts_nothing(hub):
 async def test_where_nothing_may_be_copied_the_link_is_shown(hub):
     async with signed_in(hub, "ada") as (_, page):
         await page.goto(f"{hub.url}/hub/spawn")
-        await page.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(new Error('denied')); }")
+        await page.evaluate(
+            "() => { navigator.clipboard.writeText = () => Promise.reject(new Error('denied')); }"
+        )
         await page.click("#copy")
         await expect(page.locator("#address")).to_be_focused()
         await expect(page.locator("#address")).to_have_value(re.compile(r"/hub/spawn\?opt-accelerator=none&"))
