@@ -71,6 +71,7 @@ class BackendContract:
         assert (world.backend.queues()["main"].waiting, world.backend.queues()["main"].running) == (2, 1)
         entry = next(e for e in world.backend.inventory().accelerators if e.accelerator == "slice")
         assert (entry.queued, entry.free, entry.batch) == (2, 0, 1)
+        assert world.backend.largest("slice") == 1
         await world.backend.cancel(running)
         await world.until(second, "succeeded")
         assert world.started() == [running, first, second]

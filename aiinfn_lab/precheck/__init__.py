@@ -1,0 +1,1 @@
+"""What can be told of a file before it is submitted."""
