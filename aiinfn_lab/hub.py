@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -16,8 +15,6 @@ from tornado.simple_httpclient import SimpleAsyncHTTPClient
 
 from aiinfn_hub.platform.refusal import STATUS, Reason, Refusal
 
-CACHE: Final = 5.0
-"""Seconds for which an answer serves all open pages."""
 TIMEOUT: Final = 10.0
 _REASON_OF: Final = {status: reason for reason, status in reversed(STATUS.items())}
 
@@ -38,7 +35,6 @@ class Hub:
     token: str = field(repr=False)
     timeout: float = TIMEOUT
     _client: SimpleAsyncHTTPClient | None = field(default=None, init=False, repr=False)
-    _kept: tuple[float, str, Any] | None = field(default=None, init=False, repr=False)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
@@ -58,7 +54,9 @@ class Hub:
             self._client = None
 
     async def session_time(self, language: str) -> Any:
-        """Give when the session ends and what can be done about it, as the hub says it.
+        """Give when the session ends and what can be done about it, as the hub says it now.
+
+        Nothing is kept: pages ask seldom, and somebody may have put the end off on the home page a moment ago.
 
         Parameters
         ----------
@@ -70,13 +68,10 @@ class Hub:
         Refusal
             If the hub does not say it.
         """
-        if self._kept and self._kept[1] == language and time.monotonic() - self._kept[0] < CACHE:
-            return self._kept[2]
         return await self._ask("GET", language)
 
     async def extend(self, language: str) -> Any:
         """Put the session's end off; gives what `session_time` gives then, and raises what the hub refuses."""
-        self._kept = None
         return await self._ask("POST", language)
 
     async def _ask(self, method: str, language: str) -> Any:
@@ -105,8 +100,6 @@ class Hub:
         answer = _decoded(response)
         if response.code != HTTPStatus.OK:
             raise _refusal(response.code, answer)
-        if method == "GET":
-            self._kept = time.monotonic(), language, answer
         return answer
 
 
