@@ -12,6 +12,7 @@ from aiinfn_hub.platform.refusal import Reason, Refusal
 from . import parameters
 from .paths import Document, show
 
+_SKIP_TAG: Final = "skip-execution"
 LANGUAGES: Final = {".py": "python", ".sh": "shell", ".R": "r", ".r": "r"}
 """Scripts that the runner can execute, by the ending of their name."""
 
@@ -30,6 +31,8 @@ class Inspection:
         Notebooks: all cells, and those with code, which are the ones that progress counts.
     note
         Why there are no parameters, or fewer than one might expect; may be empty.
+    code
+        What is executed: the text of each cell that runs, in their order, or of the script.
     """
 
     kind: Literal["notebook", "script"]
@@ -40,6 +43,7 @@ class Inspection:
     code_cells: int | None = None
     parameters: list[parameters.Parameter] = field(default_factory=list)
     note: str = ""
+    code: list[str] = field(default_factory=list, repr=False, compare=False)
 
 
 def inspect(document: Document) -> Inspection:
@@ -54,7 +58,9 @@ def inspect(document: Document) -> Inspection:
     if ending == ".ipynb":
         return _notebook(document)
     if language := LANGUAGES.get(ending):
-        return Inspection("script", language, note="Scripts have no parameters; give them arguments.")
+        text = document.data.decode("utf-8", "replace").removeprefix("\N{BYTE ORDER MARK}")
+        note = "Scripts have no parameters; give them arguments."
+        return Inspection("script", language, note=note, code=[text])
     raise _refuse(
         f"{show(document.name)} is neither a notebook nor a script.",
         f"Choose a file ending in .ipynb, {', '.join(LANGUAGES)}.",
@@ -93,6 +99,11 @@ def _notebook(document: Document) -> Inspection:
         sum(1 for kind, _, source in cells if kind == "code" and source.strip()),
         found,
         note,
+        [
+            source
+            for kind, tags, source in cells
+            if kind == "code" and source.strip() and _SKIP_TAG not in tags
+        ],
     )
 
 

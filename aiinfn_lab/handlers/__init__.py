@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .base import Handler
+from .check import CheckHandler
 from .files import InspectHandler
 from .jobs import ActionHandler, EventsHandler, JobHandler, JobsHandler, PointsHandler, SweepHandler
 from .logs import LogsHandler
@@ -22,6 +23,7 @@ def routes() -> list[tuple[str, type[Handler]]]:
         (r"/aiinfn-lab/usage", UsageHandler),
         (r"/aiinfn-lab/inspect", InspectHandler),
         (r"/aiinfn-lab/sweep", SweepHandler),
+        (r"/aiinfn-lab/check", CheckHandler),
         (r"/aiinfn-lab/jobs", JobsHandler),
         (rf"/aiinfn-lab/jobs/{_ID}", JobHandler),
         (rf"/aiinfn-lab/jobs/{_ID}/(?P<action>cancel|rerun)", ActionHandler),

@@ -90,7 +90,7 @@ class JobsHandler(_JobAnswers, FileHandler):
         body = submission.check_keys(self.body())
         key = submission.check_idempotency_key(self.request.headers.get(_KEY_HEADER, "") or str(uuid.uuid4()))
         document, inspection = await self.examine(body.get("path"))
-        if body.get("image") in {None, self.extension.session.image}:
+        if body.get("image") in (None, self.extension.session.image):
             # In another image there may be other kernels; the runner tells.
             _, available = await self.kernel(inspection)
             if refusal := submission.check_kernel(inspection, available=available):
@@ -99,7 +99,7 @@ class JobsHandler(_JobAnswers, FileHandler):
             body, document, inspection, self.extension.session, snapshot.planned(key, document.name)
         )
         if self.get_query_argument("dry_run", "0") not in {"", "0", "false"}:
-            with _own_fields():
+            with own_fields():
                 answer = await self.vkd.request("POST", "jobs", query=[("dry_run", "1")], body=request)
             self.answer(answer.json(), status=answer.status)
             return
@@ -107,7 +107,7 @@ class JobsHandler(_JobAnswers, FileHandler):
         async with lock:
             copy = await asyncio.to_thread(snapshot.take, self.places.home, key, document.name, document.data)
             try:
-                with _own_fields():
+                with own_fields():
                     answer = await self.vkd.request("POST", "jobs", headers={_KEY_HEADER: key}, body=request)
             except Refusal as refusal:
                 if not _may_exist(refusal):
@@ -194,7 +194,7 @@ class EventsHandler(Handler):
 
 
 @contextlib.contextmanager
-def _own_fields() -> Iterator[None]:
+def own_fields() -> Iterator[None]:
     """Name the fields of a refusal as in the request that the page sent: vkd's `Work` is flat there."""
     try:
         yield

@@ -40,6 +40,7 @@ ROUTES = [
     ("GET", "inspect?path=a.py"),
     ("GET", "jobs"),
     ("POST", "jobs"),
+    ("POST", "check"),
     ("GET", "jobs/x"),
     ("POST", "jobs/x/cancel"),
     ("POST", "jobs/x/rerun"),

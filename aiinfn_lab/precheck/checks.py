@@ -1,0 +1,297 @@
+"""What a person should know of a file before submitting it, in sentences; docs/lab-api.md names the kinds."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any, Final, Literal
+
+from aiinfn_lab.inspection import Inspection
+from aiinfn_lab.paths import Document, show
+from aiinfn_lab.session import Session
+
+from .mentions import Mentions, read
+from .packages import Interpreter, how_to_install
+
+_SHOWN: Final = 5
+"""Names that one sentence lists."""
+_MOST_PATHS: Final = 200
+"""Paths that are looked for; each is a trip to a file system that may be far."""
+_ROOM: Final = 50 * 2**20
+"""Bytes that should be free for a result."""
+_OWN_TO_SESSION: Final = ("/tmp/", "/var/tmp/", "/dev/shm/")  # noqa: S108 - it is looked for, not used
+_PROGRAMS: Final = {"shell": "bash", "r": "Rscript"}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A `Check` of the contract, which is not imported here: pydantic is too large for a session's server."""
+
+    what: Literal["allowed", "kernel", "code", "packages", "files", "output"]
+    verdict: Literal["ok", "notice", "problem"]
+    sentence: str
+    hint: str = ""
+    field: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Give it as it is sent."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A kernel of this environment: its title, and the Python that it is, if it is one that can be asked."""
+
+    title: str
+    interpreter: Interpreter | None
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is to be looked at.
+
+    Attributes
+    ----------
+    kernel
+        Of a notebook; None if this environment does not have it.
+    other_image
+        The job gets another environment than this session.
+    values
+        Parameters that are given.
+    swept
+        Names of the parameters that a sweep varies; None if it is no sweep.
+    """
+
+    document: Document
+    inspection: Inspection
+    home: Path
+    kernel: Kernel | None = None
+    other_image: bool = False
+    values: Mapping[str, Any] = field(default_factory=dict)
+    swept: frozenset[str] | None = None
+
+    @classmethod
+    def of(
+        cls,
+        body: Mapping[str, Any],
+        document: Document,
+        inspection: Inspection,
+        home: Path,
+        session: Session,
+        kernel: Kernel | None,
+    ) -> Subject:
+        """Take from the body of a submission, of which nothing else was checked, what is of interest here."""
+        values, sweep = body.get("parameters"), body.get("sweep")
+        points = sweep.get("points") if isinstance(sweep, dict) else None
+        swept = None
+        if isinstance(points, list):
+            swept = frozenset(name for point in points if isinstance(point, dict) for name in point)
+        image = body.get("image")
+        return cls(
+            document,
+            inspection,
+            home,
+            kernel,
+            other_image=image is not None and image != session.image,
+            values=values if isinstance(values, dict) else {},
+            swept=swept,
+        )
+
+    @property
+    def notebook(self) -> bool:
+        """Whether it is a notebook."""
+        return self.inspection.kind == "notebook"
+
+    @property
+    def noun(self) -> str:
+        """What to call it."""
+        return self.inspection.kind
+
+    @property
+    def python(self) -> bool:
+        """Whether its code is Python. A notebook that names no language is taken for what nearly all are."""
+        return self.inspection.language in {"python", ""}
+
+
+def look(subject: Subject) -> list[Finding]:
+    """Say all that there is to say. Blocks, for some 10 s at most; call it in a thread."""
+    found = [_kernel(subject)]
+    mentions = Mentions()
+    if subject.python:
+        values = {**subject.values, **dict.fromkeys(subject.swept or ())}
+        mentions = read(subject.inspection.code, notebook=subject.notebook, values=values)
+        found += [*_code(subject, mentions), *_packages(subject, mentions), *_files(subject, mentions)]
+    return [*found, *_output(subject, mentions)]
+
+
+def _kernel(subject: Subject) -> Finding:
+    inspection = subject.inspection
+    if subject.other_image:
+        return Finding(
+            "kernel",
+            "notice",
+            "The job gets another environment than this session, so kernel and packages cannot be looked at from here.",
+            "Choose this session's image, or start a session with the other one to see.",
+            "image",
+        )
+    if not subject.notebook:
+        program = _PROGRAMS.get(inspection.language, "Python")
+        if program in _PROGRAMS.values() and shutil.which(program) is None:
+            return Finding("kernel", "problem", f"This environment has no {program}, which runs the script.", "Choose an image that has it.", "path")  # fmt: skip
+        return Finding("kernel", "ok", f"This environment has {program}, which runs the script.")
+    if inspection.kernel is None:
+        return Finding("kernel", "problem", "The notebook has no kernel.", "Open it, choose a kernel at the top right, and save it.", "path")  # fmt: skip
+    if subject.kernel is None:
+        return Finding(
+            "kernel",
+            "problem",
+            f"This environment has no kernel {show(inspection.kernel)}, which the notebook asks for.",
+            "Open the notebook, choose another kernel at the top right, and save it.",
+            "path",
+        )
+    return Finding("kernel", "ok", f"This environment has its kernel, {subject.kernel.title}.")
+
+
+def _code(subject: Subject, mentions: Mentions) -> Iterator[Finding]:
+    hint = f"Mend it, save the {subject.noun}, and look again."
+    if mentions.errors:
+        cell, line = mentions.errors[0]
+        more = f", nor can {len(mentions.errors) - 1} more" if len(mentions.errors) > 1 else ""
+        if subject.notebook:
+            # It may be a magic that only its kernel knows.
+            yield Finding(
+                "code", "notice", f"Cell {cell} cannot be read as Python (line {line}){more}.", hint
+            )
+        else:
+            yield Finding(
+                "code", "problem", f"Line {line} of {show(subject.document.name)} is not Python.", hint
+            )
+    if mentions.partial:
+        yield Finding("code", "notice", f"The {subject.noun} is so long that not all of it was looked at.")
+
+
+def _packages(subject: Subject, mentions: Mentions) -> Iterator[Finding]:
+    """Say which packages are missing where the job will look for them."""
+    if subject.other_image or (subject.notebook and subject.kernel is None) or not mentions.imports:
+        return
+    interpreter = (
+        Interpreter.of_server() if not subject.notebook else subject.kernel and subject.kernel.interpreter
+    )
+    names = list(mentions.imports)
+    folders = [str(subject.document.folder)]
+    folders += [str(_place(subject, path)) for path in mentions.search if path is not None]
+    missing = interpreter.missing(names, folders) if interpreter else None
+    if missing is None:
+        sentence = f"Whether the packages that it imports are there could not be found out: {_list(names)}."
+        yield Finding("packages", "notice", sentence)
+        return
+    # It is coped with elsewhere, comes by itself, or may be found in a folder that is computed.
+    doubtful = mentions.installs or None in mentions.search
+    sure = [name for name in missing if mentions.imports[name] and not doubtful]
+    unsure = [name for name in missing if name not in sure]
+    hint = how_to_install(missing, notebook=subject.notebook)
+    if sure:
+        sentence = f"This environment has no {_packages_called(sure)}, which the {subject.noun} imports."
+        yield Finding("packages", "problem", sentence, hint)
+    if unsure:
+        sentence = (
+            f"This environment has no {_packages_called(unsure)}, which a part of the {subject.noun} imports."
+        )
+        if mentions.installs:
+            sentence = f"This environment has no {_packages_called(unsure)} now; the {subject.noun} installs packages itself."
+            hint = "Installing them before spares the job the time, and keeps other jobs from changing them."
+        yield Finding("packages", "notice", sentence, hint)
+    if not missing:
+        count = len(names)
+        yield Finding("packages", "ok", f"{'The package' if count == 1 else f'All {count} packages'} that it imports {'is' if count == 1 else 'are'} there.")  # fmt: skip
+
+
+def _files(subject: Subject, mentions: Mentions) -> Iterator[Finding]:
+    """Say which files are missing; where it is not sure, nothing is said."""
+    wanted = mentions.wanted[:_MOST_PATHS]
+    missing, own, there = [], [], 0
+    for path in wanted:
+        relative = not path.startswith(("/", "~"))
+        if relative and mentions.unsure:
+            continue
+        if path.startswith(_OWN_TO_SESSION):
+            own.append(path)
+        elif _exists(_place(subject, path)):
+            there += 1
+        else:
+            missing.append(path)
+    if missing:
+        verb = "is" if len(missing) == 1 else "are"
+        yield Finding(
+            "files",
+            "notice",
+            f"It mentions {_list(missing)}, which {verb} not there now.",
+            f"Relative names count from the folder of the {subject.noun}; the files must be there when the job starts.",
+        )
+    if own:
+        verb = "belongs" if len(own) == 1 else "belong"
+        yield Finding(
+            "files",
+            "notice",
+            f"It reads {_list(own)}, which {verb} to this session alone; a job may not see it.",
+            "Put it into your home.",
+        )
+    if there and not missing and not own:
+        yield Finding("files", "ok", f"{'The file' if there == 1 else f'All {there} files'} that it reads by name {'is' if there == 1 else 'are'} there.")  # fmt: skip
+
+
+def _output(subject: Subject, mentions: Mentions) -> Iterator[Finding]:
+    document = subject.document
+    if not os.access(document.folder, os.W_OK | os.X_OK):
+        folder = show(PurePosixPath(document.home_path).parent.as_posix())
+        yield Finding("output", "problem", f"The folder {folder} cannot be written, so the result has no place.", "Give yourself the right to write it (chmod u+w), or copy the file elsewhere.", "path")  # fmt: skip
+        return
+    stem = document.name.rpartition(".")[0] or document.name
+    ending = ".ipynb" if subject.notebook else ".log"
+    place = f"{stem}.ID/" if subject.swept is not None else f"{stem}.ID{ending}"
+    yield Finding(
+        "output", "ok", f"The result appears beside it as {place}, with the job's ID. Nothing is overwritten."
+    )
+    if (free := _free(document.folder)) is not None and free < _ROOM + len(document.data):
+        yield Finding("output", "notice", f"Only {free // 2**20} MiB are free where the result is to appear.", "Delete something before you submit.")  # fmt: skip
+    written = list(dict.fromkeys(mentions.writes))
+    if subject.swept is not None and written:
+        yield Finding(
+            "output",
+            "notice",
+            f"Every point of the sweep writes {_list(written)}, one over the other.",
+            "Make the point's values a part of the name.",
+        )
+
+
+def _place(subject: Subject, path: str) -> Path:
+    if path == "~" or path.startswith("~/"):
+        return subject.home / path[2:]
+    return subject.document.folder / path
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        # What cannot be looked at may well be there.
+        return True
+
+
+def _free(folder: Path) -> int | None:
+    try:
+        return shutil.disk_usage(folder).free
+    except OSError:
+        return None
+
+
+def _packages_called(names: Sequence[str]) -> str:
+    return f"package {_list(names)}" if len(names) == 1 else f"packages {_list(names)}"
+
+
+def _list(names: Sequence[str]) -> str:
+    shown = ", ".join(show(name)[1:-1] for name in names[:_SHOWN])
+    return shown if len(names) <= _SHOWN else f"{shown} and {len(names) - _SHOWN} more"
