@@ -29,13 +29,13 @@ _DIGITS: Final = 12
 """Digits of a computed number: more would be the noise of binary fractions."""
 
 
-def grid(typed: Mapping[str, str], known: Sequence[Parameter]) -> list[dict[str, Any]]:
+def grid(typed: Mapping[str, str | Sequence[Any]], known: Sequence[Parameter]) -> list[dict[str, Any]]:
     """Give every combination of some values, the last name varying fastest.
 
     Parameters
     ----------
     typed
-        For each name what was typed; see the module.
+        For each name what was typed, see the module, or the values themselves.
     known
         The notebook's parameters: what they are decides how a value is read.
 
@@ -96,9 +96,9 @@ def table(text: str, known: Sequence[Parameter]) -> list[dict[str, Any]]:
     return points
 
 
-def _axis(name: str, text: str, parameter: Parameter | None) -> list[Any]:
-    found: list[Any] = []
-    for part in _parts(text):
+def _axis(name: str, text: str | Sequence[Any], parameter: Parameter | None) -> list[Any]:
+    found: list[Any] = [] if isinstance(text, str) else list(text)
+    for part in _parts(text) if isinstance(text, str) else ():
         if match := _RANGE.fullmatch(part):
             first, last, step = int(match[1]), int(match[2]), int(match[3] or 1)
             if step == 0:

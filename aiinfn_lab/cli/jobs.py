@@ -1,4 +1,4 @@
-"""``list``, ``show``, ``cancel``, ``rerun``."""
+"""``list``, ``show``, ``points``, ``cancel``, ``rerun``."""
 
 from __future__ import annotations
 
@@ -110,11 +110,46 @@ def cancel(jobs: tuple[str, ...], output: str, quiet: bool) -> None:
 
 @click.command(short_help="Run jobs that are over again.")
 @click.argument("jobs", nargs=-1, required=True, shell_complete=complete_jobs)
+@click.option(
+    "--points",
+    metavar="WHICH",
+    help="Of a sweep: failed, all, or numbers separated by commas. Default: what did not succeed.",
+)
 @output_option(quiet="Only the new ids.")
 @explained
-def rerun(jobs: tuple[str, ...], output: str, quiet: bool) -> None:
-    """Run JOBS that are over again, with the same copy of their input and the same choices."""
-    _each(jobs, lambda connection, identity: connection.rerun(identity), output, quiet=quiet)
+def rerun(jobs: tuple[str, ...], points: str | None, output: str, quiet: bool) -> None:
+    """Run JOBS that are over again, with the same copy of their input and the same choices.
+
+    Of a sweep only some points run again; its table shows what the others gave before.
+    """
+    _each(jobs, lambda connection, identity: connection.rerun(identity, points), output, quiet=quiet)
+
+
+@click.command(short_help="Show the table of a sweep.")
+@click.argument("job", shell_complete=complete_jobs)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(("table", "json", "csv")),
+    default="table",
+    show_default=True,
+    help="csv: for a spreadsheet or pandas.",
+)
+@explained
+def points(job: str, output: str) -> None:
+    """Show every point of the sweep JOB with its parameters, state, time and recorded values."""
+    with client() as connection:
+        identity = job_id(connection, job)
+        if output == "csv":
+            click.echo(connection.points_csv(identity), nl=False)
+            return
+        found = connection.points(identity)
+    if output == "json":
+        echo_json(found)
+    else:
+        from . import tables  # noqa: PLC0415
+
+        tables.points(found)
 
 
 def _each(jobs: tuple[str, ...], act: Callable[[Client, str], Job], output: str, *, quiet: bool) -> None:

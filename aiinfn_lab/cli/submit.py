@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import click
 
@@ -20,7 +20,7 @@ from .common import (
 from .watching import follow_log, outcome
 
 if TYPE_CHECKING:
-    from aiinfn_lab.client import Options
+    from aiinfn_lab.client import Client, Job, Options
 
 _BEHIND: Final = "aiinfn.behind"
 
@@ -65,6 +65,21 @@ class _Submit(click.Command):
     metavar="NAME=VALUE",
     help="Value for a name of the notebook's cell tagged parameters; may be repeated.",
 )
+@click.option(
+    "--sweep",
+    "grid",
+    multiple=True,
+    metavar="NAME=VALUES",
+    help="Run it once for each value: 0.1,0.2 or 1..10 or lin(0,1,5) or log(1e-4,1e-1,4). Repeated: every combination.",
+)
+@click.option(
+    "--table",
+    type=click.Path(),
+    help="Run it once for each line of a CSV file; its first line has the names. -: standard input.",
+)
+@click.option(
+    "--at-most", type=click.IntRange(1), help="Of a sweep, how many wait or run at a time. Default: 8."
+)
 @click.option("--dry-run", is_flag=True, help="Only say what would become of it.")
 @click.option(
     "-f", "--follow", is_flag=True, help="Print what it prints until it is over; exit with 1 if it fails."
@@ -87,6 +102,9 @@ def submit(
     *,
     file: tuple[str, ...],
     parameters: tuple[str, ...],
+    grid: tuple[str, ...],
+    table: str | None,
+    at_most: int | None,
     dry_run: bool,
     follow: bool,
     output: str,
@@ -99,6 +117,7 @@ def submit(
     Examples:
       aiinfn submit train.ipynb -a t4 -t 2h          a notebook on a T4
       aiinfn submit train.ipynb -p epochs=20         with a parameter
+      aiinfn submit train.ipynb --sweep lr=0.1,0.2 --sweep seed=1..5
       aiinfn submit fit.py -- --runs 3 data.root     a script with arguments
       aiinfn submit -a t4 -- ./simulate --events 10  a command
       aiinfn submit home:work/fit.py                 a file of your home
@@ -117,6 +136,7 @@ def submit(
     path, chosen = _what(ctx, file, behind, options)
     if parameters:
         chosen["parameters"] = _parameters(parameters)
+    _sweep(ctx, chosen, grid, table, at_most)
     with client() as connection:
         if dry_run:
             answer = connection.check(path, **chosen)
@@ -132,19 +152,23 @@ def submit(
             echo_json(job)
         else:
             click.echo(plain(f"{job.id}  {job.name}: {job.sentence}"))
-        if not follow:
-            if not quiet and output == "table":
-                note(f"Follow it with: aiinfn logs -f {job.id}")
-            return
-        try:
+        if follow:
+            _follow(connection, job)
+        if not quiet and output == "table":
+            note(f"Follow it with: aiinfn {'points' if job.sweep else 'logs -f'} {job.id}")
+
+
+def _follow(connection: Client, job: Job) -> NoReturn:
+    try:
+        if job.sweep is None:
             follow_log(connection, job.id)
-            (job,) = connection.wait(job)
-        except KeyboardInterrupt:
-            raise interrupted(
-                f"Not reading any more; the job goes on. To read on: aiinfn logs -f {job.id}"
-            ) from None
-        note(f"{job.id}: {job.sentence}")
-        raise click.exceptions.Exit(outcome([job]))
+        (job,) = connection.wait(job)
+    except KeyboardInterrupt:
+        raise interrupted(
+            f"Not reading any more; the job goes on. To read on: aiinfn {'points' if job.sweep else 'logs -f'} {job.id}"
+        ) from None
+    note(f"{job.id}: {job.sentence}")
+    raise click.exceptions.Exit(outcome([job]))
 
 
 def _what(
@@ -169,15 +193,35 @@ def _what(
     return None, chosen
 
 
-def _parameters(given: tuple[str, ...]) -> dict[str, Any]:
+def _sweep(
+    ctx: click.Context, chosen: Options, grid: tuple[str, ...], table: str | None, at_most: int | None
+) -> None:
+    if grid and table:
+        raise click.UsageError("Give either --sweep or --table.", ctx=ctx)
+    if at_most is not None:
+        if not (grid or table):
+            raise click.UsageError("--at-most goes with --sweep or --table.", ctx=ctx)
+        chosen["at_most"] = at_most
+    if grid:
+        chosen["sweep"] = {name: str(value) for name, value in _parameters(grid, "--sweep").items()}
+    elif table:
+        try:
+            with click.open_file(table, encoding="utf-8") as file:
+                chosen["sweep"] = file.read()
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "it is not text in UTF-8"
+            raise click.BadParameter(f"{table} cannot be read: {reason}.", param_hint="--table") from None
+
+
+def _parameters(given: tuple[str, ...], option: str = "-p") -> dict[str, Any]:
     from aiinfn_lab.values import Typed  # noqa: PLC0415
 
     found: dict[str, Any] = {}
     for text in given:
         name, sign, value = text.partition("=")
         if not sign or not name.strip():
-            raise click.BadParameter(f"{text!r} is no NAME=VALUE.", param_hint="-p")
+            raise click.BadParameter(f"{text!r} is no NAME=VALUE.", param_hint=option)
         if name.strip() in found:
-            raise click.BadParameter(f"{name.strip()!r} is given twice.", param_hint="-p")
+            raise click.BadParameter(f"{name.strip()!r} is given twice.", param_hint=option)
         found[name.strip()] = Typed(value)
     return found

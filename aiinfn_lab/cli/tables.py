@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from aiinfn_lab.client import HistoryEntry, Job
+from aiinfn_lab.client import HistoryEntry, Job, SweepPoint
 
 from .common import plain
 
@@ -133,6 +133,28 @@ def details(job: Job, events: Sequence[HistoryEntry]) -> None:
         [(moment(entry.time), entry.state.value, entry.message) for entry in events],
         wide=("WHAT HAPPENED",),
     )
+
+
+def points(found: Sequence[SweepPoint]) -> None:
+    """Write the table of a sweep."""
+    parameters = list(dict.fromkeys(name for point in found for name in point.parameters))
+    recorded = list(dict.fromkeys(name for point in found for name in point.values))
+    rows: list[list[str | Text]] = [
+        [
+            str(point.point),
+            *(_cell(point.parameters.get(name)) for name in parameters),
+            Text(point.state.value, style=_STYLES.get(point.state.value, "")),
+            span((point.ended - point.started).total_seconds()) if point.ended and point.started else "",
+            *(_cell(point.values.get(name)) for name in recorded),
+            point.job,
+        ]
+        for point in found
+    ]
+    columns(("POINT", *parameters, "STATE", "TOOK", *recorded, "JOB"), rows)
+
+
+def _cell(value: object) -> str:
+    return "" if value is None else f"{value:.6g}" if isinstance(value, float) else _short(str(value))
 
 
 def state(job: Job) -> Text:

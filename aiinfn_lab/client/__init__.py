@@ -18,6 +18,7 @@ from aiinfn_hub.vkd.contract import (
     JobState,
     PlatformView,
     QueueChoice,
+    SweepPoint,
     Usage,
 )
 
@@ -39,5 +40,6 @@ __all__ = [
     "Options",
     "PlatformView",
     "QueueChoice",
+    "SweepPoint",
     "Usage",
 ]

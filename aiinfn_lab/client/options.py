@@ -25,6 +25,11 @@ class Options(TypedDict, total=False):
         Of a script.
     parameters
         Of a notebook: values for names that its cell tagged ``parameters`` sets.
+    sweep
+        Makes a sweep of it: for each name several values, as a sequence or as text such as ``"1..10"`` or
+        ``"log(1e-4, 1e-1, 4)"``; or a list of points; or a table as CSV. A script gets each value as ``--name=value``.
+    at_most
+        Points of the sweep that wait or run at a time.
     name
         Under which the job is shown.
     accelerator, count, size, image, project, queue
@@ -44,6 +49,8 @@ class Options(TypedDict, total=False):
     command: Sequence[str]
     arguments: Sequence[str]
     parameters: Mapping[str, Any]
+    sweep: Mapping[str, str | Sequence[Any]] | Sequence[Mapping[str, Any]] | str
+    at_most: int
     name: str | None
     accelerator: str | None
     count: int | None
@@ -76,5 +83,9 @@ def submission(path: str | Path | None, options: Options) -> Submission:
         arguments=tuple(str(word) for word in given.get("arguments", ())),
         parameters=dict(given.get("parameters") or {}),
         choices={key: given[key] for key in (*CHOICES, "name") if given.get(key) is not None},
-        **{key: given[key] for key in ("key", "folder", "replace", "session") if given.get(key) is not None},
+        **{
+            key: given[key]
+            for key in ("sweep", "at_most", "key", "folder", "replace", "session")
+            if given.get(key) is not None
+        },
     )

@@ -22,6 +22,7 @@ from aiinfn_hub.vkd.contract import (
     JobPage,
     PlatformView,
     QueueChoice,
+    SweepTable,
     Usage,
 )
 
@@ -131,10 +132,21 @@ class Protocol:
         call = Call("POST", f"{self.api}/{path_of(job_id)}/cancel", repeatable=False)
         return read_model(Job, (yield from self.ask(call)).body)
 
-    def rerun(self, job_id: str) -> Steps[Job]:
+    def points(self, job_id: str) -> Steps[SweepTable]:
+        """Read the table of a sweep."""
+        return read_model(SweepTable, (yield from self.get(f"{path_of(job_id)}/points")))
+
+    def points_csv(self, job_id: str) -> Steps[str]:
+        """Read the table of a sweep as CSV."""
+        return (yield from self.get(f"{path_of(job_id)}/points", [("format", "csv")])).decode()
+
+    def rerun(self, job_id: str, points: str | None) -> Steps[Job]:
         """Submit a job that is over once more. The key makes the question safe to repeat."""
         call = Call(
-            "POST", f"{self.api}/{path_of(job_id)}/rerun", headers={"Idempotency-Key": str(uuid.uuid4())}
+            "POST",
+            f"{self.api}/{path_of(job_id)}/rerun",
+            () if points is None else (("points", points),),
+            {"Idempotency-Key": str(uuid.uuid4())},
         )
         return read_model(Job, (yield from self.ask(call)).body)
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import base64
 import os
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 from aiinfn_hub.platform.refusal import Reason, Refusal
-from aiinfn_lab import directives, snapshot, submission, values
+from aiinfn_lab import directives, snapshot, submission, sweeping, values
 from aiinfn_lab.inspection import LANGUAGES, Inspection, inspect
 from aiinfn_lab.paths import Document, Places, clean, show
 from aiinfn_lab.session import Session
@@ -43,6 +43,10 @@ class Submission:
         Program and arguments.
     choices
         Keys of `aiinfn_lab.submission.CHOICES` and ``name``; what is None was not chosen.
+    sweep
+        Values for each name of a grid, the points themselves, or a table as CSV; None: no sweep.
+    at_most
+        Points of the sweep that wait or run at a time.
     folder, replace, session
         From outside: where in the home the file is put, whether over another one, and through which session.
     """
@@ -52,6 +56,8 @@ class Submission:
     arguments: tuple[str, ...] = ()
     parameters: Mapping[str, Any] = field(default_factory=dict)
     choices: Mapping[str, Any] = field(default_factory=dict)
+    sweep: Mapping[str, str | Sequence[Any]] | Sequence[Mapping[str, Any]] | str | None = None
+    at_most: int | None = None
     folder: str = "submitted"
     replace: bool = False
     session: str | None = None
@@ -64,6 +70,13 @@ class Submission:
                 "Either a file or a command is submitted.",
                 "Give the path of a notebook or script, or a command with its arguments.",
                 field="path",
+            )
+        if self.command and self.sweep is not None:
+            raise AiinfnError(
+                Reason.INVALID,
+                "A command cannot be swept.",
+                "Put it into a script, which gets each point's values as arguments.",
+                field="sweep",
             )
         if self.command and (self.arguments or self.parameters):
             raise AiinfnError(
@@ -96,7 +109,18 @@ class Submission:
             body["arguments"] = list(self.arguments)
         if self.parameters:
             body["parameters"] = values.read_all(self.parameters, inspection.parameters)
+        if self.sweep is not None:
+            body["sweep"] = {"points": self._points(inspection)}
+            if self.at_most is not None:
+                body["sweep"]["at_most"] = self.at_most
         return body
+
+    def _points(self, inspection: Inspection) -> list[dict[str, Any]]:
+        if isinstance(self.sweep, str):
+            return sweeping.table(self.sweep, inspection.parameters)
+        if isinstance(self.sweep, Mapping):
+            return sweeping.grid(self.sweep, inspection.parameters)
+        return [dict(point) for point in self.sweep or ()]
 
 
 @dataclass(frozen=True)

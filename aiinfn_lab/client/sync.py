@@ -16,6 +16,7 @@ from aiinfn_hub.vkd.contract import (
     Job,
     PlatformView,
     QueueChoice,
+    SweepPoint,
     Usage,
 )
 
@@ -175,9 +176,24 @@ class Client:
         """Ask for a job's end; the state changes when its process has ended."""
         return self._run(self._protocol.cancel(job_id))
 
-    def rerun(self, job_id: str) -> Job:
-        """Submit a job that is over once more, with the same copy of its input; gives the new job."""
-        return self._run(self._protocol.rerun(job_id))
+    def rerun(self, job_id: str, points: str | Iterable[int] | None = None) -> Job:
+        """Submit a job that is over once more, with the same copy of its input; gives the new job.
+
+        Parameters
+        ----------
+        points
+            Of a sweep: ``"failed"``, ``"all"``, or their numbers. Default: those that did not succeed.
+        """
+        chosen = points if points is None or isinstance(points, str) else ",".join(map(str, points))
+        return self._run(self._protocol.rerun(job_id, chosen))
+
+    def points(self, job_id: str) -> list[SweepPoint]:
+        """Give the points of a sweep by number, with their parameters, states and recorded values."""
+        return (self._run(self._protocol.points(job_id))).points
+
+    def points_csv(self, job_id: str) -> str:
+        """Give the table of a sweep as CSV."""
+        return self._run(self._protocol.points_csv(job_id))
 
     def wait(
         self,

@@ -72,3 +72,31 @@ def test_a_sweep_of_notebooks_gives_a_table_and_only_what_failed_runs_again(real
         ("0.3", "succeeded"),
     ]
     assert float(lines[2]["loss"]) == 0.6
+
+
+def test_a_sweep_of_a_script_from_the_command_line_and_its_table(real):
+    real.write("fit.py", "import sys\nfrom aiinfn_lab import record\nrecord(args=' '.join(sys.argv[1:]))\n")
+    told = real.aiinfn(
+        "submit", "fit.py", "--sweep", "lr=0.1,0.2", "--sweep", "seed=1..2", "--at-most", "2", "-o", "json"
+    )
+    sweep = told.json
+    assert (sweep["sweep"]["points"], sweep["sweep"]["at_most"]) == (4, 2)
+    real.aiinfn("wait", sweep["id"])
+    rows = list(csv.DictReader(io.StringIO(real.aiinfn("points", sweep["id"], "-o", "csv").out)))
+    assert [row["args"] for row in rows] == [
+        f"'--lr={lr} --seed={seed}" for lr in ("0.1", "0.2") for seed in (1, 2)
+    ]
+    shown = real.aiinfn("points", sweep["id"]).out.splitlines()
+    assert shown[0].split() == ["POINT", "lr", "seed", "STATE", "TOOK", "args", "JOB"]
+    assert shown[1].split()[:4] == ["1", "0.1", "1", "succeeded"]
+    again = real.aiinfn("rerun", sweep["id"], "--points", "2,3", "-o", "json").json
+    assert again[0]["sweep"]["points"] == 2
+    real.aiinfn("cancel", again[0]["id"])
+    assert "Points of this sweep" not in real.aiinfn("rerun", sweep["id"], "--points", "9", code=3).err
+    table = real.write("points.csv", "lr,seed\n0.5,7\n")
+    told = real.aiinfn("submit", "fit.py", "--table", str(table), "-o", "json").json
+    assert told["sweep"]["points"] == 1
+    assert (
+        "Give either" in real.aiinfn("submit", "fit.py", "--table", str(table), "--sweep", "a=1", code=2).err
+    )
+    assert "A command cannot be swept" in real.aiinfn("submit", "--sweep", "a=1", "--", "true", code=3).err

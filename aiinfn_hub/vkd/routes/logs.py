@@ -36,7 +36,9 @@ _CHUNK: Final = 256 * 1024
                 },
             },
         },
-        **problems(Reason.UNAUTHENTICATED, Reason.FORBIDDEN, Reason.NOT_FOUND, Reason.UNAVAILABLE),
+        **problems(
+            Reason.UNAUTHENTICATED, Reason.FORBIDDEN, Reason.NOT_FOUND, Reason.CONFLICT, Reason.UNAVAILABLE
+        ),
     },
 )
 async def logs(
@@ -57,6 +59,10 @@ async def logs(
     A stream that breaks is resumed at the offset reached. A job that has not started yet can be followed already.
     """
     stored = await service.stored(person, job_id)
+    if stored.sweep is not None:
+        raise Refusal(
+            Reason.CONFLICT, _("A sweep prints nothing itself."), _("Look at the log of one of its points.")
+        )
     if attempt is not None and attempt > max(stored.attempt, 1):
         raise Refusal(
             Reason.NOT_FOUND,
