@@ -36,6 +36,50 @@ SCOPES: Final = (
 )
 """What pages of JupyterHub say of those of its scopes that people are asked to allow."""
 
+_STARTED_NOT: Final = marked(
+    "The session did not start. Try again; if it stays, tell the operators of the platform."
+)
+_OURS: Final = tuple(
+    (re.compile(pattern), sentence)
+    for pattern, sentence in (
+        (
+            r"User .+ already has server (?P<name>.+)",
+            marked("There is a session {name} already. Choose another name."),
+        ),
+        (
+            r"User .+ already has the maximum of (?P<most>\d+) named servers",
+            marked(
+                "There are {most} sessions beside the main one already, the most there may be. Remove one first."
+            ),
+        ),
+        (r".+ is already running$", marked("It runs already.")),
+        (r".+ is pending \w+$", marked("It is just starting or stopping. Try again in a moment.")),
+        (r"No such user:? (?P<name>.*)", marked("There is nobody called {name} here.")),
+        (
+            r".+ has no (?:such server|server named) '?(?P<name>[^']*)'?$",
+            marked("There is no session {name}."),
+        ),
+        (r"auth has expired for ", marked("Your sign-in is not good any more. Sign in again.")),
+        (
+            r"No access to resources or resources not found",
+            marked("It does not exist, or you have no access to it."),
+        ),
+        (r"Action is not authorized with current scopes", marked("You are not allowed to do that.")),
+        (
+            r"'_xsrf' argument missing|XSRF cookie",
+            marked(
+                "The page that sent this is too old, or another page sent it. Load it again, then try once more."
+            ),
+        ),
+        (r"Spawner failed to start|Unhandled error starting server", _STARTED_NOT),
+        (
+            r"Too many users trying to log in right now|Active user limit exceeded",
+            marked("Too many sessions are starting right now. Try again in a minute."),
+        ),
+    )
+)
+"""What JupyterHub tells people in its own terms, and how we say it."""
+
 _address: ContextVar[str] = ContextVar("address", default="")
 """The page that is shown, with its query: where people come back to after they chose a language."""
 
@@ -80,6 +124,14 @@ def token_times(options: str) -> Markup:
         return f'<option value="{found["value"]}"{selected}>{escape(label)}</option>'
 
     return Markup(_OPTION.sub(option, options))  # noqa: S704 - of JupyterHub, and escaped above
+
+
+def ours(message: str) -> str | None:
+    """Say one of JupyterHub's own sentences in our words and the language of the request; None if we have none for it."""
+    for pattern, sentence in _OURS:
+        if found := pattern.match(message):
+            return _(sentence).format_map(found.groupdict())
+    return None
 
 
 class LanguageHandler(BaseHandler):
@@ -132,6 +184,7 @@ def speak_as_asked() -> None:
     """Have every handler of the hub speak the language of its request.
 
     What is set holds for the task that serves the request, and for what this task begins, such as the start of a session.
+    Its errors pass `send_error`, on their way to a page or to an answer in JSON.
     """
     before: Callable[[BaseHandler], Awaitable[None]] = BaseHandler.prepare
     if hasattr(before, "__wrapped__"):
@@ -146,4 +199,15 @@ def speak_as_asked() -> None:
         _address.set(url_path_join(self.hub.base_url, "login") if back else self.request.uri or "")
         await before(self)
 
-    BaseHandler.prepare = prepare
+    send = BaseHandler.send_error
+
+    @functools.wraps(send)
+    def send_error(self: BaseHandler, status_code: int = 500, **kwargs: Any) -> None:
+        error = (kwargs.get("exc_info") or (None, None))[1]
+        if isinstance(error, HTTPError) and not hasattr(error, "jupyterhub_message"):
+            told = ours(error.get_message() or "")
+            if told is not None:
+                vars(error)["jupyterhub_message"] = told
+        send(self, status_code, **kwargs)
+
+    BaseHandler.prepare, BaseHandler.send_error = prepare, send_error

@@ -6,9 +6,11 @@ import asyncio
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import aiohttp
+import jupyterhub
 import pytest
 
 from aiinfn_hub import language
@@ -136,3 +138,42 @@ async def test_a_start_is_told_to_each_reader_in_their_own_language(hub: RealHub
     assert "Asked for a session without an accelerator (1 core, 2\N{NO-BREAK SPACE}GiB)" in english
     assert "Avvio con “Standard Python”" in italian
     await hub.end_session("ada")
+
+
+async def test_what_jupyterhub_says_itself_is_told_in_our_words(hub: RealHub):
+    async with hub.browser("ada") as http:
+        own = {"X-XSRFToken": xsrf(http), "Referer": f"{hub.url}/hub/home"}
+        url = f"{hub.url}/hub/api/users/ada/servers/twice"
+        for headers, status, sentence in (
+            (own, 201, None),
+            (own, 409, "There is a session twice already. Choose another name."),
+            ({**own, **ITALIAN}, 409, "C'è già una sessione twice. Scegli un altro nome."),
+            (ITALIAN, 403, "La pagina che ha inviato questa richiesta"),
+        ):
+            async with http.put(url, json={}, headers=headers) as answer:
+                assert answer.status == status
+                if sentence:
+                    assert (await answer.json())["message"].startswith(sentence)
+        status, page = await read(http, hub, "spawn/nobody", headers=ITALIAN)
+        assert status == 404
+        assert "Non esiste, o non hai accesso." in page
+
+
+def test_jupyterhub_still_says_what_we_say_otherwise():
+    """The sentences are in its own source, so that a new version that words them anew is noticed."""
+    source = "".join(path.read_text() for path in Path(jupyterhub.__file__).parent.rglob("*.py"))
+    for words in (
+        "already has server {",
+        "already has the maximum of {",
+        "is already running",
+        "is pending {",
+        "No such user: {",
+        "has no such server {",
+        "auth has expired for %s",
+        "No access to resources or resources not found",
+        "Action is not authorized with current scopes",
+        "XSRF cookie",
+        "Spawner failed to start [status=",
+        "Too many users trying to log in right now",
+    ):
+        assert words in source, words

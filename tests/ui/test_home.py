@@ -70,7 +70,7 @@ def test_a_name_that_is_taken_is_refused_in_words(demo: Demo, page: Page):
             page.wait_for_timeout(1000)
         if "/spawn/" in page.url:
             page.goto(f"{demo.url}hub/home")
-    expect(page.locator("#another .af-problem")).to_contain_text("already has server twice")
+    expect(page.locator("#another .af-problem")).to_contain_text("There is a session twice already")
     page.once("dialog", lambda dialog: dialog.accept())
     page.get_by_role("button", name="Remove twice").click()
     expect(page.get_by_role("heading", name="twice")).to_have_count(0)
