@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+from aiinfn_hub.language import marked
 from aiinfn_hub.platform.model import Platform
 
 from . import managers, session_tokens
 from .rules import PROJECT_SESSIONS
 
 CUSTOM_SCOPES: Final = {
-    session_tokens.SCOPE: {"description": "Get short-lived IAM tokens for a running session."},
-    PROJECT_SESSIONS: {"description": "See and stop the sessions of the projects that you manage."},
+    session_tokens.SCOPE: {"description": marked("Get short-lived IAM tokens for a running session.")},
+    PROJECT_SESSIONS: {"description": marked("See and stop the sessions of the projects that you manage.")},
 }
 """For ``JupyterHub.custom_scopes``."""
 
