@@ -20,7 +20,7 @@ from .common import (
 from .watching import follow_log, outcome
 
 if TYPE_CHECKING:
-    from aiinfn_lab.client import Client, Job, Options
+    from aiinfn_lab.client import Client, DryRun, Job, Options
 
 _BEHIND: Final = "aiinfn.behind"
 
@@ -143,7 +143,7 @@ def submit(
             if output == "json":
                 echo_json(answer)
             elif not quiet:
-                click.echo(plain(answer.sentence))
+                _show_checks(answer)
             return
         job = connection.submit(path, **chosen)
         if quiet:
@@ -156,6 +156,14 @@ def submit(
             _follow(connection, job)
         if not quiet and output == "table":
             note(f"Follow it with: aiinfn {'points' if job.sweep else 'logs -f'} {job.id}")
+
+
+def _show_checks(answer: DryRun) -> None:
+    click.echo(plain(answer.sentence))
+    for check in answer.checks:
+        click.echo(f"  {check.verdict:<8} {plain(check.sentence)}")
+        if check.hint and check.verdict != "ok":
+            click.echo(f"  {'':<8} {plain(check.hint)}")
 
 
 def _follow(connection: Client, job: Job) -> NoReturn:

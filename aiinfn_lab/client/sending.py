@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import PurePosixPath
-from typing import Any, Final
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 from aiinfn_hub.platform.refusal import Reason
@@ -13,13 +13,13 @@ from aiinfn_lab import snapshot
 from aiinfn_lab.inspection import inspect
 from aiinfn_lab.paths import Document, clean, show
 
+from . import checking
 from . import submission as files
+from .checking import DRY
 from .errors import AiinfnError
 from .protocol import Protocol, read_model
 from .steps import Answer, Call, Steps, Work
 from .submission import Prepared, Submission
-
-_DRY: Final = (("dry_run", "1"),)
 
 
 def submit(protocol: Protocol, what: Submission) -> Steps[Job]:
@@ -42,7 +42,7 @@ def _from_session(protocol: Protocol, what: Submission, *, dry: bool) -> Steps[b
     prepared: Prepared = yield Work(lambda: files.prepare(what))
     url = f"{protocol.api}/jobs"
     if dry:
-        return (yield from protocol.ask(Call("POST", url, _DRY, body=prepared.request))).body
+        return (yield from checking.from_session(protocol, prepared))
     document = prepared.document
     copy: snapshot.Snapshot = yield Work(
         lambda: snapshot.take(prepared.home, what.key, document.name, document.data)
@@ -74,13 +74,17 @@ def _from_outside(protocol: Protocol, what: Submission, *, dry: bool) -> Steps[b
     body = yield Work(lambda: what.body(document, inspect(document)))
     if what.in_home is None:
         yield from server.put(document, replace=what.replace or what.command is not None)
-    call = Call(
-        "POST",
-        f"{server.url}aiinfn-lab/jobs",
-        _DRY if dry else (),
-        {} if dry else {"Idempotency-Key": what.key},
-        {"path": path, **body},
-    )
+    sent = {"path": path, **body}
+    if dry:
+        try:
+            looked = yield from server.ask(Call("POST", f"{server.url}aiinfn-lab/check", body=sent))
+            return checking.from_outside(protocol, looked)
+        except AiinfnError as error:
+            # An older session does not know it.
+            if error.status != 404 or not error.foreign:
+                raise
+        return (yield from server.ask(Call("POST", f"{server.url}aiinfn-lab/jobs", DRY, body=sent))).body
+    call = Call("POST", f"{server.url}aiinfn-lab/jobs", headers={"Idempotency-Key": what.key}, body=sent)
     return (yield from server.ask(call)).body
 
 

@@ -12,7 +12,6 @@ from aiinfn_lab import snapshot, submission
 from aiinfn_lab.inspection import Inspection
 from aiinfn_lab.paths import Document
 from aiinfn_lab.precheck.checks import Finding, Kernel, Subject, look
-from aiinfn_lab.precheck.packages import Interpreter
 
 from .base import problem, protected
 from .files import FileHandler
@@ -81,5 +80,4 @@ class CheckHandler(FileHandler):
             )
         except (KeyError, OSError, ValueError):
             return None
-        interpreter = await asyncio.to_thread(Interpreter.of_kernel, spec.argv, spec.env, spec.resource_dir)
-        return Kernel(str(spec.display_name), interpreter)
+        return await asyncio.to_thread(Kernel.of, spec)

@@ -48,6 +48,11 @@ class Kernel:
     title: str
     interpreter: Interpreter | None
 
+    @classmethod
+    def of(cls, spec: Any) -> Kernel:
+        """Take what is needed from a `jupyter_client.kernelspec.KernelSpec`. Blocks a little."""
+        return cls(str(spec.display_name), Interpreter.of_kernel(spec.argv, spec.env, spec.resource_dir))
+
 
 @dataclass(frozen=True)
 class Subject:
@@ -211,9 +216,10 @@ def _packages(subject: Subject, mentions: Mentions) -> Iterator[Finding]:
 
 def _files(subject: Subject, mentions: Mentions) -> Iterator[Finding]:
     """Say which files are missing; where it is not sure, nothing is said."""
-    wanted = mentions.wanted[:_MOST_PATHS]
+    wanted = mentions.wanted
+    many = len(wanted) > _MOST_PATHS
     missing, own, there = [], [], 0
-    for path in wanted:
+    for path in wanted[:_MOST_PATHS]:
         relative = not path.startswith(("/", "~"))
         if relative and mentions.unsure:
             continue
@@ -228,7 +234,7 @@ def _files(subject: Subject, mentions: Mentions) -> Iterator[Finding]:
         yield Finding(
             "files",
             "notice",
-            f"It mentions {_list(missing)}, which {verb} not there now.",
+            f"It mentions {_list(missing)}, which {verb} not there now.{' Not all names were looked for.' if many else ''}",
             f"Relative names count from the folder of the {subject.noun}; the files must be there when the job starts.",
         )
     if own:
@@ -239,7 +245,7 @@ def _files(subject: Subject, mentions: Mentions) -> Iterator[Finding]:
             f"It reads {_list(own)}, which {verb} to this session alone; a job may not see it.",
             "Put it into your home.",
         )
-    if there and not missing and not own:
+    if there and not missing and not own and not many:
         yield Finding("files", "ok", f"{'The file' if there == 1 else f'All {there} files'} that it reads by name {'is' if there == 1 else 'are'} there.")  # fmt: skip
 
 

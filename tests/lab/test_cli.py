@@ -178,11 +178,29 @@ def test_the_copy_is_what_runs_and_a_refused_submission_leaves_none(real):
     assert submitted(real, "copy.py", "--key", "k1") == submitted(real, "copy.py", "--key", "k1")
 
 
-def test_a_dry_run_says_what_the_browser_is_told(real):
-    real.write("dry.py", "")
-    sentence = real.lab.submit({"path": "dry.py", "accelerator": "t4"}, dry_run=1).json["sentence"]
-    assert real.aiinfn("submit", "dry.py", "-a", "t4", "--dry-run").out == f"{sentence}\n"
-    assert real.aiinfn("submit", "dry.py", "-a", "t4", "--dry-run", "-o", "json").json["sentence"] == sentence
+@pytest.mark.parametrize("where", ["session", "outside"])
+def test_a_dry_run_says_what_the_browser_is_told(real, notebook, where):
+    real.write("dry/dry.ipynb", notebook("import nosuch_a, json", "open('gone.csv')"))
+    told = real.lab.ask("POST", "check", body={"path": "dry/dry.ipynb", "accelerator": "t4"}).json
+    path, environment = (
+        ("dry/dry.ipynb", real.session) if where == "session" else ("home:dry/dry.ipynb", real.outside)
+    )
+    words = ("submit", path, "-a", "t4", "--dry-run")
+    answer = real.aiinfn(*words, "-o", "json", environment=environment).json
+    assert answer.keys() == {"sentence", "ahead", "checks"}
+
+    def lasting(checks):
+        # What waits and is free changes while jobs of other tests end.
+        return [check for check in checks if check["what"] not in {"limit", "queue"}]
+
+    assert lasting(answer["checks"]) == lasting(told["checks"])
+    out = real.aiinfn(*words, environment=environment).out.splitlines()
+    assert out[0].startswith(("Starts now on", "Waits "))
+    assert "  problem  This environment has no package nosuch_a, which the notebook imports." in out
+    assert "  notice   It mentions gone.csv, which is not there now." in out
+    refused = real.aiinfn("submit", path, "-a", "x9", "--dry-run", environment=environment, code=None)
+    assert refused.code != 0
+    assert "x9" in refused.err
 
 
 def test_wait_and_follow_tell_by_their_status_how_it_ended(real):

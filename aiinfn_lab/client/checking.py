@@ -1,0 +1,73 @@
+"""What a dry run tells beside what the batch service says: the same checks of the file as JupyterLab's dialog."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any, Final
+
+from aiinfn_hub.platform.refusal import STATUS
+from aiinfn_hub.vkd.contract import Check, DryRun
+from aiinfn_lab.inspection import inspect
+from aiinfn_lab.session import Session
+
+from .protocol import Protocol
+from .steps import Answer, Call, Steps, Work
+from .submission import Prepared
+
+DRY: Final = (("dry_run", "1"),)
+
+
+def from_session(protocol: Protocol, prepared: Prepared) -> Steps[bytes]:
+    """Ask the batch service, and look at the file here."""
+    answer = yield from protocol.ask(Call("POST", f"{protocol.api}/jobs", DRY, body=prepared.request))
+    told: dict[str, Any] = json.loads(answer.body)
+    looked: list[Check] = yield Work(lambda: of_file(prepared))
+    told["checks"] = [*told.get("checks", ()), *(check.model_dump() for check in looked)]
+    return DryRun.model_validate(told).model_dump_json().encode()
+
+
+def from_outside(protocol: Protocol, answer: Answer) -> bytes:
+    """Read what a session's JupyterLab says of a file.
+
+    Raises
+    ------
+    AiinfnError
+        If it would be refused.
+    """
+    try:
+        told: dict[str, Any] = json.loads(answer.body)
+        problem = told.pop("problem")
+    except (ValueError, KeyError, AttributeError):
+        raise protocol.refusal(Answer(502, {})) from None
+    if problem:
+        # A newer session may have reasons that this side does not know.
+        status = next((status for reason, status in STATUS.items() if reason == problem.get("reason")), 400)
+        raise protocol.refusal(Answer(status, {}, json.dumps(problem).encode()))
+    return json.dumps(told).encode()
+
+
+def of_file(prepared: Prepared) -> list[Check]:
+    """Look at a file of this home. Blocks; nothing where Jupyter is not installed, as nothing is known of kernels there."""
+    # Loaded for dry runs only.
+    from aiinfn_lab.precheck.checks import Kernel, Subject, look  # noqa: PLC0415
+
+    work, inspection = prepared.request["work"], inspect(prepared.document)
+    kernel: Kernel | None = None
+    if inspection.kernel is not None:
+        try:
+            from jupyter_client.kernelspec import KernelSpecManager  # noqa: PLC0415
+
+            kernel = Kernel.of(KernelSpecManager().get_kernel_spec(inspection.kernel))
+        except ImportError:
+            return []
+        except (KeyError, OSError, ValueError):
+            kernel = None
+    asked = {
+        "parameters": work.get("parameters"),
+        "sweep": prepared.request.get("sweep"),
+        "image": prepared.request.get("image"),
+    }
+    session = Session.from_environment(os.environ)
+    subject = Subject.of(asked, prepared.document, inspection, prepared.home, session, kernel)
+    return [Check.model_validate(each.as_json()) for each in look(subject)]
