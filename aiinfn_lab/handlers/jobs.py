@@ -29,16 +29,18 @@ class _JobAnswers(Handler):
         """Say of each job where its files are for JupyterLab. One trip to a thread for all: the home may be slow."""
         person, places = self.extension.session.person, self.places
 
-        def look(home_path: str) -> tuple[str | None, bool]:
-            path = places.to_root(home_path)
-            return path, path is not None and Path(places.home, home_path).is_file()
+        def look(home_path: str, *, folder: bool = False) -> tuple[str | None, bool]:
+            path, file = places.to_root(home_path), Path(places.home, home_path)
+            return path, path is not None and (file.is_dir() if folder else file.is_file())
 
         def look_all() -> None:
             for job in jobs:
                 # Another person's job, which a manager sees, is in another home.
                 own = person is None or job.get("owner") == person
                 source, has_source = look(job["work"]["path"]) if own else (None, False)
-                output, has_output = look(job["output"]) if own else (None, False)
+                output, has_output = (
+                    look(job["output"], folder=bool(job.get("sweep"))) if own else (None, False)
+                )
                 job["lab"] = {
                     "input": source,
                     "output": output,

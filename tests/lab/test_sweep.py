@@ -48,6 +48,7 @@ def test_a_sweep_of_notebooks_gives_a_table_and_only_what_failed_runs_again(real
     assert sweep.status == 201, sweep.json
     done = real.reach(sweep.json["id"], "succeeded", "failed", seconds=120)
     assert (done["sentence"], done["sweep"]["succeeded"]) == ("Finished, but 1 of 3 points failed", 2)
+    assert (done["lab"]["output"], done["lab"]["output_exists"]) == (f"scans/scan.{done['id']}", True)
     rows = real.lab.get(f"jobs/{done['id']}/points").json["points"]
     assert [(row["parameters"]["lr"], row["values"]) for row in rows] == [
         (0.1, {"loss": 0.2}),
