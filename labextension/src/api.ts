@@ -13,7 +13,9 @@ import type {
   IProblem,
   ISessionTime,
   IStatus,
-  ISubmission
+  ISubmission,
+  ISweepPoint,
+  Point
 } from './types';
 
 const ROOT = 'aiinfn-lab';
@@ -116,12 +118,35 @@ export class Api {
     });
   }
 
+  /** Make the points of a sweep out of what was typed. */
+  async makePoints(
+    body: { path: string; grid?: { [name: string]: string }; table?: string },
+    signal: AbortSignal
+  ): Promise<Point[]> {
+    const init = { method: 'POST', body: JSON.stringify(body), signal };
+    return (await this._json<{ points: Point[] }>('sweep', { init })).points;
+  }
+
+  /** The table of a sweep. */
+  async points(id: string): Promise<ISweepPoint[]> {
+    const path = `jobs/${encodeURIComponent(id)}/points`;
+    return (await this._json<{ points: ISweepPoint[] }>(path)).points;
+  }
+
+  /** The table of a sweep as CSV. */
+  async pointsAsCsv(id: string): Promise<string> {
+    const path = `jobs/${encodeURIComponent(id)}/points`;
+    return (await this._request(path, { query: { format: 'csv' } })).text();
+  }
+
   cancel(id: string): Promise<IJob> {
     return this._json<IJob>(`jobs/${encodeURIComponent(id)}/cancel`, { init: { method: 'POST' } });
   }
 
-  rerun(id: string, key: string): Promise<IJob> {
+  /** Run a job again; of a sweep all its points, those that did not succeed, or some by their numbers. */
+  rerun(id: string, key: string, points?: string): Promise<IJob> {
     return this._json<IJob>(`jobs/${encodeURIComponent(id)}/rerun`, {
+      query: { points },
       init: { method: 'POST', headers: { 'Idempotency-Key': key } }
     });
   }

@@ -51,6 +51,7 @@ const jobs: JupyterFrontEndPlugin<IJobs> = {
       ]);
       return new Runtime({
         serverSettings: app.serviceManager.serverSettings,
+        contents: app.serviceManager.contents,
         commands: app.commands,
         trans,
         settings,

@@ -187,8 +187,8 @@ export class JobsModel implements IDisposable {
     void this._poll.refresh().catch(() => undefined);
   }
 
-  async rerun(id: string, key: string): Promise<IJob> {
-    const job = await this._api.rerun(id, key);
+  async rerun(id: string, key: string, points?: string): Promise<IJob> {
+    const job = await this._api.rerun(id, key, points);
     this.merge(job);
     this.follow(job.id);
     return job;

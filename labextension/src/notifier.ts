@@ -41,7 +41,7 @@ export class Notifier {
     const trans = this._trans;
     const output = job.lab?.output;
     const actions: Notification.IAction[] = [];
-    if (output && job.lab?.output_exists && job.state !== 'cancelled') {
+    if (output && !job.sweep && job.lab?.output_exists && job.state !== 'cancelled') {
       actions.push({
         label: trans.__('Open output'),
         displayType: 'accent',

@@ -1,7 +1,7 @@
 /** What is behind the commands and the panel; loaded when it is first needed. */
 
 import { Dialog, showDialog } from '@jupyterlab/apputils';
-import type { ServerConnection } from '@jupyterlab/services';
+import type { Contents, ServerConnection } from '@jupyterlab/services';
 import type { ISettingRegistry } from '@jupyterlab/settingregistry';
 import type { IStateDB } from '@jupyterlab/statedb';
 import type { TranslationBundle } from '@jupyterlab/translation';
@@ -21,6 +21,7 @@ export const FOLLOWED_KEY = 'aiinfn:followed';
 
 export interface IRuntimeOptions {
   serverSettings: ServerConnection.ISettings;
+  contents: Contents.IManager;
   commands: CommandRegistry;
   trans: TranslationBundle;
   settings: ISettingRegistry.ISettings | null;
@@ -34,6 +35,7 @@ export class Runtime {
   constructor(options: IRuntimeOptions) {
     this.trans = options.trans;
     this.commands = options.commands;
+    this.contents = options.contents;
     this.api = new Api(options.serverSettings);
     this.model = new JobsModel(this.api);
     this._notifier = new Notifier(options.commands, options.trans);
@@ -51,6 +53,7 @@ export class Runtime {
 
   readonly api: Api;
   readonly commands: CommandRegistry;
+  readonly contents: Contents.IManager;
   readonly model: JobsModel;
   readonly trans: TranslationBundle;
 
@@ -87,14 +90,21 @@ export class Runtime {
   /** Cancel a job, after a question if the settings say so. */
   async cancel(id: string): Promise<void> {
     const trans = this.trans;
-    const name = this.model.get(id)?.name ?? id;
+    const job = this.model.get(id);
+    const name = job?.name ?? id;
     if (this._confirmCancel) {
       const answer = await showDialog({
         title: trans.__('Cancel “%1”?', name),
-        body: trans.__('The job is stopped. What it has written so far is kept.'),
+        body: job?.sweep
+          ? trans.__(
+              'Points that run are stopped, and those that wait do not start. The results of the others are kept.'
+            )
+          : trans.__('The job is stopped. What it has written so far is kept.'),
         buttons: [
           Dialog.cancelButton({ label: trans.__('Keep it') }),
-          Dialog.warnButton({ label: trans.__('Cancel the job') })
+          Dialog.warnButton({
+            label: job?.sweep ? trans.__('Cancel the rest') : trans.__('Cancel the job')
+          })
         ]
       });
       if (!answer.button.accept) {
@@ -104,11 +114,15 @@ export class Runtime {
     await this._tell(trans.__('The job could not be cancelled'), () => this.model.cancel(id));
   }
 
-  /** Submit a job again, with its inputs as they were. */
-  async rerun(id: string): Promise<IJob | null> {
+  /**
+   * Submit a job again, with its inputs as they were.
+   *
+   * @param points - Of a sweep: `all`, `failed`, or numbers separated by commas.
+   */
+  async rerun(id: string, points?: string): Promise<IJob | null> {
     let again: IJob | null = null;
     await this._tell(this.trans.__('The job could not be run again'), async () => {
-      again = await this.model.rerun(id, UUID.uuid4());
+      again = await this.model.rerun(id, UUID.uuid4(), points);
       this._notifier.submitted(again);
       this._remember();
     });
@@ -120,6 +134,7 @@ export class Runtime {
     Signal.clearData(this);
   }
 
+  /** Do something, and tell in a dialog if it fails. */
   private async _tell(title: string, action: () => Promise<void>): Promise<void> {
     try {
       await action();

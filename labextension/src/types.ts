@@ -5,6 +5,12 @@ export type JobState = 'queued' | 'starting' | 'running' | 'succeeded' | 'failed
 /** A value that JSON can hold. */
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 
+/** What can stand in a cell of a table. */
+export type Scalar = null | boolean | number | string;
+
+/** Values of a point of a sweep, by parameter. */
+export type Point = { [name: string]: Json };
+
 /** Every error: one sentence, what to do, and the key of the request it is about. */
 export interface IProblem {
   reason: string;
@@ -44,6 +50,39 @@ export interface IJobError {
   traceback: string;
 }
 
+/** Points of a sweep by state; `points` is the sum of the others. */
+export interface ISweepProgress {
+  points: number;
+  /** Points in the queue or running at a time. */
+  at_most: number;
+  waiting: number;
+  starting: number;
+  running: number;
+  succeeded: number;
+  failed: number;
+  cancelled: number;
+}
+
+/** A row in the table of a sweep. */
+export interface ISweepPoint {
+  /** From 1. */
+  point: number;
+  /** The job that ran it last. */
+  job: string;
+  state: JobState;
+  sentence: string;
+  parameters: Point;
+  values: { [name: string]: Scalar };
+  attempt: number;
+  started: string | null;
+  ended: string | null;
+  output: string;
+  /** It is a result of the sweep that this one runs again in part. */
+  carried: boolean;
+  /** Added by the server half: the result as JupyterLab can open it. */
+  lab_output: string | null;
+}
+
 export interface IJob {
   id: string;
   name: string;
@@ -75,6 +114,13 @@ export interface IJob {
   ended: string | null;
   updated: string;
   rerun_of: string | null;
+  /** Only of a sweep. */
+  sweep: ISweepProgress | null;
+  /** Only of a point: its sweep, and its number from 1. */
+  sweep_of: string | null;
+  point: number | null;
+  /** What it recorded by `aiinfn_lab.record`. */
+  values: { [name: string]: Scalar };
   actions: string[];
   /** Added by the server half: paths that JupyterLab can open. */
   lab?: {
@@ -225,4 +271,5 @@ export interface ISubmission {
   image?: string;
   size?: string;
   time_limit?: number;
+  sweep?: { points: Point[]; at_most: number };
 }

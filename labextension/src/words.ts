@@ -32,6 +32,17 @@ export function stateWord(state: JobState, trans: TranslationBundle): string {
 
 /** What a row says behind the word of the state. */
 export function detail(job: IJob, trans: TranslationBundle): string {
+  if (job.sweep) {
+    const { points, failed, succeeded, cancelled } = job.sweep;
+    return job.state === 'failed'
+      ? trans._n('%2 of %1 point failed', '%2 of %1 points failed', points, failed)
+      : trans._n(
+          '%2 of %1 point done',
+          '%2 of %1 points done',
+          points,
+          succeeded + failed + cancelled
+        );
+  }
   switch (job.state) {
     case 'queued':
       if (job.cause !== 'submitted' && job.preemptions > 0) {

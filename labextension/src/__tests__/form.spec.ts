@@ -1,3 +1,5 @@
+import type { Contents } from '@jupyterlab/services';
+
 import { initial, offer, settle } from '../submit/choices';
 import { SubmitForm } from '../submit/form';
 import { inUnit, parseInput, seconds, splitArguments } from '../submit/values';
@@ -128,7 +130,13 @@ describe('SubmitForm', () => {
       return { body: { status: STATUS, inspect: NOTEBOOK, platform: PLATFORM }[path] };
     });
     const { api } = server;
-    form = new SubmitForm({ api, trans, path: 'train.ipynb', readPlatform: () => api.platform() });
+    form = new SubmitForm({
+      api,
+      contents: {} as Contents.IManager,
+      trans,
+      path: 'train.ipynb',
+      readPlatform: () => api.platform()
+    });
     await form.load();
   });
 

@@ -121,6 +121,10 @@ export function makeJob(id: string, more: Partial<IJob> = {}): IJob {
     ended: null,
     updated: '2026-11-23T10:00:00Z',
     rerun_of: null,
+    sweep: null,
+    sweep_of: null,
+    point: null,
+    values: {},
     actions: ['cancel'],
     ...more
   };

@@ -3,6 +3,7 @@
 import * as React from 'react';
 
 import type { Runtime } from '../runtime';
+import { show, whole } from '../sweep/table';
 import { CommandIDs } from '../tokens';
 import type { IHistoryEntry, IJob } from '../types';
 import { absolute, clock, device, duration, explain, isFinal, stateWord } from '../words';
@@ -16,13 +17,26 @@ interface IDetailsProps {
   onReveal: (id: string) => void;
 }
 
+const SweepDetails = React.lazy(() => import('../sweep/details'));
+
 export function Details({ id, job, runtime, now, onReveal }: IDetailsProps): JSX.Element {
   return (
     <div id={id} className="aiinfn-Details">
-      <p className="aiinfn-Details-sentence">{job.sentence}</p>
-      <Failure job={job} runtime={runtime} />
-      <Actions job={job} runtime={runtime} onReveal={onReveal} />
-      <LogSection job={job} runtime={runtime} />
+      {job.sweep ? (
+        <React.Suspense
+          fallback={<p className="aiinfn-Quiet">{runtime.trans.__('Reading the points…')}</p>}
+        >
+          <SweepDetails job={job} runtime={runtime} now={now} onReveal={onReveal} />
+        </React.Suspense>
+      ) : (
+        <>
+          <p className="aiinfn-Details-sentence">{job.sentence}</p>
+          <Failure job={job} runtime={runtime} />
+          <Actions job={job} runtime={runtime} onReveal={onReveal} />
+          <Recorded job={job} runtime={runtime} />
+          <LogSection job={job} runtime={runtime} />
+        </>
+      )}
       <Values job={job} runtime={runtime} />
       <Facts job={job} runtime={runtime} />
       <History job={job} runtime={runtime} now={now} />
@@ -161,7 +175,14 @@ function LogSection({ job, runtime }: IPartProps): JSX.Element {
         )}
       </div>
       {attempt > 0 ? (
-        <Log key={`${job.id}:${attempt}`} runtime={runtime} job={job} attempt={attempt} />
+        <Log
+          key={`${job.id}:${attempt}`}
+          runtime={runtime}
+          id={job.id}
+          name={job.name}
+          over={isFinal(job)}
+          attempt={attempt}
+        />
       ) : (
         <p className="aiinfn-Quiet">
           {isFinal(job)
@@ -171,6 +192,24 @@ function LogSection({ job, runtime }: IPartProps): JSX.Element {
       )}
     </section>
   );
+}
+
+/** What the job recorded by `aiinfn_lab.record`. */
+function Recorded({ job, runtime: { trans } }: IPartProps): JSX.Element | null {
+  const values = Object.entries(job.values ?? {});
+  return values.length ? (
+    <section className="aiinfn-Section">
+      <h3>{trans.__('Recorded')}</h3>
+      <dl className="aiinfn-Facts aiinfn-mod-code">
+        {values.map(([name, value]) => (
+          <React.Fragment key={name}>
+            <dt>{name}</dt>
+            <dd title={whole(value)}>{show(value)}</dd>
+          </React.Fragment>
+        ))}
+      </dl>
+    </section>
+  ) : null;
 }
 
 /** Parameters or arguments. */
@@ -221,6 +260,9 @@ function Facts({ job, runtime }: IPartProps): JSX.Element {
   if (job.started && job.ended) {
     const seconds = (Date.parse(job.ended) - Date.parse(job.started)) / 1000;
     facts.push([trans.__('Took'), duration(seconds, trans)]);
+  }
+  if (job.sweep) {
+    facts.push([trans.__('At most at once'), String(job.sweep.at_most)]);
   }
   if (job.preemptions > 0) {
     facts.push([

@@ -5,8 +5,7 @@ import * as React from 'react';
 
 import { type FollowState, LogFollower } from '../logs';
 import type { Runtime } from '../runtime';
-import type { IJob } from '../types';
-import { explain, isFinal } from '../words';
+import { explain } from '../words';
 
 /** Shortest time between two renderings, in milliseconds. */
 const PACE = 120;
@@ -15,7 +14,11 @@ const NEAR = 24;
 
 interface ILogProps {
   runtime: Runtime;
-  job: IJob;
+  /** The job. */
+  id: string;
+  name: string;
+  /** Whether the job is over. */
+  over: boolean;
   attempt: number;
 }
 
@@ -26,10 +29,10 @@ interface IView {
   error: unknown;
 }
 
-export function Log({ runtime, job, attempt }: ILogProps): JSX.Element {
+export function Log({ runtime, id, name, over, attempt }: ILogProps): JSX.Element {
   const { trans } = runtime;
   const [whole, setWhole] = React.useState(false);
-  const view = useFollower(runtime, job.id, attempt, whole);
+  const view = useFollower(runtime, id, attempt, whole);
   const box = React.useRef<HTMLPreElement>(null);
   const [pinned, setPinned] = React.useState(true);
 
@@ -62,7 +65,7 @@ export function Log({ runtime, job, attempt }: ILogProps): JSX.Element {
           className="aiinfn-Log"
           role="log"
           aria-live="off"
-          aria-label={trans.__('Log of %1', job.name)}
+          aria-label={trans.__('Log of %1', name)}
           tabIndex={0}
           onScroll={onScroll}
         >
@@ -70,7 +73,7 @@ export function Log({ runtime, job, attempt }: ILogProps): JSX.Element {
         </pre>
       )}
       <p className="aiinfn-Quiet aiinfn-Log-foot">
-        <span>{stateSentence(view, job, trans)}</span>
+        <span>{stateSentence(view, over, trans)}</span>
         {!pinned && (
           <button type="button" className="aiinfn-Link" onClick={() => setPinned(true)}>
             {trans.__('Go to the end')}
@@ -81,12 +84,12 @@ export function Log({ runtime, job, attempt }: ILogProps): JSX.Element {
   );
 }
 
-function stateSentence(view: IView, job: IJob, trans: TranslationBundle): string {
+function stateSentence(view: IView, over: boolean, trans: TranslationBundle): string {
   switch (view.state) {
     case 'connecting':
       return trans.__('Waiting for the first line…');
     case 'following':
-      if (isFinal(job)) {
+      if (over) {
         return '';
       }
       return view.text ? trans.__('Following.') : trans.__('Nothing was printed yet.');

@@ -4,6 +4,7 @@ import * as React from 'react';
 
 import { Symbol } from '../react';
 import type { Runtime } from '../runtime';
+import { SweepBar } from '../sweep/bar';
 import type { IJob } from '../types';
 import { detail, device, rowTime, rowTimeTitle, stateWord } from '../words';
 import { Details } from './details';
@@ -41,14 +42,15 @@ export function Row({ job, runtime, now, open, onToggle, onReveal }: IRowProps):
             </span>
           </span>
           <span className="aiinfn-Row-state">
-            <strong>{stateWord(job.state, trans)}</strong>
-            {more && <Detail>{more}</Detail>}
+            <strong>{job.sweep ? job.sentence : stateWord(job.state, trans)}</strong>
+            {more && !job.sweep && <Detail>{more}</Detail>}
             <Detail className="aiinfn-Row-device">
               {device({ ...job, simulated: false }, trans)}
             </Detail>
           </span>
         </span>
       </button>
+      {job.sweep && <SweepBar job={job} progress={job.sweep} trans={trans} />}
       {job.state === 'running' && job.progress && (
         <div
           className="aiinfn-Progress"

@@ -4,12 +4,12 @@ import { HTMLSelect } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
 import { Banner, Symbol, useSignal } from '../react';
+import { Runs } from '../sweep/runs';
 import { absolute, ago, duration } from '../words';
 import { Accelerators } from './accelerators';
 import type { IOffer, ISelection } from './choices';
 import { CARET, Field, Select } from './field';
 import type { SubmitForm } from './form';
-import { Arguments, Parameters } from './parameters';
 import { type Unit } from './values';
 
 export function SubmitBody({ form }: { form: SubmitForm }): JSX.Element {
@@ -53,11 +53,7 @@ export function SubmitBody({ form }: { form: SubmitForm }): JSX.Element {
         onChange={accelerator => form.select({ accelerator })}
       />
       <Place form={form} offer={offer} selection={selection} errors={errors} />
-      {inspection.kind === 'notebook' ? (
-        <Parameters form={form} inspection={inspection} errors={errors} />
-      ) : (
-        <Arguments form={form} inspection={inspection} errors={errors} />
-      )}
+      <Runs form={form} inspection={inspection} errors={errors} />
       <Verdict form={form} />
     </div>
   );
@@ -242,7 +238,11 @@ function Verdict({ form }: { form: SubmitForm }): JSX.Element {
       : [refused.message, refused.hint].filter(Boolean).join(' ');
   } else if (check.kind === 'none') {
     symbol = 'notice';
-    content = form.canSubmit ? '' : trans.__('Correct the marked fields first.');
+    content = form.canSubmit
+      ? ''
+      : Object.keys(form.errors).length
+        ? trans.__('Correct the marked fields first.')
+        : trans.__('Say first which values the sweep goes through.');
   } else if (check.kind === 'accepted') {
     tone = 'good';
     symbol = 'succeeded';

@@ -19,8 +19,14 @@ import { SubmitForm } from './form';
  * @returns The job, or null when nothing was submitted.
  */
 export async function openSubmitDialog(runtime: Runtime, path: string): Promise<IJob | null> {
-  const { api, trans } = runtime;
-  const form = new SubmitForm({ api, trans, path, readPlatform: () => runtime.readPlatform() });
+  const { api, contents, trans } = runtime;
+  const form = new SubmitForm({
+    api,
+    contents,
+    trans,
+    path,
+    readPlatform: () => runtime.readPlatform()
+  });
   // eslint-disable-next-line jupyter/require-disposable-ownership -- disposed below, whatever happens
   const dialog = new SubmitDialog(form);
   void form.load();
@@ -89,7 +95,7 @@ class SubmitDialog extends Dialog<null> {
         // Buttons of the body work like buttons, not like those of the dialog.
         return;
       }
-      if (key === 'Enter' && target instanceof HTMLSelectElement) {
+      if (key === 'Enter' && target.matches('select, textarea, summary, [data-enter="own"]')) {
         return;
       }
     }
@@ -111,7 +117,11 @@ class SubmitDialog extends Dialog<null> {
   }
 
   private _focusFirstError(): void {
-    const field = Object.keys(this._form.errors)[0];
+    const { errors, sweep } = this._form;
+    const field = Object.keys(errors)[0];
+    if (!field && sweep.on && sweep.empty) {
+      this.node.querySelector<HTMLElement>('.aiinfn-Sweep .jp-mod-styled')?.focus();
+    }
     if (field) {
       const control =
         document.getElementById(controlId(field)) ??
@@ -126,7 +136,7 @@ class SubmitDialog extends Dialog<null> {
     if (!button) {
       return;
     }
-    const { trans, busy, ready, fatal } = this._form;
+    const { trans, busy, ready, fatal, sweep } = this._form;
     button.disabled = busy || !ready || !!fatal;
     button.setAttribute('aria-busy', String(busy));
     const label = button.querySelector('.jp-Dialog-buttonLabel');
@@ -135,7 +145,11 @@ class SubmitDialog extends Dialog<null> {
       void this.ready.then(() => this._focusFirst());
     }
     if (label) {
-      label.textContent = busy ? trans.__('Submitting…') : trans.__('Submit');
+      label.textContent = busy
+        ? trans.__('Submitting…')
+        : sweep.size
+          ? trans._n('Submit %1 run', 'Submit %1 runs', sweep.size)
+          : trans.__('Submit');
     }
   }
 

@@ -1,5 +1,6 @@
 /** The state of the submission dialog: what is chosen and typed, what is wrong, what would happen. No React. */
 
+import type { Contents } from '@jupyterlab/services';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { IDisposable } from '@lumino/disposable';
 import { UUID } from '@lumino/coreutils';
@@ -7,6 +8,7 @@ import { Poll } from '@lumino/polling';
 import { type ISignal, Signal } from '@lumino/signaling';
 
 import type { Api } from '../api';
+import { SweepDraft } from '../sweep/draft';
 import type { IInspection, IJob, IPlatform, IProblem, IStatus, ISubmission } from '../types';
 import { duration, explain, versionProblem } from '../words';
 import { initial, type IOffer, type ISelection, offer, settle } from './choices';
@@ -26,6 +28,7 @@ export type Check =
 
 interface IFormOptions {
   api: Api;
+  contents: Contents.IManager;
   trans: TranslationBundle;
   path: string;
   /** Read what may be used; given by the caller so that the answer is shared. */
@@ -41,6 +44,9 @@ export class SubmitForm implements IDisposable {
       frequency: { interval: REFRESH, backoff: true, max: 30_000 },
       standby: 'when-hidden'
     });
+    this.sweep = new SweepDraft(_options);
+    this.sweep.changed.connect(this._touched, this);
+    this.sweep.settled.connect(this._onSettled, this);
   }
 
   get changed(): ISignal<this, void> {
@@ -56,6 +62,8 @@ export class SubmitForm implements IDisposable {
   selection: ISelection | null = null;
   status: IStatus | null = null;
   inputs: { [name: string]: Typed } = {};
+  /** Whether it is a sweep, and of which points. */
+  readonly sweep: SweepDraft;
   argumentLine = '';
   name = '';
   amount = '';
@@ -67,6 +75,10 @@ export class SubmitForm implements IDisposable {
 
   get trans(): TranslationBundle {
     return this._options.trans;
+  }
+
+  get contents(): Contents.IManager {
+    return this._options.contents;
   }
 
   get path(): string {
@@ -91,7 +103,9 @@ export class SubmitForm implements IDisposable {
     const refused = this.check.kind === 'refused' ? this.check.problem : null;
     for (const problem of [this.failure, refused]) {
       if (problem?.field) {
-        errors[problem.field] ??= [problem.message, problem.hint].filter(Boolean).join(' ');
+        errors[this.sweep.place(problem.field)] ??= [problem.message, problem.hint]
+          .filter(Boolean)
+          .join(' ');
       }
     }
     return errors;
@@ -99,7 +113,13 @@ export class SubmitForm implements IDisposable {
 
   /** Whether what is filled in can be sent. */
   get canSubmit(): boolean {
-    return this.ready && !this.busy && !this.fatal && !Object.keys(this._read().errors).length;
+    return (
+      this.ready &&
+      !this.busy &&
+      !this.fatal &&
+      !(this.sweep.on && this.sweep.empty) &&
+      !Object.keys(this._read().errors).length
+    );
   }
 
   /** Read the file and what may be used. */
@@ -117,6 +137,7 @@ export class SubmitForm implements IDisposable {
       }
       this.status = status;
       this.inspection = inspection;
+      this.sweep.inspected(inspection);
       this.platform = platform;
       if (!platform.projects.length || !platform.queues.length) {
         this.fatal = {
@@ -179,17 +200,21 @@ export class SubmitForm implements IDisposable {
     if (!this.canSubmit) {
       return null;
     }
-    const { body } = this._read();
-    const text = JSON.stringify(body);
-    if (text !== this._sent) {
-      this._sent = text;
-      this._key = UUID.uuid4();
-    }
     this._stopAsking();
     this.busy = true;
     this.failure = null;
     this._changed.emit();
     try {
+      await this.sweep.settle();
+      const { body, errors } = this._read();
+      if (Object.keys(errors).length) {
+        return null;
+      }
+      const text = JSON.stringify(body);
+      if (text !== this._sent) {
+        this._sent = text;
+        this._key = UUID.uuid4();
+      }
       return await this._options.api.submit(body, this._key);
     } catch (error) {
       this.failure = explain(error, this.trans);
@@ -203,6 +228,7 @@ export class SubmitForm implements IDisposable {
   dispose(): void {
     if (!this.isDisposed) {
       this._stopAsking();
+      this.sweep.dispose();
       this._poll.dispose();
       Signal.clearData(this);
     }
@@ -238,7 +264,14 @@ export class SubmitForm implements IDisposable {
     } else {
       body.time_limit = limit;
     }
+    if (this.sweep.on) {
+      body.sweep = this.sweep.body;
+      Object.assign(errors, this.sweep.errors);
+    }
     if (inspection.kind === 'notebook') {
+      if (this.sweep.on) {
+        return { body, errors };
+      }
       const read = readParameters(inspection.parameters, this.inputs, trans);
       body.parameters = read.values;
       for (const [name, sentence] of Object.entries(read.errors)) {
@@ -253,6 +286,13 @@ export class SubmitForm implements IDisposable {
       }
     }
     return { body, errors };
+  }
+
+  private _onSettled(): void {
+    if (!this.busy) {
+      void this._checkNow();
+    }
+    this._changed.emit();
   }
 
   /** Ask the server what would happen, once the person has stopped typing. */
@@ -271,7 +311,13 @@ export class SubmitForm implements IDisposable {
 
   private async _checkNow(): Promise<void> {
     const { body, errors } = this._read();
-    if (!this.ready || this.busy || this.fatal || Object.keys(errors).length) {
+    if (this.sweep.pending && this.sweep.on) {
+      // The answer to that asks again.
+      return;
+    }
+    this._stopAsking();
+    const nothing = this.sweep.on && !body.sweep;
+    if (!this.ready || this.busy || this.fatal || nothing || Object.keys(errors).length) {
       this.check = { kind: 'none' };
       this._changed.emit();
       return;

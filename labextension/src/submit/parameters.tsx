@@ -133,7 +133,8 @@ function emptyHint(parameter: IParameter, trans: TranslationBundle): string {
     : '';
 }
 
-function typeWord(parameter: IParameter, trans: TranslationBundle): string {
+/** What a parameter takes, in words. */
+export function typeWord(parameter: IParameter, trans: TranslationBundle): string {
   switch (parameter.type) {
     case 'bool':
       return trans.__('yes or no');

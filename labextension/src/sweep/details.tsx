@@ -1,0 +1,143 @@
+/** An opened sweep: what can be done with it, and the table of its points. Loaded when the first one is opened. */
+
+import * as React from 'react';
+
+import { Banner } from '../react';
+import type { Runtime } from '../runtime';
+import type { IJob } from '../types';
+import { explain } from '../words';
+import '../../style/sweep.css';
+import { saveCsv } from './csv';
+import { PointsTable } from './points';
+import { usePoints } from './read';
+
+export interface ISweepDetailsProps {
+  job: IJob;
+  runtime: Runtime;
+  now: number;
+  onReveal: (id: string) => void;
+}
+
+export default function SweepDetails(props: ISweepDetailsProps): JSX.Element {
+  const { job, runtime, now, onReveal } = props;
+  const { trans } = runtime;
+  const { points, error } = usePoints(runtime.api, job);
+  return (
+    <>
+      <Actions job={job} runtime={runtime} onReveal={onReveal} />
+      <section className="aiinfn-Section">
+        <h3>{trans.__('Points')}</h3>
+        {error !== null && <Banner problem={explain(error, trans)} />}
+        {points ? (
+          <PointsTable job={job} points={points} runtime={runtime} now={now} onReveal={onReveal} />
+        ) : (
+          error === null && <p className="aiinfn-Quiet">{trans.__('Reading the points…')}</p>
+        )}
+      </section>
+    </>
+  );
+}
+
+function Actions({ job, runtime, onReveal }: Omit<ISweepDetailsProps, 'now'>): JSX.Element {
+  const { trans, commands } = runtime;
+  const [busy, setBusy] = React.useState(false);
+  const [told, setTold] = React.useState<ITold | null>(null);
+  const during = (action: () => Promise<unknown>) => async () => {
+    setBusy(true);
+    setTold(null);
+    try {
+      await action();
+    } finally {
+      setBusy(false);
+    }
+  };
+  const again = (points: string) =>
+    during(async () => {
+      const job_ = await runtime.rerun(job.id, points);
+      if (job_) {
+        onReveal(job_.id);
+      }
+    });
+  const save = during(async () => {
+    try {
+      const path = await saveCsv(runtime, job);
+      setTold({ words: path ? trans.__('Saved as %1', path) : trans.__('Downloaded.'), path });
+    } catch (reason) {
+      const { message, hint } = explain(reason, trans);
+      setTold({ words: [message, hint].join(' '), path: null });
+    }
+  });
+  const { failed = 0, cancelled = 0, points = 0 } = job.sweep ?? {};
+  const folder = job.lab?.output;
+  const input = job.lab?.input_exists ? job.lab.input : null;
+  const button = (words: string, onClick: () => unknown, title?: string, accept = false) => (
+    <button
+      type="button"
+      className={`jp-mod-styled${accept ? ' jp-mod-accept' : ''}`}
+      disabled={busy}
+      title={title}
+      onClick={() => void onClick()}
+    >
+      {words}
+    </button>
+  );
+  const rerun = job.actions.includes('rerun');
+  return (
+    <>
+      <div className="aiinfn-Actions">
+        {rerun &&
+          failed + cancelled > 0 &&
+          button(
+            trans.__('Run failed again'),
+            again('failed'),
+            trans._n(
+              'The %1 point that did not succeed, in a new sweep that keeps the other results',
+              'The %1 points that did not succeed, in a new sweep that keeps the other results',
+              failed + cancelled
+            ),
+            true
+          )}
+        {job.actions.includes('cancel') &&
+          button(
+            trans.__('Cancel the rest'),
+            during(() => runtime.cancel(job.id)),
+            trans.__('Results that are there are kept')
+          )}
+        {button(trans.__('Export as CSV'), save, trans.__('The table of all points'))}
+        {rerun &&
+          failed + cancelled < points &&
+          button(trans.__('Run all again'), again('all'), trans.__('All points, in a new sweep'))}
+        {folder &&
+          job.lab?.output_exists &&
+          button(
+            trans.__('Show folder'),
+            () => commands.execute('filebrowser:open-path', { path: folder }),
+            folder
+          )}
+        {input &&
+          button(
+            trans.__('Open input'),
+            () => commands.execute('docmanager:open', { path: input }),
+            input
+          )}
+      </div>
+      <p className="aiinfn-Quiet aiinfn-Told" role="status">
+        {told?.words}
+        {told?.path && (
+          <button
+            type="button"
+            className="aiinfn-Link"
+            onClick={() => void commands.execute('docmanager:open', { path: told.path ?? '' })}
+          >
+            {trans.__('Open')}
+          </button>
+        )}
+      </p>
+    </>
+  );
+}
+
+interface ITold {
+  words: string;
+  path: string | null;
+}

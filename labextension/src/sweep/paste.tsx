@@ -1,0 +1,153 @@
+/** A table of points: pasted, or from a CSV file of the home. */
+
+import { PathExt } from '@jupyterlab/coreutils';
+import * as React from 'react';
+
+import { controlId, Field } from '../submit/field';
+import type { SubmitForm } from '../submit/form';
+import type { IInspection } from '../types';
+
+/** Larger than any table of a thousand points; in bytes. */
+const LARGEST = 2_000_000;
+const SUGGESTED = /\.(csv|tsv|txt)$/i;
+
+interface ITableProps {
+  form: SubmitForm;
+  inspection: IInspection;
+  error?: string;
+}
+
+export function Table({ form, inspection, error }: ITableProps): JSX.Element {
+  const { sweep, trans } = form;
+  const known = inspection.parameters.map(parameter => parameter.name).slice(0, 2);
+  const names = known.length > 1 ? known : ['lr', 'seed'];
+  return (
+    <>
+      <CsvFile form={form} />
+      <Field
+        field="sweep"
+        label={trans.__('Table')}
+        error={error}
+        hint={
+          inspection.kind === 'notebook'
+            ? trans.__(
+                'Names of parameters in the first line, a point in each further line. Others keep the notebook’s own value.'
+              )
+            : trans.__(
+                'Names in the first line, a point in each further line. The script gets %1.',
+                '--name=value'
+              )
+        }
+      >
+        {control => (
+          <textarea
+            {...control}
+            className="jp-mod-styled aiinfn-Paste"
+            rows={6}
+            autoComplete="off"
+            spellCheck={false}
+            value={sweep.table}
+            placeholder={`${names.join(',')}\n0.1,1\n0.2,2`}
+            onChange={event => sweep.set({ table: event.target.value })}
+          />
+        )}
+      </Field>
+    </>
+  );
+}
+
+/** Reads a file of the home into the table. */
+function CsvFile({ form }: { form: SubmitForm }): JSX.Element {
+  const { trans, contents, sweep } = form;
+  const [path, setPath] = React.useState('');
+  const [error, setError] = React.useState('');
+  const [busy, setBusy] = React.useState(false);
+  const suggested = useSuggestions(form);
+  const list = `${controlId('csv')}-list`;
+  const read = async () => {
+    setBusy(true);
+    setError('');
+    try {
+      const about = await contents.get(path.trim(), { content: false });
+      if (about.type === 'directory' || (about.size ?? 0) > LARGEST) {
+        setError(trans.__('This is no table: choose a text file of at most 2 MB.'));
+        return;
+      }
+      const model = await contents.get(path.trim(), {
+        type: 'file',
+        format: 'text',
+        content: true
+      });
+      sweep.set({ table: String(model.content) });
+    } catch {
+      setError(
+        trans.__('This file cannot be read as text. Check its name, as in the file browser.')
+      );
+    } finally {
+      setBusy(false);
+    }
+  };
+  return (
+    <Field field="csv" label={trans.__('CSV file')} error={error}>
+      {control => (
+        <div className="aiinfn-CsvFile">
+          <input
+            {...control}
+            className="jp-mod-styled"
+            type="text"
+            list={list}
+            autoComplete="off"
+            spellCheck={false}
+            data-enter="own"
+            value={path}
+            placeholder={suggested[0] ?? trans.__('e.g. %1', 'work/points.csv')}
+            onChange={event => setPath(event.target.value)}
+            onKeyDown={event => {
+              if (event.key === 'Enter' && path.trim()) {
+                event.preventDefault();
+                void read();
+              }
+            }}
+          />
+          <datalist id={list}>
+            {suggested.map(item => (
+              <option key={item} value={item} />
+            ))}
+          </datalist>
+          <button
+            type="button"
+            className="jp-mod-styled"
+            disabled={busy || !path.trim()}
+            onClick={() => void read()}
+          >
+            {trans.__('Read')}
+          </button>
+        </div>
+      )}
+    </Field>
+  );
+}
+
+/** Tables in the folder of the file, then those in the home itself. */
+function useSuggestions({ contents, path }: SubmitForm): string[] {
+  const [found, setFound] = React.useState<string[]>([]);
+  React.useEffect(() => {
+    let current = true;
+    const look = async (folder: string): Promise<string[]> => {
+      const model = await contents.get(folder, { type: 'directory', content: true });
+      return (model.content as { type: string; path: string; name: string }[])
+        .filter(item => item.type === 'file' && SUGGESTED.test(item.name))
+        .map(item => item.path);
+    };
+    const folders = [...new Set([PathExt.dirname(path), ''])];
+    void Promise.all(folders.map(folder => look(folder).catch(() => []))).then(lists => {
+      if (current) {
+        setFound(lists.flat());
+      }
+    });
+    return () => {
+      current = false;
+    };
+  }, [contents, path]);
+  return found;
+}

@@ -1,0 +1,145 @@
+/** A point in the table of its sweep, which opens into its result and its log. */
+
+import * as React from 'react';
+
+import { Log } from '../panel/log';
+import { Symbol } from '../react';
+import type { Runtime } from '../runtime';
+import { CommandIDs } from '../tokens';
+import type { ISweepPoint } from '../types';
+import { FINAL, stateWord } from '../words';
+import { type IColumn, show, whole } from './table';
+
+interface IPointRowProps {
+  point: ISweepPoint;
+  /** Parameters and recorded values. */
+  columns: IColumn[];
+  /** Columns of the whole table. */
+  span: number;
+  took: string;
+  open: boolean;
+  mayRerun: boolean;
+  runtime: Runtime;
+  onToggle: (point: number) => void;
+  onRerun: (point: number) => Promise<void>;
+}
+
+/** Drawn again only when something of it changed: there may be a thousand. */
+export const PointRow = React.memo(
+  ({ point, columns, span, took, open, ...rest }: IPointRowProps): JSX.Element => {
+    const { runtime, onToggle } = rest;
+    const { trans } = runtime;
+    const more = `aiinfn-point-${point.job}`;
+    const cell = (column: IColumn) => {
+      const value = column.value(point, 0);
+      return (
+        <td key={column.key} title={whole(value)}>
+          {show(value)}
+        </td>
+      );
+    };
+    return (
+      <>
+        <tr
+          className={open ? 'aiinfn-mod-open' : undefined}
+          data-point={point.point}
+          onClick={event => {
+            // The button has its own; text that is being selected is no press.
+            if (!(event.target as Element).closest('button') && !getSelection()?.toString()) {
+              onToggle(point.point);
+            }
+          }}
+        >
+          <th scope="row">
+            <button
+              type="button"
+              aria-expanded={open}
+              aria-controls={open ? more : undefined}
+              aria-label={trans.__('Point %1', point.point)}
+              onClick={() => onToggle(point.point)}
+            >
+              {point.point}
+            </button>
+          </th>
+          {columns.filter(({ key }) => key.startsWith('parameter:')).map(cell)}
+          <td className="aiinfn-State" title={point.sentence}>
+            <Symbol name={point.state} /> {stateWord(point.state, trans)}
+            {point.carried && (
+              <span
+                className="aiinfn-Tag"
+                title={trans.__('The result of the sweep that this one runs again in part')}
+              >
+                {trans.__('kept')}
+              </span>
+            )}
+          </td>
+          <td className="aiinfn-mod-seconds">{took}</td>
+          {columns.filter(({ key }) => key.startsWith('value:')).map(cell)}
+        </tr>
+        {open && (
+          <tr className="aiinfn-Point">
+            <td id={more} colSpan={span}>
+              <Opened point={point} {...rest} />
+            </td>
+          </tr>
+        )}
+      </>
+    );
+  }
+);
+PointRow.displayName = 'PointRow';
+
+type IOpenedProps = Pick<IPointRowProps, 'point' | 'mayRerun' | 'runtime' | 'onRerun'>;
+
+/** What happened, its result, its log. */
+function Opened({ point, mayRerun, runtime, onRerun }: IOpenedProps): JSX.Element {
+  const { trans, commands } = runtime;
+  const [busy, setBusy] = React.useState(false);
+  const path = point.lab_output;
+  return (
+    <div className="aiinfn-Point-more">
+      <p>{point.sentence}</p>
+      <div className="aiinfn-Actions">
+        {path && point.attempt > 0 && (
+          <button
+            type="button"
+            className="jp-mod-styled jp-mod-accept"
+            title={path}
+            onClick={() => void commands.execute(CommandIDs.openOutput, { path })}
+          >
+            {trans.__('Open output')}
+          </button>
+        )}
+        {mayRerun && (
+          <button
+            type="button"
+            className="jp-mod-styled"
+            disabled={busy}
+            onClick={() => {
+              setBusy(true);
+              void onRerun(point.point).finally(() => setBusy(false));
+            }}
+          >
+            {trans.__('Run this point again')}
+          </button>
+        )}
+      </div>
+      {point.attempt > 0 ? (
+        <Log
+          key={`${point.job}:${point.attempt}`}
+          runtime={runtime}
+          id={point.job}
+          name={trans.__('point %1', point.point)}
+          over={FINAL.has(point.state)}
+          attempt={point.attempt}
+        />
+      ) : (
+        <p className="aiinfn-Quiet">
+          {FINAL.has(point.state)
+            ? trans.__('There is no log: the point was never started.')
+            : trans.__('The log appears here when the point starts.')}
+        </p>
+      )}
+    </div>
+  );
+}
