@@ -93,7 +93,10 @@ def test_a_dry_run_writes_nothing(lab, peer, notebook):
     lab.write("dry.ipynb", notebook("1"))
     before = lab.snapshots()
     reply = lab.submit({"path": "dry.ipynb"}, dry_run="1")
-    assert (reply.status, reply.json) == (200, {"sentence": "It would start now.", "ahead": 0})
+    assert (reply.status, reply.json) == (
+        200,
+        {"sentence": "It would start now.", "ahead": 0, "checks": []},
+    )
     assert lab.snapshots() == before
     assert peer.jobs == {}
 
