@@ -177,6 +177,7 @@ async def test_the_hub_reads_the_availability_of_all(v):
         URLSafeTimedSerializer(TICKET_KEY, salt=tickets.SALT).dumps({"t4": 1}),
         URLSafeTimedSerializer(TICKET_KEY, salt=tickets.SALT).dumps([["t4"]]),
     ],
+    ids=["empty", "nonsense", "another key", "another use", "no list", "a list of lists"],
 )
 def test_a_foreign_ticket_is_refused(ticket):
     with pytest.raises(Refusal) as refused:

@@ -21,6 +21,8 @@ VIEWS = [
     View("oscar", everything=True),
     View("nobody"),
 ]
+# A set is written in another order by each process, and all processes must name a test alike.
+IDS = ["anna", "mara, a manager", "anna, a manager of two", "oscar, an operator", "nobody"]
 FILTERS = [
     {},
     {"states": (OK,)},
@@ -78,7 +80,7 @@ async def walk(store, view, **wanted):
 
 
 @pytest.mark.asyncio(loop_scope="module")
-@pytest.mark.parametrize("view", VIEWS, ids=str)
+@pytest.mark.parametrize("view", VIEWS, ids=IDS)
 @pytest.mark.parametrize("wanted", FILTERS, ids=str)
 async def test_pages_give_every_job_once_and_in_order(filled, view, wanted):
     def sees(row):
@@ -110,7 +112,7 @@ async def test_pages_give_every_job_once_and_in_order(filled, view, wanted):
 
 
 @pytest.mark.asyncio(loop_scope="module")
-@pytest.mark.parametrize("view", VIEWS[:4], ids=str)
+@pytest.mark.parametrize("view", VIEWS[:4], ids=IDS[:4])
 @pytest.mark.parametrize("wanted", [{}, {"states": (BAD, OK)}, {"since": 5}, {"project": "flavour"}], ids=str)
 async def test_no_list_scans_the_history_or_sorts_it(filled, view, wanted):
     wanted = Filter(**wanted)
