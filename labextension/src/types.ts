@@ -253,9 +253,19 @@ export interface IInspection {
   problem: IProblem | null;
 }
 
+/** Something to know before submitting. */
+export interface ICheck {
+  what: string;
+  verdict: 'ok' | 'notice' | 'problem';
+  sentence: string;
+  hint: string;
+  field: string | null;
+}
+
 export interface IDryRun {
   sentence: string;
   ahead: number;
+  checks?: ICheck[];
 }
 
 /** Body of a submission. */

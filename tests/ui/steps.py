@@ -86,7 +86,7 @@ def wear(page: Page, theme: str) -> None:
     """Change JupyterLab's theme as its settings page does, and load the page anew."""
     settings = f"{server_url(page)}lab/api/settings/@jupyterlab/apputils-extension:themes"
     answer = page.request.put(
-        settings, data=json.dumps({"raw": json.dumps({"theme": theme})}), headers={"X-XSRFToken": _xsrf(page)}
+        settings, data=json.dumps({"raw": json.dumps({"theme": theme})}), headers={"X-XSRFToken": xsrf(page)}
     )
     assert answer.ok, answer.text()
     page.reload()
@@ -108,7 +108,8 @@ def open_jobs(page: Page) -> None:
     wait_for("the jobs panel", opened, START_SECONDS / 1000, 1)
 
 
-def _xsrf(page: Page) -> str:
+def xsrf(page: Page) -> str:
+    """Give the XSRF token of the session that the page shows."""
     cookies = page.context.cookies(server_url(page))
     return str(next(one["value"] for one in cookies if one["name"] == "_xsrf" and "/user/" in one["path"]))
 
@@ -140,7 +141,7 @@ def post(page: Page, path: str, body: dict[str, Any] | None = None) -> Any:
     answer = page.request.post(
         f"{server_url(page)}aiinfn-lab/{path}",
         data=json.dumps(body or {}),
-        headers={"X-XSRFToken": _xsrf(page), "Content-Type": "application/json"},
+        headers={"X-XSRFToken": xsrf(page), "Content-Type": "application/json"},
     )
     assert answer.ok, answer.text()
     return answer.json()

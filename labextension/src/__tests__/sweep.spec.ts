@@ -43,9 +43,9 @@ describe('the table of a sweep', () => {
   it('has a column for each parameter and each recorded value, told apart where the names are the same', () => {
     expect(heads.map(({ title }) => title)).toEqual([
       'No.',
+      'State',
       'lr',
       'opt',
-      'State',
       'Took',
       'loss',
       'lr (recorded)'

@@ -145,11 +145,13 @@ class SubmitDialog extends Dialog<null> {
       void this.ready.then(() => this._focusFirst());
     }
     if (label) {
-      label.textContent = busy
+      const words = busy
         ? trans.__('Submitting…')
         : sweep.size
           ? trans._n('Submit %1 run', 'Submit %1 runs', sweep.size)
           : trans.__('Submit');
+      label.textContent = words;
+      button.setAttribute('aria-label', words);
     }
   }
 

@@ -325,9 +325,10 @@ export class SubmitForm implements IDisposable {
     const asking = new AbortController();
     this._asking = asking;
     try {
-      const { sentence } = await this._options.api.check(body, asking.signal);
+      const { sentence, checks } = await this._options.api.check(body, asking.signal);
       if (!asking.signal.aborted) {
-        this.check = { kind: 'accepted', sentence };
+        const more = checks?.filter(({ what }) => what === 'sweep').map(check => check.sentence);
+        this.check = { kind: 'accepted', sentence: [sentence, ...(more ?? [])].join(' ') };
       }
     } catch (error) {
       if (!asking.signal.aborted) {

@@ -32,7 +32,12 @@ export function Grid({
             className={`aiinfn-Parameter${sweep.grid[parameter.name]?.trim() ? ' aiinfn-mod-changed' : ''}`}
             label={parameter.name}
             aside={<span className="aiinfn-Parameter-type">{typeWord(parameter, trans)}</span>}
-            hint={[parameter.help, own(parameter, trans)].filter(Boolean).join(' ')}
+            hint={
+              <>
+                {parameter.help && <div>{parameter.help}</div>}
+                <div>{own(parameter, trans)}</div>
+              </>
+            }
             error={errors[`sweep.${parameter.name}`]}
           >
             {control => (

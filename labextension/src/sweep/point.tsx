@@ -61,18 +61,21 @@ export const PointRow = React.memo(
               {point.point}
             </button>
           </th>
-          {columns.filter(({ key }) => key.startsWith('parameter:')).map(cell)}
           <td className="aiinfn-State" title={point.sentence}>
             <Symbol name={point.state} /> {stateWord(point.state, trans)}
             {point.carried && (
-              <span
-                className="aiinfn-Tag"
-                title={trans.__('The result of the sweep that this one runs again in part')}
-              >
-                {trans.__('kept')}
-              </span>
+              <>
+                {' '}
+                <span
+                  className="aiinfn-Tag"
+                  title={trans.__('The result of the sweep that this one runs again in part')}
+                >
+                  {trans.__('kept')}
+                </span>
+              </>
             )}
           </td>
+          {columns.filter(({ key }) => key.startsWith('parameter:')).map(cell)}
           <td className="aiinfn-mod-seconds">{took}</td>
           {columns.filter(({ key }) => key.startsWith('value:')).map(cell)}
         </tr>

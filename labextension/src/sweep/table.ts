@@ -28,7 +28,7 @@ const ORDER: readonly JobState[] = [
   'succeeded'
 ];
 
-/** The columns: number, parameters, state, duration, then what was recorded, in the order of its first use. */
+/** The columns: number and state, which a narrow panel still shows, parameters, duration, recorded values by first use. */
 export function columns(points: readonly ISweepPoint[], trans: TranslationBundle): IColumn[] {
   const names = (of: (point: ISweepPoint) => object) => [
     ...new Set(points.flatMap(point => Object.keys(of(point))))
@@ -37,12 +37,12 @@ export function columns(points: readonly ISweepPoint[], trans: TranslationBundle
   const recorded = names(point => point.values);
   return [
     { key: 'point', title: trans.__('No.'), value: point => point.point },
+    { key: 'state', title: trans.__('State'), value: point => ORDER.indexOf(point.state) },
     ...parameters.map(name => ({
       key: `parameter:${name}`,
       title: name,
       value: (point: ISweepPoint) => point.parameters[name]
     })),
-    { key: 'state', title: trans.__('State'), value: point => ORDER.indexOf(point.state) },
     { key: 'seconds', title: trans.__('Took'), value: (point, now) => seconds(point, now) },
     ...recorded.map(name => ({
       key: `value:${name}`,
