@@ -5,8 +5,8 @@ SHELL := /bin/sh
 UV_VERSION := 0.13.9
 PORT ?= 8000
 PYTEST_OPTIONS ?=
-# Many tests wait for processes that start and end: two at a time take little more than half.
-PYTEST_WORKERS ?= 2
+# Most tests wait for processes that start and end: more at a time than a small machine has cores.
+PYTEST_WORKERS ?= 3
 
 BIN := .venv/bin
 UV := .tools/uv/bin/uv
