@@ -1,5 +1,6 @@
 """What holds for all tests."""
 
+import signal
 from typing import Any
 
 import pytest
@@ -9,6 +10,11 @@ from xdist.scheduler import LoadFileScheduling
 # How fast examples are made or run says how busy the machine is, and nothing about the code.
 settings.register_profile("project", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("project")
+
+
+# A shell without a terminal has what it starts in the background ignore Ctrl-C, and so all that comes of it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class ByFile(LoadFileScheduling):
