@@ -26,7 +26,7 @@ export function Details({ id, job, runtime, now, onReveal }: IDetailsProps): JSX
         <React.Suspense
           fallback={<p className="aiinfn-Quiet">{runtime.trans.__('Reading the points…')}</p>}
         >
-          <SweepDetails job={job} runtime={runtime} now={now} onReveal={onReveal} />
+          <SweepDetails job={job} runtime={runtime} onReveal={onReveal} />
         </React.Suspense>
       ) : (
         <>

@@ -14,14 +14,16 @@ import { usePoints } from './read';
 export interface ISweepDetailsProps {
   job: IJob;
   runtime: Runtime;
-  now: number;
   onReveal: (id: string) => void;
 }
 
 export default function SweepDetails(props: ISweepDetailsProps): JSX.Element {
-  const { job, runtime, now, onReveal } = props;
+  const { job, runtime, onReveal } = props;
   const { trans } = runtime;
   const { points, error } = usePoints(runtime.api, job);
+  const latest = React.useRef(onReveal);
+  latest.current = onReveal;
+  const reveal = React.useCallback((id: string) => latest.current(id), []);
   return (
     <>
       <Actions job={job} runtime={runtime} onReveal={onReveal} />
@@ -29,7 +31,14 @@ export default function SweepDetails(props: ISweepDetailsProps): JSX.Element {
         <h3>{trans.__('Points')}</h3>
         {error !== null && <Banner problem={explain(error, trans)} />}
         {points ? (
-          <PointsTable job={job} points={points} runtime={runtime} now={now} onReveal={onReveal} />
+          <PointsTable
+            id={job.id}
+            name={job.name}
+            mayRerun={job.actions.includes('rerun')}
+            points={points}
+            runtime={runtime}
+            onReveal={reveal}
+          />
         ) : (
           error === null && <p className="aiinfn-Quiet">{trans.__('Reading the points…')}</p>
         )}
@@ -38,7 +47,7 @@ export default function SweepDetails(props: ISweepDetailsProps): JSX.Element {
   );
 }
 
-function Actions({ job, runtime, onReveal }: Omit<ISweepDetailsProps, 'now'>): JSX.Element {
+function Actions({ job, runtime, onReveal }: ISweepDetailsProps): JSX.Element {
   const { trans, commands } = runtime;
   const [busy, setBusy] = React.useState(false);
   const [told, setTold] = React.useState<ITold | null>(null);
@@ -88,7 +97,7 @@ function Actions({ job, runtime, onReveal }: Omit<ISweepDetailsProps, 'now'>): J
         {rerun &&
           failed + cancelled > 0 &&
           button(
-            trans.__('Run failed again'),
+            failed ? trans.__('Run failed again') : trans.__('Run cancelled again'),
             again('failed'),
             trans._n(
               'The %1 point that did not succeed, in a new sweep that keeps the other results',

@@ -1,5 +1,6 @@
 /** A point in the table of its sweep, which opens into its result and its log. */
 
+import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
 
 import { Log } from '../panel/log';
@@ -7,8 +8,8 @@ import { Symbol } from '../react';
 import type { Runtime } from '../runtime';
 import { CommandIDs } from '../tokens';
 import type { ISweepPoint } from '../types';
-import { FINAL, stateWord } from '../words';
-import { type IColumn, show, whole } from './table';
+import { duration, FINAL, stateWord } from '../words';
+import { type IColumn, seconds, show, whole } from './table';
 
 interface IPointRowProps {
   point: ISweepPoint;
@@ -16,7 +17,6 @@ interface IPointRowProps {
   columns: IColumn[];
   /** Columns of the whole table. */
   span: number;
-  took: string;
   open: boolean;
   mayRerun: boolean;
   runtime: Runtime;
@@ -26,7 +26,7 @@ interface IPointRowProps {
 
 /** Drawn again only when something of it changed: there may be a thousand. */
 export const PointRow = React.memo(
-  ({ point, columns, span, took, open, ...rest }: IPointRowProps): JSX.Element => {
+  ({ point, columns, span, open, ...rest }: IPointRowProps): JSX.Element => {
     const { runtime, onToggle } = rest;
     const { trans } = runtime;
     const more = `aiinfn-point-${point.job}`;
@@ -76,7 +76,9 @@ export const PointRow = React.memo(
             )}
           </td>
           {columns.filter(({ key }) => key.startsWith('parameter:')).map(cell)}
-          <td className="aiinfn-mod-seconds">{took}</td>
+          <td className="aiinfn-mod-seconds">
+            <Took point={point} trans={trans} />
+          </td>
           {columns.filter(({ key }) => key.startsWith('value:')).map(cell)}
         </tr>
         {open && (
@@ -91,6 +93,24 @@ export const PointRow = React.memo(
   }
 );
 PointRow.displayName = 'PointRow';
+
+/** How long it took; of a point that runs, second by second without drawing anything else. */
+function Took({
+  point,
+  trans
+}: {
+  point: ISweepPoint;
+  trans: TranslationBundle;
+}): JSX.Element | null {
+  const [, tick] = React.useReducer((count: number) => count + 1, 0);
+  const runs = !!point.started && !point.ended && !FINAL.has(point.state);
+  React.useEffect(() => {
+    const timer = runs ? window.setInterval(() => document.hidden || tick(), 1000) : 0;
+    return () => window.clearInterval(timer);
+  }, [runs]);
+  const took = seconds(point, Date.now());
+  return took === undefined ? null : <>{duration(took, trans)}</>;
+}
 
 type IOpenedProps = Pick<IPointRowProps, 'point' | 'mayRerun' | 'runtime' | 'onRerun'>;
 

@@ -4,29 +4,26 @@ import { caretDownIcon, caretUpIcon } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
 import type { Runtime } from '../runtime';
-import type { IJob, ISweepPoint } from '../types';
-import { duration } from '../words';
+import type { ISweepPoint } from '../types';
 import { PointRow } from './point';
-import { columns, type IColumn, type ISort, seconds, sorted } from './table';
+import { columns, type IColumn, type ISort, sorted } from './table';
 
 /** Rows that are drawn at once, and how many more each time. */
 const PAGE = 100;
 
 interface IPointsTableProps {
-  job: IJob;
+  /** Of the sweep. */
+  id: string;
+  name: string;
+  mayRerun: boolean;
   points: ISweepPoint[];
   runtime: Runtime;
-  now: number;
+  /** Must stay the same: the table is drawn again only when something of it changed. */
   onReveal: (id: string) => void;
 }
 
-export function PointsTable({
-  job,
-  points,
-  runtime,
-  now,
-  onReveal
-}: IPointsTableProps): JSX.Element {
+export const PointsTable = React.memo((props: IPointsTableProps): JSX.Element => {
+  const { id, name, mayRerun, points, runtime, onReveal } = props;
   const { trans } = runtime;
   const [sort, setSort] = React.useState<ISort>({ key: 'point', descending: false });
   const [failedOnly, setFailedOnly] = React.useState(false);
@@ -43,16 +40,14 @@ export function PointsTable({
     (point: number) => setOpen(before => (before === point ? null : point)),
     []
   );
-  const reveal = React.useRef(onReveal);
-  reveal.current = onReveal;
   const rerun = React.useCallback(
     async (point: number) => {
-      const again = await runtime.rerun(job.id, String(point));
+      const again = await runtime.rerun(id, String(point));
       if (again) {
-        reveal.current(again.id);
+        onReveal(again.id);
       }
     },
-    [runtime, job.id]
+    [runtime, id, onReveal]
   );
   const failed = points.filter(point => point.state === 'failed').length;
   const cells = React.useMemo(() => heads.filter(({ key }) => isPlain(key)), [heads]);
@@ -72,7 +67,7 @@ export function PointsTable({
         className="aiinfn-TableBox"
         tabIndex={0}
         role="region"
-        aria-label={trans.__('Points of %1', job.name)}
+        aria-label={trans.__('Points of %1', name)}
       >
         <table className="aiinfn-Table aiinfn-mod-points">
           <thead>
@@ -83,23 +78,19 @@ export function PointsTable({
             </tr>
           </thead>
           <tbody>
-            {ordered.slice(0, shown).map(point => {
-              const took = seconds(point, now);
-              return (
-                <PointRow
-                  key={point.point}
-                  point={point}
-                  columns={cells}
-                  span={heads.length}
-                  took={took === undefined ? '' : duration(took, trans)}
-                  open={open === point.point}
-                  mayRerun={job.actions.includes('rerun')}
-                  runtime={runtime}
-                  onToggle={toggle}
-                  onRerun={rerun}
-                />
-              );
-            })}
+            {ordered.slice(0, shown).map(point => (
+              <PointRow
+                key={point.point}
+                point={point}
+                columns={cells}
+                span={heads.length}
+                open={open === point.point}
+                mayRerun={mayRerun}
+                runtime={runtime}
+                onToggle={toggle}
+                onRerun={rerun}
+              />
+            ))}
           </tbody>
         </table>
       </div>
@@ -120,7 +111,8 @@ export function PointsTable({
       )}
     </>
   );
-}
+});
+PointsTable.displayName = 'PointsTable';
 
 /** Whether the cells of a column show nothing but its value. */
 function isPlain(key: string): boolean {
