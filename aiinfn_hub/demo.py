@@ -17,7 +17,7 @@ import time
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -58,6 +58,8 @@ INHERITED: Final = frozenset(
 )
 """What the processes get of the caller's environment: settings of another JupyterHub or a proxy would break them."""
 
+_SPARE: Final = range(20_000, 32_000)
+"""Ports that may take the place of those: Linux hands out others by itself."""
 INTERNAL_PORTS: Final = {
     "AIINFN_HUB_PORT": 8081,
     "AIINFN_PROXY_API_PORT": 8001,
@@ -144,22 +146,16 @@ class Demo:
         if not _free(self.port):
             raise DemoError(f"Port {self.port} is taken; choose another one with --port.")
         chosen: dict[str, int] = {}
-        with contextlib.ExitStack() as held:
-            for name, usual in INTERNAL_PORTS.items():
-                told = os.environ.get(name)
-                if told is not None:
-                    if not told.isdecimal() or not 0 < int(told) < 65536 or not _free(int(told)):
-                        raise DemoError(
-                            f"Port {told}, from {name}, is taken or is no port; choose another one."
-                        )
-                    chosen[name] = int(told)
-                elif usual != self.port and usual not in chosen.values() and _free(usual):
-                    chosen[name] = usual
-                else:
-                    # Held until all are chosen, so that no two are the same.
-                    holder = held.enter_context(socket.socket())
-                    holder.bind(("127.0.0.1", 0))
-                    chosen[name] = holder.getsockname()[1]
+        for name, usual in INTERNAL_PORTS.items():
+            told = os.environ.get(name)
+            if told is not None:
+                if not told.isdecimal() or not 0 < int(told) < 65536 or not _free(int(told)):
+                    raise DemoError(f"Port {told}, from {name}, is taken or is no port; choose another one.")
+                chosen[name] = int(told)
+            elif usual != self.port and usual not in chosen.values() and _free(usual):
+                chosen[name] = usual
+            else:
+                chosen[name] = _spare({self.port, *chosen.values()})
         return chosen
 
     def _reserve(self) -> None:
@@ -361,6 +357,13 @@ def _free(port: int) -> bool:
         except OSError:
             return False
     return True
+
+
+def _spare(taken: Iterable[int]) -> int:
+    """Find a free port that the system does not hand out by itself meanwhile, for example to a kernel."""
+    ports = [port for port in _SPARE if port not in set(taken)]
+    secrets.SystemRandom().shuffle(ports)
+    return next(port for port in ports if _free(port))
 
 
 def _answers(url: str) -> bool:

@@ -21,6 +21,8 @@ from urllib.parse import quote
 import aiohttp
 import psutil
 
+from tests.ports import free_port
+
 ROOT = Path(__file__).resolve().parents[2]
 PROXY = ROOT / "deploy/proxy/node_modules/.bin/configurable-http-proxy"
 
@@ -313,12 +315,6 @@ async def vkd_answers(hub: RealHub) -> None:
                         return
             await pause()
     raise AssertionError(f"vkd does not answer:\n{hub.told[-3000:]}")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextlib.contextmanager

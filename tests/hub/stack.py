@@ -8,7 +8,6 @@ import os
 import re
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -24,19 +23,12 @@ from urllib.parse import urlsplit
 import aiohttp
 from yarl import URL
 
+from tests.ports import free_ports
+
 ROOT = Path(__file__).parents[2]
 PLATFORM = Path(__file__).with_name("platform.yaml")
 HUB_CONFIG = Path(__file__).with_name("hub_config.py")
 T = TypeVar("T")
-
-
-def free_ports(count: int) -> list[int]:
-    """Give ports that nobody listens on; all are held while they are chosen, so they differ."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
 
 
 def wait_for(what: str, check: Callable[[], T], seconds: float = 60, step: float = 0.1) -> T:

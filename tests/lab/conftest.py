@@ -8,7 +8,6 @@ import json
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -25,6 +24,7 @@ import pytest
 from pydantic import ValidationError
 
 from aiinfn_hub.vkd.contract import DryRun, HistoryEntry, Job, JobPage, JobRequest, Problem, output_path
+from tests.ports import free_port
 
 TOKEN = "t0ken-of-the-browser"
 HUB_TOKEN = "s3cret-of-the-session"
@@ -291,12 +291,6 @@ class Lab:
     def snapshots(self) -> list[str]:
         root = self.home / ".aiinfn/jobs"
         return sorted(str(path.relative_to(root)) for path in root.rglob("*")) if root.exists() else []
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 @contextlib.contextmanager

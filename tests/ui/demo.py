@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,17 +14,10 @@ from typing import TypeVar
 
 import psutil
 
+from tests.ports import free_ports
+
 ROOT = Path(__file__).parents[2]
 T = TypeVar("T")
-
-
-def free_ports(count: int) -> list[int]:
-    """Give ports that nobody listens on; all are held while they are chosen, so they differ."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
 
 
 def wait_for(what: str, check: Callable[[], T], seconds: float = 60, step: float = 0.1) -> T:

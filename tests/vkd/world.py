@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +20,7 @@ from aiinfn_hub.vkd.auth import Auth
 from aiinfn_hub.vkd.backends.base import Backend
 from aiinfn_hub.vkd.service import Service
 from aiinfn_hub.vkd.store import Store
+from tests.ports import free_port
 
 TICKET_KEY = "a key of the tests"
 API = "/services/vkd/api/v1"
@@ -168,12 +168,6 @@ class World:
 
     def as_(self, name: str | None) -> Client:
         return Client(self.http, self.root, f"token-{name}" if name else None)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 async def until(condition: Callable[[], Awaitable[Any]], what: str, seconds: float = 20) -> Any:
