@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -57,8 +58,10 @@ def _run(spec: RunSpec, reporter: Reporter) -> int:
     output.parent.mkdir(parents=True, exist_ok=True)  # the points of a sweep have a folder of their own
     # Imported only now: a script must not wait for what a notebook needs.
     checkpoints = home / CHECKPOINTS / spec.job
-    checkpoints.mkdir(parents=True, exist_ok=True, mode=0o700)
-    os.environ[checkpoint.FOLDER] = str(checkpoints)
+    # Most jobs keep no checkpoint: a home without room for the folder must not stop them.
+    with contextlib.suppress(OSError):
+        checkpoints.mkdir(parents=True, exist_ok=True, mode=0o700)
+        os.environ[checkpoint.FOLDER] = str(checkpoints)
     with Records(reporter) as records:
         if spec.work.kind == "script":
             from aiinfn_lab.runner import script  # noqa: PLC0415

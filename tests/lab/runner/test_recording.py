@@ -124,3 +124,11 @@ def test_a_job_that_is_stopped_goes_on_where_its_checkpoint_is(start, home):
     assert len(steps) <= 21
     assert recorded(second) == {"steps": 20}
     assert not folder.exists()
+
+
+def test_a_home_in_which_no_folder_can_be_made_does_not_stop_a_job(start, home):
+    (home / ".aiinfn").mkdir()
+    (home / ".aiinfn/checkpoints").write_text("in the way")
+    run = start("run.py", "from aiinfn_lab import checkpoint\nprint(checkpoint.read('state'))\n")
+    assert run.finish() == 0, run.log
+    assert run.log == "None\n"
