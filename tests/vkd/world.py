@@ -185,6 +185,7 @@ async def until(condition: Callable[[], Awaitable[Any]], what: str, seconds: flo
 async def vkd(
     folder: Path,
     backend: Callable[[Platform], Backend],
+    /,
     *,
     hub: Hub | None = None,
     keep: float = 60,

@@ -1,0 +1,89 @@
+"""A sweep through the whole of vkd and Kueue: some points at a time, one makes room for a session, what failed runs again alone."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import time
+from collections import Counter
+
+import pytest
+
+from aiinfn_hub.kube.client import KubeClient
+from aiinfn_hub.vkd.backends.kueue import KueueBackend
+from tests.cluster.vkd_world import COMMAND, ClusterWorld
+from tests.vkd.local_world import SMALL_JOB
+from tests.vkd.world import until, vkd
+
+POINTS = 6
+POINT = """
+number = int(spec["work"]["arguments"][1].split("=")[1])
+open("/home/user/begun", "a").write(f"{number}\\n")
+sleep(2)
+if number == 4 and not os.path.exists("/home/user/mended"): exit(3)
+record(type="values", values={"square": number ** 2})
+"""
+
+
+@pytest.fixture
+async def both(contract_site, tmp_path):
+    """vkd on the cluster, and what makes the pods of sessions."""
+    home = contract_site.home("anna")
+    shutil.copy(SMALL_JOB, home)
+    for name in ("begun", "mended"):
+        (home / name).unlink(missing_ok=True)
+    admin = await KubeClient.connect(contract_site.cluster.kubeconfig)
+    kubeconfig = await asyncio.to_thread(lambda: contract_site.vkd_kubeconfig)
+    client = await KubeClient.connect(kubeconfig)
+    platform = contract_site.platform.model_dump(mode="json")
+
+    def backend(made):
+        return KueueBackend(made, tmp_path / "data", client, command=COMMAND)
+
+    async with vkd(tmp_path, backend, **platform) as running:
+        world = ClusterWorld(
+            tmp_path, contract_site.platform, site=contract_site, admin=admin, kubeconfig=kubeconfig
+        )
+        world.backend = running.backend
+        yield running, world, home
+    await world.until_pods(world.platform.kubernetes.sessions_namespace, 0)
+    await world.until_pods(world.platform.kubernetes.batch_namespace, 0)
+    await admin.close()
+
+
+async def shown(client, sweep_id, good, what):
+    async def there():
+        job = await client.get(f"/jobs/{sweep_id}")
+        return job if good(job) else None
+
+    return await until(there, what, seconds=120)
+
+
+async def test_a_point_makes_room_for_a_session_and_only_what_failed_runs_again(both, figure):
+    v, world, home = both
+    anna = v.as_("anna")
+    work = {"kind": "script", "path": "run.py", "snapshot": ".aiinfn/jobs/q/run.py", "arguments": [POINT]}
+    sweep = {"points": [{"n": number} for number in range(1, POINTS + 1)], "at_most": 2}
+    begin = time.monotonic()
+    job = await anna.post("/jobs", {"work": work, "accelerator": "t4", "queue": "main", "sweep": sweep})
+    await shown(anna, job["id"], lambda it: it["sweep"]["running"] == 2, "two points run")
+    await world.session("s", "t4", 1)
+    await world.until_session_runs("s")
+    told = await shown(anna, job["id"], lambda it: it["preemptions"] >= 1, "a point made room")
+    assert told["sweep"]["running"] + told["sweep"]["starting"] <= 1  # the other one goes on
+    await world.end_session("s")
+    done = await shown(anna, job["id"], lambda it: it["state"] == "failed", "the sweep is over")
+    figure(
+        f"sweep of {POINTS} points on 2 devices, one preempted: all over after, s", time.monotonic() - begin
+    )
+    assert (done["sweep"]["succeeded"], done["sweep"]["failed"]) == (POINTS - 1, 1)
+    rows = (await anna.get(f"/jobs/{job['id']}/points"))["points"]
+    assert sum(row["attempt"] for row in rows) == POINTS + done["preemptions"]
+    begun = Counter(int(line) for line in (home / "begun").read_text().split())
+    assert all(1 <= begun[row["point"]] <= row["attempt"] for row in rows)
+    (home / "mended").touch()
+    again = await anna.post(f"/jobs/{job['id']}/rerun", {})
+    await shown(anna, again["id"], lambda it: it["state"] == "succeeded", "the failed point ran again")
+    rows = (await anna.get(f"/jobs/{again['id']}/points"))["points"]
+    assert [row["values"] for row in rows] == [{"square": number**2} for number in range(1, POINTS + 1)]
+    assert [row["point"] for row in rows if not row["carried"]] == [4]
