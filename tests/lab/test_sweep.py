@@ -77,9 +77,21 @@ def test_a_sweep_of_notebooks_gives_a_table_and_only_what_failed_runs_again(real
 
 
 def test_a_sweep_of_a_script_from_the_command_line_and_its_table(real):
-    real.write("fit.py", "import sys\nfrom aiinfn_lab import record\nrecord(args=' '.join(sys.argv[1:]))\n")
+    # A folder of its own: Python looks for modules beside the script, and other tests have files called as some are.
+    real.write(
+        "swept/fit.py", "import sys\nfrom aiinfn_lab import record\nrecord(args=' '.join(sys.argv[1:]))\n"
+    )
     told = real.aiinfn(
-        "submit", "fit.py", "--sweep", "lr=0.1,0.2", "--sweep", "seed=1..2", "--at-most", "2", "-o", "json"
+        "submit",
+        "swept/fit.py",
+        "--sweep",
+        "lr=0.1,0.2",
+        "--sweep",
+        "seed=1..2",
+        "--at-most",
+        "2",
+        "-o",
+        "json",
     )
     sweep = told.json
     assert (sweep["sweep"]["points"], sweep["sweep"]["at_most"]) == (4, 2)
@@ -96,9 +108,10 @@ def test_a_sweep_of_a_script_from_the_command_line_and_its_table(real):
     real.aiinfn("cancel", again[0]["id"])
     assert "Points of this sweep" not in real.aiinfn("rerun", sweep["id"], "--points", "9", code=3).err
     table = real.write("points.csv", "lr,seed\n0.5,7\n")
-    told = real.aiinfn("submit", "fit.py", "--table", str(table), "-o", "json").json
+    told = real.aiinfn("submit", "swept/fit.py", "--table", str(table), "-o", "json").json
     assert told["sweep"]["points"] == 1
     assert (
-        "Give either" in real.aiinfn("submit", "fit.py", "--table", str(table), "--sweep", "a=1", code=2).err
+        "Give either"
+        in real.aiinfn("submit", "swept/fit.py", "--table", str(table), "--sweep", "a=1", code=2).err
     )
     assert "A command cannot be swept" in real.aiinfn("submit", "--sweep", "a=1", "--", "true", code=3).err
