@@ -10,7 +10,6 @@ import hashlib
 import logging
 import threading
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -42,8 +41,6 @@ class PlatformFile:
     ----------
     path
         The file; None for a platform that does not change.
-    clock
-        Gives the time in UTC.
 
     Attributes
     ----------
@@ -51,8 +48,6 @@ class PlatformFile:
         What is in force. Take it anew for each request, and once in a request.
     problem
         Why the files as they are now are not in force; empty if they are.
-    since
-        When what is in force was read.
     version
         A short name of its content: equal wherever the same is in force.
     """
@@ -61,11 +56,8 @@ class PlatformFile:
         self,
         path: Path | None,
         platform: Platform,
-        *,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._path = path
-        self._clock = clock
         self._looking = threading.Lock()
         self._stamps: dict[Path, Stamp] = {}
         self._listeners: list[Callable[[Platform], None]] = []
@@ -97,7 +89,7 @@ class PlatformFile:
         return cls(None, platform)
 
     def _take(self, platform: Platform) -> None:
-        self.current, self.since = platform, self._clock()
+        self.current = platform
         self.version = hashlib.sha256(platform.model_dump_json().encode()).hexdigest()[:12]
 
     def listen(self, listener: Callable[[Platform], None]) -> None:

@@ -110,34 +110,28 @@ def _obstacle(facts: Facts, total: int) -> Check | None:
     offline = facts.there.offline if facts.there else 0
     largest = total if facts.largest is None else facts.largest
     if facts.quota is not None and count > facts.quota:
-        return Check(
-            what="fits",
-            verdict="problem",
-            sentence=_("It can never start: batch may use {quota} {title} in all.").format(
+        return _does_not_fit(
+            _("It can never start: batch may use {quota} {title} in all.").format(
                 quota=facts.quota, title=title
             ),
-            hint=_("Ask for fewer, or choose another accelerator."),
-            field="count",
+            _("Ask for fewer, or choose another accelerator."),
+            "count",
         )
     if total == 0:
-        return Check(
-            what="fits",
-            verdict="problem",
-            sentence=_("It cannot start now: the platform has no {title} at the moment.").format(title=title),
-            hint=_("Choose another accelerator, or ask the operators when it comes back."),
-            field="accelerator",
+        return _does_not_fit(
+            _("It cannot start now: the platform has no {title} at the moment.").format(title=title),
+            _("Choose another accelerator, or ask the operators when it comes back."),
+            "accelerator",
         )
     if count > total:
-        return Check(
-            what="fits",
-            verdict="problem",
-            sentence=ngettext(
+        return _does_not_fit(
+            ngettext(
                 "It cannot start: it asks for {devices}, and there is {total} in all.",
                 "It cannot start: it asks for {devices}, and there are {total} in all.",
                 total,
             ).format(devices=plural(count, title), total=total),
-            hint=_("Ask for {most} or less.").format(most=total),
-            field="count",
+            _("Ask for {most} or less.").format(most=total),
+            "count",
         )
     if count > total - offline:
         return Check(
@@ -150,14 +144,12 @@ def _obstacle(facts: Facts, total: int) -> Check | None:
             field="accelerator",
         )
     if count > largest:
-        return Check(
-            what="fits",
-            verdict="problem",
-            sentence=_(
-                "It cannot start: it asks for {devices} on one node, and the most is {largest}."
-            ).format(devices=plural(count, title), largest=largest),
-            hint=_("Ask for {most} or less.").format(most=largest),
-            field="count",
+        return _does_not_fit(
+            _("It cannot start: it asks for {devices} on one node, and the most is {largest}.").format(
+                devices=plural(count, title), largest=largest
+            ),
+            _("Ask for {most} or less.").format(most=largest),
+            "count",
         )
     return None
 
@@ -278,6 +270,10 @@ def _same(sweep: SweepRequest) -> tuple[int, int] | None:
         if earlier != number:
             return earlier, number
     return None
+
+
+def _does_not_fit(sentence: str, hint: str, field: str) -> Check:
+    return Check(what="fits", verdict="problem", sentence=sentence, hint=hint, field=field)
 
 
 def _ok(what: str, sentence: str) -> Check:

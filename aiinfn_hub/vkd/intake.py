@@ -80,11 +80,10 @@ class Intake:
         work, selection, name = self._check(person, request)
         asked = digest(request.model_dump(mode="json", exclude_none=True))
         if request.sweep is None:
-            return await self._keep_job(_job(selection, work, name, key, asked))
+            return await self._keep(_new(selection, work, name, key, asked))
         points = dict(enumerate(request.sweep.points, 1))
-        return await self._keep_sweep(
-            _sweep(selection, work, name, key, asked, points, request.sweep.at_most), points
-        )
+        sweep = _progress(points, request.sweep.at_most)
+        return await self._keep(_new(selection, work, name, key, asked, sweep=sweep), points)
 
     async def dry_run(self, person: Person, request: JobRequest) -> DryRun:
         """Say what would become of a request; see `checks`.
@@ -174,11 +173,13 @@ class Intake:
         work = Work.model_validate(old.work)
         if old.sweep is None:
             asked = digest({"rerun_of": old.id})
-            return await self._keep_job(_job(selection, work, old.name, key, asked, rerun_of=old.id))
-        chosen = _chosen([point for point, _ in await self._store.sweep_table(old)], points)
+            return await self._keep(_new(selection, work, old.name, key, asked, rerun_of=old.id))
+        chosen = _chosen([point for point, _carried in await self._store.sweep_table(old)], points)
         asked = digest({"rerun_of": old.id, "points": sorted(chosen)})
-        again = _sweep(selection, work, old.name, key, asked, chosen, old.sweep.at_most, rerun_of=old.id)
-        return await self._keep_sweep(again, chosen)
+        again = _progress(chosen, old.sweep.at_most)
+        return await self._keep(
+            _new(selection, work, old.name, key, asked, rerun_of=old.id, sweep=again), chosen
+        )
 
     def _check(self, person: Person, request: JobRequest) -> tuple[Work, Selection, str]:
         choices = {field: value for field in CHOICES if (value := getattr(request, field)) is not None}
@@ -190,108 +191,89 @@ class Intake:
 
     # Keeping. From here on a client that goes away changes nothing: a job that is in the store must reach the back end.
 
-    async def _keep_job(self, new: NewJob) -> tuple[StoredJob, bool]:
-        stored, created = await asyncio.shield(asyncio.ensure_future(self._insert_job(new)))
+    async def _keep(self, new: NewJob, points: Points | None = None) -> tuple[StoredJob, bool]:
+        """Keep a job, or a sweep with its points; what its idempotency key made before is given instead."""
+        stored, created = await asyncio.shield(asyncio.ensure_future(self._insert(new, points)))
         if created:
+            kind, what = ("sweep", "points") if points else ("job", "count")
             logger.info(
-                "job submitted job=%s owner=%s project=%s queue=%s accelerator=%s count=%d",
+                "%s submitted %s=%s owner=%s project=%s queue=%s accelerator=%s %s=%d",
+                kind,
+                kind,
                 stored.id,
                 stored.owner,
                 stored.project,
                 stored.queue,
                 stored.accelerator,
-                stored.count,
+                what,
+                len(points) if points else stored.count,
             )
         return stored, created
 
-    async def _insert_job(self, new: NewJob) -> tuple[StoredJob, bool]:
+    async def _insert(self, new: NewJob, points: Points | None) -> tuple[StoredJob, bool]:
         async with self._submitting:
             if (found := await self._store.replay(new)) is not None:
                 return found, False
-            most = self._platform().limits.jobs_waiting_per_person
-            stored = await self._store.insert(new, most_waiting=most)
-            job = BackendJob(new.id, new.selection, new.work, new.output, new.created)
-            try:
-                await self._backend.submit(job)
-            except Exception as error:
-                await self._follower.withdraw(new.id)
-                if isinstance(error, Refusal):
-                    raise
-                if refusal := refusal_of(error):
-                    raise refusal from error
+            if points:
+                return await self._insert_sweep(new, points), True
+            return await self._insert_job(new), True
+
+    async def _insert_job(self, new: NewJob) -> StoredJob:
+        most = self._platform().limits.jobs_waiting_per_person
+        stored = await self._store.insert(new, most_waiting=most)
+        job = BackendJob(new.id, new.selection, new.work, new.output, new.created)
+        try:
+            await self._backend.submit(job)
+        except Exception as error:
+            await self._follower.withdraw(new.id)
+            if isinstance(error, Refusal):
                 raise
-            return stored, True
+            if refusal := refusal_of(error):
+                raise refusal from error
+            raise
+        return stored
 
-    async def _keep_sweep(self, new: NewJob, points: Points) -> tuple[StoredJob, bool]:
-        stored, created = await asyncio.shield(asyncio.ensure_future(self._insert_sweep(new, points)))
-        if created:
-            logger.info(
-                "sweep submitted sweep=%s owner=%s project=%s queue=%s accelerator=%s points=%d",
-                stored.id,
-                stored.owner,
-                stored.project,
-                stored.queue,
-                stored.accelerator,
-                len(points),
-            )
-        return stored, created
-
-    async def _insert_sweep(self, new: NewJob, points: Points) -> tuple[StoredJob, bool]:
+    async def _insert_sweep(self, new: NewJob, points: Points) -> StoredJob:
         limits = self._platform().limits
-        async with self._submitting:
-            if (found := await self._store.replay(new)) is not None:
-                return found, False
-            sweep, kept = await self._store.insert_sweep(
-                new,
-                _points(new, points),
-                most_waiting=limits.jobs_waiting_per_person,
-                most_points=limits.sweep_points_per_person,
-            )
-            self._follower.sweeps.begin(sweep, kept)
-            return sweep, True
+        sweep, kept = await self._store.insert_sweep(
+            new,
+            _points(new, points),
+            most_waiting=limits.jobs_waiting_per_person,
+            most_points=limits.sweep_points_per_person,
+        )
+        self._follower.sweeps.begin(sweep, kept)
+        return sweep
 
 
-def _job(
-    selection: Selection, work: Work, name: str, key: str | None, asked: str, *, rerun_of: str | None = None
+def _new(
+    selection: Selection,
+    work: Work,
+    name: str,
+    key: str | None,
+    asked: str,
+    *,
+    rerun_of: str | None = None,
+    sweep: SweepProgress | None = None,
 ) -> NewJob:
     job_id = new_id()
     return NewJob(
         selection=selection,
         work=work,
-        output=output_path(work, job_id),
+        output=output_path(work, job_id) if sweep is None else output_folder(work, job_id),
         name=name,
         id=job_id,
         created=now(),
         rerun_of=rerun_of,
         idempotency_key=inputs.idempotency_key(key),
         digest=asked,
+        sweep=sweep,
     )
 
 
-def _sweep(
-    selection: Selection,
-    work: Work,
-    name: str,
-    key: str | None,
-    asked: str,
-    points: Points,
-    at_most: int,
-    *,
-    rerun_of: str | None = None,
-) -> NewJob:
-    sweep_id, number = new_id(), len(points)
-    return NewJob(
-        selection=selection,
-        work=work,
-        output=output_folder(work, sweep_id),
-        name=name,
-        id=sweep_id,
-        created=now(),
-        rerun_of=rerun_of,
-        idempotency_key=inputs.idempotency_key(key),
-        digest=asked,
-        sweep=SweepProgress(points=number, at_most=min(at_most, number), waiting=number),
-    )
+def _progress(points: Points, at_most: int) -> SweepProgress:
+    """Give how far a sweep is before it begins."""
+    number = len(points)
+    return SweepProgress(points=number, at_most=min(at_most, number), waiting=number)
 
 
 def _points(sweep: NewJob, points: Points) -> list[NewJob]:

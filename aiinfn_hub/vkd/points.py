@@ -67,17 +67,14 @@ def together(state: JobState, progress: SweepProgress) -> list[JobState]:
     return [now]
 
 
+def numbers(**counts: int) -> list[str]:
+    """Write how many there are of each, such as ``3 failed``; what there is none of is left out."""
+    return [f"{number} {word}" for word, number in counts.items() if number]
+
+
 def end_words(progress: SweepProgress) -> str:
     """Say how a sweep ended."""
-    parts = [
-        f"{number} {word}"
-        for number, word in (
-            (progress.succeeded, "finished"),
-            (progress.failed, "failed"),
-            (progress.cancelled, "cancelled"),
-        )
-        if number
-    ]
+    parts = numbers(finished=progress.succeeded, failed=progress.failed, cancelled=progress.cancelled)
     return f"{progress.points} points: {', '.join(parts)}"
 
 

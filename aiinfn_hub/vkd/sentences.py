@@ -11,6 +11,7 @@ from typing import Final
 from aiinfn_hub.platform.units import format_duration
 
 from .contract import Cause, JobError, JobState, Progress, SweepProgress
+from .points import numbers
 
 _AGAIN: Final = {
     Cause.PREEMPTED: "Made room for a session; waiting again",
@@ -98,13 +99,8 @@ def sweep(
     """Say in one sentence how far a sweep is: "Running: 37 of 100 points done, 8 running, 1 failed"."""
     done = f"{progress.over} of {progress.points} points done"
     details = "".join(
-        f", {number} {word}"
-        for number, word in (
-            (progress.running, "running"),
-            (progress.failed, "failed"),
-            (progress.cancelled, "cancelled"),
-        )
-        if number
+        f", {part}"
+        for part in numbers(running=progress.running, failed=progress.failed, cancelled=progress.cancelled)
     )
     match state:
         case JobState.SUCCEEDED:

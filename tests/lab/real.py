@@ -24,7 +24,7 @@ from click.testing import CliRunner
 
 from aiinfn_hub.accounts import Accounts
 from aiinfn_lab.cli import main
-from tests.vkd.world import PEOPLE, PLATFORM, TICKET_KEY, Hub, free_port, user_model
+from tests.vkd.world import PEOPLE, PLATFORM, Hub, free_port, user_model, vkd_environment
 
 from .conftest import Lab, running_server
 
@@ -170,16 +170,7 @@ class Real:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                env={
-                    **os.environ,
-                    "AIINFN_DATA": str(self.folder / "data"),
-                    "AIINFN_PLATFORM": str(self.folder / "platform.yaml"),
-                    "AIINFN_TICKET_KEY": TICKET_KEY,
-                    "JUPYTERHUB_API_URL": self.hub.url,
-                    "JUPYTERHUB_SERVICE_URL": f"http://127.0.0.1:{self.vkd_port}",
-                    "JUPYTERHUB_SERVICE_PREFIX": "/services/vkd/",
-                    "JUPYTERHUB_SERVICE_NAME": "vkd",
-                },
+                env={**os.environ, **vkd_environment(self.folder, self.hub.url, self.vkd_port)},
             )
         self.processes.append(process)
         wait_for(f"{self.vkd_url}/health", process, self.folder / "vkd.log")

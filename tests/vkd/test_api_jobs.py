@@ -7,12 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from aiinfn_hub.vkd.contract import Cause, JobError, JobState, Progress
+from aiinfn_hub.vkd.contract import Cause, JobError, Progress
+from tests.vkd.jobs import BAD, OFF, OK, Q, R, S
 from tests.vkd.memory_backend import MemoryBackend
 from tests.vkd.world import Hub, notebook, until, vkd
-
-Q, S, R = JobState.QUEUED, JobState.STARTING, JobState.RUNNING
-OK, BAD, OFF = JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from aiinfn_hub.accounts import Accounts
-from tests.vkd.world import PLATFORM, TICKET_KEY, Client, Hub, free_port, until
+from tests.vkd.world import PLATFORM, TICKET_KEY, Client, Hub, free_port, until, vkd_environment
 
 
 @dataclass
@@ -47,13 +47,7 @@ class Host:
                 start_new_session=True,
                 env={
                     **os.environ,
-                    "AIINFN_DATA": str(self.folder / "data"),
-                    "AIINFN_PLATFORM": str(self.folder / "platform.yaml"),
-                    "AIINFN_TICKET_KEY": TICKET_KEY,
-                    "JUPYTERHUB_API_URL": self.hub.url,
-                    "JUPYTERHUB_SERVICE_URL": f"http://127.0.0.1:{self.port}",
-                    "JUPYTERHUB_SERVICE_PREFIX": "/services/vkd/",
-                    "JUPYTERHUB_SERVICE_NAME": "vkd",
+                    **vkd_environment(self.folder, self.hub.url, self.port),
                     **environment,
                 },
             )

@@ -6,9 +6,8 @@ import pytest
 
 from aiinfn_hub.vkd import sentences
 from aiinfn_hub.vkd.contract import Cause, JobError, JobState, Progress
+from tests.vkd.jobs import BAD, OFF, OK, Q, R, S
 
-Q, S, R = JobState.QUEUED, JobState.STARTING, JobState.RUNNING
-OK, BAD, OFF = JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED
 ERROR = JobError(name="ValueError", message="no such file\nmore", cell=7)
 
 

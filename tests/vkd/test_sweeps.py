@@ -13,14 +13,12 @@ from hypothesis import strategies as st
 
 from aiinfn_hub.platform.refusal import Reason, Refusal
 from aiinfn_hub.vkd.backends.local import LocalBackend
-from aiinfn_hub.vkd.contract import TRANSITIONS, Cause, JobState, SweepProgress
+from aiinfn_hub.vkd.contract import TRANSITIONS, Cause, SweepProgress
 from aiinfn_hub.vkd.points import counted, together
+from tests.vkd.jobs import BAD, OFF, OK, Q, R, S
 from tests.vkd.local_world import SMALL_JOB
 from tests.vkd.memory_backend import MemoryBackend
 from tests.vkd.world import notebook, until, vkd
-
-Q, S, R = JobState.QUEUED, JobState.STARTING, JobState.RUNNING
-OK, BAD, OFF = JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED
 
 
 @pytest.fixture

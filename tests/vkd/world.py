@@ -170,6 +170,19 @@ class World:
         return Client(self.http, self.root, f"token-{name}" if name else None)
 
 
+def vkd_environment(folder: Path, hub_api: str, port: int) -> dict[str, str]:
+    """Give the environment in which the hub starts vkd, with ``platform.yaml`` and the data in a folder."""
+    return {
+        "AIINFN_DATA": str(folder / "data"),
+        "AIINFN_PLATFORM": str(folder / "platform.yaml"),
+        "AIINFN_TICKET_KEY": TICKET_KEY,
+        "JUPYTERHUB_API_URL": hub_api,
+        "JUPYTERHUB_SERVICE_URL": f"http://127.0.0.1:{port}",
+        "JUPYTERHUB_SERVICE_PREFIX": "/services/vkd/",
+        "JUPYTERHUB_SERVICE_NAME": "vkd",
+    }
+
+
 async def until(condition: Callable[[], Awaitable[Any]], what: str, seconds: float = 20) -> Any:
     """Ask again and again until something holds."""
     end = asyncio.get_running_loop().time() + seconds

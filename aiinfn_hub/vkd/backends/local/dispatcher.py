@@ -84,7 +84,6 @@ class Dispatcher:
     def adopt(self, platform: Platform) -> None:
         """Go over to a changed platform file. What runs keeps the grace period that it started with."""
         self._grace = platform.limits.grace.total_seconds()
-        self._launcher.grace = self._grace
         self.meter.half_life = platform.limits.usage_half_life
 
     # The line -----------------------------------------------------------------------------------------------------

@@ -39,29 +39,19 @@ class Settings:
         What runs in a job instead of the runner.
     log_limit
         Bytes of an attempt's log that are kept.
-    grace
-        Seconds between SIGTERM and SIGKILL.
     """
 
     data: Path
     accounts: Accounts | None
     command: Sequence[str] | None
     log_limit: int
-    grace: float
 
 
 class Launcher:
-    """Starts attempts.
-
-    Attributes
-    ----------
-    grace
-        As in the settings; it may change, for what starts from then on.
-    """
+    """Starts attempts."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self.grace = settings.grace
 
     async def launch(self, run: Run) -> Outcome | None:
         """Start an attempt's process and wait until the job is up.
@@ -80,7 +70,7 @@ class Launcher:
                 account,
                 run.devices,
                 command=settings.command,
-                grace=self.grace,
+                grace=run.grace,
                 log_limit=settings.log_limit,
             )
             await asyncio.to_thread(run.folder.prepare, spec)
