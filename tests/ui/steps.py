@@ -7,7 +7,6 @@ import re
 from typing import Any
 
 from playwright.sync_api import Locator, Page, expect
-from playwright.sync_api import TimeoutError as TookTooLong
 
 from tests.ui.demo import Demo, wait_for
 
@@ -77,8 +76,11 @@ def in_lab(page: Page) -> None:
 
 
 def open_file(page: Page, path: str) -> None:
-    """Open a file through the file browser's own command, as a link to it would."""
-    page.goto(re.sub(r"/lab.*", f"/lab/tree/{path}", page.url))
+    """Open a file through the file browser's own command, as a link to it would.
+
+    JupyterLab forgets its layout first: one that it kept while the window was narrow leaves no room for the main area.
+    """
+    page.goto(re.sub(r"/lab.*", f"/lab/tree/{path}?reset", page.url))
     in_lab(page)
     page.wait_for_selector(f".lm-TabBar-tabLabel:text-is('{path.rpartition('/')[2]}')", timeout=START_SECONDS)
 
@@ -117,13 +119,7 @@ def xsrf(page: Page) -> str:
 
 def submit(page: Page) -> Locator:
     """Press *Submit as batch* in the notebook's toolbar and give the filled dialog."""
-    panel, button = ".jp-NotebookPanel:not(.lm-mod-hidden)", "[data-command='aiinfn:submit']"
-    try:
-        page.locator(f"{panel} {button}").click(timeout=START_SECONDS / 3)
-    except TookTooLong:
-        # JupyterLab moves behind "…" what does not fit; on a busy machine it measures before things have their size.
-        page.locator(f"{panel} .jp-Toolbar-responsive-opener").click()
-        page.locator(f".jp-Toolbar-responsive-popup {button}").click()
+    page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) [data-command='aiinfn:submit']").click()
     dialog = page.get_by_role("dialog", name=re.compile("as batch"))
     expect(dialog.locator(".aiinfn-Verdict")).to_be_visible(timeout=START_SECONDS)
     return dialog
