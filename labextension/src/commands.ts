@@ -102,7 +102,11 @@ export function addCommands({ app, jobs, trans, documents }: ICommandOptions): v
         type: 'object',
         required: ['path'],
         properties: {
-          path: { type: 'string', description: trans.__('The result, as JupyterLab names it') }
+          path: { type: 'string', description: trans.__('The result, as JupyterLab names it') },
+          cell: {
+            type: ['number', 'string'],
+            description: trans.__('The cell to show: N of In [N], or its id')
+          }
         }
       }
     },
@@ -111,12 +115,7 @@ export function addCommands({ app, jobs, trans, documents }: ICommandOptions): v
       if (!path) {
         return;
       }
-      const known = openContext(documents, path);
-      await commands.execute('docmanager:open', { path });
-      if (known && !known.model.dirty) {
-        // It grows on the disk while the job runs.
-        await known.revert();
-      }
+      await (await import('./output')).openOutput(commands, documents, path, args.cell);
     }
   });
 

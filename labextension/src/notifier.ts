@@ -6,7 +6,7 @@ import type { CommandRegistry } from '@lumino/commands';
 
 import { CommandIDs } from './tokens';
 import type { IJob } from './types';
-import { detail, duration } from './words';
+import { detail, duration, outputAt } from './words';
 
 /** The bell shows no more than this. */
 const LONGEST = 140;
@@ -45,7 +45,7 @@ export class Notifier {
       actions.push({
         label: trans.__('Open output'),
         displayType: 'accent',
-        callback: () => void this._commands.execute(CommandIDs.openOutput, { path: output })
+        callback: () => void this._commands.execute(CommandIDs.openOutput, outputAt(output, job))
       });
     }
     actions.push(this._showJobs(job));

@@ -75,6 +75,11 @@ export function detail(job: IJob, trans: TranslationBundle): string {
   }
 }
 
+/** What `aiinfn:open-output` needs: the result, and the cell at which the job failed. */
+export function outputAt(path: string, { error }: IJob): { path: string; cell?: number } {
+  return error?.cell ? { path, cell: error.cell } : { path };
+}
+
 /** What a job computes on: "2 × NVIDIA T4 (simulated)". */
 export function device(job: IJob, trans: TranslationBundle): string {
   if (job.accelerator === 'none' || job.count === 0) {

@@ -2,7 +2,16 @@ import * as pkg from '../../package.json';
 import { ApiError } from '../api';
 import { VERSION } from '../tokens';
 import type { IStatus } from '../types';
-import { ago, detail, device, duration, explain, stateWord, versionProblem } from '../words';
+import {
+  ago,
+  detail,
+  device,
+  duration,
+  explain,
+  outputAt,
+  stateWord,
+  versionProblem
+} from '../words';
 import { makeJob, STATUS, trans } from './server';
 
 describe('words', () => {
@@ -65,5 +74,23 @@ describe('words', () => {
     const status = { ...STATUS, version: '9.9.9' } as IStatus;
     expect(versionProblem(status, trans)?.message).toContain('9.9.9');
     expect(versionProblem(STATUS as IStatus, trans)).toBeNull();
+  });
+});
+
+describe('outputAt', () => {
+  const error = { name: 'ValueError', message: 'x', cell: 3, traceback: '' };
+
+  it('names the cell in which the job failed', () => {
+    expect(outputAt('a.ipynb', makeJob('a', { state: 'failed', error }))).toEqual({
+      path: 'a.ipynb',
+      cell: 3
+    });
+  });
+
+  it('names none of a script or a success', () => {
+    expect(outputAt('a.log', makeJob('a', { error: { ...error, cell: null } }))).toEqual({
+      path: 'a.log'
+    });
+    expect(outputAt('a.ipynb', makeJob('a'))).toEqual({ path: 'a.ipynb' });
   });
 });

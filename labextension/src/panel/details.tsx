@@ -6,7 +6,7 @@ import type { Runtime } from '../runtime';
 import { show, whole } from '../sweep/table';
 import { CommandIDs } from '../tokens';
 import type { IHistoryEntry, IJob } from '../types';
-import { absolute, clock, device, duration, explain, isFinal, stateWord } from '../words';
+import { absolute, clock, device, duration, explain, isFinal, outputAt, stateWord } from '../words';
 import { Log } from './log';
 
 interface IDetailsProps {
@@ -103,7 +103,7 @@ function Actions({
                 ? trans.__('There is no output: the job did not get so far, or it was deleted.')
                 : trans.__('The output appears when the job has started.')
           }
-          onClick={() => void commands.execute(CommandIDs.openOutput, { path: output })}
+          onClick={() => void commands.execute(CommandIDs.openOutput, outputAt(output, job))}
         >
           {trans.__('Open output')}
         </button>
