@@ -8,6 +8,7 @@ PYTEST_OPTIONS ?=
 # Most tests wait for processes that start and end: more at a time than a small machine has cores.
 PYTEST_WORKERS ?= 3
 
+LAB_CATALOGUES := $(wildcard aiinfn_lab/locale/*/LC_MESSAGES/*.po)
 BIN := .venv/bin
 UV := .tools/uv/bin/uv
 PROXY := deploy/proxy/node_modules/.bin
@@ -55,13 +56,18 @@ lock: $(UV)  ## Resolve the Python dependencies anew into requirements.lock
 	$(UV) pip compile --quiet --upgrade pyproject.toml --all-extras --universal --python-version 3.11 \
 		--generate-hashes --no-annotate --no-header --output-file requirements.lock
 
+UPDATE_CATALOGUES = $(BIN)/pybabel -q update -D aiinfn --no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date -w 110
+
 .PHONY: messages
 messages: setup  ## Bring the catalogues of sentences up to date with the code (docs/languages.md)
 	@mkdir -p .cache
 	@$(BIN)/pybabel -q extract -F babel.cfg -k marked -k Sentence --add-location file -o .cache/messages.pot aiinfn_hub
-	@$(BIN)/pybabel -q update -D aiinfn -i .cache/messages.pot -d aiinfn_hub/locale --no-fuzzy-matching \
-		--ignore-obsolete --ignore-pot-creation-date -w 110
-	@$(BIN)/pytest -q tests/unit/test_language.py
+	@$(BIN)/pybabel -q extract -F labextension/babel.cfg --no-default-keywords -k __ -k _n:1,2 -k _p:1c,2 -k _np:1c,2,3 \
+		-k pgettext:1c,2 --add-location file -o .cache/lab.pot labextension
+	@$(UPDATE_CATALOGUES) -i .cache/messages.pot -d aiinfn_hub/locale
+	@$(UPDATE_CATALOGUES) -i .cache/lab.pot -d aiinfn_lab/locale
+	@$(BIN)/python hatch_build.py
+	@$(BIN)/pytest -q tests/unit/test_language.py tests/unit/test_language_lab.py
 
 include cluster.mk
 
@@ -106,8 +112,9 @@ $(LABEXTENSION): $(LABEXTENSION_SOURCES) labextension/node_modules/.installed
 	@rm -f labextension/build.log
 	@touch $@
 
-# An editable install copies the built labextension and the server extension's switch into the environment.
-.venv/.installed: pyproject.toml .venv/.synced $(LABEXTENSION)
+# An editable install copies the built labextension and the server extension's switch into the environment, and makes
+# JupyterLab's catalogues.
+.venv/.installed: pyproject.toml hatch_build.py $(LAB_CATALOGUES) .venv/.synced $(LABEXTENSION)
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --reinstall-package aiinfn --editable .
 	@touch $@
 

@@ -8,6 +8,7 @@ from typing import Any
 from jupyter_server.extension.application import ExtensionApp
 from traitlets import Float, Integer, Unicode, default
 
+from .catalogue import translate_schema
 from .handlers import routes
 from .hub import Hub
 from .paths import Places
@@ -36,6 +37,7 @@ class AiinfnLab(ExtensionApp):
 
     def initialize_settings(self) -> None:
         """Make what the handlers share: the two folders, the session, and the one client."""
+        translate_schema()
         # The token is no setting: settings are shown by `jupyter server --show-config`.
         self.vkd = Vkd(
             self.vkd_url,

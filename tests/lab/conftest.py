@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -301,8 +301,9 @@ def running_server(
     root: str = ".",
     base: str = "",
     token: str = TOKEN,
+    extensions: Iterable[str] = (),
 ) -> Iterator[Lab]:
-    """Start a real ``jupyter server`` with a home of its own and end it again."""
+    """Start a real ``jupyter server`` with a home of its own, and perhaps more extensions, and end it again."""
     home = folder / "home"
     home.mkdir(exist_ok=True)
     port = free_port()
@@ -318,7 +319,7 @@ def running_server(
         *(
             f"--ServerApp.base_url={base}/",
             f"--IdentityProvider.token={token}",
-            "--ServerApp.jpserver_extensions={'aiinfn_lab': True}",
+            f"--ServerApp.jpserver_extensions={dict.fromkeys(('aiinfn_lab', *extensions), True)}",
             *options,
         ),
     ]

@@ -31,5 +31,9 @@ def test_the_wheel_holds_the_built_labextension_and_switches_the_server_extensio
         assert "tests" not in packages
         assert "aiinfn_lab/runner/__main__.py" in wheel.namelist()
         assert "aiinfn_hub/templates/aiinfn/form.js" in wheel.namelist()
-        scripts = next(name for name in wheel.namelist() if name.endswith("entry_points.txt"))
-        assert "aiinfn = aiinfn_lab.cli:main" in wheel.read(scripts).decode()
+        italian = json.loads(wheel.read("aiinfn_lab/locale/it_IT/LC_MESSAGES/aiinfn.json"))
+        assert italian["Submit as batch"] == ["Invia come batch"]
+        points = next(name for name in wheel.namelist() if name.endswith("entry_points.txt"))
+        told = wheel.read(points).decode()
+        assert "aiinfn = aiinfn_lab.cli:main" in told
+        assert "[jupyterlab.locale]\naiinfn = aiinfn_lab" in told

@@ -17,7 +17,7 @@ START_SECONDS = 45_000
 def sign_in(page: Page, demo: Demo, account: str) -> None:
     """Sign in through IAM, end what this account still runs, and open the form."""
     page.goto(f"{demo.url}hub/home")
-    page.get_by_role("link", name=re.compile("^Sign in with")).click()
+    page.get_by_role("link", name=re.compile("^Sign in with(?! another)")).click()
     page.locator(f"button.account[value={account}]").click()
     page.wait_for_url(re.compile(r"/hub/home"))
     end_session(page, demo, account)
