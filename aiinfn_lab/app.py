@@ -13,6 +13,7 @@ from .handlers import routes
 from .hub import Hub
 from .paths import Places
 from .session import Session
+from .tidying import Tidy
 from .vkd import Vkd
 
 
@@ -49,6 +50,7 @@ class AiinfnLab(ExtensionApp):
         self.hub = Hub.from_environment(os.environ)
         self._show_end(self.session.end, self.session.certain_until)
         self.places = Places.find(self._server().root_dir)
+        self.tidy = Tidy(self.vkd, self.places.home, self.log)
 
     def initialize_handlers(self) -> None:
         """Add the routes below ``aiinfn-lab/``."""
@@ -56,6 +58,7 @@ class AiinfnLab(ExtensionApp):
 
     async def stop_extension(self) -> None:
         """Close the connections to vkd and to the hub."""
+        await self.tidy.stop()
         self.vkd.close()
         self.hub.close()
 

@@ -26,6 +26,8 @@ KEYS: Final = {
     "time": "time_limit",
     "time_limit": "time_limit",
     "name": "name",
+    "label": "labels",
+    "labels": "labels",
 }
 """What may be said, and the key of a submission that it sets."""
 _LINE: Final = re.compile(r"\s*#+\s*AIINFN(?:\s+(.*))?$")
@@ -96,6 +98,9 @@ def _read_line(text: str, number: int, shown: str, found: dict[str, str]) -> Non
         if not value or not value.isprintable():
             raise _refuse(f"{where} gives no usable value to {show(name)}.")
         key = KEYS[name]
+        if key == "labels":
+            found[key] = ",".join(part for part in (found.get(key), value) if part)
+            continue
         if found.setdefault(key, value) != value:
             raise _refuse(f"{where} gives {show(name)} a second value.")
 
@@ -110,7 +115,7 @@ def _first_cell(data: bytes) -> str:
 
 
 def _refuse(message: str) -> Refusal:
-    usual = ", ".join(name for name in KEYS if name != "time_limit")
+    usual = ", ".join(name for name in KEYS if name not in {"time_limit", "labels"})
     return Refusal(
         Reason.INVALID,
         message,

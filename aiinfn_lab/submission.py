@@ -15,7 +15,7 @@ from .session import INHERITED, Session
 
 CHOICES: Final = ("project", "queue", "accelerator", "count", "image", "size", "time_limit")
 """Keys that the platform's gate judges; they are handed on as they are."""
-_KEYS: Final = frozenset({"path", "parameters", "arguments", "name", "sweep", *CHOICES})
+_KEYS: Final = frozenset({"path", "parameters", "arguments", "name", "labels", "sweep", *CHOICES})
 _SWEEP: Final = frozenset({"points", "at_most"})
 _IDEMPOTENCY_KEY: Final = re.compile(r"[\x21-\x7e]{1,200}")
 _MOST_ARGUMENTS: Final = 200
@@ -102,6 +102,8 @@ def build(
     request: dict[str, Any] = {"work": work}
     if (name := _name(body.get("name"))) is not None:
         request["name"] = name
+    if labels := _labels(body.get("labels")):
+        request["labels"] = labels
     if body.get("sweep") is not None:
         request["sweep"] = _sweep(body["sweep"], inspection)
     for key in CHOICES:
@@ -158,6 +160,21 @@ def _arguments(value: object) -> list[str]:
     if any("\0" in item for item in value):
         raise Refusal(Reason.INVALID, "An argument has a NUL character.", "Remove it.", field="arguments")
     return value
+
+
+def _labels(value: object) -> list[str]:
+    """Read labels, a list or as a header comment has them: separated by commas. What a label may be is vkd's to say."""
+    if value is None:
+        return []
+    labels = [text for text in value.split(",") if text.strip()] if isinstance(value, str) else value
+    if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
+        raise Refusal(
+            Reason.INVALID,
+            "The labels must be a list of words.",
+            "Write each one separately.",
+            field="labels",
+        )
+    return labels
 
 
 def _name(value: object) -> str | None:

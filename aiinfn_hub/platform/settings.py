@@ -143,6 +143,16 @@ class Limits(Section):
     sweep_points_per_person: int = Field(
         default=5000, ge=1, description="Points of sweeps that one person may have waiting."
     )
+    keep_jobs: Duration = Field(
+        default=timedelta(days=90),
+        description="How long after its end a job is kept, with its log and the copy of its input. Results beside the "
+        "input are the person's own and stay.",
+    )
+    pinned_jobs_per_person: int = Field(
+        default=100,
+        ge=0,
+        description="Jobs that one person may pin, so that they are kept whatever their age.",
+    )
     usage_half_life: Duration = Field(
         default=timedelta(days=7), description="How fast past use stops to count in the fair order of jobs."
     )

@@ -11,7 +11,7 @@ from . import errors
 from .auth import Auth
 from .contract import PREFIX
 from .metrics import CONTENT_TYPE, Metrics
-from .routes import jobs, logs, platform, sessions
+from .routes import changes, jobs, logs, platform, sessions
 from .service import Service
 from .views import VERSION
 
@@ -68,7 +68,7 @@ def create(
 
     app.add_middleware(errors.Guard, observe=observe)
     api = APIRouter(prefix=prefix + PREFIX)
-    for part in (platform, jobs, logs, sessions):
+    for part in (platform, changes, jobs, logs, sessions):
         api.include_router(part.router)
     app.include_router(api)
     app.include_router(_own(prefix, service, metrics))

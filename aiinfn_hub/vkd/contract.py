@@ -1,18 +1,18 @@
 """The API of vkd as pydantic models: what the hub, the Lab's server extension and the command line exchange with it.
 
-This module and its part `contract_platform` import pydantic only, so that a user image needs nothing else of the hub half. Times are UTC. All paths
+This module and its parts `contract_platform`, `contract_states` and `contract_changes` import pydantic only, so that a user image needs nothing else of the hub half. Times are UTC. All paths
 start with `PREFIX` below vkd's own root, which behind JupyterHub is ``/services/vkd``.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
-from enum import StrEnum
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, StringConstraints
 
 from .contract_platform import (
+    MOST_LABELS,
     AcceleratorChoice,
     Availability,
     AvailabilityReading,
@@ -20,6 +20,7 @@ from .contract_platform import (
     Claim,
     ClaimRequest,
     ClaimState,
+    Labels,
     Model,
     PlatformView,
     ProjectChoice,
@@ -28,10 +29,12 @@ from .contract_platform import (
     Usage,
     UsageEntry,
 )
+from .contract_states import FINAL, TRANSITIONS, Cause, JobState
 
 __all__ = [
     "CHECKPOINTS",
     "FINAL",
+    "MOST_LABELS",
     "MOST_POINTS",
     "PREFIX",
     "RECORD_SEPARATOR",
@@ -53,6 +56,7 @@ __all__ = [
     "JobPage",
     "JobRequest",
     "JobState",
+    "Labels",
     "Model",
     "PlatformView",
     "Problem",
@@ -92,53 +96,6 @@ class Problem(Model):
     message: str
     hint: str = ""
     field: str | None = None
-
-
-class JobState(StrEnum):
-    """Where a job is. The last three are final."""
-
-    QUEUED = "queued"
-    STARTING = "starting"
-    RUNNING = "running"
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-
-
-FINAL: Final = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED})
-
-TRANSITIONS: Final[dict[JobState, frozenset[JobState]]] = {
-    JobState.QUEUED: frozenset({JobState.STARTING, JobState.CANCELLED, JobState.FAILED}),
-    JobState.STARTING: frozenset({JobState.RUNNING, JobState.QUEUED, JobState.FAILED, JobState.CANCELLED}),
-    JobState.RUNNING: frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED, JobState.QUEUED}),
-    JobState.SUCCEEDED: frozenset(),
-    JobState.FAILED: frozenset(),
-    JobState.CANCELLED: frozenset(),
-}
-
-
-class Cause(StrEnum):
-    """Why a job changed its state; a small fixed set, kept in its history."""
-
-    SUBMITTED = "submitted"
-    PLACED = "placed"
-    """It got what it asked for and its process is being started."""
-    STARTED = "started"
-    COMPLETED = "completed"
-    ERROR = "error"
-    """Its own code ended with an error."""
-    PREEMPTED = "preempted"
-    """Its device was needed for a session; it waits again."""
-    INTERRUPTED = "interrupted"
-    """The platform was stopped under it; it waits again."""
-    DEVICE_LOST = "device_lost"
-    """Its device vanished; it waits again."""
-    TIME_LIMIT = "time_limit"
-    CANCELLED = "cancelled"
-    LOST = "lost"
-    """Its process disappeared without a word, e.g. the machine was restarted."""
-    NEVER_FITS = "never_fits"
-    START_FAILED = "start_failed"
 
 
 Scalar = bool | int | float | str | None
@@ -209,6 +166,7 @@ class JobRequest(Model):
     size: Any = None
     time_limit: Any = None
     sweep: SweepRequest | None = None
+    labels: Labels = Field(default_factory=list)
 
 
 class Progress(Model):
@@ -268,8 +226,11 @@ class Job(Model):
         What the job recorded by ``aiinfn_lab.record``.
     preemptions
         How often it gave way to a session.
+    kept_until
+        When it is deleted by itself; None while it is not over, or if it is pinned, and of a point, which goes with its
+        sweep.
     actions
-        What the caller may do now: ``cancel``, ``rerun``.
+        What the caller may do now: ``cancel``, ``rerun``, ``delete``, and ``edit`` (name, labels, pin).
     """
 
     id: str
@@ -306,7 +267,10 @@ class Job(Model):
     sweep_of: str | None = None
     point: int | None = None
     values: dict[str, Scalar] = Field(default_factory=dict)
-    actions: list[Literal["cancel", "rerun"]] = Field(default_factory=list)
+    labels: list[str] = Field(default_factory=list)
+    pinned: bool = False
+    kept_until: datetime | None = None
+    actions: list[Literal["cancel", "rerun", "delete", "edit"]] = Field(default_factory=list)
 
 
 class JobPage(Model):
@@ -322,6 +286,10 @@ class JobPage(Model):
     """Number of the last change that this answer includes; pass it as ``since``."""
     active: int
     """Jobs of the caller's view that are not final, on all pages."""
+    deleted: list[str] | None = Field(default_factory=list)
+    """With ``since``: jobs that were deleted after it. None: too many to tell, read the list anew."""
+    searched_to: datetime | None = None
+    """Of a search that did not reach the end: how far back this page looked; ``next`` leads on, also if there are few jobs."""
 
 
 class SweepPoint(Model):

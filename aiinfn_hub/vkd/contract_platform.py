@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 
 class Model(BaseModel):
     """What all parts of the contract have in common: nothing unknown is let pass."""
 
     model_config = ConfigDict(extra="forbid")
+
+
+MOST_LABELS: Final = 10
+"""Labels that one job may have."""
+Labels = Annotated[list[Annotated[str, StringConstraints(max_length=200)]], Field(max_length=100)]
+"""Words that a person gives to jobs, such as ``paper-2026``; `inputs.check_labels` says what they may be."""
 
 
 class Choice(Model):
@@ -114,6 +120,10 @@ class PlatformView(Model):
     queues: list[QueueChoice]
     job_default_time: int
     """Seconds."""
+    keep_jobs: int = 0
+    """Seconds after its end after which a job is deleted."""
+    pinned_jobs: int = 0
+    """Jobs that one person may pin, so that they are kept whatever their age."""
     poll_seconds: float
     """How often a client should ask for changes at most."""
     read_at: datetime

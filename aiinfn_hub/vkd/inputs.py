@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
+import unicodedata
+from collections.abc import Iterable
 from typing import Any, Final
 
 from aiinfn_hub.language import gettext as _
 from aiinfn_hub.platform.refusal import Reason, Refusal
 
-from .contract import SNAPSHOT_ROOT, SweepRequest, Work
+from .contract import MOST_LABELS, SNAPSHOT_ROOT, SweepRequest, Work
 
 SCRIPT_SUFFIXES: Final = (".py", ".sh", ".R", ".r")
 PARAMETER_BYTES: Final = 256 * 1024
 SWEEP_BYTES: Final = 512 * 1024
 _DEPTH: Final = 32
+LABEL: Final = re.compile(r"[^\W_][\w.:+/-]{0,39}")
 _NAME_BYTES: Final = 255
 """What Linux file systems take for one name."""
 
@@ -156,6 +160,47 @@ def job_name(name: str | None, path: str) -> str:
             _("The job's name holds control characters."), _("Use letters, digits and spaces."), "name"
         )
     return name.strip()
+
+
+def label(text: str, field: str = "labels") -> str:
+    """Give a label as it is kept: in small letters, so that Paper and paper are one.
+
+    Raises
+    ------
+    Refusal
+        If it is not one short word.
+    """
+    found = unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).strip().lower())
+    if not LABEL.fullmatch(found) or not printable(found):
+        shown = "".join(character if character.isprintable() else "?" for character in text[:40])
+        raise _invalid(
+            _("{label} cannot be a label.").format(label=repr(shown)),
+            _(
+                "A label is one word of at most 40 letters, digits and - _ . : / +, "
+                "and begins with a letter or digit."
+            ),
+            field,
+        )
+    return found
+
+
+def check_labels(labels: Iterable[str], field: str = "labels") -> list[str]:
+    """Check the labels of a job, and give each once, in their order.
+
+    Raises
+    ------
+    Refusal
+        See `label`; or because they are too many.
+    """
+    found = list(dict.fromkeys(label(text, field) for text in labels))
+    if len(found) > MOST_LABELS:
+        raise Refusal(
+            Reason.TOO_LARGE,
+            _("A job has at most {most} labels.").format(most=MOST_LABELS),
+            _("Leave some out."),
+            field=field,
+        )
+    return found
 
 
 def idempotency_key(key: str | None) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from aiinfn_hub.language import gettext as _
@@ -78,12 +78,13 @@ class Intake:
             From the gate, from `inputs`, for a full disk, or because too many of the person's jobs wait.
         """
         work, selection, name = self._check(person, request)
+        labels = inputs.check_labels(request.labels)
         asked = digest(request.model_dump(mode="json", exclude_none=True))
         if request.sweep is None:
-            return await self._keep(_new(selection, work, name, key, asked))
+            return await self._keep(_new(selection, work, name, key, asked, labels=labels))
         points = dict(enumerate(request.sweep.points, 1))
         sweep = _progress(points, request.sweep.at_most)
-        return await self._keep(_new(selection, work, name, key, asked, sweep=sweep), points)
+        return await self._keep(_new(selection, work, name, key, asked, labels=labels, sweep=sweep), points)
 
     async def dry_run(self, person: Person, request: JobRequest) -> DryRun:
         """Say what would become of a request; see `checks`.
@@ -94,6 +95,7 @@ class Intake:
             If it would be refused.
         """
         _work, selection, _name = self._check(person, request)
+        inputs.check_labels(request.labels)
         platform, sweep = self._platform(), request.sweep
         mine = await self._store.check_waiting(
             person.name,
@@ -173,12 +175,15 @@ class Intake:
         work = Work.model_validate(old.work)
         if old.sweep is None:
             asked = digest({"rerun_of": old.id})
-            return await self._keep(_new(selection, work, old.name, key, asked, rerun_of=old.id))
+            return await self._keep(
+                _new(selection, work, old.name, key, asked, labels=old.labels, rerun_of=old.id)
+            )
         chosen = _chosen([point for point, _carried in await self._store.sweep_table(old)], points)
         asked = digest({"rerun_of": old.id, "points": sorted(chosen)})
         again = _progress(chosen, old.sweep.at_most)
         return await self._keep(
-            _new(selection, work, old.name, key, asked, rerun_of=old.id, sweep=again), chosen
+            _new(selection, work, old.name, key, asked, labels=old.labels, rerun_of=old.id, sweep=again),
+            chosen,
         )
 
     def _check(self, person: Person, request: JobRequest) -> tuple[Work, Selection, str]:
@@ -252,6 +257,7 @@ def _new(
     key: str | None,
     asked: str,
     *,
+    labels: Sequence[str] = (),
     rerun_of: str | None = None,
     sweep: SweepProgress | None = None,
 ) -> NewJob:
@@ -267,6 +273,7 @@ def _new(
         idempotency_key=inputs.idempotency_key(key),
         digest=asked,
         sweep=sweep,
+        labels=tuple(labels),
     )
 
 

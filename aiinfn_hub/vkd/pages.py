@@ -7,15 +7,18 @@ into branches that each follow one index in the order of the list; the first row
 from __future__ import annotations
 
 from itertools import product
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from . import finding
 from .records import ACTIVE, Filter, Page, StoredJob, View
-from .tables import counters, jobs
+from .tables import counters, jobs, removed
+from .whose import Conditions, parts
 
-Conditions = list[sa.ColumnElement[bool]]
+MOST_DELETED: Final = 1000
+"""Deleted jobs that one answer tells."""
 
 
 async def read(connection: AsyncConnection, view: View, wanted: Filter) -> Page:
@@ -24,21 +27,34 @@ async def read(connection: AsyncConnection, view: View, wanted: Filter) -> Page:
     The counter is read first: should the database let a change in between, the page shows it once too often, not never.
     """
     through = (await connection.execute(sa.select(counters.c.value))).scalar_one()
+    looked_to = None
+    if wanted.search or wanted.label:
+        rows, looked_to = await finding.read(connection, view, wanted)
+    else:
+        rows = await _listed(connection, view, wanted)
+    active = (await connection.execute(_active(view, wanted))).scalar_one()
+    found = [StoredJob.of(row) for row in rows[: wanted.limit]]
+    return Page(
+        found,
+        more=len(rows) > wanted.limit,
+        through=through,
+        active=active,
+        deleted=await _deleted(connection, view, wanted),
+        looked_to=looked_to,
+    )
+
+
+async def _listed(connection: AsyncConnection, view: View, wanted: Filter) -> list[Any]:
     order = _order(wanted)
     branches = [
         sa.select(jobs).where(*conditions).order_by(*order).limit(wanted.limit + 1)
         for conditions in _branches(view, wanted)
     ]
-    rows: list[Any] = []
-    if len(branches) == 1:
-        rows = list((await connection.execute(branches[0])).mappings())
-    elif branches:
-        union = sa.union_all(*(sa.select(branch.subquery()) for branch in branches)).subquery()
-        merged = sa.select(union).order_by(*(union.c[column.name].desc() for column in _keys(wanted)))
-        rows = list((await connection.execute(merged.limit(wanted.limit + 1))).mappings())
-    active = (await connection.execute(_active(view, wanted))).scalar_one()
-    found = [StoredJob.of(row) for row in rows[: wanted.limit]]
-    return Page(found, more=len(rows) > wanted.limit, through=through, active=active)
+    if len(branches) < 2:
+        return [row for branch in branches for row in (await connection.execute(branch)).mappings()]
+    union = sa.union_all(*(sa.select(branch.subquery()) for branch in branches)).subquery()
+    merged = sa.select(union).order_by(*(union.c[column.name].desc() for column in _keys(wanted)))
+    return list((await connection.execute(merged.limit(wanted.limit + 1))).mappings())
 
 
 def _keys(wanted: Filter) -> list[sa.Column[Any]]:
@@ -50,7 +66,7 @@ def _order(wanted: Filter) -> list[sa.UnaryExpression[Any]]:
 
 
 def _branches(view: View, wanted: Filter) -> list[Conditions]:
-    common: Conditions = []
+    common: Conditions = [_level(wanted)]
     if wanted.since is not None:
         common.append(jobs.c.change > wanted.since)
         if wanted.states:
@@ -67,27 +83,7 @@ def _branches(view: View, wanted: Filter) -> list[Conditions]:
         if wanted.states and wanted.since is None
         else [[]]
     )
-    return [[*who, *state, *common] for who, state in product(_whose(view, wanted), by_state)]
-
-
-def _whose(view: View, wanted: Filter) -> list[Conditions]:
-    """Give the parts of a view; no job is in two of them."""
-    asked: Conditions = [_level(wanted)]
-    if wanted.owner is not None:
-        asked.append(jobs.c.owner == wanted.owner)
-    if wanted.project is not None:
-        asked.append(jobs.c.project == wanted.project)
-    if view.everything or wanted.owner == view.person:
-        return [asked]
-    if wanted.project is not None and wanted.project in view.projects:
-        return [asked]
-    parts: list[Conditions] = []
-    if wanted.owner is None:
-        parts.append([jobs.c.owner == view.person, *asked])
-    if wanted.project is None:
-        others = jobs.c.owner != view.person
-        parts.extend([jobs.c.project == project, others, *asked] for project in sorted(view.projects))
-    return parts
+    return [[*who, *state, *common] for who, state in product(parts(jobs, view, wanted), by_state)]
 
 
 def _level(wanted: Filter) -> sa.ColumnElement[bool]:
@@ -106,3 +102,23 @@ def _active(view: View, wanted: Filter) -> sa.Select[int]:
     if not view.projects:
         return statement.where(jobs.c.owner == view.person)
     return statement.where(sa.or_(jobs.c.owner == view.person, jobs.c.project.in_(sorted(view.projects))))
+
+
+async def _deleted(connection: AsyncConnection, view: View, wanted: Filter) -> list[str] | None:
+    """Give the jobs deleted since; None if they are too many. They are told with the first page."""
+    if wanted.since is None or wanted.after is not None or wanted.sweep is not None:
+        return []
+    found: list[str] = []
+    for statement in deleted_since(view, wanted):
+        found += (await connection.execute(statement)).scalars()
+    return found if len(found) <= MOST_DELETED else None
+
+
+def deleted_since(view: View, wanted: Filter) -> list[sa.Select[str]]:
+    """Give the queries for the jobs deleted since, one for each part of the view."""
+    return [
+        sa.select(removed.c.job)
+        .where(*who, removed.c.sweep_of.is_(None), removed.c.change > wanted.since)
+        .limit(MOST_DELETED + 1)
+        for who in parts(removed, view, wanted)
+    ]

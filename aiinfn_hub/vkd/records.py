@@ -49,6 +49,7 @@ class NewJob:
     sweep_of: str | None = None
     point: int | None = None
     swept: Mapping[str, Any] | None = None
+    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,9 @@ class StoredJob:
     point: int | None
     swept: dict[str, Any] | None
     recorded: dict[str, Scalar]
+    labels: list[str]
+    pinned: bool
+    snapshot: str
     idempotency_key: str | None
     digest: str | None
 
@@ -103,6 +107,8 @@ class StoredJob:
         values["error"] = JobError.model_validate(values["error"]) if values["error"] else None
         values["sweep"] = SweepProgress.model_validate(values["sweep"]) if values["sweep"] else None
         values["recorded"] = values["recorded"] or {}
+        values["labels"] = values["labels"] or []
+        values["pinned"] = bool(values["pinned"])
         return cls(**values)
 
     @property
@@ -142,6 +148,10 @@ class Filter:
     ----------
     sweep
         The points of this sweep; None: everything but points.
+    search
+        Words, folded, that must all be in what a job is searched by.
+    label
+        Only jobs with this label.
     since
         Only jobs changed after this change number; the order is then by last change.
     after
@@ -152,6 +162,8 @@ class Filter:
     states: tuple[JobState, ...] = ()
     project: str | None = None
     owner: str | None = None
+    search: tuple[str, ...] = ()
+    label: str | None = None
     since: int | None = None
     after: tuple[int, int] | None = None
     limit: int = 25
@@ -159,12 +171,22 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of a list, all of it read at one moment."""
+    """One page of a list, all of it read at one moment.
+
+    Attributes
+    ----------
+    deleted
+        Ids of the jobs deleted since; None if they are too many.
+    looked_to
+        Number and time of the job at which a search stopped to look, of which more may be left.
+    """
 
     jobs: list[StoredJob]
     more: bool
     through: int
     active: int
+    deleted: list[str] | None = field(default_factory=list)
+    looked_to: tuple[int, datetime | None] | None = None
 
 
 class Applied(StrEnum):
@@ -187,6 +209,11 @@ class Notes:
 
     def __bool__(self) -> bool:
         return bool(self.progress or self.recorded or self.moved)
+
+
+def snapshot_digest(path: str) -> str:
+    """Give what a snapshot is found by: who shares it has the same."""
+    return hashlib.sha256(path.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def digest(body: Mapping[str, Any]) -> str:

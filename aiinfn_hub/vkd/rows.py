@@ -13,7 +13,7 @@ from aiinfn_hub.platform.refusal import Reason, Refusal
 
 from .backends.base import Update
 from .contract import FINAL, Cause, JobState, Progress
-from .records import NewJob, StoredJob
+from .records import NewJob, StoredJob, snapshot_digest
 from .tables import jobs
 
 
@@ -32,6 +32,18 @@ async def check_waiting(connection: AsyncConnection, owner: str, most: int) -> i
             _("Submit more when some have started, or cancel some."),
         )
     return waiting
+
+
+async def check_origin(connection: AsyncConnection, new: NewJob) -> None:
+    """Refuse to run a job again that was deleted meanwhile: its copy of the input goes."""
+    if new.rerun_of is not None:
+        there = await connection.execute(sa.select(jobs.c.id).where(jobs.c.id == new.rerun_of))
+        if there.first() is None:
+            raise Refusal(
+                Reason.NOT_FOUND,
+                _("The job was deleted meanwhile."),
+                _("Submit its file again."),
+            )
 
 
 def submitted(new: NewJob) -> str:
@@ -69,6 +81,8 @@ def columns(new: NewJob, change: int) -> dict[str, Any]:
         "sweep_of": new.sweep_of,
         "point": new.point,
         "swept": dict(new.swept) if new.swept is not None else None,
+        "labels": list(new.labels) or None,
+        "snapshot": snapshot_digest(new.work.snapshot),
         "idempotency_key": new.idempotency_key,
         "digest": new.digest,
     }

@@ -19,6 +19,8 @@ from aiinfn_hub.platform.selection import Door
 
 from . import sentences, views
 from .adoption import Adoption
+from .aftercare import Aftercare
+from .afterwards import Afterwards, no_job
 from .backends.base import Backend
 from .contract import (
     AvailabilityReading,
@@ -36,6 +38,7 @@ from .contract import (
     Usage,
 )
 from .follower import Follower
+from .housekeeping import Housekeeping
 from .intake import Intake
 from .records import Filter, StoredJob, View, now
 from .store import Store
@@ -58,14 +61,19 @@ class Service:
         self.backend = backend
         self.follower = Follower(store, backend, file.current.limits.usage_half_life)
         self._intake = Intake(lambda: self.platform, store, backend, self.follower)
+        self.aftercare = Aftercare(store)
+        self.housekeeping = Housekeeping(self.aftercare, backend, lambda: self.platform)
+        self.afterwards = Afterwards(self)
 
     async def start(self) -> None:
         """Hand the back end what is not over, and follow it from then on."""
         await self.follower.start()
         self._adoption.start()
+        self.housekeeping.start()
 
     async def stop(self) -> None:
         """Let go, without ending jobs."""
+        await self.housekeeping.stop()
         await self._adoption.stop()
         await self.follower.stop()
 
@@ -84,7 +92,7 @@ class Service:
     async def submit(self, person: Person, request: JobRequest, key: str | None) -> tuple[Job, bool]:
         """Take a job or a sweep in; see `Intake.submit`."""
         stored, created = await self._intake.submit(person, request, key)
-        return self._show(stored, person), created
+        return self.show(stored, person), created
 
     async def dry_run(self, person: Person, request: JobRequest) -> DryRun:
         """Say what would become of a request; see `Intake.dry_run`."""
@@ -96,7 +104,11 @@ class Service:
         """Run a finished job, or points of a finished sweep, again; see `Intake.rerun`."""
         old = await self._visible(person, job_id)
         stored, created = await self._intake.rerun(person, old, key, points)
-        return self._show(stored, person), created
+        return self.show(stored, person), created
+
+    async def run_again(self, person: Person, old: StoredJob, key: str | None) -> StoredJob:
+        """Run one of many jobs again."""
+        return (await self._intake.rerun(person, old, key))[0]
 
     # Jobs: showing and ending them
 
@@ -108,7 +120,7 @@ class Service:
         Refusal
             `Reason.NOT_FOUND`, also for a job that this person may not see: that it exists is nobody's business.
         """
-        return self._show(await self._visible(person, job_id), person)
+        return self.show(await self._visible(person, job_id), person)
 
     async def jobs(self, person: Person, wanted: Filter) -> JobPage:
         """Show a page of jobs."""
@@ -126,10 +138,20 @@ class Service:
             for stored in page.jobs
         ]
         cursor = None
+        searched_to = None
         if page.more:
             last = page.jobs[-1]
             cursor = f"n{last.number}" if wanted.since is None else f"c{last.change}-{last.number}"
-        return JobPage(jobs=shown, next=cursor, updated_through=page.through, active=page.active)
+        elif page.looked_to is not None:
+            cursor, searched_to = f"n{page.looked_to[0]}", page.looked_to[1]
+        return JobPage(
+            jobs=shown,
+            next=cursor,
+            updated_through=page.through,
+            active=page.active,
+            deleted=page.deleted,
+            searched_to=searched_to,
+        )
 
     def version(self) -> tuple[str, int, int]:
         """Give what changes whenever a list of jobs may have changed; for ETags, so it is cheap."""
@@ -146,17 +168,21 @@ class Service:
         await self._visible(person, job_id)
         stored = await self.store.cancelling(job_id, person.name)
         if stored is None:
-            raise _no_job()
+            raise no_job()
         if stored.final:
             if stored.state is JobState.CANCELLED:
-                return self._show(stored, person)
+                return self.show(stored, person)
             raise Refusal(
                 Reason.CONFLICT, _("The job has ended already."), _("There is nothing left to cancel.")
             )
         logger.info("job cancel job=%s by=%s", job_id, person.name)
-        if not self.follower.sweeps.cancel(job_id, person.name):
+        await self.stop_job(job_id, person.name)
+        return self.show(stored, person)
+
+    async def stop_job(self, job_id: str, by: str) -> None:
+        """Tell a job's end to whoever has it; that it was asked for is kept already."""
+        if not self.follower.sweeps.cancel(job_id, by):
             await self.backend.cancel(job_id)
-        return self._show(stored, person)
 
     async def points(self, person: Person, job_id: str) -> SweepTable:
         """Show the points of a sweep.
@@ -172,7 +198,7 @@ class Service:
         rows = await self.store.sweep_table(sweep)
         return SweepTable(
             points=[
-                views.point(stored, self._show(stored, person).sentence, carried=carried)
+                views.point(stored, self.show(stored, person).sentence, carried=carried)
                 for stored, carried in rows
             ]
         )
@@ -250,10 +276,11 @@ class Service:
     async def _visible(self, person: Person, job_id: str) -> StoredJob:
         stored = await self.store.get(job_id)
         if stored is None or not self.view(person).sees(stored):
-            raise _no_job()
+            raise no_job()
         return stored
 
-    def _show(self, stored: StoredJob, person: Person) -> Job:
+    def show(self, stored: StoredJob, person: Person) -> Job:
+        """Show a job as it is kept."""
         positions: Mapping[str, int] = self.backend.positions()
         return views.job(
             stored,
@@ -268,7 +295,3 @@ class Service:
         if self.follower.sweeps.holds(stored.id):
             return sentences.TURN
         return self.backend.reason(stored.id)
-
-
-def _no_job() -> Refusal:
-    return Refusal(Reason.NOT_FOUND, _("There is no such job."), _("It may belong to somebody else."))

@@ -7,7 +7,9 @@ for measurements.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from aiinfn_hub.language import gettext as _
 from aiinfn_hub.platform.refusal import Reason, Refusal
 
-from . import devicetime, pages, rows, sweeprows
+from . import devicetime, pages, rows, searchrows, sweeprows
 from .backends.base import Update
 from .contract import TRANSITIONS, Cause, HistoryEntry, JobState, Progress, UsageEntry
 from .database import Database
@@ -52,6 +54,26 @@ class Store:
         """Close the database."""
         await self._database.close()
 
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
+        """Open a transaction that reads; for the store's other halves."""
+        async with self._database.read() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def changing(self) -> AsyncIterator[tuple[AsyncConnection, int]]:
+        """Open a transaction that changes jobs, with the number of this change."""
+        async with self._database.write() as connection:
+            change = await self._count(connection)
+            yield connection, change
+        self.change = change
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[AsyncConnection]:
+        """Open a transaction that changes something which no list shows."""
+        async with self._database.write() as connection:
+            yield connection
+
     # Writing
 
     async def insert(self, new: NewJob, *, most_waiting: int | None = None) -> StoredJob:
@@ -72,11 +94,12 @@ class Store:
         async with self._database.write() as connection:
             if most_waiting is not None:
                 await rows.check_waiting(connection, new.selection.person, most_waiting)
+            await rows.check_origin(connection, new)
             change = await self._count(connection)
-            inserted = await connection.execute(
-                sa.insert(jobs).values(rows.columns(new, change)).returning(*jobs.c)
-            )
+            columns = rows.columns(new, change)
+            inserted = await connection.execute(sa.insert(jobs).values(columns).returning(*jobs.c))
             job = StoredJob.of(inserted.mappings().one())
+            await searchrows.keep(connection, [columns])
             await connection.execute(
                 sa.insert(history).values(
                     job=new.id,
@@ -104,16 +127,12 @@ class Store:
         async with self._database.write() as connection:
             await rows.check_waiting(connection, person, most_waiting)
             await sweeprows.check_points(connection, person, len(points), most_points)
+            await rows.check_origin(connection, new)
             change = await self._count(connection)
-            row = (
-                (
-                    await connection.execute(
-                        sa.insert(jobs).values(rows.columns(new, change)).returning(*jobs.c)
-                    )
-                )
-                .mappings()
-                .one()
-            )
+            columns = rows.columns(new, change)
+            inserted = await connection.execute(sa.insert(jobs).values(columns).returning(*jobs.c))
+            row = inserted.mappings().one()
+            await searchrows.keep(connection, [columns])
             # Numbers are the order of age: each point has its own.
             await connection.execute(
                 sa.insert(jobs),
@@ -185,6 +204,8 @@ class Store:
                     message=values["message"],
                 )
             )
+            if values.get("error"):
+                await searchrows.change(connection, replace(job, error=update.error))
             if job.count:
                 await devicetime.record(connection, job, update)
             if job.sweep_of is not None:
@@ -249,6 +270,7 @@ class Store:
             ]  # fmt: skip
             if begun:
                 await connection.execute(sa.insert(jobs), begun)
+                await searchrows.keep(connection, begun)
             last = {}
             for update in updates:
                 if update.state is None:

@@ -88,6 +88,9 @@ jobs: Final = sa.Table(
     sa.Column("point", sa.Integer),
     sa.Column("swept", _JSON),  # of a point: its own values
     sa.Column("recorded", _JSON),
+    sa.Column("labels", _JSON),
+    sa.Column("pinned", sa.Boolean),  # true or nothing: its age does not end it
+    sa.Column("snapshot", sa.String(64)),  # digest of the snapshot's path, to find who shares it
     sa.Column("idempotency_key", sa.String(200)),
     sa.Column("digest", sa.String(64)),
     sa.UniqueConstraint("owner", "idempotency_key"),
@@ -103,7 +106,61 @@ jobs: Final = sa.Table(
     sa.Index(None, "project", "sweep_of", "state", "number"),
     sa.Index(None, "project", "sweep_of", "change"),
     sa.Index(None, "state", "number"),
+    sa.Index(None, "owner", "snapshot"),
+    sa.Index(None, "owner", "pinned"),
+    sa.Index(None, "sweep_of", "ended"),
+    sa.Index(None, "rerun_of"),
 )
+
+texts: Final = sa.Table(
+    "texts",
+    metadata,
+    sa.Column("number", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
+    sa.Column("job", sa.ForeignKey("jobs.id", ondelete="CASCADE"), nullable=False, unique=True),
+    sa.Column("owner", sa.String(255), nullable=False),
+    sa.Column("project", sa.String(63), nullable=False),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Index(None, "owner", "number"),
+    sa.Index(None, "project", "number"),
+)
+"""What a job is searched by, folded by `searching.fold`; of all but points. Apart from the jobs, whose rows are twenty
+times as large, so that many are looked through in a moment."""
+
+labelled: Final = sa.Table(
+    "labelled",
+    metadata,
+    sa.Column("job", sa.ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("label", sa.String(40), primary_key=True),
+    sa.Column("number", sa.BigInteger, nullable=False),
+    sa.Column("owner", sa.String(255), nullable=False),
+    sa.Column("project", sa.String(63), nullable=False),
+    sa.Index(None, "label", "number"),
+    sa.Index(None, "owner", "label", "number"),
+    sa.Index(None, "project", "label", "number"),
+)
+"""The labels of the jobs, to list the jobs of a label."""
+
+removed: Final = sa.Table(
+    "removed",
+    metadata,
+    sa.Column("job", sa.String(20), primary_key=True),
+    sa.Column("change", sa.BigInteger, nullable=False),
+    sa.Column("owner", sa.String(255), nullable=False),
+    sa.Column("project", sa.String(63), nullable=False),
+    sa.Column("sweep_of", sa.String(20)),
+    sa.Column("removed", UtcDateTime, nullable=False),
+    sa.Column("log", sa.Boolean, nullable=False),  # the back end still has to forget it
+    sa.Column("home", sa.Boolean, nullable=False),  # something of it may still be in the person's home
+    sa.Column("snapshot", sa.Text),  # path of the copy that nobody else uses
+    sa.Column("tries", sa.Integer, nullable=False),
+    sa.Index(None, "sweep_of", "change"),
+    sa.Index(None, "owner", "sweep_of", "change"),
+    sa.Index(None, "project", "sweep_of", "change"),
+    sa.Index(None, "log", "tries"),
+    sa.Index(None, "owner", "home", "job"),
+    sa.Index(None, "removed"),
+)
+"""Jobs that were deleted: what of them is still to be removed elsewhere, and news for those that list them."""
 
 history: Final = sa.Table(
     "history",
@@ -121,7 +178,7 @@ history: Final = sa.Table(
 usage: Final = sa.Table(
     "usage",
     metadata,
-    sa.Column("job", sa.ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("job", sa.String(20), primary_key=True),  # may be deleted since
     sa.Column("attempt", sa.Integer, primary_key=True),
     sa.Column("project", sa.String(63), nullable=False),
     sa.Column("person", sa.String(255), nullable=False),
@@ -133,4 +190,4 @@ usage: Final = sa.Table(
     sa.Column("ended", sa.Double),
     sa.Index(None, "ended"),
 )
-"""Device time of each attempt, kept apart from the jobs: it must survive whatever happens to their rows' states."""
+"""Device time of each attempt, kept apart from the jobs: it must survive whatever happens to their rows."""

@@ -66,11 +66,15 @@ def job(
     mine = stored.owner == person.name
     line = queue.title if queue else stored.queue
     canceller = "" if by == stored.owner else by
-    actions: list[Literal["cancel", "rerun"]] = []
+    actions: list[Literal["cancel", "rerun", "delete", "edit"]] = []
     if not stored.final and by is None:
         actions.append("cancel")
     if stored.final and mine:
         actions.append("rerun")
+    if may_edit(stored, person):
+        if stored.final and stored.sweep_of is None:
+            actions.append("delete")
+        actions.append("edit")
     return Job(
         id=stored.id,
         name=stored.name,
@@ -119,8 +123,23 @@ def job(
         sweep_of=stored.sweep_of,
         point=stored.point,
         values=stored.recorded,
+        labels=stored.labels,
+        pinned=stored.pinned,
+        kept_until=kept_until(stored, platform),
         actions=actions,
     )
+
+
+def may_edit(stored: StoredJob, person: Person) -> bool:
+    """Tell whether somebody may change and delete a job: its owner and operators."""
+    return stored.owner == person.name or person.admin
+
+
+def kept_until(stored: StoredJob, platform: Platform) -> datetime | None:
+    """Say when a job is deleted by itself; None if that is not known, or never."""
+    if stored.ended is None or stored.pinned or stored.sweep_of is not None:
+        return None
+    return stored.ended + platform.limits.keep_jobs
 
 
 def point(stored: StoredJob, sentence: str, *, carried: bool) -> SweepPoint:
@@ -225,6 +244,8 @@ def platform(offer: Offer, reading: AvailabilityReading, lengths: Mapping[str, Q
         ],
         queues=queues(offer, lengths),
         job_default_time=int(whole.limits.job_default.total_seconds()),
+        keep_jobs=int(whole.limits.keep_jobs.total_seconds()),
+        pinned_jobs=whole.limits.pinned_jobs_per_person,
         poll_seconds=POLL_SECONDS,
         read_at=now.read_at,
         age=now.age,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from .account import completion, login, logout
+from .afterwards import delete, keep, label
 from .jobs import cancel, list_jobs, points, rerun, show
 from .looking import platform, queues, usage
 from .submit import submit
@@ -55,6 +56,6 @@ def main() -> None:
 
 
 for command in (
-    submit, list_jobs, show, points, logs, wait, cancel, rerun, platform, queues, usage, login, logout, completion,
+    submit, list_jobs, show, points, logs, wait, cancel, rerun, label, keep, delete, platform, queues, usage, login, logout, completion,
 ):  # fmt: skip
     main.add_command(command)

@@ -1,4 +1,4 @@
-"""``list``, ``show``, ``points``, ``cancel``, ``rerun``."""
+"""``list``, ``show``, ``points``, ``cancel``, ``rerun``; `afterwards` has what else is done with jobs."""
 
 from __future__ import annotations
 
@@ -40,15 +40,22 @@ _STATES = ("active", "queued", "starting", "running", "succeeded", "failed", "ca
 @click.option("--project", shell_complete=complete_choices("projects"), help="Only jobs of this project.")
 @click.option("--owner", help="Only jobs of this person (managers and operators see those of others).")
 @click.option(
+    "--search", metavar="WORDS", help="Only jobs with all these words in name, path, label, id or error."
+)
+@click.option("--label", help="Only jobs with this label.")
+@click.option(
     "-n", "--limit", type=click.IntRange(1), default=25, show_default=True, help="Newest jobs to list."
 )
 @click.option("--all", "everything", is_flag=True, help="List all jobs.")
 @output_option()
 @explained
 def list_jobs(
+    *,
     states: tuple[str, ...],
     project: str | None,
     owner: str | None,
+    search: str | None,
+    label: str | None,
     limit: int,
     everything: bool,
     output: str,
@@ -58,7 +65,10 @@ def list_jobs(
     with client() as connection:
         # One more than shown, to know whether there are more.
         wanted = None if everything else limit + 1
-        found = list(islice(connection.jobs(states, project=project, owner=owner, limit=wanted), wanted))
+        listed = connection.jobs(
+            states, project=project, owner=owner, search=search, label=label, limit=wanted
+        )
+        found = list(islice(listed, wanted))
         more, found = (not everything and len(found) > limit), found if everything else found[:limit]
         if quiet:
             for job in found:
@@ -66,7 +76,7 @@ def list_jobs(
         elif output == "json":
             echo_json(found)
         elif not found:
-            filtered = states or project or owner
+            filtered = states or project or owner or search or label
             note("No such jobs." if filtered else "No jobs yet. Submit one: aiinfn submit --help")
         else:
             from . import tables  # noqa: PLC0415 - it loads rich
@@ -105,7 +115,7 @@ def show(job: str, output: str, quiet: bool) -> None:
 @explained
 def cancel(jobs: tuple[str, ...], output: str, quiet: bool) -> None:
     """Cancel JOBS. What they printed and wrote so far stays."""
-    _each(jobs, lambda connection, identity: connection.cancel(identity), output, quiet=quiet)
+    each(jobs, lambda connection, identity: connection.cancel(identity), output, quiet=quiet)
 
 
 @click.command(short_help="Run jobs that are over again.")
@@ -122,7 +132,7 @@ def rerun(jobs: tuple[str, ...], points: str | None, output: str, quiet: bool) -
 
     Of a sweep only some points run again; its table shows what the others gave before.
     """
-    _each(jobs, lambda connection, identity: connection.rerun(identity, points), output, quiet=quiet)
+    each(jobs, lambda connection, identity: connection.rerun(identity, points), output, quiet=quiet)
 
 
 @click.command(short_help="Show the table of a sweep.")
@@ -152,7 +162,7 @@ def points(job: str, output: str) -> None:
         tables.points(found)
 
 
-def _each(jobs: tuple[str, ...], act: Callable[[Client, str], Job], output: str, *, quiet: bool) -> None:
+def each(jobs: tuple[str, ...], act: Callable[[Client, str], Job], output: str, *, quiet: bool) -> None:
     """Do something with each job; one that cannot be done does not keep the others from it."""
     from aiinfn_lab.client import AiinfnError  # noqa: PLC0415
 

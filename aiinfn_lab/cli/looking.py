@@ -58,6 +58,9 @@ def platform(output: str, quiet: bool) -> None:
         tables.columns(
             (heading, "TITLE"), [(choice.name, choice.title) for choice in choices], wide=("TITLE",)
         )
+    if view.keep_jobs:
+        click.echo()
+        click.echo(f"Jobs are kept for {tables.span(view.keep_jobs)} after their end.")
     if view.age > 60:
         note(f"What is free was read {tables.span(view.age)} ago.")
 

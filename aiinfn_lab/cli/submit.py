@@ -58,6 +58,9 @@ class _Submit(click.Command):
 @click.option("--queue", shell_complete=complete_choices("queues"), help="Where it waits.")
 @click.option("--name", help="Under which it is shown. Default: the file's name.")
 @click.option(
+    "--label", "labels", multiple=True, metavar="LABEL", help="Word to find it by later; may be repeated."
+)
+@click.option(
     "-p",
     "--parameter",
     "parameters",
@@ -183,7 +186,7 @@ def _what(
     ctx: click.Context, file: tuple[str, ...], behind: list[str] | None, options: dict[str, Any]
 ) -> tuple[str | None, Options]:
     """Tell a file with arguments from a command."""
-    chosen: Options = {key: value for key, value in options.items() if value is not None}  # type: ignore[assignment]
+    chosen: Options = {key: value for key, value in options.items() if value not in {None, ()}}  # type: ignore[assignment]
     if len(file) > 1:
         words = shlex.join(file)
         raise click.UsageError(

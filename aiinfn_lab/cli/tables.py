@@ -116,9 +116,11 @@ def details(job: Job, events: Sequence[HistoryEntry]) -> None:
         ("parameters", ", ".join(f"{name}={value!r}" for name, value in job.work.parameters.items())),
         ("attempt", str(job.attempt) if job.attempt else ""),
         ("again of", job.rerun_of or ""),
+        ("labels", ", ".join(job.labels)),
         ("submitted", moment(job.created)),
         ("started", moment(job.started)),
         ("ended", moment(job.ended)),
+        ("kept until", "it is released (pinned)" if job.pinned else moment(job.kept_until)),
     ]
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
     table.add_column(no_wrap=True, style="dim")

@@ -21,6 +21,7 @@ from aiinfn_hub.vkd.contract import (
     SweepPoint,
     Usage,
 )
+from aiinfn_hub.vkd.contract_changes import BulkResult
 
 from .aio import AsyncClient
 from .errors import AiinfnError
@@ -31,6 +32,7 @@ from .sync import Client
 __all__ = [
     "AiinfnError",
     "AsyncClient",
+    "BulkResult",
     "Client",
     "DryRun",
     "HistoryEntry",

@@ -19,6 +19,7 @@ from aiinfn_hub.vkd.contract import (
     SweepPoint,
     Usage,
 )
+from aiinfn_hub.vkd.contract_changes import BulkResult
 
 from . import sending, transport
 from .access import find
@@ -80,11 +81,15 @@ class AsyncClient:
         *,
         project: str | None = None,
         owner: str | None = None,
+        search: str | None = None,
+        label: str | None = None,
         limit: int | None = None,
     ) -> AsyncIterator[Job]:
         """Iterate over the jobs you may see, newest first; further pages are read as they are needed, as `Client` does."""
         states = [state] if isinstance(state, str) else state
-        return self._iterate(self._protocol.jobs(states, project, owner, limit))
+        return self._iterate(
+            self._protocol.jobs(states, limit, project=project, owner=owner, search=search, label=label)
+        )
 
     async def job(self, job_id: str) -> Job:
         """Give one job as it is now."""
@@ -122,6 +127,36 @@ class AsyncClient:
     async def cancel(self, job_id: str) -> Job:
         """Ask for a job's end; the state changes when its process has ended."""
         return await self._run(self._protocol.cancel(job_id))
+
+    async def delete(self, jobs: str | Job | Iterable[str | Job]) -> list[BulkResult]:
+        """Delete jobs that are over, sweeps with their points; your own input and output files stay.
+
+        Returns
+        -------
+        list of BulkResult
+            For each one its id, and as ``problem`` why it was not deleted, or None.
+        """
+        return await self._run(self._protocol.bulk("delete", transport.ids(jobs)))
+
+    async def label(
+        self, jobs: str | Job | Iterable[str | Job], add: Iterable[str] = (), remove: Iterable[str] = ()
+    ) -> list[BulkResult]:
+        """Give jobs labels, and take some away; gives for each one the job, or as ``problem`` why not."""
+        more = {"add": list(add), "remove": list(remove)}
+        return await self._run(self._protocol.bulk("label", transport.ids(jobs), **more))
+
+    async def edit(
+        self,
+        job_id: str,
+        *,
+        name: str | None = None,
+        labels: Iterable[str] | None = None,
+        pinned: bool | None = None,
+    ) -> Job:
+        """Change a job's name or labels, or whether it is kept whatever its age; gives it as it is then."""
+        change = {"name": name, "labels": None if labels is None else list(labels), "pinned": pinned}
+        given = {key: value for key, value in change.items() if value is not None}
+        return await self._run(self._protocol.edit(job_id, given))
 
     async def rerun(self, job_id: str, points: str | Iterable[int] | None = None) -> Job:
         """Submit a job that is over once more, with the same copy of its input; gives the new job.

@@ -32,6 +32,8 @@ class Options(TypedDict, total=False):
         Points of the sweep that wait or run at a time.
     name
         Under which the job is shown.
+    labels
+        Short words by which it is found again, such as ``paper-2026``.
     accelerator, count, size, image, project, queue
         As ``platform()`` names them.
     time_limit
@@ -52,6 +54,7 @@ class Options(TypedDict, total=False):
     sweep: Mapping[str, str | Sequence[Any]] | Sequence[Mapping[str, Any]] | str
     at_most: int
     name: str | None
+    labels: Sequence[str]
     accelerator: str | None
     count: int | None
     size: str | None
@@ -82,7 +85,7 @@ def submission(path: str | Path | None, options: Options) -> Submission:
         command=None if command is None else tuple(str(word) for word in command),
         arguments=tuple(str(word) for word in given.get("arguments", ())),
         parameters=dict(given.get("parameters") or {}),
-        choices={key: given[key] for key in (*CHOICES, "name") if given.get(key) is not None},
+        choices={key: given[key] for key in (*CHOICES, "name", "labels") if given.get(key) is not None},
         **{
             key: given[key]
             for key in ("sweep", "at_most", "key", "folder", "replace", "session")

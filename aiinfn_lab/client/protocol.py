@@ -6,8 +6,9 @@ import functools
 import json
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
@@ -25,10 +26,12 @@ from aiinfn_hub.vkd.contract import (
     SweepTable,
     Usage,
 )
+from aiinfn_hub.vkd.contract_changes import MOST_TOGETHER, BulkResult, BulkResults
+from aiinfn_lab import leftovers
 
 from .access import SCOPE, Access
 from .errors import TIMEOUT, AiinfnError
-from .steps import Answer, Call, Emit, NoAnswer, Pause, Steps
+from .steps import Answer, Call, Emit, NoAnswer, Pause, Steps, Work
 
 T = TypeVar("T")
 
@@ -106,14 +109,16 @@ class Protocol:
         """Read a job's history."""
         return read_model(list[HistoryEntry], (yield from self.get(f"{path_of(job_id)}/events")))
 
-    def jobs(
-        self, states: Iterable[str], project: str | None, owner: str | None, limit: int | None
-    ) -> Steps[None]:
-        """Emit jobs, newest first, page by page."""
+    def jobs(self, states: Iterable[str], limit: int | None, **chosen: str | None) -> Steps[None]:
+        """Emit jobs, newest first, page by page.
+
+        Parameters
+        ----------
+        **chosen
+            ``project``, ``owner``, ``search``, ``label``.
+        """
         query = [("state", str(state)) for state in states]
-        query += [
-            (key, value) for key, value in (("project", project), ("owner", owner)) if value is not None
-        ]
+        query += [(key, value) for key, value in chosen.items() if value is not None]
         left = limit
         cursor: str | None = None
         while left is None or left > 0:
@@ -131,6 +136,35 @@ class Protocol:
         """Ask for a job's end."""
         call = Call("POST", f"{self.api}/{path_of(job_id)}/cancel", repeatable=False)
         return read_model(Job, (yield from self.ask(call)).body)
+
+    def edit(self, job_id: str, change: Mapping[str, Any]) -> Steps[Job]:
+        """Change what a person may change of a job."""
+        call = Call("PATCH", f"{self.api}/{path_of(job_id)}", body=dict(change))
+        return read_model(Job, (yield from self.ask(call)).body)
+
+    def bulk(self, action: str, job_ids: Iterable[str], **more: Any) -> Steps[list[BulkResult]]:
+        """Do the same with many jobs. Of what is deleted, a session removes what is left in the home."""
+        ids = list(dict.fromkeys(job_ids))
+        for job_id in ids:
+            path_of(job_id)
+        found: list[BulkResult] = []
+        # The key makes running again safe to repeat, and the rest is so by itself.
+        key = {"Idempotency-Key": str(uuid.uuid4())}
+        for first in range(0, len(ids), MOST_TOGETHER):
+            body = {"action": action, "ids": ids[first : first + MOST_TOGETHER], **more}
+            answer = yield from self.ask(Call("POST", f"{self.api}/jobs/bulk", headers=key, body=body))
+            found += read_model(BulkResults, answer.body).results
+        if action == "delete" and self.access.in_session:
+            yield from self._clear()
+        return found
+
+    def _clear(self) -> Steps[None]:
+        while True:
+            left = json.loads((yield from self.get("leftovers")))
+            done = yield Work(functools.partial(leftovers.clear, Path.home(), left))
+            if not done:
+                return
+            yield from self.ask(Call("POST", f"{self.api}/leftovers", body={"jobs": done}))
 
     def points(self, job_id: str) -> Steps[SweepTable]:
         """Read the table of a sweep."""

@@ -42,7 +42,7 @@ class Submission:
     command
         Program and arguments.
     choices
-        Keys of `aiinfn_lab.submission.CHOICES` and ``name``; what is None was not chosen.
+        Keys of `aiinfn_lab.submission.CHOICES`, ``name`` and ``labels``; what is None was not chosen.
     sweep
         Values for each name of a grid, the points themselves, or a table as CSV; None: no sweep.
     at_most
@@ -102,6 +102,8 @@ class Submission:
         """
         body: dict[str, Any] = {} if self.command else dict(directives.of_document(document))
         body |= {key: value for key, value in self.choices.items() if value is not None}
+        if isinstance(body.get("labels"), tuple):
+            body["labels"] = list(body["labels"])
         if self.command:
             body.setdefault("name", _title(self.command))
             body["arguments"] = list(self.command)

@@ -19,6 +19,7 @@ from aiinfn_hub.vkd.contract import (
     SweepPoint,
     Usage,
 )
+from aiinfn_hub.vkd.contract_changes import BulkResult
 
 from . import sending, transport
 from .access import Access, find
@@ -112,6 +113,8 @@ class Client:
         *,
         project: str | None = None,
         owner: str | None = None,
+        search: str | None = None,
+        label: str | None = None,
         limit: int | None = None,
     ) -> Iterator[Job]:
         """Iterate over the jobs you may see, newest first; further pages are read as they are needed.
@@ -120,11 +123,17 @@ class Client:
         ----------
         state
             One state or several; ``active`` means all that are not over.
+        search
+            Words that must all be in the name, path, labels, id or error of a job; parts of words will do.
+        label
+            Only jobs with this label.
         limit
             Jobs to give at most; None gives all.
         """
         states = [state] if isinstance(state, str) else state
-        return self._iterate(self._protocol.jobs(states, project, owner, limit))
+        return self._iterate(
+            self._protocol.jobs(states, limit, project=project, owner=owner, search=search, label=label)
+        )
 
     def job(self, job_id: str) -> Job:
         """Give one job as it is now."""
@@ -175,6 +184,36 @@ class Client:
     def cancel(self, job_id: str) -> Job:
         """Ask for a job's end; the state changes when its process has ended."""
         return self._run(self._protocol.cancel(job_id))
+
+    def delete(self, jobs: str | Job | Iterable[str | Job]) -> list[BulkResult]:
+        """Delete jobs that are over, sweeps with their points; your own input and output files stay.
+
+        Returns
+        -------
+        list of BulkResult
+            For each one its id, and as ``problem`` why it was not deleted, or None.
+        """
+        return self._run(self._protocol.bulk("delete", transport.ids(jobs)))
+
+    def label(
+        self, jobs: str | Job | Iterable[str | Job], add: Iterable[str] = (), remove: Iterable[str] = ()
+    ) -> list[BulkResult]:
+        """Give jobs labels, and take some away; gives for each one the job, or as ``problem`` why not."""
+        more = {"add": list(add), "remove": list(remove)}
+        return self._run(self._protocol.bulk("label", transport.ids(jobs), **more))
+
+    def edit(
+        self,
+        job_id: str,
+        *,
+        name: str | None = None,
+        labels: Iterable[str] | None = None,
+        pinned: bool | None = None,
+    ) -> Job:
+        """Change a job's name or labels, or whether it is kept whatever its age; gives it as it is then."""
+        change = {"name": name, "labels": None if labels is None else list(labels), "pinned": pinned}
+        given = {key: value for key, value in change.items() if value is not None}
+        return self._run(self._protocol.edit(job_id, given))
 
     def rerun(self, job_id: str, points: str | Iterable[int] | None = None) -> Job:
         """Submit a job that is over once more, with the same copy of its input; gives the new job.

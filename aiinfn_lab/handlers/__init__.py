@@ -5,7 +5,15 @@ from __future__ import annotations
 from .base import Handler
 from .check import CheckHandler
 from .files import InspectHandler
-from .jobs import ActionHandler, EventsHandler, JobHandler, JobsHandler, PointsHandler, SweepHandler
+from .jobs import (
+    ActionHandler,
+    BulkHandler,
+    EventsHandler,
+    JobHandler,
+    JobsHandler,
+    PointsHandler,
+    SweepHandler,
+)
 from .logs import LogsHandler
 from .platform import PlatformHandler, QueuesHandler, StatusHandler, UsageHandler
 from .session import SessionTimeHandler
@@ -25,6 +33,7 @@ def routes() -> list[tuple[str, type[Handler]]]:
         (r"/aiinfn-lab/sweep", SweepHandler),
         (r"/aiinfn-lab/check", CheckHandler),
         (r"/aiinfn-lab/jobs", JobsHandler),
+        (r"/aiinfn-lab/jobs/bulk", BulkHandler),
         (rf"/aiinfn-lab/jobs/{_ID}", JobHandler),
         (rf"/aiinfn-lab/jobs/{_ID}/(?P<action>cancel|rerun)", ActionHandler),
         (rf"/aiinfn-lab/jobs/{_ID}/events", EventsHandler),

@@ -82,7 +82,7 @@ class Handler(ExtensionHandlerMixin, APIHandler):  # type: ignore[misc, unused-i
         await super().prepare()
         asked = self.request.headers.get("Accept-Language", "")
         spoken.set(language.preferred(asked, self.get_cookie(language.COOKIE)))
-        self._track_activity = self.request.method == "POST"
+        self._track_activity = self.request.method in {"POST", "PATCH", "DELETE"}
 
     def answer(
         self,

@@ -67,7 +67,9 @@ class JobsHandler(_JobAnswers, FileHandler):
         answer = await self.vkd.request(
             "GET",
             "jobs",
-            query=self.query("sweep", "state", "project", "owner", "since", "limit", "cursor"),
+            query=self.query(
+                "sweep", "state", "project", "owner", "search", "label", "since", "limit", "cursor"
+            ),
             headers={"If-None-Match": known} if known else None,
         )
         etag = answer.headers.get("ETag")
@@ -82,6 +84,7 @@ class JobsHandler(_JobAnswers, FileHandler):
         page = answer.json()
         await self.add_lab(page["jobs"])
         self.answer(page, headers=headers, cache=True)
+        self.extension.tidy.soon()
 
     def compute_etag(self) -> None:
         """Leave the ETag to vkd: tornado would compare its own with the client's."""
@@ -125,6 +128,36 @@ class JobHandler(_JobAnswers):
     async def get(self, job: str) -> None:
         """Answer a `Job`."""
         await self.answer_job(await self.vkd.request("GET", f"jobs/{job}"))
+
+    @protected
+    async def patch(self, job: str) -> None:
+        """Change name, labels or pin of a job."""
+        await self.answer_job(await self.vkd.request("PATCH", f"jobs/{job}", body=self.body()))
+
+    @protected
+    async def delete(self, job: str) -> None:
+        """Delete a job that is over, and what it left in the home."""
+        await self.vkd.request("DELETE", f"jobs/{job}")
+        self.set_status(204)
+        self.finish()
+        self.extension.tidy.soon(now=True)
+
+
+class BulkHandler(_JobAnswers):
+    """The same for many jobs."""
+
+    @protected
+    async def post(self) -> None:
+        """Answer `BulkResults`."""
+        body = self.body()
+        key = self.request.headers.get(_KEY_HEADER)
+        headers = {_KEY_HEADER: submission.check_idempotency_key(key)} if key else None
+        answer = await self.vkd.request("POST", "jobs/bulk", headers=headers, body=body)
+        found = answer.json()
+        await self.add_lab([result["job"] for result in found["results"] if result.get("job")])
+        self.answer(found)
+        if isinstance(body, dict) and body.get("action") == "delete":
+            self.extension.tidy.soon(now=True)
 
 
 class ActionHandler(_JobAnswers):

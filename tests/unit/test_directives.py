@@ -61,7 +61,7 @@ def test_a_mistake_is_told_with_its_line_and_an_example(line, words):
 
 
 def test_it_sets_only_what_a_submission_has():
-    assert set(directives.KEYS.values()) == {*CHOICES, "name"}
+    assert set(directives.KEYS.values()) == {*CHOICES, "name", "labels"}
 
 
 @pytest.mark.parametrize("parts", [str, lambda source: source.splitlines(keepends=True)])

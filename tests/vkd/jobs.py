@@ -26,14 +26,19 @@ CAUSES = {
 }
 
 
-def a_job(owner="anna", project="flavour", *, key=None, digest=None, created=START, **choices) -> NewJob:
+def a_job(
+    owner="anna", project="flavour", *, key=None, digest=None, created=START, name="train", **choices
+) -> NewJob:
+    labels = choices.pop("labels", ())
     person = Person.of(owner, [GROUPS[project]])
     selection = gate.resolve({"accelerator": "t4", "project": project, **choices}, PLATFORM, person, Door.JOB)
     work = Work(
         kind="notebook", path="a/train.ipynb", snapshot=".aiinfn/jobs/x/train.ipynb", kernel="python3"
     )
     job_id = new_id()
-    return NewJob(selection, work, f"a/train.{job_id}.ipynb", "train", job_id, created, None, key, digest)
+    return NewJob(
+        selection, work, f"a/train.{job_id}.ipynb", name, job_id, created, None, key, digest, labels=labels
+    )
 
 
 def told(job_id, state, attempt=1, minutes=0.0, **more) -> Update:

@@ -35,6 +35,8 @@ class MemoryBackend:
         self.over: set[tuple[str, int]] = set()
         self.refuse: Exception | None = None
         self.reasons: dict[str, str] = {}
+        self.forgotten: list[str] = []
+        self.unforgettable = False
         self.stopped = False
         self.interrupted = False
         self._queue: asyncio.Queue[Update | None] = asyncio.Queue()
@@ -164,8 +166,14 @@ class MemoryBackend:
     async def release(self, session_id: str) -> None:
         self.claims.pop(session_id, None)
 
-    async def forget(self, job_id: str) -> None:
+    async def forget(self, job_id: str) -> bool:
+        if self.unforgettable:
+            raise OSError("the disk is read-only")
         self.all.pop(job_id, None)
+        for key in [key for key in self.log if key[0] == job_id]:
+            del self.log[key]
+        self.forgotten.append(job_id)
+        return True
 
 
 def later(job: BackendJob, state: JobState, attempt: int) -> BackendJob:

@@ -39,7 +39,7 @@ async def test_a_job_gets_defaults_an_id_an_output_and_a_place(v):
         "cause": "submitted", "sentence": "Waiting: next in line in Opportunistic", "position": 1, "accelerator": "t4",
         "accelerator_title": "T4", "simulated": True, "count": 1, "image": "default", "size": "small", "priority": 0,
         "time_limit": 600, "attempt": 0, "preemptions": 0, "progress": None, "error": None, "started": None, "ended": None,
-        "rerun_of": None, "actions": ["cancel"],
+        "rerun_of": None, "labels": [], "pinned": False, "kept_until": None, "actions": ["cancel", "edit"],
     }  # fmt: skip
     assert {key: job[key] for key in wanted} == wanted
     assert before <= datetime.fromisoformat(job["created"]) <= datetime.now(UTC)
@@ -146,7 +146,7 @@ async def test_a_job_is_followed_from_its_start_to_its_end(v):
     job = await reaches(anna, job_id, "failed")
     assert job["sentence"] == "Failed in cell 12: ValueError: bad"
     assert job["error"]["traceback"] == "the lines"
-    assert job["actions"] == ["rerun"]
+    assert job["actions"] == ["rerun", "delete", "edit"]
     events = await anna.get(f"/jobs/{job_id}/events")
     assert [event["state"] for event in events] == ["queued", "starting", "running", "failed"]
     assert events[-1]["message"] == "Its code failed."
@@ -235,7 +235,7 @@ async def test_cancelling_is_remembered_and_repeated_without_harm(v):
     await reaches(anna, job_id, "running")
     for _ in range(2):
         job = await anna.post(f"/jobs/{job_id}/cancel", status=202)
-        assert (job["sentence"], job["actions"]) == ("Being cancelled", [])
+        assert (job["sentence"], job["actions"]) == ("Being cancelled", ["edit"])
     v.backend.tell(job_id, OFF, Cause.CANCELLED)
     job = await reaches(anna, job_id, "cancelled")
     assert job["sentence"] == "Cancelled"

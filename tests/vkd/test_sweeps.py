@@ -127,7 +127,7 @@ async def test_of_a_sweep_whose_points_all_end_well_the_end_is_told_once(v):
         v.backend.tell(point, OK, Cause.COMPLETED)
     done = await shown(anna, job["id"], state="succeeded")
     assert done["sentence"] == "Finished: all 3 points"
-    assert done["actions"] == ["rerun"]
+    assert done["actions"] == ["rerun", "delete", "edit"]
     states = [entry["state"] for entry in await anna.get(f"/jobs/{job['id']}/events")]
     assert states[0] == "queued"
     assert states.count("succeeded") == 1

@@ -224,6 +224,8 @@ async def vkd(
                 access_log=False,
                 ws="none",
                 timeout_graceful_shutdown=3,
+                # On a busy machine more than the usual 5 s pass between two requests of a client.
+                timeout_keep_alive=75,
             )
         )
         server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign]

@@ -188,5 +188,11 @@ class Backend(Protocol):
     async def release(self, session_id: str) -> None:
         """Give a session's devices back. Of an unknown session: nothing happens."""
 
-    async def forget(self, job_id: str) -> None:
-        """Delete what is kept of a final job (its logs)."""
+    async def forget(self, job_id: str) -> bool:
+        """Delete what is kept of a final job (its logs); False if it is not over here yet.
+
+        Raises
+        ------
+        OSError
+            If it cannot be deleted.
+        """

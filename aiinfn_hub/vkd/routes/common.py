@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, cast
 
-from fastapi import Depends, Request, Response, Security
+from fastapi import Depends, Header, Request, Response, Security
 from fastapi.security import HTTPBearer
 from pydantic import BaseModel
 
@@ -47,6 +47,13 @@ Serving = Annotated[Service, Depends(service_of)]
 Authentication = Annotated[Auth, Depends(auth_of)]
 Caller = Annotated[Person, Depends(_caller)]
 hub_only = Depends(_hub)
+Key = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        description="The same request with the same key is the same job, so a double click makes one.",
+    ),
+]
 
 
 def answer(model: BaseModel, status: int = 200, headers: dict[str, str] | None = None) -> Response:

@@ -1,4 +1,4 @@
-"""``/jobs``: submit, list, look at, cancel, run again."""
+"""``/jobs``: submit, list, find, look at, cancel, run again; `changes` has what is done with them afterwards."""
 
 from __future__ import annotations
 
@@ -6,18 +6,20 @@ import hashlib
 import re
 from typing import Annotated, Final, Literal
 
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from aiinfn_hub.language import gettext as _
 from aiinfn_hub.platform.person import Person
 from aiinfn_hub.platform.refusal import Reason, Refusal
 from aiinfn_hub.vkd.contract import DryRun, HistoryEntry, Job, JobPage, JobRequest, JobState, SweepTable
 from aiinfn_hub.vkd.errors import problems
+from aiinfn_hub.vkd.inputs import label as checked_label
 from aiinfn_hub.vkd.inputs import printable
 from aiinfn_hub.vkd.points import csv_of
 from aiinfn_hub.vkd.records import ACTIVE, Filter
+from aiinfn_hub.vkd.searching import LONGEST, MOST_WORDS, words
 
-from .common import Caller, Serving, answer
+from .common import Caller, Key, Serving, answer
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 
@@ -25,13 +27,6 @@ _CURSOR: Final = re.compile(r"n(\d{1,15})|c(\d{1,15})-(\d{1,15})", re.ASCII)
 _LARGEST: Final = 2**53
 _STATES: Final = frozenset(state.value for state in JobState)
 _IDENTITY: Final = (Reason.UNAUTHENTICATED, Reason.FORBIDDEN, Reason.UNAVAILABLE)
-Key = Annotated[
-    str | None,
-    Header(
-        alias="Idempotency-Key",
-        description="The same request with the same key is the same job, so a double click makes one.",
-    ),
-]
 
 
 @router.post(
@@ -71,7 +66,21 @@ async def submit(
     return answer(job, 201 if created else 200, {"Location": f"jobs/{job.id}"})
 
 
+async def _sought(
+    search: Annotated[
+        str | None,
+        Query(
+            max_length=LONGEST,
+            description="Words that must all be in the name, path, labels, id or error; parts of words will do.",
+        ),
+    ] = None,
+    label: Annotated[str | None, Query(max_length=200, description="Only jobs with this label.")] = None,
+) -> tuple[tuple[str, ...], str | None]:
+    return _words(search), None if label is None else checked_label(label, "label")
+
+
 async def _filter(
+    sought: Annotated[tuple[tuple[str, ...], str | None], Depends(_sought)],
     state: Annotated[
         list[str],
         Query(description="States, repeated or separated by commas; active means all that are not over."),
@@ -93,11 +102,21 @@ async def _filter(
     limit: Annotated[int, Query(ge=1, le=200)] = 25,
     cursor: Annotated[str | None, Query(max_length=40, description="next of the page before.")] = None,
 ) -> Filter:
+    found, label = sought
+    if (found or label) and (since is not None or sweep is not None):
+        raise Refusal(
+            Reason.INVALID,
+            _("A search goes through the list of jobs, newest first."),
+            _("Leave out since and sweep."),
+            field="search" if found else "label",
+        )
     return Filter(
         sweep=_name(sweep, "sweep"),
         states=_states(state),
         project=_name(project, "project"),
         owner=_name(owner, "owner"),
+        search=found,
+        label=label,
         since=since,
         after=_after(cursor, since),
         limit=limit,
@@ -118,7 +137,8 @@ async def jobs(
 ) -> Response:
     """Show the caller's jobs, those of projects the caller manages, or to operators all; newest first.
 
-    With ``since`` the last changed come first.
+    With ``since`` the last changed come first, and what was deleted is told. A search looks through so much of the history
+    at a time; ``next`` leads on, also from a page with few jobs.
     """
     etag = _etag(person, request, service.version())
     headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
@@ -247,6 +267,18 @@ def _states(given: list[str]) -> tuple[JobState, ...]:
                 field="state",
             )
     return tuple(found)
+
+
+def _words(search: str | None) -> tuple[str, ...]:
+    found = words(search or "")
+    if len(found) > MOST_WORDS or not printable(search or ""):
+        raise Refusal(
+            Reason.INVALID,
+            _("A search has at most {most} words of printable characters.").format(most=MOST_WORDS),
+            _("Leave some out."),
+            field="search",
+        )
+    return found
 
 
 def _name(value: str | None, field: str) -> str | None:

@@ -351,10 +351,12 @@ class KueueBackend:
         folder = self._files.attempt(job_id, attempt)
         await logs.wait(folder, offset, timeout, lambda: self._director.is_over(job_id, attempt))
 
-    async def forget(self, job_id: str) -> None:
-        """Delete what is kept of a final job."""
-        if self._director.forget(job_id):
-            await asyncio.to_thread(self._files.forget, job_id)
+    async def forget(self, job_id: str) -> bool:
+        """Delete what is kept of a final job; see `Backend.forget`."""
+        if not self._director.forget(job_id):
+            return False
+        await asyncio.to_thread(self._files.forget, job_id)
+        return True
 
     # Sessions
 

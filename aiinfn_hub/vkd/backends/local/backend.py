@@ -274,7 +274,9 @@ class LocalBackend:
         self._sessions.release(session_id)
         self._pump()
 
-    async def forget(self, job_id: str) -> None:
-        """Delete what is kept of a final job."""
-        if self._dispatcher.forget(job_id):
-            await asyncio.to_thread(self._files.forget, job_id)
+    async def forget(self, job_id: str) -> bool:
+        """Delete what is kept of a final job; see `Backend.forget`."""
+        if not self._dispatcher.forget(job_id):
+            return False
+        await asyncio.to_thread(self._files.forget, job_id)
+        return True

@@ -203,8 +203,15 @@ class JobFolders:
         return AttemptFolder(self.job(job_id) / str(attempt))
 
     def forget(self, job_id: str) -> None:
-        """Delete everything that is kept of a job."""
-        shutil.rmtree(self.job(job_id), ignore_errors=True)
+        """Delete everything that is kept of a job. Blocks.
+
+        Raises
+        ------
+        OSError
+            If it cannot be deleted.
+        """
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(self.job(job_id))
 
 
 class LocalFiles(JobFolders):

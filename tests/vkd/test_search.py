@@ -1,0 +1,170 @@
+"""Finding jobs in the history: by words and labels, as a plain look at every job would, and at a bounded cost."""
+
+import asyncio
+import random
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from aiinfn_hub.vkd import finding, searching
+from aiinfn_hub.vkd.contract import JobError
+from aiinfn_hub.vkd.records import Filter, View
+from aiinfn_hub.vkd.store import Store
+from aiinfn_hub.vkd.tables import jobs, labelled, texts
+from aiinfn_hub.vkd.whose import parts
+from tests.vkd.jobs import BAD, OFF, OK, PATHS, START, R, a_job, told
+
+NAMES = ["Train CIFAR10", "fit perché", "scan_lr 50%", "a\\b", "digits"]
+LABELS = ["paper-2026", "trial", "città"]
+ANNA, MARA, OSCAR = View("anna"), View("mara", frozenset({"flavour"})), View("oscar", everything=True)
+
+
+@pytest.mark.parametrize(
+    ("typed", "folded"),
+    [
+        ("  Train   CIFAR10 ", "train cifar10"),
+        ("Perché", "perche"),
+        ("STRASSE straße", "strasse strasse"),
+        ("ﬁt", "fit"),
+        ("\u0130stanbul", "istanbul"),
+        ("", ""),
+    ],
+)
+def test_letter_case_accents_and_blanks_do_not_matter(typed, folded):
+    assert searching.fold(typed) == folded
+
+
+@given(st.text(max_size=60), st.text(max_size=60))
+def test_a_text_is_found_by_every_part_of_each_of_its_words(name, error):
+    text = searching.text_of("j234567abc", name, "a/b.ipynb", ("x",), ("ValueError", error))
+    assert searching.fold(searching.fold(name)) == searching.fold(name)
+    for word in searching.words(name)[: searching.MOST_WORDS]:
+        assert word in text
+        assert word[1:] in text
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory):
+    """A history with words, labels and errors, and a way to ask its store."""
+    loop = asyncio.new_event_loop()
+    do = loop.run_until_complete
+    store = do(Store.open(f"sqlite+aiosqlite:///{tmp_path_factory.mktemp('store') / 'vkd.sqlite'}"))
+    dice = random.Random(11)
+    new, updates = [], []
+    for index in range(90):
+        job = a_job(
+            dice.choice(["anna", "bruno"]),
+            dice.choice(["flavour", "medical"]),
+            created=START + timedelta(seconds=index),
+            name=dice.choice(NAMES),
+            labels=tuple(dice.sample(LABELS, dice.randrange(3))),
+        )
+        new.append(job)
+        updates += [told(job.id, state) for state in PATHS[dice.choice([OK, BAD, OFF, R])]]
+    do(store.seed(new, updates))
+    for job in new:
+        if do(store.get(job.id)).state is R and dice.random() < 0.7:
+            error = JobError(name="RuntimeError", message="CUDA out of memory", cell=3)
+            do(store.apply(told(job.id, BAD, error=error)))
+    yield store, do
+    do(store.close())
+    loop.close()
+
+
+async def everything(store):
+    async with store.reading() as connection:
+        rows = (await connection.execute(sa.select(jobs).order_by(jobs.c.number.desc()))).mappings().all()
+    return [dict(row) for row in rows]
+
+
+def plain(rows, view, wanted):
+    """Look at every job, as nobody could afford with many."""
+    for row in rows:
+        if not (view.everything or row["owner"] == view.person or row["project"] in view.projects):
+            continue
+        error = row["error"] or {}
+        fields = [row["id"], row["name"], row["work"]["path"], *(row["labels"] or [])]
+        fields.append(f"{error.get('name', '')} {error.get('message', '')}")
+        if (
+            all(any(word in searching.fold(field) for field in fields) for word in wanted.search)
+            and (not wanted.label or wanted.label in (row["labels"] or []))
+            and (not wanted.states or row["state"] in wanted.states)
+            and (not wanted.project or row["project"] == wanted.project)
+            and (not wanted.owner or row["owner"] == wanted.owner)
+        ):
+            yield row["id"]
+
+
+async def walk(store, view, wanted):
+    """Read all pages, as a client does."""
+    found, after = [], None
+    while True:
+        page = await store.page(view, Filter(**wanted, after=after, limit=9))
+        found += [job.id for job in page.jobs]
+        assert len(page.jobs) <= 9
+        if not page.more and page.looked_to is None:
+            return found
+        after = (0, page.jobs[-1].number if page.more else page.looked_to[0])
+
+
+@pytest.mark.parametrize("view", [ANNA, MARA, OSCAR], ids=["anna", "mara, a manager", "oscar, an operator"])
+@pytest.mark.parametrize("most", [7, 20_000], ids=["little at a time", "all at once"])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_search_gives_what_a_look_at_every_job_would(filled, view, most, data):
+    store, do = filled
+    words = st.sampled_from(
+        [*searching.words(" ".join(NAMES)), "rai", "cuda memory", "%", "_", "10", "out", "zz"]
+    )
+    wanted = {
+        "search": searching.words(" ".join(data.draw(st.lists(words, max_size=2)))),
+        "label": data.draw(st.sampled_from([None, *LABELS])),
+        "states": data.draw(st.sampled_from([(), (BAD,), (OK, OFF)])),
+        "project": data.draw(st.sampled_from([None, "flavour"])),
+        "owner": data.draw(st.sampled_from([None, "anna"])),
+    }
+    if not wanted["search"] and not wanted["label"]:
+        wanted["label"] = "trial"
+    expected = list(plain(do(everything(store)), view, Filter(**wanted)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(finding, "LOOKED_THROUGH", most)
+        patch.setattr(finding, "_MOST_FOUND", most)
+        assert do(walk(store, view, wanted)) == expected
+
+
+def test_something_is_found_at_all(filled):
+    store, do = filled
+    for search in ("cifar", "CUDA memory", "perche", "50%"):
+        found = do(walk(store, OSCAR, {"search": searching.words(search)}))
+        assert 2 < len(found) < 80, search
+
+
+@pytest.mark.parametrize("view", [ANNA, MARA, OSCAR], ids=["anna", "mara, a manager", "oscar, an operator"])
+@pytest.mark.parametrize(
+    "wanted",
+    [{"search": ("cifar",)}, {"label": "trial"}, {"search": ("cifar",), "label": "trial", "states": (BAD,)}],
+    ids=str,
+)
+def test_no_search_scans_the_jobs_or_sorts_them(filled, view, wanted):
+    store, do = filled
+    wanted = Filter(**wanted, after=(0, 100))
+
+    async def plans():
+        found = []
+        async with store.reading() as connection:
+            engine = connection.engine.sync_engine
+            statements = [finding.by_number([1, 2, 3], wanted)]
+            for who in parts(labelled if wanted.label else texts, view, wanted):
+                statements += [finding.bound(who, wanted, 50), finding.matches(who, wanted, 3, 26)]
+            for statement in statements:
+                text = str(statement.compile(engine, compile_kwargs={"literal_binds": True}))
+                rows = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text.replace('%', '%%')}")
+                found.append([str(row[3]) for row in rows])
+        return found
+
+    for steps in do(plans()):
+        assert not any("TEMP B-TREE" in step for step in steps), steps
+        assert all(step.startswith("SEARCH") for step in steps), steps
