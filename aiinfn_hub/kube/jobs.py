@@ -72,7 +72,7 @@ def job(
             parts,
             name=CONTAINER,
             command=command,
-            environment={"AIINFN_JOB_ID": job_id},
+            environment={"AIINFN_JOB_ID": job_id, "AIINFN_MEASURE": "container"},
             grace_seconds=grace_seconds(platform),
             extra_volumes=[_spec_volume(labels)],
             extra_mounts=[{"name": "run-spec", "mountPath": SPEC_FOLDER, "readOnly": True}],

@@ -21,7 +21,7 @@ from aiinfn_hub.language import Sentence, Text, marked
 from aiinfn_hub.platform.model import Platform
 from aiinfn_hub.platform.refusal import Reason, Refusal
 from aiinfn_hub.platform.selection import DOORS, Selection
-from aiinfn_hub.platform.units import format_quantity
+from aiinfn_hub.platform.units import bytes_in_words
 
 Json = dict[str, Any]
 
@@ -123,7 +123,7 @@ def words_of(selection: Selection, platform: Platform, image_size: int | None = 
     title = selection.accelerator.title if selection.accelerator else ""
     devices = f"{selection.count} {title}" if title else None
     cores = selection.size.cores
-    memory = _bytes(selection.size.memory)
+    memory = bytes_in_words(selection.size.memory)
     one, several = marked("{cores} core and {memory}"), marked("{cores} cores and {memory}")
     size = Sentence(one if cores == 1 else several, cores=f"{cores:g}", memory=memory)
     return Words(
@@ -230,7 +230,7 @@ def _match(rule: Rule, statement: Statement) -> Mapping[str, str] | None:
 
 
 def _said(found: Mapping[str, str], words: Words) -> dict[str, Any]:
-    size = f" ({_bytes(words.image_size)})" if words.image_size else ""
+    size = f" ({bytes_in_words(words.image_size)})" if words.image_size else ""
     said: dict[str, Any] = {
         "what": words.what,
         "devices": words.devices,
@@ -247,11 +247,3 @@ def _said(found: Mapping[str, str], words: Words) -> dict[str, Any]:
     if "volume" in found:
         said["volume"] = f"“{words.volumes.get(found['volume'], found['volume'])}”"
     return said
-
-
-def _bytes(size: int) -> str:
-    """Write a number of bytes with at most one decimal: ``16 GiB``, ``4.2 GiB``."""
-    for power, unit in ((40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")):
-        if size >= 2**power:
-            return f"{size / 2**power:.1f}".removesuffix(".0") + f"\N{NO-BREAK SPACE}{unit}"
-    return format_quantity(size) + " bytes"

@@ -104,6 +104,14 @@ def format_quantity(size: int) -> str:
     return str(size)
 
 
+def bytes_in_words(size: int) -> str:
+    """Write a number of bytes with at most one decimal, to be read: ``16 GiB``, ``4.2 GiB``."""
+    for power, unit in ((40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")):
+        if size >= 2**power:
+            return f"{size / 2**power:.1f}".removesuffix(".0") + f"\N{NO-BREAK SPACE}{unit}"
+    return f"{size} bytes"
+
+
 Duration = Annotated[
     timedelta,
     BeforeValidator(parse_duration),

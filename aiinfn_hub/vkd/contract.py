@@ -1,7 +1,8 @@
 """The API of vkd as pydantic models: what the hub, the Lab's server extension and the command line exchange with it.
 
-This module and its parts `contract_platform`, `contract_states` and `contract_changes` import pydantic only, so that a user image needs nothing else of the hub half. Times are UTC. All paths
-start with `PREFIX` below vkd's own root, which behind JupyterHub is ``/services/vkd``.
+This module and its parts `contract_platform`, `contract_run`, `contract_states` and `contract_changes` import pydantic
+only, so that a user image needs nothing else of the hub half. Times are UTC. All paths start with `PREFIX` below vkd's
+own root, which behind JupyterHub is ``/services/vkd``.
 """
 
 from __future__ import annotations
@@ -29,6 +30,17 @@ from .contract_platform import (
     Usage,
     UsageEntry,
 )
+from .contract_run import (
+    MOST_RESOURCE_POINTS,
+    MOST_STARTUP_STEPS,
+    JobError,
+    Progress,
+    ResourcePoint,
+    Resources,
+    RunnerRecord,
+    Scalar,
+    StartupStep,
+)
 from .contract_states import FINAL, TRANSITIONS, Cause, JobState
 
 __all__ = [
@@ -36,6 +48,8 @@ __all__ = [
     "FINAL",
     "MOST_LABELS",
     "MOST_POINTS",
+    "MOST_RESOURCE_POINTS",
+    "MOST_STARTUP_STEPS",
     "PREFIX",
     "RECORD_SEPARATOR",
     "SNAPSHOT_ROOT",
@@ -64,10 +78,13 @@ __all__ = [
     "ProjectChoice",
     "QueueChoice",
     "RelativePath",
+    "ResourcePoint",
+    "Resources",
     "RunSpec",
     "RunnerRecord",
     "Scalar",
     "SizeChoice",
+    "StartupStep",
     "SweepPoint",
     "SweepProgress",
     "SweepRequest",
@@ -98,8 +115,6 @@ class Problem(Model):
     field: str | None = None
 
 
-Scalar = bool | int | float | str | None
-"""What can stand in a cell of a table."""
 RelativePath = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
 
 
@@ -167,23 +182,6 @@ class JobRequest(Model):
     time_limit: Any = None
     sweep: SweepRequest | None = None
     labels: Labels = Field(default_factory=list)
-
-
-class Progress(Model):
-    """How far a running notebook is."""
-
-    cell: int
-    """Number of the cell being executed, from 1."""
-    cells: int
-
-
-class JobError(Model):
-    """What stopped a job's own code."""
-
-    name: str
-    message: str
-    cell: int | None = None
-    traceback: str = ""
 
 
 class SweepProgress(Model):
@@ -319,13 +317,20 @@ class SweepTable(Model):
 
 
 class HistoryEntry(Model):
-    """One change of a job's state."""
+    """One change of a job's state.
+
+    Attributes
+    ----------
+    startup
+        What happened while the attempt started that begins with it, oldest first. It is kept after the pod is gone.
+    """
 
     time: datetime
     state: JobState
     cause: Cause
     attempt: int
     message: str
+    startup: list[StartupStep] = Field(default_factory=list)
 
 
 class Check(Model):
@@ -373,16 +378,6 @@ class RunSpec(Model):
     work: Work
     output: str
     """Relative to the home: the executed notebook, or the script's log."""
-
-
-class RunnerRecord(Model):
-    """A line of the runner's standard output behind `RECORD_SEPARATOR`."""
-
-    type: Literal["progress", "error", "values"]
-    progress: Progress | None = None
-    error: JobError | None = None
-    values: dict[str, Scalar] | None = None
-    """Values that the job's code recorded; later ones replace earlier ones of the same name."""
 
 
 def output_folder(work: Work, sweep_id: str) -> str:

@@ -13,7 +13,7 @@ from typing import Any, Final
 from aiinfn_hub.platform.refusal import Refusal
 
 from .backends.base import Backend, LogChunk, Start, Update
-from .contract import FINAL, Progress, Scalar
+from .contract import FINAL, Progress, Scalar, StartupStep
 from .records import Applied, Notes, StoredJob, now
 from .store import Store
 from .sweeps import Sweeps, backend_job
@@ -44,6 +44,7 @@ class Follower:
         self._half_life = half_life
         self._progress: dict[str, Progress] = {}
         self._recorded: dict[str, dict[str, Scalar]] = {}
+        self._startup: dict[tuple[str, int], list[StartupStep]] = {}
         self._positions: dict[str, int] = {}
         self._written_positions: dict[str, int] = {}
         self._positions_version = 0
@@ -113,6 +114,8 @@ class Follower:
         async for update in self._backend.updates():
             if update.values:
                 self._recorded.setdefault(update.job_id, {}).update(update.values)
+            if update.startup:
+                self._startup.setdefault((update.job_id, update.attempt), []).extend(update.startup)
             if update.state is None:
                 if update.progress is not None:
                     self._progress[update.job_id] = update.progress
@@ -166,7 +169,7 @@ class Follower:
                 logger.warning("progress not written yet error=%s", error)
 
     async def flush(self) -> None:
-        """Write the progress and the changed places gathered since the last time.
+        """Write the progress, the messages of starts and the changed places gathered since the last time.
 
         Places are not kept, but a job whose place changed counts as changed, for clients that ask ``since``.
         """
@@ -177,11 +180,13 @@ class Follower:
         moved = {
             job_id for job_id, place in positions.items() if self._written_positions.get(job_id) != place
         }
-        progress, recorded = dict(self._progress), self._recorded
-        self._recorded = {}
+        progress, recorded, startup = dict(self._progress), self._recorded, self._startup
+        self._recorded, self._startup = {}, {}
         try:
-            await self._store.note(Notes(progress, recorded, moved))
+            await self._store.note(Notes(progress, recorded, moved, startup))
         except BaseException:
+            for key, steps in startup.items():
+                self._startup[key] = steps + self._startup.get(key, [])
             for job_id, values in recorded.items():
                 self._recorded[job_id] = values | self._recorded.get(job_id, {})
             raise

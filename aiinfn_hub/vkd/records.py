@@ -15,7 +15,18 @@ from sqlalchemy.engine import RowMapping
 
 from aiinfn_hub.platform.selection import Selection
 
-from .contract import FINAL, Cause, Job, JobError, JobState, Progress, Scalar, SweepProgress, Work
+from .contract import (
+    FINAL,
+    Cause,
+    Job,
+    JobError,
+    JobState,
+    Progress,
+    Scalar,
+    StartupStep,
+    SweepProgress,
+    Work,
+)
 
 ALPHABET: Final = "abcdefghjkmnpqrstuvwxyz23456789"
 """What ids are made of: nothing that is mistaken for something else when read aloud."""
@@ -206,9 +217,10 @@ class Notes:
     progress: dict[str, Progress] = field(default_factory=dict)
     recorded: dict[str, dict[str, Scalar]] = field(default_factory=dict)
     moved: set[str] = field(default_factory=set)
+    startup: dict[tuple[str, int], list[StartupStep]] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
-        return bool(self.progress or self.recorded or self.moved)
+        return bool(self.progress or self.recorded or self.moved or self.startup)
 
 
 def snapshot_digest(path: str) -> str:

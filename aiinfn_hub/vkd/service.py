@@ -17,7 +17,7 @@ from aiinfn_hub.platform.refusal import Reason, Refusal
 from aiinfn_hub.platform.reload import PlatformFile
 from aiinfn_hub.platform.selection import Door
 
-from . import sentences, views
+from . import resources, sentences, views
 from .adoption import Adoption
 from .aftercare import Aftercare
 from .afterwards import Afterwards, no_job
@@ -34,6 +34,7 @@ from .contract import (
     JobState,
     PlatformView,
     QueueChoice,
+    Resources,
     SweepTable,
     Usage,
 )
@@ -208,6 +209,34 @@ class Service:
         await self._visible(person, job_id)
         return await self.store.events(job_id)
 
+    async def resources(self, person: Person, job_id: str, attempt: int | None) -> Resources:
+        """Show what an attempt of a job used; the last one unless another is named.
+
+        Raises
+        ------
+        Refusal
+            `Reason.CONFLICT` for a sweep, which runs nothing itself; `Reason.NOT_FOUND` for an attempt that was not.
+        """
+        stored = await self._visible(person, job_id)
+        if stored.sweep is not None:
+            raise Refusal(Reason.CONFLICT, _("A sweep uses nothing itself."), _("Look at one of its points."))
+        if attempt is not None and attempt > max(stored.attempt, 1):
+            raise no_attempt(attempt, stored.attempt)
+        wanted = attempt or stored.attempt
+        points = await self.backend.read_resources(job_id, wanted) if wanted else []
+        offer = gate.offer(self.platform, person, door=Door.JOB)
+        names = offer.sizes_of(stored.project, stored.accelerator) if stored.project in offer.projects else ()
+        reading = self.backend.inventory()
+        device = (stored.selection.get("accelerator") or {}).get("simulated") or 0
+        return resources.view(
+            stored,
+            wanted,
+            points,
+            {name: self.platform.sizes[name] for name in names},
+            simulated=bool(stored.count) and views.simulated(stored.accelerator, device, reading),
+            over=stored.final or wanted < stored.attempt,
+        )
+
     async def stored(self, person: Person, job_id: str) -> StoredJob:
         """Give a job as it is kept, if the person may see it."""
         return await self._visible(person, job_id)
@@ -295,3 +324,13 @@ class Service:
         if self.follower.sweeps.holds(stored.id):
             return sentences.TURN
         return self.backend.reason(stored.id)
+
+
+def no_attempt(asked: int, latest: int) -> Refusal:
+    """Refuse an attempt that was not."""
+    return Refusal(
+        Reason.NOT_FOUND,
+        _("This job has no attempt {attempt}.").format(attempt=asked),
+        _("The latest is {attempt}.").format(attempt=latest),
+        field="attempt",
+    )

@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from aiinfn_hub.language import gettext as _
 from aiinfn_hub.platform.refusal import Reason, Refusal
 
-from . import devicetime, pages, rows, searchrows, sweeprows
+from . import devicetime, pages, rows, searchrows, startup, sweeprows
 from .backends.base import Update
 from .contract import TRANSITIONS, Cause, HistoryEntry, JobState, Progress, UsageEntry
 from .database import Database
@@ -214,7 +214,7 @@ class Store:
         return Applied.CHANGED
 
     async def note(self, notes: Notes) -> None:
-        """Write progress and changed places in the queues, all under one change number."""
+        """Write progress, messages of starts and changed places in the queues, all under one change number."""
         if not notes:
             return
         async with self._database.write() as connection:
@@ -228,6 +228,7 @@ class Store:
                 await connection.execute(
                     statement, [{"job": job, "now": p.model_dump()} for job, p in notes.progress.items()]
                 )
+            await startup.keep(connection, notes.startup)
             for job_id, recorded in notes.recorded.items():
                 await self._record(connection, job_id, recorded, change)
             if notes.moved:
@@ -341,7 +342,9 @@ class Store:
         )
         async with self._database.read() as connection:
             found = (await connection.execute(statement)).mappings().all()
-        return [HistoryEntry.model_validate(dict(row)) for row in found]
+            entries = [HistoryEntry.model_validate(dict(row)) for row in found]
+            await startup.add_to(connection, job_id, entries)
+        return entries
 
     async def check_waiting(
         self, owner: str, points: int, *, most_waiting: int, most_points: int

@@ -175,6 +175,18 @@ history: Final = sa.Table(
     sa.Index(None, "job", "id"),
 )
 
+startup: Final = sa.Table(
+    "startup",
+    metadata,
+    sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
+    sa.Column("job", sa.ForeignKey("jobs.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("time", UtcDateTime, nullable=False),
+    sa.Column("message", sa.Text, nullable=False),
+    sa.Index(None, "job", "id"),
+)
+"""What happened while an attempt started, see `startup`."""
+
 usage: Final = sa.Table(
     "usage",
     metadata,

@@ -93,7 +93,8 @@ def list_jobs(
 def show(job: str, output: str, quiet: bool) -> None:
     """Show all about JOB: an id, or last for your newest one.
 
-    As JSON it is the job as the API gives it, with its history as "events".
+    As JSON it is the job as the API gives it, with its history as "events", and of a job that has begun what it used as
+    "resources".
     """
     with client() as connection:
         found = connection.job(job_id(connection, job))
@@ -101,12 +102,14 @@ def show(job: str, output: str, quiet: bool) -> None:
             click.echo(found.state.value)
             return
         events = connection.events(found.id)
+        # A sweep runs nothing itself.
+        used = connection.resources(found.id) if found.attempt and found.sweep is None else None
     if output == "json":
-        echo_json({**found.model_dump(mode="json"), "events": events})
+        echo_json({**found.model_dump(mode="json"), "events": events, "resources": used})
     else:
         from . import tables  # noqa: PLC0415
 
-        tables.details(found, events)
+        tables.details(found, events, used)
 
 
 @click.command(short_help="Cancel jobs.")

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from aiinfn_lab.client import HistoryEntry, Job, SweepPoint
+from aiinfn_lab.client import HistoryEntry, Job, Resources, SweepPoint
 
 from .common import plain
 
@@ -89,7 +89,7 @@ def _short(name: str) -> str:
     return name if len(name) <= 30 else f"{name[:29]}…"
 
 
-def details(job: Job, events: Sequence[HistoryEntry]) -> None:
+def details(job: Job, events: Sequence[HistoryEntry], used: Resources | None) -> None:
     """Write all about a job; of a failed one the error first."""
     out = console()
     out.print(Text.assemble((plain(job.name), "bold"), "  ", state(job)))
@@ -129,10 +129,21 @@ def details(job: Job, events: Sequence[HistoryEntry]) -> None:
         if value:
             table.add_row(name, Text(plain(value)))
     _write(out, table)
+    if used is not None and used.points:
+        out.print("\nResources", style="bold")
+        for sentence in (*used.sentences, *used.advice):
+            out.print(Text(plain(sentence)))
     out.print("\nHistory", style="bold")
     columns(
         ("TIME", "STATE", "WHAT HAPPENED"),
-        [(moment(entry.time), entry.state.value, entry.message) for entry in events],
+        [
+            line
+            for entry in events
+            for line in (
+                (moment(entry.time), entry.state.value, entry.message),
+                *((moment(step.time), "", step.message) for step in entry.startup),
+            )
+        ],
         wide=("WHAT HAPPENED",),
     )
 

@@ -18,6 +18,7 @@ from aiinfn_hub.vkd.contract import (
     JobState,
     PlatformView,
     QueueChoice,
+    Resources,
     SweepPoint,
     Usage,
 )
@@ -42,6 +43,7 @@ __all__ = [
     "Options",
     "PlatformView",
     "QueueChoice",
+    "Resources",
     "SweepPoint",
     "Usage",
 ]

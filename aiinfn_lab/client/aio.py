@@ -16,6 +16,7 @@ from aiinfn_hub.vkd.contract import (
     Job,
     PlatformView,
     QueueChoice,
+    Resources,
     SweepPoint,
     Usage,
 )
@@ -98,6 +99,10 @@ class AsyncClient:
     async def events(self, job_id: str) -> list[HistoryEntry]:
         """Give every change of a job's state, oldest first."""
         return await self._run(self._protocol.events(job_id))
+
+    async def resources(self, job_id: str, attempt: int | None = None) -> Resources:
+        """Give what an attempt of a job used: the last one unless another is named."""
+        return await self._run(self._protocol.resources(job_id, attempt))
 
     def logs(
         self,

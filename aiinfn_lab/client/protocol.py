@@ -23,6 +23,7 @@ from aiinfn_hub.vkd.contract import (
     JobPage,
     PlatformView,
     QueueChoice,
+    Resources,
     SweepTable,
     Usage,
 )
@@ -108,6 +109,11 @@ class Protocol:
     def events(self, job_id: str) -> Steps[list[HistoryEntry]]:
         """Read a job's history."""
         return read_model(list[HistoryEntry], (yield from self.get(f"{path_of(job_id)}/events")))
+
+    def resources(self, job_id: str, attempt: int | None = None) -> Steps[Resources]:
+        """Read what an attempt of a job used."""
+        query = [] if attempt is None else [("attempt", str(attempt))]
+        return read_model(Resources, (yield from self.get(f"{path_of(job_id)}/resources", query)))
 
     def jobs(self, states: Iterable[str], limit: int | None, **chosen: str | None) -> Steps[None]:
         """Emit jobs, newest first, page by page.

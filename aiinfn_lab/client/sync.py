@@ -16,6 +16,7 @@ from aiinfn_hub.vkd.contract import (
     Job,
     PlatformView,
     QueueChoice,
+    Resources,
     SweepPoint,
     Usage,
 )
@@ -142,6 +143,10 @@ class Client:
     def events(self, job_id: str) -> list[HistoryEntry]:
         """Give every change of a job's state, oldest first."""
         return self._run(self._protocol.events(job_id))
+
+    def resources(self, job_id: str, attempt: int | None = None) -> Resources:
+        """Give what an attempt of a job used: the last one unless another is named."""
+        return self._run(self._protocol.resources(job_id, attempt))
 
     def logs(
         self,

@@ -12,6 +12,7 @@ from .jobs import (
     JobHandler,
     JobsHandler,
     PointsHandler,
+    ResourcesHandler,
     SweepHandler,
 )
 from .logs import LogsHandler
@@ -38,5 +39,6 @@ def routes() -> list[tuple[str, type[Handler]]]:
         (rf"/aiinfn-lab/jobs/{_ID}/(?P<action>cancel|rerun)", ActionHandler),
         (rf"/aiinfn-lab/jobs/{_ID}/events", EventsHandler),
         (rf"/aiinfn-lab/jobs/{_ID}/points", PointsHandler),
+        (rf"/aiinfn-lab/jobs/{_ID}/resources", ResourcesHandler),
         (rf"/aiinfn-lab/jobs/{_ID}/logs", LogsHandler),
     ]

@@ -228,6 +228,17 @@ class EventsHandler(Handler):
         self.answer((await self.vkd.request("GET", f"jobs/{job}/events")).json())
 
 
+class ResourcesHandler(Handler):
+    """What a job used."""
+
+    @protected
+    async def get(self, job: str) -> None:
+        """Answer `Resources`."""
+        self.answer(
+            (await self.vkd.request("GET", f"jobs/{job}/resources", query=self.query("attempt"))).json()
+        )
+
+
 @contextlib.contextmanager
 def own_fields() -> Iterator[None]:
     """Name the fields of a refusal as in the request that the page sent: vkd's `Work` is flat there."""

@@ -15,8 +15,10 @@ from pydantic import ValidationError
 
 from aiinfn_hub.vkd.contract import CHECKPOINTS, RunSpec
 from aiinfn_lab import checkpoint
+from aiinfn_lab.runner.meter import Meter
 from aiinfn_lab.runner.protocol import CannotRunError, Exit, Reporter, no_room
 from aiinfn_lab.runner.records import Records
+from aiinfn_lab.runner.watch import Watch
 
 
 def main(arguments: list[str]) -> int:
@@ -62,15 +64,16 @@ def _run(spec: RunSpec, reporter: Reporter) -> int:
     with contextlib.suppress(OSError):
         checkpoints.mkdir(parents=True, exist_ok=True, mode=0o700)
         os.environ[checkpoint.FOLDER] = str(checkpoints)
-    with Records(reporter) as records:
+    with Records(reporter) as records, Meter(reporter) as meter:
+        watch = Watch(records, meter)
         if spec.work.kind == "script":
             from aiinfn_lab.runner import script  # noqa: PLC0415
 
-            code = script.run(spec, snapshot, folder, output, reporter, records)
+            code = script.run(spec, snapshot, folder, output, reporter, watch)
         else:
             from aiinfn_lab.runner import notebook  # noqa: PLC0415
 
-            code = notebook.run(spec, snapshot, folder, output, reporter, records)
+            code = notebook.run(spec, snapshot, folder, output, reporter, watch)
     if code == Exit.SUCCESS:
         shutil.rmtree(checkpoints, ignore_errors=True)
     return code

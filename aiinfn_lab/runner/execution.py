@@ -25,7 +25,8 @@ from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
 from aiinfn_hub.vkd.contract import RunSpec
-from aiinfn_lab.runner.protocol import CannotRunError, Exit, Reporter, no_room
+from aiinfn_lab.runner.protocol import OUT_OF_MEMORY, CannotRunError, Exit, Reporter, no_room
+from aiinfn_lab.runner.watch import Watch
 
 _SKIP_TAG: Final = "skip-execution"
 _SAVE_EVERY: Final = 1.0
@@ -40,7 +41,16 @@ _KEY: Final = "aiinfn"
 class Execution:
     """Executes a notebook in a kernel that was launched already."""
 
-    def __init__(self, spec: RunSpec, snapshot: Path, output: Path, kernel: Any, reporter: Reporter) -> None:
+    def __init__(
+        self,
+        spec: RunSpec,
+        snapshot: Path,
+        output: Path,
+        kernel: Any,
+        reporter: Reporter,
+        watch: Watch,
+    ) -> None:
+        self._watch = watch
         self._spec = spec
         self._snapshot = snapshot
         self._output = _Output(output, spec.job)
@@ -146,9 +156,10 @@ class Execution:
                 if self._stopped:
                     return Exit.STOPPED
                 self._manager.cell_exception(cell, cell_index=index)
-                message = "The kernel died. It may have needed more memory than the job has."
+                known = self._watch.why_killed("The kernel")
+                message = known or "The kernel died. It may have needed more memory than the job has."
                 cell.outputs.append(_error_output("DeadKernel", message))
-                self._reporter.error("The kernel died", message, cell=self._cell)
+                self._reporter.error(OUT_OF_MEMORY if known else "The kernel died", message, cell=self._cell)
                 return Exit.FAILED
             finally:
                 self._manager.cell_complete(cell, cell_index=index)

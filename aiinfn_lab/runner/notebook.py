@@ -13,17 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 from aiinfn_hub.vkd.contract import RunSpec
 from aiinfn_lab.runner.protocol import CannotRunError, Exit, Reporter, die_with_parent
-from aiinfn_lab.runner.records import EVERY, Records
+from aiinfn_lab.runner.records import EVERY
+from aiinfn_lab.runner.watch import Watch
 
 if TYPE_CHECKING:
     from aiinfn_lab.runner.execution import Execution
 
 
-def run(
-    spec: RunSpec, snapshot: Path, folder: Path, output: Path, reporter: Reporter, records: Records
-) -> int:
+def run(spec: RunSpec, snapshot: Path, folder: Path, output: Path, reporter: Reporter, watch: Watch) -> int:
     """Run a notebook and give the runner's exit code."""
-    return asyncio.run(_Run(spec, snapshot, folder, output, reporter, records).run())
+    return asyncio.run(_Run(spec, snapshot, folder, output, reporter, watch).run())
 
 
 class _Run:
@@ -36,14 +35,14 @@ class _Run:
         folder: Path,
         output: Path,
         reporter: Reporter,
-        records: Records,
+        watch: Watch,
     ) -> None:
         self._spec = spec
         self._snapshot = snapshot
         self._folder = folder
         self._output = output
         self._reporter = reporter
-        self._records = records
+        self._watch = watch
         self._stop = asyncio.Event()
         self._execution: Execution | None = None
         self._errors = _KernelErrors()
@@ -77,7 +76,7 @@ class _Run:
     async def _look(self) -> None:
         while True:
             await asyncio.sleep(EVERY)
-            self._records.look()
+            self._watch.look()
 
     async def _start_kernel(self) -> Any:
         # Of Jupyter only this is needed to launch the kernel; the rest is loaded while the kernel starts.
@@ -120,7 +119,9 @@ class _Run:
 
     async def _execute(self, kernel: Any) -> int:
         execution_type = await asyncio.to_thread(_load)
-        execution = execution_type(self._spec, self._snapshot, self._output, kernel, self._reporter)
+        execution = execution_type(
+            self._spec, self._snapshot, self._output, kernel, self._reporter, self._watch
+        )
         execution.prepare()
         self._execution = execution
         return await execution.run()

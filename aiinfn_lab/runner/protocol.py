@@ -12,9 +12,18 @@ from collections.abc import Mapping
 from enum import IntEnum
 from typing import Final
 
-from aiinfn_hub.vkd.contract import RECORD_SEPARATOR, JobError, Progress, RunnerRecord, Scalar
+from aiinfn_hub.vkd.contract import (
+    RECORD_SEPARATOR,
+    JobError,
+    Progress,
+    ResourcePoint,
+    RunnerRecord,
+    Scalar,
+)
 
 _ANSI: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
+OUT_OF_MEMORY: Final = "Out of memory"
+"""Name of the error of what was ended for want of memory."""
 _LONGEST_MESSAGE: Final = 2000
 _LONGEST_TRACEBACK: Final = 20_000
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -78,6 +87,10 @@ class Reporter:
     def values(self, values: Mapping[str, Scalar]) -> None:
         """Tell what the job's code recorded."""
         self._record(RunnerRecord(type="values", values=dict(values)))
+
+    def resources(self, point: ResourcePoint) -> None:
+        """Tell what the job used since the last such record."""
+        self._record(RunnerRecord(type="resources", resources=point))
 
     def error(self, name: str, message: str, *, cell: int | None = None, traceback: str = "") -> None:
         """Tell what went wrong, to the log as well."""

@@ -16,8 +16,15 @@ from types import FrameType
 from typing import Final, Self
 
 from aiinfn_hub.vkd.contract import RunSpec
-from aiinfn_lab.runner.protocol import CannotRunError, Exit, Reporter, die_with_parent, no_room
-from aiinfn_lab.runner.records import Records
+from aiinfn_lab.runner.protocol import (
+    OUT_OF_MEMORY,
+    CannotRunError,
+    Exit,
+    Reporter,
+    die_with_parent,
+    no_room,
+)
+from aiinfn_lab.runner.watch import Watch
 
 _TAIL: Final = 4000
 """Bytes of the output that an error record shows."""
@@ -29,9 +36,7 @@ _LINGER: Final = 1.0
 """Seconds that output of processes which the script left behind is still waited for."""
 
 
-def run(
-    spec: RunSpec, snapshot: Path, folder: Path, output: Path, reporter: Reporter, records: Records
-) -> int:
+def run(spec: RunSpec, snapshot: Path, folder: Path, output: Path, reporter: Reporter, watch: Watch) -> int:
     """Run a script and give the runner's exit code.
 
     Notes
@@ -58,14 +63,14 @@ def run(
         )
         stopper = _Stopper(process)
         try:
-            _relay(process, log, records)
+            _relay(process, log, watch)
         finally:
             stopper.kill_group()
             process.wait()
-    return _result(process.returncode, log, reporter, stopped=stopper.stopped)
+    return _result(process.returncode, log, reporter, watch, stopped=stopper.stopped)
 
 
-def _result(code: int, log: _LogFile, reporter: Reporter, *, stopped: bool) -> int:
+def _result(code: int, log: _LogFile, reporter: Reporter, watch: Watch, *, stopped: bool) -> int:
     if stopped:
         return Exit.STOPPED
     tail = log.tail.decode(errors="replace")
@@ -74,6 +79,9 @@ def _result(code: int, log: _LogFile, reporter: Reporter, *, stopped: bool) -> i
             name = signal.Signals(-code).name
         except ValueError:
             name = f"signal {-code}"
+        if name == "SIGKILL" and (why := watch.why_killed("The script")):
+            reporter.error(OUT_OF_MEMORY, why, traceback=tail)
+            return Exit.FAILED
         hint = " It may have needed more memory than the job has." if name == "SIGKILL" else ""
         reporter.error("Killed", f"The script was ended by {name}.{hint}", traceback=tail)
         return Exit.FAILED
@@ -110,7 +118,7 @@ def _interpreter(name: str) -> list[str]:
     return [found]
 
 
-def _relay(process: subprocess.Popen[bytes], log: _LogFile, records: Records) -> None:
+def _relay(process: subprocess.Popen[bytes], log: _LogFile, watch: Watch) -> None:
     """Hand the output on until it ends, or the script did and only what it left behind keeps the pipe open."""
     assert process.stdout is not None  # noqa: S101 - because of stdout=PIPE
     descriptor = process.stdout.fileno()
@@ -120,7 +128,7 @@ def _relay(process: subprocess.Popen[bytes], log: _LogFile, records: Records) ->
     with process.stdout, selectors.DefaultSelector() as selector:
         selector.register(descriptor, selectors.EVENT_READ)
         while deadline is None or time.monotonic() < deadline:
-            records.look()
+            watch.look()
             if selector.select(timeout=0.2):
                 # A script that prints line by line would otherwise cost several system calls for each line.
                 time.sleep(_GATHER)

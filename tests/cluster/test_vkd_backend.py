@@ -45,6 +45,21 @@ class TestKueueBackend(BackendContract):
         assert world.last(job).state is JobState.RUNNING
 
 
+async def test_what_happens_while_a_pod_starts_is_told_in_plain_words(world):
+    job = await world.submit(SLOW)
+    await world.until(job, "running")
+
+    def said():
+        return [step.message for update in world.told if update.job_id == job for step in update.startup]
+
+    await eventually(lambda: any(message.startswith("Starting with") for message in said()), "its start")
+    assert any(message.startswith("On ") for message in said()), said()
+    assert any("is on this node already" in message or "Fetched" in message for message in said()), said()
+    assert len(said()) == len(set(said()))
+    await world.backend.cancel(job)
+    await world.until(job, "cancelled")
+
+
 async def test_an_image_that_does_not_exist_ends_the_job_early_and_says_what_to_do(world, figure):
     begin = time.monotonic()
     job = await world.submit(QUICK, image="missing")

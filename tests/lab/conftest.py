@@ -23,7 +23,16 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import pytest
 from pydantic import ValidationError
 
-from aiinfn_hub.vkd.contract import DryRun, HistoryEntry, Job, JobPage, JobRequest, Problem, output_path
+from aiinfn_hub.vkd.contract import (
+    DryRun,
+    HistoryEntry,
+    Job,
+    JobPage,
+    JobRequest,
+    Problem,
+    Resources,
+    output_path,
+)
 from tests.ports import free_port
 
 TOKEN = "t0ken-of-the-browser"
@@ -174,6 +183,10 @@ class _PeerHandler(BaseHTTPRequestHandler):
                 time=job.created, state=job.state, cause=job.cause, attempt=0, message="Submitted."
             )
             self._say(200, [entry.model_dump(mode="json")])
+        elif rest == ["resources"]:
+            asked = int(query.get("attempt", ["1"])[0])
+            size = {"cores": 1, "memory": 2**30, "accelerator": "none", "accelerator_title": "", "count": 0}
+            self._say(200, Resources(attempt=asked, over=False, **size))
         elif query.get("follow") == ["1"] and self.peer.follow:
             self.peer.follow(self)
         else:
@@ -183,7 +196,8 @@ class _PeerHandler(BaseHTTPRequestHandler):
                 "X-Log-Offset": str(offset % (len(self.peer.log) + 1)),
                 "X-Log-Complete": self.peer.complete,
             }
-            self._say(200, self.peer.log[offset:], **headers)
+            limit = int(query.get("limit", [str(2**18)])[0])
+            self._say(200, self.peer.log[offset:][:limit], **headers)
 
     def _submit(self, query: dict[str, list[str]], body: bytes) -> None:
         peer = self.peer

@@ -145,3 +145,28 @@ def test_too_many_followed_logs_are_refused(lab, peer):
         assert response.read() == b"2\n"
         connection.close()
     assert lab.get(f"jobs/{job.id}/logs", follow="1").status == 200
+
+
+def test_a_download_is_the_whole_log_as_a_file_fetched_in_pieces(lab, peer):
+    job = peer.add_job(WORK)
+    peer.log = b"0123456789abcdef" * (5 * 2**16) + b"end\n"
+    reply = lab.get(f"jobs/{job.id}/logs", download="1")
+    assert reply.status == 200
+    assert reply.body == peer.log
+    assert reply.headers["Content-Disposition"] == f'attachment; filename="{job.id}.1.log"'
+    assert reply.headers["Content-Type"] == "text/plain; charset=utf-8"
+    pieces = [path for _, path, _, _ in peer.requests if "/logs" in path]
+    assert len(pieces) == 6
+    assert all("limit=1048576" in path and "follow" not in path for path in pieces)
+    assert all("attempt=1" in path for path in pieces[1:])
+
+
+def test_a_download_of_a_job_that_is_not_there_is_refused_in_a_sentence(lab, peer):
+    reply = lab.get("jobs/nosuchjob/logs", download="1")
+    assert (reply.status, reply.json["reason"]) == (404, "not_found")
+
+
+def test_what_a_job_used_is_handed_on(lab, peer):
+    job = peer.add_job(WORK)
+    reply = lab.get(f"jobs/{job.id}/resources", attempt="2")
+    assert (reply.status, reply.json["attempt"], reply.json["memory"]) == (200, 2, 2**30)

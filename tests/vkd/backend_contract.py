@@ -14,8 +14,15 @@ from typing import Any
 import pytest
 
 from aiinfn_hub.platform.refusal import Refusal
-from aiinfn_hub.vkd.contract import FINAL, TRANSITIONS, Cause, ClaimState, JobState
-from tests.vkd.local_world import FAILING, QUICK, SLOW, STUBBORN, claim_request
+from aiinfn_hub.vkd.contract import (
+    FINAL,
+    MOST_RESOURCE_POINTS,
+    TRANSITIONS,
+    Cause,
+    ClaimState,
+    JobState,
+)
+from tests.vkd.local_world import FAILING, QUICK, SLOW, STUBBORN, claim_request, eventually
 
 
 class BackendContract:
@@ -51,6 +58,28 @@ class BackendContract:
         end = await world.until(job, "failed")
         assert (end.cause, end.exit_code, end.error.cell) == (Cause.ERROR, 1, 13)
         assert end.message == "Failed in cell 13: ValueError: no data"
+
+    async def test_what_happens_while_a_job_starts_is_told(self, world):
+        job = await world.submit(SLOW, accelerator="slice")
+        await world.until(job, "running")
+
+        def said():
+            return {step.message for update in world.told if update.job_id == job for step in update.startup}
+
+        await eventually(lambda: len(said()) >= 2, "two messages of its start")
+        assert all(message.endswith(".") for message in said())
+        assert {update.attempt for update in world.told if update.job_id == job and update.startup} == {1}
+        await world.backend.cancel(job)
+
+    async def test_what_a_job_uses_is_kept_and_stays_out_of_its_log(self, world):
+        many = "[record(type='resources', resources=dict(time=n + 1.0, cores=0.5, memory=1000 + n)) for n in range(600)]"
+        job = await world.submit(f"say('one'); {many}; say('two')")
+        await world.until(job, "succeeded")
+        points = await world.backend.read_resources(job, 1)
+        assert 0 < len(points) <= MOST_RESOURCE_POINTS
+        assert (points[-1].time, points[-1].cores, points[-1].memory) == (600, 0.5, 1599)
+        assert (await world.backend.read_log(job, 1, 0, 1000)).data == b"one\ntwo\n"
+        assert await world.backend.read_resources(job, 2) == []
 
     async def test_submitting_twice_runs_once(self, world):
         job = world.job(QUICK)

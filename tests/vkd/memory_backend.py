@@ -20,6 +20,7 @@ from aiinfn_hub.vkd.contract import (
     ClaimRequest,
     ClaimState,
     JobState,
+    ResourcePoint,
 )
 
 
@@ -32,6 +33,7 @@ class MemoryBackend:
         self.cancelled: list[str] = []
         self.claims: dict[str, tuple[ClaimRequest, Claim]] = {}
         self.log: dict[tuple[str, int], bytes] = {}
+        self.used: dict[tuple[str, int], list[ResourcePoint]] = {}
         self.over: set[tuple[str, int]] = set()
         self.refuse: Exception | None = None
         self.reasons: dict[str, str] = {}
@@ -138,6 +140,9 @@ class MemoryBackend:
         data = whole[begin : begin + limit]
         over = (job_id, attempt) in self.over and begin + len(data) == len(whole)
         return LogChunk(attempt, begin, data, complete=over)
+
+    async def read_resources(self, job_id: str, attempt: int) -> list[ResourcePoint]:
+        return self.used.get((job_id, attempt), [])
 
     async def wait_log(self, job_id: str, attempt: int, offset: int, timeout: float) -> None:  # noqa: ASYNC109 - the protocol's
         key = (job_id, attempt)

@@ -21,7 +21,9 @@ from aiinfn_hub.vkd.contract import (
     JobError,
     JobState,
     Progress,
+    ResourcePoint,
     Scalar,
+    StartupStep,
     Work,
 )
 
@@ -54,13 +56,15 @@ class Update:
     Attributes
     ----------
     state, cause
-        The new state and why; None if only progress or values are told.
+        The new state and why; None if only progress, values or a start are told.
     attempt
         The attempt it is about. A new attempt begins with `JobState.STARTING`.
     message
         A sentence for the job's history.
     values
         What the job recorded since the last update.
+    startup
+        What happened while the attempt started, since the last update; one that is told again is kept once.
     started, ended
         When the attempt's process began and ended, for accounting; known at `RUNNING` and after it.
     """
@@ -73,6 +77,7 @@ class Update:
     message: str = ""
     progress: Progress | None = None
     values: Mapping[str, Scalar] | None = None
+    startup: tuple[StartupStep, ...] = ()
     error: JobError | None = None
     exit_code: int | None = None
     devices: tuple[str, ...] = ()
@@ -173,6 +178,9 @@ class Backend(Protocol):
     async def wait_log(self, job_id: str, attempt: int, offset: int, timeout: float) -> None:  # noqa: ASYNC109 - a long poll
         """Return when the log is longer than ``offset``, the attempt is over, or after ``timeout`` seconds."""
 
+    async def read_resources(self, job_id: str, attempt: int) -> list[ResourcePoint]:
+        """Read what an attempt used so far: at most `MOST_RESOURCE_POINTS` points, oldest first."""
+
     async def claim(self, session_id: str, request: ClaimRequest) -> Claim:
         """Ask for devices for a session; idempotent by id. Evicts batch jobs at once where that helps.
 
@@ -189,7 +197,7 @@ class Backend(Protocol):
         """Give a session's devices back. Of an unknown session: nothing happens."""
 
     async def forget(self, job_id: str) -> bool:
-        """Delete what is kept of a final job (its logs); False if it is not over here yet.
+        """Delete what is kept of a final job (its logs, and what it used); False if it is not over here yet.
 
         Raises
         ------

@@ -11,7 +11,16 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from aiinfn_hub.language import gettext as _
 from aiinfn_hub.platform.person import Person
 from aiinfn_hub.platform.refusal import Reason, Refusal
-from aiinfn_hub.vkd.contract import DryRun, HistoryEntry, Job, JobPage, JobRequest, JobState, SweepTable
+from aiinfn_hub.vkd.contract import (
+    DryRun,
+    HistoryEntry,
+    Job,
+    JobPage,
+    JobRequest,
+    JobState,
+    Resources,
+    SweepTable,
+)
 from aiinfn_hub.vkd.errors import problems
 from aiinfn_hub.vkd.inputs import label as checked_label
 from aiinfn_hub.vkd.inputs import printable
@@ -231,6 +240,22 @@ async def points(
         media_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": f'attachment; filename="{job_id}.csv"', "Cache-Control": "no-store"},
     )
+
+
+@router.get(
+    "/{job_id}/resources",
+    summary="What a job used",
+    response_model=Resources,
+    responses=problems(*_IDENTITY, Reason.NOT_FOUND, Reason.CONFLICT),
+)
+async def resources(
+    job_id: str,
+    person: Caller,
+    service: Serving,
+    attempt: Annotated[int | None, Query(ge=1, le=10**6, description="Default: the latest.")] = None,
+) -> Response:
+    """Show what an attempt used of its cores, memory and accelerators over time, and in words."""
+    return answer(await service.resources(person, job_id, attempt))
 
 
 @router.get(

@@ -10,6 +10,7 @@ from fastapi.responses import StreamingResponse
 from aiinfn_hub.language import gettext as _
 from aiinfn_hub.platform.refusal import Reason, Refusal
 from aiinfn_hub.vkd.errors import problems
+from aiinfn_hub.vkd.service import no_attempt
 
 from .common import Caller, Serving
 
@@ -64,12 +65,7 @@ async def logs(
             Reason.CONFLICT, _("A sweep prints nothing itself."), _("Look at the log of one of its points.")
         )
     if attempt is not None and attempt > max(stored.attempt, 1):
-        raise Refusal(
-            Reason.NOT_FOUND,
-            _("This job has no attempt {attempt}.").format(attempt=attempt),
-            _("The latest is {attempt}.").format(attempt=stored.attempt),
-            field="attempt",
-        )
+        raise no_attempt(attempt, stored.attempt)
     wanted = attempt or (max(stored.attempt, 1) if follow else stored.attempt)
     follower = service.follower
     first = await follower.read_log(stored, wanted, offset, limit)

@@ -27,6 +27,7 @@ class Run:
     process: subprocess.Popen[bytes]
     output: Path
     records: list[RunnerRecord] = field(default_factory=list)
+    used: list[RunnerRecord] = field(default_factory=list)
     log: str = ""
     errors: str = ""
 
@@ -45,7 +46,9 @@ class Run:
             line = data.decode(errors="replace")
             if line.startswith(RECORD_SEPARATOR):
                 assert line.endswith("\n")
-                self.records.append(RunnerRecord.model_validate_json(line[1:]))
+                record = RunnerRecord.model_validate_json(line[1:])
+                # How many of these there are depends on how long it took.
+                (self.used if record.type == "resources" else self.records).append(record)
             else:
                 assert RECORD_SEPARATOR not in line
                 self.log += line

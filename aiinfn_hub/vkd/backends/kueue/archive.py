@@ -16,7 +16,8 @@ from typing import Any, Final, NamedTuple
 
 from aiinfn_hub.vkd.backends.local.files import AttemptFolder
 from aiinfn_hub.vkd.backends.local.outcome import progress_of, values_of
-from aiinfn_hub.vkd.backends.local.supervisor.output import Splitter, keep
+from aiinfn_hub.vkd.backends.local.supervisor.output import RESOURCES, Splitter, keep
+from aiinfn_hub.vkd.backends.local.supervisor.resources import Series
 from aiinfn_hub.vkd.backends.local.supervisor.system import write_all, write_atomically
 from aiinfn_hub.vkd.contract import Progress, Scalar
 
@@ -60,6 +61,7 @@ class Archive:
         self._limit = limit
         self._splitter = Splitter()
         self._records: dict[str, Any] = {}
+        self._series = Series()
         self._mark = _Mark(pod)
         self._skip = 0
         self._held = b""
@@ -82,8 +84,11 @@ class Archive:
             if found.pod == self._mark.pod:
                 self._mark = found
                 self._records = self._folder.read_records()
+                self._series = Series(self._folder.read_resources())
         if not self._records:
             self._folder.records.unlink(missing_ok=True)
+        if not self._series.points:
+            self._folder.resources.unlink(missing_ok=True)
         self.reconnect()
 
     def reconnect(self) -> None:
@@ -130,7 +135,9 @@ class Archive:
             said, told = self._splitter.feed(rest + b"\n")
             text.append(said)
             records += told
-        self._write(b"".join(text), records, stamp, same)
+        used = [record for record in records if record["type"] == RESOURCES]
+        records = [record for record in records if record["type"] != RESOURCES]
+        self._write(b"".join(text), records, used, stamp, same)
         if broken:
             raise NoLine
         kept: dict[str, Any] = {}
@@ -138,7 +145,9 @@ class Archive:
             keep(kept, record)
         return Told(progress_of(kept), values_of(kept))
 
-    def _write(self, text: bytes, records: list[dict[str, Any]], stamp: str, same: int) -> None:
+    def _write(
+        self, text: bytes, records: list[dict[str, Any]], used: list[dict[str, Any]], stamp: str, same: int
+    ) -> None:
         if (stamp, same) == (self._mark.stamp, self._mark.same):
             return
         room = self._limit - self._mark.size
@@ -155,6 +164,9 @@ class Archive:
             for record in records:
                 keep(self._records, record)
             write_atomically(str(self._folder.records), self._records, durable=False)
+        added = [self._series.add(record) for record in used]
+        if any(added):
+            write_atomically(str(self._folder.resources), self._series.points, durable=False)
         self._mark = _Mark(self._mark.pod, self._mark.size + len(text), stamp, same)
         self._save()
 

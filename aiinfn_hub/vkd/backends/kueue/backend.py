@@ -20,7 +20,14 @@ from aiinfn_hub.platform.model import Platform
 from aiinfn_hub.platform.refusal import Reason, Refusal
 from aiinfn_hub.vkd.backends.base import BackendJob, LogChunk, QueueLength, Start, Update
 from aiinfn_hub.vkd.backends.local import logs
-from aiinfn_hub.vkd.contract import Availability, AvailabilityReading, Claim, ClaimRequest
+from aiinfn_hub.vkd.backends.local.outcome import points_of
+from aiinfn_hub.vkd.contract import (
+    Availability,
+    AvailabilityReading,
+    Claim,
+    ClaimRequest,
+    ResourcePoint,
+)
 
 from . import words
 from .director import Director
@@ -30,6 +37,7 @@ from .logbook import LOG_LIMIT
 from .nudge import Nudge
 from .positions import Positions
 from .sessions import Sessions
+from .startup import EventFacts, read_event
 
 _log = logging.getLogger(__name__)
 _START_SECONDS: Final = 10.0
@@ -92,6 +100,10 @@ class KueueBackend:
         self._device_tasks: list[asyncio.Task[None]] = []
         self._nodes, self._pods = self._watch_devices(platform, self._inventory)
         self._batch = self._watch_batch()
+        # Nothing waits for these: they only say how jobs start.
+        about = {"fieldSelector": "involvedObject.kind=Pod"}
+        kind = Kind("events", jobs.events_path(platform), read_event, about)
+        self._events = Watch(client, kind, self._hear)
 
     def _watch_devices(
         self, platform: Platform, inventory: Inventory
@@ -141,6 +153,7 @@ class KueueBackend:
         self._device_tasks = [self._run(watch.run()) for watch in (self._nodes, self._pods)]
         for watch in self._batch:
             self._run(watch.run())
+        self._run(self._events.run())
         self._run(self._positions.run())
         self._run(self._nudge.run())
         self._run(self._probe())
@@ -250,6 +263,10 @@ class KueueBackend:
         self._director.mark(self._cluster.see_pod(before, after))
         self._sessions.poke()
 
+    def _hear(self, before: EventFacts | None, after: EventFacts | None) -> None:
+        if after is not None:
+            self._director.hear(after)
+
     def _holds(self, job_id: str) -> bool:
         return self._sessions.holds(job_id)
 
@@ -350,6 +367,11 @@ class KueueBackend:
         """Wait until the log is longer than ``offset``, the attempt is over, or for ``timeout`` seconds."""
         folder = self._files.attempt(job_id, attempt)
         await logs.wait(folder, offset, timeout, lambda: self._director.is_over(job_id, attempt))
+
+    async def read_resources(self, job_id: str, attempt: int) -> list[ResourcePoint]:
+        """Read what an attempt used so far; see `Backend.read_resources`."""
+        folder = self._files.attempt(job_id, attempt)
+        return points_of(await asyncio.to_thread(folder.read_resources))
 
     async def forget(self, job_id: str) -> bool:
         """Delete what is kept of a final job; see `Backend.forget`."""

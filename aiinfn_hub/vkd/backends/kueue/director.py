@@ -27,6 +27,7 @@ from .files import KueueFiles, Note
 from .lifecycle import Step, advance
 from .logbook import LOG_LIMIT, LogBook
 from .requests import Requests, hopeless, obstacle
+from .startup import EventFacts, step_of
 from .telling import update_of
 from .track import UNKNOWN_POD, Track
 
@@ -34,6 +35,8 @@ _log = logging.getLogger(__name__)
 _RETRY: Final = (0.5, 1.0, 2.0, 5.0)
 _STRANDED: Final = 12.0
 """Seconds that a job may look for its node: as long as one that must go may take."""
+_MOST_SAID: Final = 300
+"""Messages about the starts of one job: it may try its luck for days."""
 _LIFT_AGAIN: Final = 2.0
 """Seconds until Kueue has surely seen that a Workload is active."""
 
@@ -347,6 +350,23 @@ class Director:
         self._later(track, pause)
 
     # Telling
+
+    def hear(self, event: EventFacts) -> None:
+        """Tell what an event says of a job's start."""
+        track = self.tracks.get(event.job_id)
+        if track is None:
+            return
+        if event.pod in track.attempts:
+            attempt = track.attempts.index(event.pod) + 1
+        elif track.state is JobState.QUEUED:
+            attempt = track.attempt + 1  # it is not bound to a node yet
+        else:
+            return
+        step = step_of(event, track.job.selection, self._requests.platform)
+        if step is None or (attempt, step.message) in track.said or len(track.said) >= _MOST_SAID:
+            return
+        track.said.add((attempt, step.message))
+        self._emit(Update(track.id, self._clock(), attempt, startup=(step,)))
 
     async def _apply(self, track: Track, step: Step, seen: Seen) -> None:
         if step.state is JobState.STARTING:

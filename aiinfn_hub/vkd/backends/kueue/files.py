@@ -1,7 +1,8 @@
 """What the back end keeps on disk: which pods were a job's attempts, and the logs of the attempts.
 
 ``jobs/JOB/job.json`` is small and written before anything that it says is told, so that a vkd that was killed counts the
-same attempts afterwards. ``jobs/JOB/ATTEMPT/`` has ``log``, ``records.json`` and ``archive.json``.
+same attempts afterwards. ``jobs/JOB/ATTEMPT/`` has ``log``, ``records.json``, ``resources.json`` and
+``archive.json``.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from .logs import LogFollower
 from .track import Track
 
 _log = logging.getLogger(__name__)
-LOG_LIMIT: Final = 64 * 2**20
+LOG_LIMIT: Final = 128 * 2**20
 """Bytes of an attempt's log that are kept."""
 _PATIENCE: Final = 12.0
 """Seconds that the end of an attempt waits for the end of its log, which says why."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aiinfn_hub.vkd.backends.base import BackendJob
 from aiinfn_hub.vkd.contract import JobState
@@ -29,6 +29,8 @@ class Track:
         The API server took the order to delete its Job.
     obstacle
         Why its Job could not be made yet, in words.
+    said
+        What was told of the starts of its attempts.
     dirty, task
         Something changed since it was looked at; who looks at it now.
     """
@@ -49,6 +51,7 @@ class Track:
     lifted: float = 0.0
     stranded: float = 0.0
     asked: str = ""
+    said: set[tuple[int, str]] = field(default_factory=set)
     _doubt: Doubt | None = None
     _since: float = 0.0
 

@@ -15,7 +15,13 @@ import psutil
 from aiinfn_hub.accounts import Accounts
 from aiinfn_hub.platform.model import Platform
 from aiinfn_hub.vkd.backends.base import BackendJob, LogChunk, QueueLength, Start, Update
-from aiinfn_hub.vkd.contract import Availability, AvailabilityReading, Claim, ClaimRequest
+from aiinfn_hub.vkd.contract import (
+    Availability,
+    AvailabilityReading,
+    Claim,
+    ClaimRequest,
+    ResourcePoint,
+)
 
 from . import logs
 from .devices import DeviceWatch, Discover, Inventory, discover_nvml
@@ -24,6 +30,7 @@ from .environment import LOG_LIMIT
 from .files import LocalFiles
 from .launch import Launcher, Settings
 from .ledger import Host, Ledger
+from .outcome import points_of
 from .recovery import end_strays, survey
 from .sessions import Sessions
 
@@ -256,6 +263,11 @@ class LocalBackend:
         """Wait until the log is longer than ``offset``, the attempt is over, or for ``timeout`` seconds."""
         folder = self._files.attempt(job_id, attempt)
         await logs.wait(folder, offset, timeout, lambda: self._is_over(job_id, attempt))
+
+    async def read_resources(self, job_id: str, attempt: int) -> list[ResourcePoint]:
+        """Read what an attempt used so far; see `Backend.read_resources`."""
+        folder = self._files.attempt(job_id, attempt)
+        return points_of(await asyncio.to_thread(folder.read_resources))
 
     async def claim(self, session_id: str, request: ClaimRequest) -> Claim:
         """Ask for devices for a session; see `Backend.claim`."""

@@ -13,7 +13,7 @@ from aiinfn_hub.platform.model import Accelerator, AcceleratorKind, Image
 from aiinfn_hub.vkd.backends.base import BackendJob
 from aiinfn_hub.vkd.contract import RunSpec
 
-LOG_LIMIT: Final = 64 * 2**20
+LOG_LIMIT: Final = 128 * 2**20
 """Bytes of an attempt's log that are kept."""
 _PASSED_ON: Final = (
     "LANG",

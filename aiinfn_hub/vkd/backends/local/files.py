@@ -60,7 +60,8 @@ class RunFacts:
 class ExitFacts:
     """Content of ``exit.json``.
 
-    ``why`` is ``exited``, ``stopped``, ``time_limit``, ``start_failed``, or ``lost`` (written by vkd).
+    ``why`` is ``exited``, ``stopped``, ``time_limit``, ``start_failed``, or ``lost`` (written by vkd). ``out_of_memory``: it
+    was killed when the machine ran out of memory.
     """
 
     exit_code: int | None
@@ -70,6 +71,7 @@ class ExitFacts:
     why: str
     message: str = ""
     records: dict[str, Any] | None = None
+    out_of_memory: bool = False
 
 
 class AttemptFolder:
@@ -79,6 +81,7 @@ class AttemptFolder:
         self.path = path
         self.log = path / "log"
         self.records = path / "records.json"
+        self.resources = path / "resources.json"
 
     def prepare(self, spec: dict[str, Any]) -> None:
         """Make the folder with its specification, which holds the person's parameters and is private."""
@@ -117,6 +120,14 @@ class AttemptFolder:
     def read_records(self) -> dict[str, Any]:
         """Read the last progress and error that the job told."""
         return self._read("records.json") or {}
+
+    def read_resources(self) -> list[dict[str, Any]]:
+        """Read what the job used over time."""
+        try:
+            value = json.loads(self.resources.read_bytes())
+        except (OSError, ValueError):
+            return []
+        return value if isinstance(value, list) else []
 
     def write_intent(self, intent: Intent) -> None:
         """Note why it is being stopped, prepared or not. A full disk does not keep it from being stopped."""

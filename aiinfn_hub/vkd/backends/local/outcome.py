@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -13,7 +14,15 @@ from pydantic import ValidationError
 from aiinfn_hub.language import gettext as _
 from aiinfn_hub.platform.selection import Selection
 from aiinfn_hub.platform.units import format_duration
-from aiinfn_hub.vkd.contract import Cause, JobError, JobState, Progress, RunnerRecord, Scalar
+from aiinfn_hub.vkd.contract import (
+    Cause,
+    JobError,
+    JobState,
+    Progress,
+    ResourcePoint,
+    RunnerRecord,
+    Scalar,
+)
 
 from .files import ExitFacts, Intent, IntentKind
 
@@ -79,6 +88,15 @@ def values_of(records: Mapping[str, Any]) -> dict[str, Scalar]:
     """Give what the job recorded."""
     record = _record(records.get("values"))
     return record.values or {} if record else {}
+
+
+def points_of(found: Iterable[Any]) -> list[ResourcePoint]:
+    """Give what the job used over time, as far as it makes sense."""
+    points = []
+    for value in found:
+        with contextlib.suppress(ValidationError):
+            points.append(ResourcePoint.model_validate(value))
+    return points
 
 
 def _record(value: Any) -> RunnerRecord | None:
@@ -156,6 +174,9 @@ def _failed(ended: ExitFacts, error: JobError | None) -> Outcome:
         # The runner's 2 means that it could not begin, e.g. because the kernel is missing.
         cause = Cause.START_FAILED if ended.exit_code == 2 and error.cell is None else Cause.ERROR
         return Outcome(JobState.FAILED, cause, f"{where}: {text}", ended.exit_code, error)
+    if ended.out_of_memory:
+        message = "Failed: its machine ran out of memory. Choose a larger size, or load less at once."
+        return Outcome(JobState.FAILED, Cause.ERROR, message)
     if ended.signal is not None:
         try:
             name = signal.Signals(ended.signal).name

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
+from aiinfn_hub.platform.units import bytes_in_words
 from aiinfn_hub.vkd.backends.base import Update
-from aiinfn_hub.vkd.contract import FINAL, Cause, JobState
+from aiinfn_hub.vkd.contract import FINAL, Cause, JobState, StartupStep
 
 from .outcome import Outcome, moment, plural, progress_of, values_of
 from .run import Conclusion, Run
@@ -30,16 +31,17 @@ class Teller:
         accelerator = run.job.selection.accelerator
         where = f" on {plural(len(run.devices), accelerator.title)}" if accelerator else ""
         message = f"Starting{where}."
-        self._emit(self._about(run, JobState.STARTING, Cause.PLACED, message))
+        self._emit(self._about(run, JobState.STARTING, Cause.PLACED, message, granted(run)))
 
     def running(self, run: Run, started: datetime | None) -> None:
         """Tell that a job's process runs, once."""
         run.started = started
         if not run.up:
             run.up = True
-            self._emit(self._about(run, JobState.RUNNING, Cause.STARTED, "Running."))
+            process = "Its process was started."
+            self._emit(self._about(run, JobState.RUNNING, Cause.STARTED, "Running.", process))
 
-    def _about(self, run: Run, state: JobState, cause: Cause, message: str) -> Update:
+    def _about(self, run: Run, state: JobState, cause: Cause, message: str, step: str) -> Update:
         return Update(
             job_id=run.job.id,
             time=self._clock(),
@@ -49,6 +51,7 @@ class Teller:
             message=message,
             devices=run.devices,
             started=run.started,
+            startup=(StartupStep(time=run.started or self._clock(), message=step),),
         )
 
     def progress(self, run: Run) -> None:
@@ -84,3 +87,14 @@ class Teller:
     def over(self, job_id: str, attempt: int, outcome: Outcome) -> None:
         """Tell the end of a job that waited."""
         self._emit(Update(job_id, self._clock(), attempt, outcome.state, outcome.cause, outcome.message))
+
+
+def granted(run: Run) -> str:
+    """Say what an attempt was given of this machine."""
+    size, devices = run.job.selection.size, run.devices
+    room = f"{size.cores:g} core{'' if size.cores == 1 else 's'} and {bytes_in_words(size.memory)}"
+    accelerator = run.job.selection.accelerator
+    if accelerator is None or not devices:
+        return f"It was given {room} of this machine."
+    names = ", ".join(devices)
+    return f"It was given {plural(len(devices), accelerator.title)} ({names}), {room} of this machine."

@@ -12,13 +12,15 @@ import sys
 import time
 from typing import Any, Final, NoReturn
 
-from .output import Log, Splitter, keep
+from .output import RESOURCES, Log, Splitter, keep
+from .resources import Series
 from .system import (
     PR_SET_CHILD_SUBREAPER,
     PR_SET_NO_NEW_PRIVS,
     PR_SET_PDEATHSIG,
     boot_id,
     descendants,
+    oom_kills,
     prctl,
     start_ticks,
     write_all,
@@ -116,6 +118,8 @@ class Supervisor:
             spec["log_limit"],
         )
         self._records: dict[str, Any] = {"serial": 0, "progress": None, "error": None}
+        self._series = Series()
+        self._measured = False
         self._unwritten = False
         self._written_at = 0.0
         self._output = -1
@@ -145,6 +149,7 @@ class Supervisor:
             write_atomically(f"{self._folder}/run.json", runs)
         with contextlib.suppress(OSError):
             os.close(READY_FD)
+        kills = oom_kills()
         self._watch(time.monotonic() + self._spec["time_limit"])
         code = os.waitstatus_to_exitcode(self._status) if self._status is not None else None
         return {
@@ -154,6 +159,7 @@ class Supervisor:
             "started": runs["started"],
             "ended": time.time(),
             "why": self._why or "exited",
+            "out_of_memory": code == -signal.SIGKILL and not self._why and oom_kills() > kills,
             "records": self._records,
         }
 
@@ -211,6 +217,9 @@ class Supervisor:
             text, records = self._splitter.feed(data)
             self._log.write(text)
             for record in records:
+                if record["type"] == RESOURCES:
+                    self._measured |= self._series.add(record)
+                    continue
                 keep(self._records, record)
                 self._records["serial"] += 1
                 self._unwritten = True
@@ -223,6 +232,10 @@ class Supervisor:
             with contextlib.suppress(OSError):
                 write_atomically(f"{self._folder}/records.json", self._records, durable=False)
                 self._unwritten = False
+        if self._measured:
+            with contextlib.suppress(OSError):
+                write_atomically(f"{self._folder}/resources.json", self._series.points, durable=False)
+                self._measured = False
 
     def _reap(self) -> None:
         while True:

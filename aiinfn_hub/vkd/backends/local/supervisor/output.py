@@ -9,7 +9,9 @@ from .system import write_all
 
 RECORD_START: Final = b"\x1e"
 RECORD_LIMIT: Final = 256 * 1024
-RECORD_TYPES: Final = ("progress", "error", "values")
+RESOURCES: Final = "resources"
+"""The type of records that are gathered in a file of their own: see `resources.Series`."""
+RECORD_TYPES: Final = ("progress", "error", "values", RESOURCES)
 MOST_VALUES: Final = 100
 """Recorded values that are kept of one attempt."""
 

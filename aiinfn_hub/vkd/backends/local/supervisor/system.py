@@ -55,6 +55,16 @@ def descendants(root: int) -> list[int]:
     return found
 
 
+def oom_kills() -> int:
+    """Count the processes that the kernel has ended for want of memory since the machine's start."""
+    try:
+        with open("/proc/vmstat", "rb") as stream:  # noqa: PTH123 - no pathlib here
+            _, found, rest = stream.read().partition(b"\noom_kill ")
+    except OSError:
+        return 0
+    return int(rest.split(maxsplit=1)[0]) if found else 0
+
+
 def write_atomically(path: str, value: Any, *, durable: bool = True) -> None:
     """Replace a JSON file as a whole, and, if ``durable``, so that it survives a power cut."""
     draft = f"{path}.new"
