@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from .client import AiinfnError as AiinfnError
     from .client import AsyncClient as AsyncClient
     from .client import Client as Client
+    from .kernel_state.loading import load_variables as load_variables
     from .recording import record as record
 
 
@@ -33,6 +34,10 @@ def __getattr__(name: str) -> Any:
         from .recording import record  # noqa: PLC0415
 
         return record
+    if name == "load_variables":
+        from .kernel_state.loading import load_variables  # noqa: PLC0415
+
+        return load_variables
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

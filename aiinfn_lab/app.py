@@ -30,6 +30,11 @@ class AiinfnLab(ExtensionApp):
     largest_input = Integer(
         50 * 2**20, min=1, help="Bytes that a notebook or script may have to be submitted. Default: 50 MiB."
     ).tag(config=True)
+    largest_state = Integer(
+        4 * 2**30,
+        min=1,
+        help="Bytes that the variables of a kernel may have to be carried to a job. Default: 4 GiB.",
+    ).tag(config=True)
     most_followed = Integer(8, min=1, help="Logs that may be followed at once.").tag(config=True)
 
     @default("vkd_url")

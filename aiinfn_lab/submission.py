@@ -10,12 +10,15 @@ from aiinfn_hub.vkd.contract import MOST_POINTS
 
 from . import parameters
 from .inspection import Inspection
+from .kernel_state import request as from_here
 from .paths import Document, show
 from .session import INHERITED, Session
 
 CHOICES: Final = ("project", "queue", "accelerator", "count", "image", "size", "time_limit")
 """Keys that the platform's gate judges; they are handed on as they are."""
-_KEYS: Final = frozenset({"path", "parameters", "arguments", "name", "labels", "sweep", *CHOICES})
+_KEYS: Final = frozenset(
+    {"path", "parameters", "arguments", "name", "labels", "sweep", "from_here", *CHOICES}
+)
 _SWEEP: Final = frozenset({"points", "at_most"})
 _IDEMPOTENCY_KEY: Final = re.compile(r"[\x21-\x7e]{1,200}")
 _MOST_ARGUMENTS: Final = 200
@@ -96,6 +99,8 @@ def build(
         _forbid(body, "arguments", "A notebook takes parameters, not arguments.")
         work["kernel"] = inspection.kernel
         work["parameters"] = parameters.check(body.get("parameters"), inspection.parameters, inspection.note)
+        if (wanted := from_here.read(body, document, inspection)) is not None:
+            from_here.add(work, wanted)
     else:
         _forbid(body, "parameters", "A script takes arguments, not parameters.")
         work["arguments"] = _arguments(body.get("arguments"))

@@ -133,6 +133,11 @@ class Work(Model):
         Notebooks: values injected after the cell tagged ``parameters``.
     arguments
         Scripts: command-line arguments.
+    start_cell
+        Notebooks that go on from a session: index, from 0, of the first cell that is executed. Those before keep their outputs.
+    state
+        The variables that the session's kernel had then, relative to the home, beside ``snapshot``. Only together with
+        ``start_cell``.
     """
 
     kind: Literal["notebook", "script"]
@@ -143,6 +148,8 @@ class Work(Model):
     arguments: list[Annotated[str, StringConstraints(max_length=4096)]] = Field(
         default_factory=list, max_length=200
     )
+    start_cell: int | None = Field(default=None, ge=0, le=1_000_000)
+    state: RelativePath | None = None
 
 
 MOST_POINTS: Final = 1000

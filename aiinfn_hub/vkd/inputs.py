@@ -52,7 +52,38 @@ def check_work(work: Work) -> Work:
     else:
         _check_script(work, path)
     _check_parameters(work.parameters)
-    return work.model_copy(update={"path": path, "snapshot": snapshot})
+    state = _check_state(work, snapshot)
+    return work.model_copy(update={"path": path, "snapshot": snapshot, "state": state})
+
+
+def _check_state(work: Work, snapshot: str) -> str | None:
+    """Check what a job that goes on from a session's kernel adds, and normalise the path of the state."""
+    if work.state is None and work.start_cell is None:
+        return None
+    if work.state is None or work.start_cell is None:
+        raise _invalid(
+            _("To go on from a session, a job needs both the variables and the cell to begin with."),
+            _("Submit it from JupyterLab."),
+            "work.state",
+        )
+    state = relative_path(work.state, "work.state")
+    folder = snapshot.rpartition("/")[0]
+    # It is kept and deleted together with the copy.
+    if state.rpartition("/")[0] != folder or state == snapshot or folder == SNAPSHOT_ROOT:
+        raise _invalid(
+            _("The variables must be in a file beside the copy to execute."),
+            _("JupyterLab makes it there when you submit."),
+            "work.state",
+        )
+    if work.kind != "notebook":
+        raise _invalid(_("Only a notebook goes on from a session's variables."), "", "work.state")
+    if work.parameters:
+        raise _invalid(
+            _("A job that goes on from a session takes no parameters: the cell that sets them has run."),
+            _("Set the values in the session, or submit the whole notebook."),
+            "work.parameters",
+        )
+    return state
 
 
 def _check_notebook(work: Work, path: str) -> None:
@@ -118,6 +149,12 @@ def check_sweep(work: Work, sweep: SweepRequest) -> None:
     Refusal
         Naming the point, from 1.
     """
+    if work.state is not None:
+        raise _invalid(
+            _("A job that goes on from a session takes no parameters: the cell that sets them has run."),
+            _("Submit the whole notebook as a sweep."),
+            "sweep",
+        )
     size = 0
     for number, values in enumerate(sweep.points, 1):
         if not values:

@@ -231,8 +231,8 @@ def snapshot_digest(path: str) -> str:
 def digest(body: Mapping[str, Any]) -> str:
     """Give a fingerprint of a request, to tell whether an idempotency key is used for the same one again.
 
-    The snapshot's path is left out: the Lab makes a new copy for each click, and a double click must find its job.
+    The snapshot's path and the state's are left out: the Lab makes a new copy for each click, and a double click must find its job.
     """
-    work = {key: value for key, value in (body.get("work") or {}).items() if key != "snapshot"}
+    work = {key: value for key, value in (body.get("work") or {}).items() if key not in {"snapshot", "state"}}
     text = json.dumps({**body, "work": work}, sort_keys=True, default=str)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

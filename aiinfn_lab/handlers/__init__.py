@@ -15,6 +15,7 @@ from .jobs import (
     ResourcesHandler,
     SweepHandler,
 )
+from .kernel_state import KernelStateHandler
 from .logs import LogsHandler
 from .platform import PlatformHandler, QueuesHandler, StatusHandler, UsageHandler
 from .session import SessionTimeHandler
@@ -33,6 +34,7 @@ def routes() -> list[tuple[str, type[Handler]]]:
         (r"/aiinfn-lab/inspect", InspectHandler),
         (r"/aiinfn-lab/sweep", SweepHandler),
         (r"/aiinfn-lab/check", CheckHandler),
+        (r"/aiinfn-lab/kernel-state", KernelStateHandler),
         (r"/aiinfn-lab/jobs", JobsHandler),
         (r"/aiinfn-lab/jobs/bulk", BulkHandler),
         (rf"/aiinfn-lab/jobs/{_ID}", JobHandler),

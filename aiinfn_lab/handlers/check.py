@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 from jupyter_core.utils import ensure_async
@@ -10,6 +11,7 @@ from jupyter_core.utils import ensure_async
 from aiinfn_hub.platform.refusal import Refusal
 from aiinfn_lab import snapshot, submission
 from aiinfn_lab.inspection import Inspection
+from aiinfn_lab.kernel_state import request as from_here
 from aiinfn_lab.paths import Document
 from aiinfn_lab.precheck.checks import Finding, Kernel, Subject, look
 
@@ -31,6 +33,9 @@ class CheckHandler(FileHandler):
         body = submission.check_keys(self.body())
         document, inspection = await self.examine(body.get("path"))
         kernel = await self._kernel(inspection)
+        if (wanted := from_here.read(body, document, inspection)) is not None:
+            # What ran in the session does not run in the job.
+            inspection = replace(inspection, code=wanted.code)
         subject = Subject.of(body, document, inspection, self.places.home, self.extension.session, kernel)
         refusal: Refusal | None = None
         if not subject.other_image:

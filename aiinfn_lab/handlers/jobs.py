@@ -12,10 +12,12 @@ from weakref import WeakValueDictionary
 
 from aiinfn_hub.platform.refusal import Reason, Refusal
 from aiinfn_lab import parameters, snapshot, submission, sweeping
+from aiinfn_lab.kernel_state import request as from_here
 from aiinfn_lab.vkd import Answer, Unanswered
 
 from .base import Handler, protected
 from .files import FileHandler
+from .kernel_state import save
 
 _KEY_HEADER = "Idempotency-Key"
 # A double click sends two requests with one key. One after the other, so that they share one snapshot.
@@ -112,6 +114,8 @@ class JobsHandler(_JobAnswers, FileHandler):
         async with lock:
             copy = await asyncio.to_thread(snapshot.take, self.places.home, key, document.name, document.data)
             try:
+                if (wanted := from_here.read(body, document, inspection)) is not None:
+                    await save(self, wanted, inspection, self.places.home / request["work"]["state"])
                 with own_fields():
                     answer = await self.vkd.request("POST", "jobs", headers={_KEY_HEADER: key}, body=request)
             except Refusal as refusal:

@@ -52,7 +52,8 @@ def _run(spec: RunSpec, reporter: Reporter) -> int:
     if not folder.is_dir():
         raise CannotRunError("Folder missing", f"The folder of {spec.work.path} does not exist any more.")
     snapshot = home / spec.work.snapshot
-    if not snapshot.is_file():
+    state = home / spec.work.state if spec.work.state else snapshot
+    if not (snapshot.is_file() and state.is_file()):
         raise CannotRunError(
             "Input missing", "The copy of the input that was made at submission is gone. Submit it again."
         )

@@ -20,11 +20,12 @@ from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nbformat.v4.nbjson import JSONWriter
 from papermill.engines import NotebookExecutionManager
 from papermill.exceptions import PapermillException
-from papermill.execute import remove_error_markers
+from papermill.execute import ERROR_MARKER_TAG, remove_error_markers
 from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
 from aiinfn_hub.vkd.contract import RunSpec
+from aiinfn_lab.runner import takeover
 from aiinfn_lab.runner.protocol import OUT_OF_MEMORY, CannotRunError, Exit, Reporter, no_room
 from aiinfn_lab.runner.watch import Watch
 
@@ -58,6 +59,8 @@ class Execution:
         self._kernel = kernel
         self._reporter = reporter
         self._cell = 0
+        self._start = 0
+        self._variables: takeover.Variables | None = None
         self._complained = False
         self._stopped = False
         # Both libraries log what is in the log or in the error record already.
@@ -93,14 +96,17 @@ class Execution:
                 raise CannotRunError(
                     "Parameters", "Parameters cannot be given to a notebook of this language."
                 ) from error
+        start = sum(1 for cell in notebook.cells[: work.start_cell or 0] if not _is_error_marker(cell))
         self.notebook = remove_error_markers(notebook)
+        kept = self._take_over(start)
         self.notebook.metadata.papermill["input_path"] = work.path
         self.notebook.metadata.papermill["output_path"] = self._spec.output
         self._note("running")
         self._name_kernel()
-        self._total = sum(1 for cell in self.notebook.cells if _runs(cell))
+        self._total = sum(1 for cell in self.notebook.cells[self._start :] if _runs(cell))
         self._manager = _Manager(self.notebook, self._output)
         self._manager.notebook_start()
+        self.notebook.cells[: self._start] = kept
         self._output.save(self.notebook)
 
     async def run(self) -> int:
@@ -113,9 +119,18 @@ class Execution:
                 "Kernel not starting", f"The kernel '{self._spec.work.kernel}' ended before it was ready."
             ) from error
         await self._ask_language(client)
+        if self._variables is not None:
+            try:
+                await self._variables.restore(client)
+            except CannotRunError:
+                self._note("failed")
+                self._save_last(Exit.CANNOT_RUN)
+                raise
         saver = asyncio.ensure_future(self._keep_saving())
         try:
             code = await self._run_cells(client)
+            if self._variables is not None and code == Exit.SUCCESS and not self._stopped:
+                await self._keep_variables(client, self._variables)
         finally:
             saver.cancel()
         if self._stopped:
@@ -135,7 +150,7 @@ class Execution:
             self._reporter.line(f"[the last outputs could not be saved: {error.strerror}]")
 
     async def _run_cells(self, client: _Client) -> int:
-        for index, cell in enumerate(self.notebook.cells):
+        for index, cell in list(enumerate(self.notebook.cells))[self._start :]:
             if _runs(cell):
                 self._cell += 1
                 self._reporter.progress(self._cell, self._total)
@@ -145,9 +160,10 @@ class Execution:
                 await client.async_execute_cell(cell, index, execution_count=client.code_cells_executed + 1)
             except CellExecutionError as error:
                 self._manager.cell_exception(cell, cell_index=index, exception=error)
+                message = error.evalue or error.ename
                 self._reporter.error(
                     error.ename,
-                    error.evalue or error.ename,
+                    self._variables.explain(error.ename, message) if self._variables else message,
                     cell=self._cell,
                     traceback=_traceback(cell, error),
                 )
@@ -189,6 +205,19 @@ class Execution:
             )
             return Exit.FAILED
         return code
+
+    async def _keep_variables(self, client: _Client, variables: takeover.Variables) -> None:
+        if await variables.keep(client, self._spec.job):
+            takeover.tell(self.notebook, self._start, self._spec.job)
+
+    def _take_over(self, start: int) -> list[Any]:
+        """Note where a job that goes on from a session begins, and give the cells before, as they are."""
+        if self._spec.work.state is None:
+            return []
+        state = Path(self._spec.home, self._spec.work.state)
+        self._start = takeover.mark(self.notebook, start, self._spec.job, state)
+        self._variables = takeover.Variables(state, self._reporter)
+        return takeover.keep(self.notebook, self._start)
 
     async def _ask_language(self, client: _Client) -> None:
         assert client.kc is not None  # noqa: S101 - it was started before
@@ -317,6 +346,11 @@ def _runs(cell: Any) -> bool:
         and bool(cell.source.strip())
         and _SKIP_TAG not in cell.metadata.get("tags", [])
     )
+
+
+def _is_error_marker(cell: Any) -> bool:
+    """Whether papermill put a cell there to tell of an error of an earlier run."""
+    return ERROR_MARKER_TAG in cell.metadata.get("tags", [])
 
 
 def _error_output(name: str, message: str) -> Any:

@@ -9,6 +9,7 @@ import type {
   IInspection,
   IJob,
   IJobPage,
+  IKernelState,
   IPlatform,
   IProblem,
   ISessionTime,
@@ -116,6 +117,12 @@ export class Api {
       query: { dry_run: 1 },
       init: { method: 'POST', body: JSON.stringify(body), signal }
     });
+  }
+
+  /** What of a running kernel's variables can go with a job. */
+  kernelState(body: { path: string; kernel: string; cell: number }): Promise<IKernelState> {
+    const init = { method: 'POST', body: JSON.stringify(body) };
+    return this._json<IKernelState>('kernel-state', { init });
   }
 
   /** Make the points of a sweep out of what was typed. */

@@ -79,6 +79,19 @@ export function addCommands({ app, jobs, trans, documents }: ICommandOptions): v
     }
   });
 
+  commands.addCommand(CommandIDs.runFromHere, {
+    label: trans.__('Run from here as batch'),
+    isEnabled: () => !!documents.notebooks?.currentWidget,
+    describedBy: { args: { type: 'object', properties: {} } },
+    execute: async () =>
+      (await import('./carry/command')).runFromHere(
+        app,
+        jobs,
+        documents.notebooks?.currentWidget ?? null,
+        trans
+      )
+  });
+
   commands.addCommand(CommandIDs.openJobs, {
     label: trans.__('Show batch jobs'),
     caption: trans.__('Show the list of batch jobs'),

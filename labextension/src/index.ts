@@ -94,7 +94,7 @@ const commands: JupyterFrontEndPlugin<void> = {
   ): void => {
     const trans = (translator ?? nullTranslator).load(DOMAIN);
     addCommands({ app, jobs: service, trans, documents: { notebooks, editors, browser } });
-    for (const command of [CommandIDs.submit, CommandIDs.openJobs]) {
+    for (const command of [CommandIDs.submit, CommandIDs.runFromHere, CommandIDs.openJobs]) {
       palette?.addItem({ command, category: trans.__('Batch jobs') });
     }
   }

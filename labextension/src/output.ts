@@ -5,6 +5,7 @@ import type { NotebookPanel } from '@jupyterlab/notebook';
 import type { CommandRegistry } from '@lumino/commands';
 
 import { type IDocuments, openContext } from './documents';
+import { TOOK_OVER } from './words';
 
 /** What is needed of a cell's model to find it. */
 interface ICell {
@@ -18,8 +19,8 @@ interface ICell {
 /**
  * Open a result.
  *
- * @param cell - A number N means the N-th executed cell, `In [N]`, as a job's progress and errors count; a text is
- * the id of a cell.
+ * @param cell - A number N means the N-th cell that the job executed, `In [N]`, as its progress and errors count; a text
+ * is the id of a cell.
  */
 export async function openOutput(
   commands: CommandRegistry,
@@ -60,13 +61,16 @@ export function findCell(cells: readonly ICell[], wanted: number | string): numb
   if (typeof wanted === 'string') {
     return cells.findIndex(cell => cell.id === wanted);
   }
-  const executed = cells.findIndex(cell => cell.executionCount === wanted);
+  const from = cells.findIndex(cell => cell.id === TOOK_OVER) + 1;
+  const executed = cells.findIndex(
+    (cell, index) => index >= from && cell.executionCount === wanted
+  );
   if (executed >= 0) {
     return executed;
   }
   // A cell that did not come to its end has no number; the runner counts those that it executes.
   let number = 0;
-  return cells.findIndex(cell => runs(cell) && ++number === wanted);
+  return cells.findIndex((cell, index) => index >= from && runs(cell) && ++number === wanted);
 }
 
 /** Whether the runner executes a cell; `_runs` in aiinfn_lab/runner/execution.py. */

@@ -11,6 +11,7 @@ import { Signal } from '@lumino/signaling';
 import type { Widget } from '@lumino/widgets';
 
 import { Api } from './api';
+import type { IOrigin } from './carry/state';
 import { JobsModel } from './model';
 import { Notifier } from './notifier';
 import type { IJob, IPlatform } from './types';
@@ -69,10 +70,10 @@ export class Runtime {
     return this._platform;
   }
 
-  /** Open the dialog for a file; resolves when it is closed. */
-  async openSubmit(path: string): Promise<void> {
+  /** Open the dialog for a file, or for the rest of a notebook; resolves when it is closed. */
+  async openSubmit(path: string, origin?: IOrigin): Promise<void> {
     const { openSubmitDialog } = await import('./submit/dialog');
-    const job = await openSubmitDialog(this, path);
+    const job = await openSubmitDialog(this, path, origin);
     if (job) {
       this._notifier.submitted(job);
       this.model.merge(job);

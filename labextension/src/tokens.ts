@@ -22,6 +22,7 @@ export namespace PluginIDs {
 /** Ids of the commands. */
 export namespace CommandIDs {
   export const submit = 'aiinfn:submit';
+  export const runFromHere = 'aiinfn:run-from-here';
   export const openJobs = 'aiinfn:open-jobs';
   export const openOutput = 'aiinfn:open-output';
   export const cancel = 'aiinfn:cancel';

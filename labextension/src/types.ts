@@ -41,6 +41,9 @@ export interface IWork {
   kernel: string | null;
   parameters: { [name: string]: Json };
   arguments: string[];
+  /** Of a job that goes on from a session: the index of its first cell, and the file with the variables. */
+  start_cell?: number | null;
+  state?: string | null;
 }
 
 export interface IJobError {
@@ -268,6 +271,45 @@ export interface IDryRun {
   checks?: ICheck[];
 }
 
+/** A variable of a kernel. */
+export interface IVariable {
+  name: string;
+  type: string;
+  /** Bytes in the file; null for one that cannot be carried. */
+  size: number | null;
+  /** Of these bytes, what other variables have as well: pairs of a number for the data, and bytes. */
+  shared: [number, number][];
+  /** Whether it is a function or a class. */
+  code: boolean;
+  /** Whether the cells that remain seem to use it. */
+  used: boolean;
+  /** Why it cannot be carried; else empty. */
+  reason: string;
+  /** Whether it is carried unless the person wants otherwise. */
+  carried: boolean;
+}
+
+/** What of a kernel can go with a job. */
+export interface IKernelState {
+  cell: number;
+  cells: number;
+  code_cells: number;
+  variables: IVariable[];
+  modules: string[];
+  python: string;
+  /** Bytes. */
+  limit: number;
+  free: number | null;
+  notes: { verdict: string; sentence: string; hint: string }[];
+}
+
+/** What a job goes on from. */
+export interface IFromHere {
+  kernel: string;
+  cell: number;
+  leave_out: string[];
+}
+
 /** Body of a submission. */
 export interface ISubmission {
   path: string;
@@ -282,4 +324,5 @@ export interface ISubmission {
   size?: string;
   time_limit?: number;
   sweep?: { points: Point[]; at_most: number };
+  from_here?: IFromHere;
 }

@@ -75,9 +75,18 @@ export function detail(job: IJob, trans: TranslationBundle): string {
   }
 }
 
-/** What `aiinfn:open-output` needs: the result, and the cell at which the job failed. */
-export function outputAt(path: string, { error }: IJob): { path: string; cell?: number } {
-  return error?.cell ? { path, cell: error.cell } : { path };
+/** Id of the cell that says where a job took over from a session; of `MARK` in aiinfn_lab/runner/takeover.py. */
+export const TOOK_OVER = 'aiinfn-took-over';
+
+/** What `aiinfn:open-output` needs: the result, and the cell at which the job failed, or else where it took over. */
+export function outputAt(
+  path: string,
+  { error, work }: IJob
+): { path: string; cell?: number | string } {
+  if (error?.cell) {
+    return { path, cell: error.cell };
+  }
+  return work.state ? { path, cell: TOOK_OVER } : { path };
 }
 
 /** What a job computes on: "2 × NVIDIA T4 (simulated)". */

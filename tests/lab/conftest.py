@@ -388,7 +388,12 @@ def _lab(_peer: Peer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]
         "AIINFN_COUNT": "0",
         "AIINFN_SESSION_END": "2026-11-24T18:40:00Z",
     }
-    limits = ("--AiinfnLab.largest_input=300000", "--AiinfnLab.timeout=2", "--AiinfnLab.most_followed=2")
+    limits = (
+        "--AiinfnLab.largest_input=300000",
+        "--AiinfnLab.timeout=2",
+        "--AiinfnLab.most_followed=2",
+        "--AiinfnLab.largest_state=2000000",
+    )
     with running_server(tmp_path_factory.mktemp("lab"), environment, *limits) as lab:
         yield lab
 

@@ -12,6 +12,8 @@ from tests.vkd.memory_backend import MemoryBackend
 from tests.vkd.world import API, Client, notebook, vkd
 
 SNAPSHOT = ".aiinfn/jobs/x/a.py"
+NB_SNAPSHOT = ".aiinfn/jobs/x7f/train.ipynb"
+STATE = ".aiinfn/jobs/x7f/variables.state"
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -89,6 +91,24 @@ def nested(depth):
         (nb(snapshot=".aiinfn/jobs/../../etc/x.ipynb"), 400, "invalid", "work.snapshot"),
         (nb(snapshot="/home/anna/.aiinfn/jobs/x.ipynb"), 400, "invalid", "work.snapshot"),
         (nb(snapshot=".aiinfn/jobs"), 400, "invalid", "work.snapshot"),
+        # going on from a session's kernel
+        (nb(start_cell=1), 400, "invalid", "work.state"),
+        (nb(state=STATE), 400, "invalid", "work.state"),
+        (nb(start_cell=-1, state=STATE), 400, "invalid", "work.start_cell"),
+        (nb(start_cell="a", state=STATE), 400, "invalid", "work.start_cell"),
+        (nb(start_cell=1, state="/etc/passwd"), 400, "invalid", "work.state"),
+        (nb(start_cell=1, state=".aiinfn/jobs/x/../../secret"), 400, "invalid", "work.state"),
+        (nb(start_cell=1, state=".aiinfn/jobs/other/v.state"), 400, "invalid", "work.state"),
+        (nb(start_cell=1, state="v.state"), 400, "invalid", "work.state"),
+        (nb(start_cell=1, state=NB_SNAPSHOT), 400, "invalid", "work.state"),
+        (nb(start_cell=1, state=STATE, parameters={"x": 1}), 400, "invalid", "work.parameters"),
+        (
+            {**nb(start_cell=1, state=STATE), "sweep": {"points": [{"x": 1}]}},
+            400,
+            "invalid",
+            "sweep",
+        ),
+        (script(start_cell=1, state=STATE), 400, "invalid", "work.state"),
         # notebooks and scripts
         (nb(kernel=None), 400, "invalid", "work.kernel"),
         (nb(kernel=""), 400, "invalid", "work.kernel"),

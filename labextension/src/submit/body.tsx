@@ -12,6 +12,8 @@ import { CARET, Field, Select } from './field';
 import type { SubmitForm } from './form';
 import { type Unit } from './values';
 
+const CarriedSection = React.lazy(() => import('../carry/section'));
+
 export function SubmitBody({ form }: { form: SubmitForm }): JSX.Element {
   useSignal(form.changed);
   const { trans, offer, selection, inspection } = form;
@@ -33,6 +35,15 @@ export function SubmitBody({ form }: { form: SubmitForm }): JSX.Element {
     <div className="aiinfn-Submit">
       <Source form={form} />
       {form.fatal && <Banner problem={form.fatal} />}
+      {form.carried && (
+        <React.Suspense fallback={null}>
+          <CarriedSection
+            form={form}
+            carried={form.carried}
+            error={errors.from_here ?? errors.state}
+          />
+        </React.Suspense>
+      )}
       {offer.projects.length > 1 && (
         <Field field="project" label={trans.__('Project')} error={errors.project}>
           {control => (
@@ -53,7 +64,7 @@ export function SubmitBody({ form }: { form: SubmitForm }): JSX.Element {
         onChange={accelerator => form.select({ accelerator })}
       />
       <Place form={form} offer={offer} selection={selection} errors={errors} />
-      <Runs form={form} inspection={inspection} errors={errors} />
+      {!form.carried && <Runs form={form} inspection={inspection} errors={errors} />}
       <Verdict form={form} />
     </div>
   );
@@ -242,7 +253,9 @@ function Verdict({ form }: { form: SubmitForm }): JSX.Element {
       ? ''
       : Object.keys(form.errors).length
         ? trans.__('Correct the marked fields first.')
-        : trans.__('Say first which values the sweep goes through.');
+        : form.carried
+          ? trans.__('Leave out large variables first.')
+          : trans.__('Say first which values the sweep goes through.');
   } else if (check.kind === 'accepted') {
     tone = 'good';
     symbol = 'succeeded';

@@ -6,6 +6,7 @@ import { ReactWidget } from '@jupyterlab/ui-components';
 import type { Message } from '@lumino/messaging';
 import * as React from 'react';
 
+import type { IOrigin } from '../carry/state';
 import type { Runtime } from '../runtime';
 import type { IJob } from '../types';
 import '../../style/submit.css';
@@ -18,14 +19,19 @@ import { SubmitForm } from './form';
  *
  * @returns The job, or null when nothing was submitted.
  */
-export async function openSubmitDialog(runtime: Runtime, path: string): Promise<IJob | null> {
+export async function openSubmitDialog(
+  runtime: Runtime,
+  path: string,
+  origin?: IOrigin
+): Promise<IJob | null> {
   const { api, contents, trans } = runtime;
   const form = new SubmitForm({
     api,
     contents,
     trans,
     path,
-    readPlatform: () => runtime.readPlatform()
+    readPlatform: () => runtime.readPlatform(),
+    origin
   });
   // eslint-disable-next-line jupyter/require-disposable-ownership -- disposed below, whatever happens
   const dialog = new SubmitDialog(form);
@@ -47,8 +53,12 @@ class SubmitDialog extends Dialog<null> {
     const { trans, path } = _form;
     const body = ReactWidget.create(<SubmitBody form={_form} />);
     body.addClass('aiinfn-Submit-body');
+    const name = PathExt.basename(path);
+    const title = _form.carried
+      ? trans.__('Run %1 from here as batch', name)
+      : trans.__('Submit %1 as batch', name);
     super({
-      title: trans.__('Submit %1 as batch', PathExt.basename(path)),
+      title,
       body,
       hasClose: true,
       buttons: [
@@ -57,7 +67,7 @@ class SubmitDialog extends Dialog<null> {
       ]
     });
     this.addClass('aiinfn-SubmitDialog');
-    this.node.setAttribute('aria-label', trans.__('Submit %1 as batch', PathExt.basename(path)));
+    this.node.setAttribute('aria-label', title);
     body.node.tabIndex = -1;
     _form.changed.connect(this._update, this);
     this._update();

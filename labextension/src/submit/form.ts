@@ -8,6 +8,7 @@ import { Poll } from '@lumino/polling';
 import { type ISignal, Signal } from '@lumino/signaling';
 
 import type { Api } from '../api';
+import { Carried, type IOrigin } from '../carry/state';
 import { SweepDraft } from '../sweep/draft';
 import type { IInspection, IJob, IPlatform, IProblem, IStatus, ISubmission } from '../types';
 import { duration, explain, versionProblem } from '../words';
@@ -33,6 +34,8 @@ interface IFormOptions {
   path: string;
   /** Read what may be used; given by the caller so that the answer is shared. */
   readPlatform: () => Promise<IPlatform>;
+  /** Of a notebook that goes on from its kernel. */
+  origin?: IOrigin;
 }
 
 export class SubmitForm implements IDisposable {
@@ -47,6 +50,10 @@ export class SubmitForm implements IDisposable {
     this.sweep = new SweepDraft(_options);
     this.sweep.changed.connect(this._touched, this);
     this.sweep.settled.connect(this._onSettled, this);
+    this.carried = _options.origin
+      ? new Carried(_options.api, _options.path, _options.origin)
+      : null;
+    this.carried?.changed.connect(this._touched, this);
   }
 
   get changed(): ISignal<this, void> {
@@ -64,6 +71,8 @@ export class SubmitForm implements IDisposable {
   inputs: { [name: string]: Typed } = {};
   /** Whether it is a sweep, and of which points. */
   readonly sweep: SweepDraft;
+  /** What goes with a job that goes on from the kernel. */
+  readonly carried: Carried | null;
   argumentLine = '';
   name = '';
   amount = '';
@@ -118,6 +127,7 @@ export class SubmitForm implements IDisposable {
       !this.busy &&
       !this.fatal &&
       !(this.sweep.on && this.sweep.empty) &&
+      this.carried?.ready !== false &&
       !Object.keys(this._read().errors).length
     );
   }
@@ -130,7 +140,8 @@ export class SubmitForm implements IDisposable {
       const [status, inspection, platform] = await Promise.all([
         api.status(),
         api.inspect(this.path),
-        this._options.readPlatform()
+        this._options.readPlatform(),
+        this.carried?.load()
       ]);
       if (this.isDisposed) {
         return;
@@ -229,6 +240,7 @@ export class SubmitForm implements IDisposable {
     if (!this.isDisposed) {
       this._stopAsking();
       this.sweep.dispose();
+      this.carried?.dispose();
       this._poll.dispose();
       Signal.clearData(this);
     }
@@ -267,6 +279,10 @@ export class SubmitForm implements IDisposable {
     if (this.sweep.on) {
       body.sweep = this.sweep.body;
       Object.assign(errors, this.sweep.errors);
+    }
+    if (this.carried) {
+      body.from_here = this.carried.body;
+      return { body, errors };
     }
     if (inspection.kind === 'notebook') {
       if (this.sweep.on) {
@@ -317,7 +333,8 @@ export class SubmitForm implements IDisposable {
     }
     this._stopAsking();
     const nothing = this.sweep.on && !body.sweep;
-    if (!this.ready || this.busy || this.fatal || nothing || Object.keys(errors).length) {
+    const excess = this.carried?.ready === false;
+    if (excess || !this.ready || this.busy || this.fatal || nothing || Object.keys(errors).length) {
       this.check = { kind: 'none' };
       this._changed.emit();
       return;
