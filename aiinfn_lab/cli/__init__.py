@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import sys
+from typing import Any
+
 import click
 
 from .account import completion, login, logout
 from .afterwards import delete, keep, label
+from .common import Exit, interrupted, note
 from .jobs import cancel, list_jobs, points, rerun, show
 from .looking import platform, queues, usage
 from .submit import submit
@@ -21,11 +27,38 @@ Exit status:
   4    the platform does not answer, or has a fault: try again later
   5    `wait --timeout`: not over in time
   130  interrupted by Ctrl-C; jobs go on
+  141  whoever read the output went away, such as head
 """
+_CHANGING = {"submit", "cancel", "rerun", "delete", "label", "keep"}
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG}
 
 
-class _InOrder(click.Group):
-    """Lists its commands in the order in which one needs them."""
+class _Commands(click.Group):
+    """Lists its commands in the order in which one needs them, and ends each with a status that says what happened."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; click alone would end with 1 whatever came between, which here means a failed job."""
+        try:
+            return super().invoke(ctx)
+        except click.Abort:
+            raise interrupted("Nothing was done.") from None
+        except KeyboardInterrupt:
+            changing = ctx.invoked_subcommand in _CHANGING
+            raise interrupted(
+                "Interrupted. It may have been done already; to see: aiinfn list"
+                if changing
+                else "Interrupted. Jobs are not affected."
+            ) from None
+        except BrokenPipeError:
+            # What is left to be written goes nowhere, also what Python writes at its end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise click.exceptions.Exit(Exit.CLOSED) from None
+        except OSError as error:
+            if error.errno not in _FULL:
+                raise
+            note(f"Error: The output cannot be written: {error.strerror}.")
+            note("What to do: Make room, or write it elsewhere.")
+            raise click.exceptions.Exit(Exit.REFUSED) from None
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Give their names as they were added."""
@@ -33,7 +66,7 @@ class _InOrder(click.Group):
 
 
 @click.group(
-    cls=_InOrder,
+    cls=_Commands,
     epilog=_EXITS,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )

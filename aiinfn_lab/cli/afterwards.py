@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
@@ -36,7 +37,12 @@ def delete(jobs: tuple[str, ...], yes: bool, output: str, quiet: bool) -> None:
     """
     many = f"these {len(jobs)} jobs" if len(jobs) > 1 else f"the job {plain(jobs[0])}"
     if not yes:
-        click.confirm(f"Delete {many}? That cannot be undone.", abort=True, err=True)
+        try:
+            click.confirm(f"Delete {many}? That cannot be undone.", abort=True, err=True)
+        except click.Abort:
+            if sys.stdin.isatty():
+                raise
+            raise click.UsageError("Nobody said yes. With --yes it deletes without asking.") from None
     _together(jobs, lambda connection, ids: connection.delete(ids), "deleted", output, quiet=quiet)
 
 
@@ -93,7 +99,7 @@ def _together(
             problem = result.problem
             failed = AiinfnError(problem.reason, problem.message, problem.hint, field=problem.field)
             if output != "json":
-                tell_error(failed, about=f"{result.id}: " if len(results) > 1 else "")
+                tell_error(failed, about=f"{result.id}: " if len(results) > 1 else "", of_job=True)
         elif quiet:
             click.echo(result.id)
     good = sum(result.problem is None for result in results)

@@ -32,6 +32,7 @@ class Exit(IntEnum):
     UNAVAILABLE = 4
     TIMEOUT = 5
     INTERRUPTED = 130
+    CLOSED = 141
 
 
 def exit_of(error: AiinfnError) -> Exit:
@@ -41,14 +42,35 @@ def exit_of(error: AiinfnError) -> Exit:
     return Exit.UNAVAILABLE if error.reason in {"unavailable", "internal"} else Exit.REFUSED
 
 
-def tell_error(error: AiinfnError, *, as_json: bool = False, about: str = "") -> None:
-    """Write an error to stderr."""
+class Word(click.ParamType[str]):
+    """Text with something in it: an unset variable of a shell does not quietly mean the default."""
+
+    def __init__(self, name: str = "name") -> None:
+        self.name = name
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Give the text as it is."""
+        if not value.strip():
+            self.fail("it is empty. Leave the option out for the default.", param, ctx)
+        return value
+
+
+def tell_error(error: AiinfnError, *, as_json: bool = False, about: str = "", of_job: bool = False) -> None:
+    """Write an error to stderr.
+
+    Parameters
+    ----------
+    of_job
+        Whether the command was given a job, so that one that is not found is a wrong id.
+    """
     if as_json:
         keys = ("reason", "message", "hint", "status", "field")
         click.echo(json.dumps({key: getattr(error, key) for key in keys}), err=True)
         return
     click.echo(plain(f"Error: {about}{error.message}"), err=True)
     hint = error.hint or "Run the command again; if that does not help, ask the operators of the platform."
+    if of_job and error.reason == "not_found":
+        hint = f"{hint} What there is: aiinfn list"
     click.echo(plain(f"What to do: {hint}"), err=True)
 
 
@@ -74,7 +96,8 @@ def explained(function: Command) -> Command:
         try:
             return function(*args, **kwargs)
         except AiinfnError as error:
-            tell_error(error, as_json=kwargs.get("output") == "json")
+            of_job = not kwargs.keys().isdisjoint({"job", "jobs"})
+            tell_error(error, as_json=kwargs.get("output") == "json", of_job=of_job)
             raise click.exceptions.Exit(exit_of(error)) from None
 
     return wrapped  # type: ignore[return-value]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .common import (
+    Word,
     client,
     complete_choices,
     complete_jobs,
@@ -34,17 +35,33 @@ _STATES = ("active", "queued", "starting", "running", "succeeded", "failed", "ca
     "--state",
     "states",
     type=click.Choice(_STATES),
+    metavar="STATE",
     multiple=True,
-    help="Only jobs in this state; may be repeated. active: all that are not over.",
+    help=f"Only jobs in this state: {', '.join(_STATES[1:])}, or active for all that are not over; may be repeated.",
 )
-@click.option("--project", shell_complete=complete_choices("projects"), help="Only jobs of this project.")
-@click.option("--owner", help="Only jobs of this person (managers and operators see those of others).")
+@click.option(
+    "--project",
+    type=Word(),
+    shell_complete=complete_choices("projects"),
+    help="Only jobs of this project.",
+)
+@click.option(
+    "--owner",
+    type=Word(),
+    help="Only jobs of this person (managers and operators see those of others).",
+)
 @click.option(
     "--search", metavar="WORDS", help="Only jobs with all these words in name, path, label, id or error."
 )
-@click.option("--label", help="Only jobs with this label.")
+@click.option("--label", type=Word("label"), help="Only jobs with this label.")
 @click.option(
-    "-n", "--limit", type=click.IntRange(1), default=25, show_default=True, help="Newest jobs to list."
+    "-n",
+    "--limit",
+    type=click.IntRange(1),
+    metavar="NUMBER",
+    default=25,
+    show_default=True,
+    help="Newest jobs to list.",
 )
 @click.option("--all", "everything", is_flag=True, help="List all jobs.")
 @output_option()
@@ -177,7 +194,8 @@ def each(jobs: tuple[str, ...], act: Callable[[Client, str], Job], output: str, 
                 done.append(act(connection, identity))
             except AiinfnError as error:
                 failed = error
-                tell_error(error, as_json=output == "json", about=f"{given}: " if len(jobs) > 1 else "")
+                about = f"{given}: " if len(jobs) > 1 else ""
+                tell_error(error, as_json=output == "json", about=about, of_job=True)
                 continue
             if quiet:
                 click.echo(done[-1].id)

@@ -98,7 +98,14 @@ def queues(output: str, quiet: bool) -> None:
 
 
 @click.command()
-@click.option("--days", type=click.IntRange(1, 3660), default=30, show_default=True, help="Back from now.")
+@click.option(
+    "--days",
+    type=click.IntRange(1, 3660),
+    metavar="NUMBER",
+    default=30,
+    show_default=True,
+    help="Back from now.",
+)
 @output_option(quiet="Only the sum, in device-hours.")
 @explained
 def usage(days: int, output: str, quiet: bool) -> None:

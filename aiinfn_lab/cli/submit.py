@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 import click
 
 from .common import (
+    Word,
     client,
     complete_choices,
     echo_json,
@@ -48,15 +49,21 @@ class _Submit(click.Command):
 @click.command(cls=_Submit, short_help="Submit a notebook, a script or a command.")
 @click.argument("file", nargs=-1, type=click.Path(), metavar="[FILE] [-- ARGUMENTS...]")
 @click.option(
-    "-a", "--accelerator", shell_complete=complete_choices("accelerators"), help="By name; none: CPU only."
+    "-a",
+    "--accelerator",
+    type=Word(),
+    shell_complete=complete_choices("accelerators"),
+    help="By name; none: CPU only.",
 )
-@click.option("--count", type=int, help="How many of them.")
-@click.option("-t", "--time", "time_limit", metavar="TIME", help="Longest run time, such as 90m or 8h.")
-@click.option("--size", shell_complete=complete_choices("sizes"), help="Cores and memory, by name.")
-@click.option("--image", shell_complete=complete_choices("images"), help="Environment, by name.")
-@click.option("--project", shell_complete=complete_choices("projects"), help="On whose account.")
-@click.option("--queue", shell_complete=complete_choices("queues"), help="Where it waits.")
-@click.option("--name", help="Under which it is shown. Default: the file's name.")
+@click.option("--count", type=int, metavar="NUMBER", help="How many of them.")
+@click.option("-t", "--time", "time_limit", type=Word("time"), help="Longest run time, such as 90m or 8h.")
+@click.option(
+    "--size", type=Word(), shell_complete=complete_choices("sizes"), help="Cores and memory, by name."
+)
+@click.option("--image", type=Word(), shell_complete=complete_choices("images"), help="Environment, by name.")
+@click.option("--project", type=Word(), shell_complete=complete_choices("projects"), help="On whose account.")
+@click.option("--queue", type=Word(), shell_complete=complete_choices("queues"), help="Where it waits.")
+@click.option("--name", type=Word(), help="Under which it is shown. Default: the file's name.")
 @click.option(
     "--label", "labels", multiple=True, metavar="LABEL", help="Word to find it by later; may be repeated."
 )
@@ -81,7 +88,10 @@ class _Submit(click.Command):
     help="Run it once for each line of a CSV file; its first line has the names. -: standard input.",
 )
 @click.option(
-    "--at-most", type=click.IntRange(1), help="Of a sweep, how many wait or run at a time. Default: 8."
+    "--at-most",
+    type=click.IntRange(1),
+    metavar="NUMBER",
+    help="Of a sweep, how many wait or run at a time. Default: 8.",
 )
 @click.option("--dry-run", is_flag=True, help="Only say what would become of it.")
 @click.option(
@@ -89,13 +99,18 @@ class _Submit(click.Command):
 )
 @click.option(
     "--key",
+    type=Word("key"),
     help="Submitting again with the same key gives the same job, so that a retry makes no second one.",
 )
 @click.option(
-    "--folder", default="submitted", show_default=True, help="From outside: folder of your home for the file."
+    "--folder",
+    type=Word("folder"),
+    default="submitted",
+    show_default=True,
+    help="From outside: folder of your home for the file.",
 )
 @click.option("--replace", is_flag=True, help="From outside: replace another file of that name there.")
-@click.option("--session", help="From outside: name of the running session to go through.")
+@click.option("--session", type=Word(), help="From outside: name of the running session to go through.")
 @output_option(quiet="Only the id.")
 @click.pass_context
 @explained
@@ -195,6 +210,10 @@ def _what(
             ctx=ctx,
         )
     if file:
+        if not file[0]:
+            raise click.UsageError(
+                "The name of the file is empty. Say which notebook or script to submit.", ctx=ctx
+            )
         if behind:
             chosen["arguments"] = behind
         return file[0], chosen

@@ -30,10 +30,16 @@ _UNBOUNDED: Final = 100_000
 """Width of what is not read on a terminal: nothing is cut, one line stays one line."""
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Leave it to the command, as where rich is not used: rich itself ends the process with 1."""
+        raise BrokenPipeError
+
+
 def console() -> Console:
     """Give the console for stdout. Colours never say what no word says; NO_COLOR and files get none."""
     terminal = sys.stdout.isatty()
-    return Console(
+    return _Console(
         width=None if terminal else _UNBOUNDED,
         color_system=None if os.environ.get("NO_COLOR") or not terminal else "auto",
         highlight=False,

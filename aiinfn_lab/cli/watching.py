@@ -9,6 +9,7 @@ import click
 
 from .common import (
     Exit,
+    Word,
     client,
     complete_jobs,
     echo_json,
@@ -30,9 +31,15 @@ if TYPE_CHECKING:
     "-f", "--follow", is_flag=True, help="Go on until the job is over, also when it is interrupted."
 )
 @click.option(
-    "-n", "--lines", type=click.IntRange(0), help="Only the last lines (and with -f what follows them)."
+    "-n",
+    "--lines",
+    type=click.IntRange(0),
+    metavar="NUMBER",
+    help="Only the last lines (and with -f what follows them).",
 )
-@click.option("--attempt", type=click.IntRange(1), help="Of an earlier attempt. Default: the latest.")
+@click.option(
+    "--attempt", type=click.IntRange(1), metavar="NUMBER", help="Of an earlier attempt. Default: the latest."
+)
 @explained
 def logs(job: str, follow: bool, lines: int | None, attempt: int | None) -> None:
     """Print what JOB prints (an id, or last for your newest one).
@@ -94,7 +101,10 @@ def follow_log(
 @click.command(short_help="Wait until jobs are over.")
 @click.argument("jobs", nargs=-1, required=True, shell_complete=complete_jobs)
 @click.option(
-    "-t", "--timeout", metavar="TIME", help="Longest time to wait, such as 90s, 30m or 8h. Default: no limit."
+    "-t",
+    "--timeout",
+    type=Word("time"),
+    help="Longest time to wait, such as 90s, 30m or 8h. Default: no limit.",
 )
 @output_option(quiet="Say nothing; the exit status tells.")
 @explained

@@ -36,13 +36,7 @@ def identify(protocol: Protocol) -> Steps[Identity]:
         If the hub does not know it, or it may not use the batch service; says which scope is missing.
     """
     hub = protocol.access.hub
-    try:
-        answer: Answer = yield from protocol.ask(Call("GET", f"{hub}/hub/api/user"))
-    except AiinfnError as error:
-        if error.status == 403:
-            # So the hub answers to tokens that it does not know.
-            raise protocol.refusal(Answer(401, {})) from None
-        raise
+    answer = yield from whose(protocol)
     try:
         model = json.loads(answer.body)
         name, kind, scopes = str(model["name"]), str(model["kind"]), set(map(str, model["scopes"]))
@@ -58,6 +52,17 @@ def identify(protocol: Protocol) -> Steps[Identity]:
         )
     reach = any(scope.partition("!")[0] == "access:servers" for scope in scopes)
     return Identity(name, reach)
+
+
+def whose(protocol: Protocol) -> Steps[Answer]:
+    """Ask the hub for the model of the token's owner."""
+    try:
+        return (yield from protocol.ask(Call("GET", f"{protocol.access.hub}/hub/api/user")))
+    except AiinfnError as error:
+        if error.status == 403:
+            # So the hub answers to tokens that it does not know.
+            raise protocol.refusal(Answer(401, {})) from None
+        raise
 
 
 def check(access: Access) -> Identity:

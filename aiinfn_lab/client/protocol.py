@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping
@@ -287,7 +288,7 @@ class Protocol:
         """Say how to get a token that may use the batch service."""
         return (
             f"Request another token at {self.access.hub}/hub/token, with {SCOPE} in the field Permissions "
-            "(or with that field empty: it may then do all that you may), and run: aiinfn login"
+            f"(or with that field empty: it may then do all that you may), and {self._use_it()}"
         )
 
     def _not_known(self) -> AiinfnError:
@@ -301,9 +302,15 @@ class Protocol:
         return AiinfnError(
             Reason.UNAUTHENTICATED,
             "The hub does not know this token (any more).",
-            f"Get a new one at {self.access.hub}/hub/token, then run: aiinfn login",
+            f"Get a new one at {self.access.hub}/hub/token, then {self._use_it()}",
             status=401,
         )
+
+    def _use_it(self) -> str:
+        """Say where a new token belongs: one in the environment comes before one that login keeps."""
+        if os.environ.get("AIINFN_TOKEN") == self.access.token:
+            return "put it into AIINFN_TOKEN."
+        return "run: aiinfn login"
 
     def _foreign(self, answer: Answer) -> AiinfnError:
         if answer.status == 403:

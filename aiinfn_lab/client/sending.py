@@ -17,6 +17,7 @@ from . import checking
 from . import submission as files
 from .checking import DRY
 from .errors import AiinfnError
+from .identity import whose
 from .protocol import Protocol, read_model
 from .steps import Answer, Call, Steps, Work
 from .submission import Prepared, Submission
@@ -91,7 +92,7 @@ def _from_outside(protocol: Protocol, what: Submission, *, dry: bool) -> Steps[b
 def _session(protocol: Protocol, wanted: str | None) -> Steps[str]:
     """Find a running session of the person, and give the address of its server."""
     hub = str(protocol.access.hub)
-    answer = yield from protocol.ask(Call("GET", f"{hub}/hub/api/user"))
+    answer = yield from whose(protocol)
     try:
         model: dict[str, Any] = json.loads(answer.body)
         name: str = model["name"]

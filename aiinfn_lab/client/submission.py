@@ -208,6 +208,12 @@ def _document(home: Path, what: Submission) -> Document:
     full = home / inside if inside is not None else Path(str(what.path)).expanduser().absolute()
     # Folders that are links are followed, so that a home that is reached through one is still the home.
     place = full.parent.resolve() / full.name
+    if not place.is_relative_to(home):
+        raise Refusal(
+            Reason.FORBIDDEN,
+            f"{show(str(what.path))} is outside of your home folder.",
+            "Copy it into your home: a job sees only that.",
+        )
     return Places(home, home).read(os.path.relpath(place, home), LARGEST)
 
 

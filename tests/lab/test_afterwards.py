@@ -121,7 +121,7 @@ def test_jobs_are_labelled_found_kept_and_deleted_from_a_terminal(real):
     copies = [real.home / real.lab.get(f"jobs/{job}").json["work"]["snapshot"] for job in (good, bad)]
     assert all(copy.is_file() for copy in copies)
     output = real.home / real.lab.get(f"jobs/{good}").json["output"]
-    assert real.aiinfn("delete", good, code=1).code == 1, "it asks, and nobody answers"
+    assert "--yes" in real.aiinfn("delete", good, code=2).err, "it asks, and nobody answers"
     told = real.aiinfn("delete", "-y", good, bad, "nothing", code=3)
     assert "2 jobs deleted." in told.err
     assert "Error: nothing: There is no such job." in told.err

@@ -23,7 +23,7 @@ def submitted(real, *words, **options):
 
 def said(job):
     """What is said of a job that must not depend on how it was submitted."""
-    own = {"id", "output", "created", "started", "ended", "updated", "rerun_of", "lab"}
+    own = {"id", "output", "created", "started", "ended", "updated", "rerun_of", "lab", "kept_until"}
     work = {key: value for key, value in job["work"].items() if key != "snapshot"}
     return {key: value for key, value in job.items() if key not in own} | {"work": work}
 
