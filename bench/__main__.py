@@ -16,6 +16,7 @@ MODULES = {
     "cluster_scale": "Kubernetes: 10 nodes and 100 pods against 1,000 and 10,000",
     "cluster_submit": "Kubernetes: submitting a job against creating the same Job directly",
     "cluster_spawn": "Kubernetes: hub CPU of a session against KubeSpawner",
+    "log": "A log of 100 MB in the jobs panel: first bytes, following, memory of the tab",
     "labextension": "Bytes that JupyterLab fetches for the labextension",
 }
 

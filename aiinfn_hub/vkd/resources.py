@@ -8,7 +8,7 @@ from typing import Any, Final
 from aiinfn_hub.language import gettext as _
 from aiinfn_hub.language import ngettext
 from aiinfn_hub.platform.model import Size
-from aiinfn_hub.platform.units import parse_quantity
+from aiinfn_hub.platform.units import bytes_in_words, parse_quantity
 
 from .contract import ResourcePoint, Resources
 from .records import StoredJob
@@ -75,7 +75,8 @@ def part(value: float, whole: int) -> str:
     """Write a part of some bytes in the unit of the whole: ``3.1 of 8 GiB``."""
     unit, name = next(((unit, name) for unit, name in _UNITS if whole >= unit), (1, "bytes"))
     return _("{part} of {whole}").format(
-        part=f"{value / unit:.1f}".removesuffix(".0"),
+        # A small part of it would be nothing in its unit.
+        part=bytes_in_words(round(value)) if value < unit / 4 else f"{value / unit:.1f}".removesuffix(".0"),
         whole=f"{whole / unit:.1f}".removesuffix(".0") + f"\N{NO-BREAK SPACE}{name}",
     )
 
@@ -85,7 +86,7 @@ def _sentences(shown: Resources) -> list[str]:
     said = [
         _("Peak memory {part}.").format(part=part(_peak(points), shown.memory)),
         _("CPU {used} of {cores} on average.").format(
-            used=f"{average(points, 'cores') or 0:.1f}", cores=_cores(shown.cores)
+            used=_used(average(points, "cores") or 0.0), cores=_cores(shown.cores)
         ),
     ]
     if not shown.count:
@@ -156,6 +157,10 @@ def _smaller(
 
 def _peak(points: Sequence[ResourcePoint]) -> int:
     return max(point.memory for point in points)
+
+
+def _used(cores: float) -> str:
+    return f"{cores:.1f}" if cores >= 0.1 else f"{cores:.2f}"
 
 
 def _cores(cores: float) -> str:

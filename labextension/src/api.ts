@@ -12,6 +12,7 @@ import type {
   IKernelState,
   IPlatform,
   IProblem,
+  IResources,
   ISessionTime,
   IStatus,
   ISubmission,
@@ -177,6 +178,41 @@ export class Api {
       offset: Number(response.headers.get('X-Log-Offset') ?? Math.max(offset, 0)),
       reader: response.body.getReader()
     };
+  }
+
+  /** Read a part of an attempt's log. */
+  async logPart(
+    id: string,
+    attempt: number,
+    offset: number,
+    limit: number,
+    signal: AbortSignal
+  ): Promise<{ offset: number; bytes: Uint8Array }> {
+    const response = await this._request(`jobs/${encodeURIComponent(id)}/logs`, {
+      query: { attempt, offset, limit },
+      init: { signal }
+    });
+    return {
+      offset: Number(response.headers.get('X-Log-Offset') ?? offset),
+      bytes: new Uint8Array(await response.arrayBuffer())
+    };
+  }
+
+  /** The address from which the browser itself fetches the whole log of an attempt as a file. */
+  logAddress(id: string, attempt: number): string {
+    const { baseUrl, token, appendToken } = this.settings;
+    const query = new URLSearchParams({ attempt: String(attempt), download: '1' });
+    if (appendToken && token) {
+      // As for the downloads of JupyterLab's file browser: a link cannot send a header.
+      query.set('token', token);
+    }
+    return `${URLExt.join(baseUrl, ROOT, 'jobs', encodeURIComponent(id), 'logs')}?${query}`;
+  }
+
+  /** What an attempt used of what it was granted. */
+  resources(id: string, attempt: number): Promise<IResources> {
+    const path = `jobs/${encodeURIComponent(id)}/resources`;
+    return this._json<IResources>(path, { query: { attempt } });
   }
 
   private async _json<T>(path: string, options: IRequestOptions = {}): Promise<T> {

@@ -1,4 +1,4 @@
-/** One notification for each job that was submitted here, updated when it ends. */
+/** One notification for each job that was submitted here, updated as the job goes on. */
 
 import { Notification } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
@@ -6,10 +6,12 @@ import type { CommandRegistry } from '@lumino/commands';
 
 import { CommandIDs } from './tokens';
 import type { IJob } from './types';
-import { detail, duration, outputAt } from './words';
+import { detail, duration, isFinal, outputAt } from './words';
 
 /** The bell shows no more than this. */
 const LONGEST = 140;
+/** JupyterLab's value for: only in the bell's list. */
+const SILENT = 0;
 
 export class Notifier {
   constructor(
@@ -33,9 +35,47 @@ export class Notifier {
     this._shown.set(job.id, id);
   }
 
+  /**
+   * Tell a change of state before the end.
+   *
+   * That a job starts or runs changes the notification in the bell's list and disturbs nobody; one that the person
+   * dismissed, or that a reload of the page took away, does not come back for it. That a job waits again is told once.
+   */
+  changed(job: IJob): void {
+    if (!this.enabled || isFinal(job)) {
+      return;
+    }
+    const trans = this._trans;
+    const waits = job.state === 'queued';
+    const message = waits
+      ? trans.__('“%1”: %2', job.name, job.sentence)
+      : job.state === 'running'
+        ? trans.__('“%1” is running.', job.name)
+        : trans.__('“%1” is starting.', job.name);
+    // Points of a sweep come and go; the sweep as a whole waits now and then.
+    const loud = waits && !job.sweep && !this._interrupted.has(job.id);
+    if (waits) {
+      this._interrupted.add(job.id);
+    }
+    const options = { autoClose: loud ? 8000 : SILENT, actions: [this._showJobs(job)] };
+    const id = this._current(job);
+    if (id) {
+      Notification.update({ id, message: shorten(message), type: 'in-progress', ...options });
+    } else if (loud) {
+      this._shown.set(job.id, Notification.emit(shorten(message), 'in-progress', options));
+    }
+  }
+
   /** Tell how a job ended. */
   ended(job: IJob): void {
+    const id = this._current(job);
+    this._shown.delete(job.id);
+    this._interrupted.delete(job.id);
     if (!this.enabled) {
+      // It would say for ever that the job goes on.
+      if (id) {
+        Notification.dismiss(id);
+      }
       return;
     }
     const trans = this._trans;
@@ -80,9 +120,7 @@ export class Notifier {
       actions,
       autoClose: job.state === 'failed' ? (false as const) : 10_000
     };
-    const id = this._shown.get(job.id);
-    this._shown.delete(job.id);
-    if (id && Notification.manager.has(id)) {
+    if (id) {
       Notification.update({ id, message: shorten(message), type, ...options });
     } else {
       Notification.emit(shorten(message), type, options);
@@ -96,6 +134,14 @@ export class Notifier {
     };
   }
 
+  /** The notification of a job that is still in the bell's list. */
+  private _current(job: IJob): string | undefined {
+    const id = this._shown.get(job.id);
+    return id && Notification.manager.has(id) ? id : undefined;
+  }
+
+  /** Jobs of which was told that they wait again. */
+  private readonly _interrupted = new Set<string>();
   private readonly _shown = new Map<string, string>();
 }
 

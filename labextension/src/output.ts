@@ -1,11 +1,19 @@
 /** Opens the result of a job, at one of its cells if that is asked for; loaded when it is first needed. */
 
 import type { IDocumentWidget } from '@jupyterlab/docregistry';
-import type { NotebookPanel } from '@jupyterlab/notebook';
+import type { Notebook, NotebookPanel } from '@jupyterlab/notebook';
 import type { CommandRegistry } from '@lumino/commands';
 
 import { type IDocuments, openContext } from './documents';
 import { TOOK_OVER } from './words';
+
+/** Milliseconds between two looks at where the cell is. */
+const PACE = 150;
+/** Looks at most, and looks in a row that must find it in view. */
+const LOOKS = 60;
+const STEADY = 5;
+/** Pixels of the cell's beginning that must be seen. */
+const NEAR = 40;
 
 /** What is needed of a cell's model to find it. */
 interface ICell {
@@ -52,8 +60,28 @@ export async function openOutput(
   content.deselectAll();
   content.activeCellIndex = index;
   content.mode = 'command';
-  await content.scrollToItem(index, 'start');
   content.activate();
+  await bringIntoView(content, index);
+}
+
+/**
+ * Scroll to a cell, and again while it does not stay in view.
+ *
+ * JupyterLab renders the cells above it meanwhile, and scrolls by itself when it has opened a notebook.
+ */
+async function bringIntoView(content: Notebook, index: number): Promise<void> {
+  let steady = 0;
+  for (let look = 0; look < LOOKS && steady < STEADY && !content.isDisposed; look++) {
+    const cell = content.widgets[index]?.node.getBoundingClientRect();
+    const box = content.outerNode.getBoundingClientRect();
+    const seen = cell?.height && cell.top >= box.top - 1 && cell.top < box.bottom - NEAR;
+    steady = seen ? steady + 1 : 0;
+    if (!seen) {
+      // It never settles where another wish to scroll takes its place.
+      void content.scrollToItem(index, 'start').catch(() => undefined);
+    }
+    await new Promise(resolve => setTimeout(resolve, PACE));
+  }
 }
 
 /** The place of a cell in a notebook, or -1. */

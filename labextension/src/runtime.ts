@@ -44,6 +44,12 @@ export class Runtime {
     this._settings = options.settings;
     options.settings?.changed.connect(this._onSettings, this);
     this._onSettings();
+    this.model.transition.connect((_, { job, before }) => {
+      // A job that is new here was told when it was submitted, or before the page was reloaded.
+      if (before && this.model.followed.has(job.id)) {
+        this._notifier.changed(job);
+      }
+    });
     this.model.ended.connect((_, job) => {
       this._notifier.ended(job);
       this._remember();

@@ -147,6 +147,37 @@ export interface IHistoryEntry {
   cause: string;
   attempt: number;
   message: string;
+  /** What happened while the attempt started that begins with it. */
+  startup?: { time: string; message: string }[];
+}
+
+/** What a job used in one stretch of time. */
+export interface IResourcePoint {
+  /** End of the stretch, in seconds since the attempt began. */
+  time: number;
+  /** Cores kept busy, on average. */
+  cores: number;
+  /** Bytes. */
+  memory: number;
+  /** Per cent of the time in which its accelerators computed. */
+  busy: number | null;
+  accelerator_memory: number | null;
+}
+
+/** What an attempt used of what it was granted. */
+export interface IResources {
+  attempt: number;
+  over: boolean;
+  cores: number;
+  memory: number;
+  accelerator: string;
+  accelerator_title: string;
+  accelerator_memory: number | null;
+  count: number;
+  simulated: boolean;
+  points: IResourcePoint[];
+  sentences: string[];
+  advice: string[];
 }
 
 export interface IChoice {

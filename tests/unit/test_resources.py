@@ -76,6 +76,10 @@ T4 = {"accelerator": "t4", "accelerator_title": "NVIDIA T4", "count": 1, "accele
             used(point(gib=0.25), cores=1, memory=GIB // 2),
             ["Peak memory 256 of 512\N{NO-BREAK SPACE}MiB.", "CPU 2.0 of 1 core on average."],
         ),
+        (
+            used(point(gib=0.125, cores=0.04)),
+            ["Peak memory 128\N{NO-BREAK SPACE}MiB of 8\N{NO-BREAK SPACE}GiB.", "CPU 0.04 of 4 cores on average."],
+        ),
         (used(point(), **T4, simulated=True), [..., ..., "NVIDIA T4 is simulated here and has no figures."]),
         (used(point(), **T4), [..., ..., "There are no figures of NVIDIA T4."]),
         (

@@ -79,7 +79,7 @@ async def test_advice_comes_when_the_job_is_over(v):
     (advice,) = (await v.as_("anna").get(f"/jobs/{job}/resources"))["advice"]
     assert (
         advice
-        == "It used at most 0.1 of 2\N{NO-BREAK SPACE}GiB: a smaller size starts sooner, for example Small."
+        == "It used at most 64\N{NO-BREAK SPACE}MiB of 2\N{NO-BREAK SPACE}GiB: a smaller size starts sooner, for example Small."
     )
     italian = await v.as_("anna").get(f"/jobs/{job}/resources", headers={"Accept-Language": "it"})
     assert italian["advice"] != [advice]

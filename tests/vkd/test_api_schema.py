@@ -34,6 +34,7 @@ OPERATIONS = [
     "POST /jobs/{job_id}/rerun",
     "GET /jobs/{job_id}/points",
     "GET /jobs/{job_id}/events",
+    "GET /jobs/{job_id}/resources",
     "GET /jobs/{job_id}/logs",
     "GET /leftovers",
     "POST /leftovers",

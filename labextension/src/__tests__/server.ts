@@ -12,6 +12,8 @@ export type Answer = {
   status?: number;
   body?: unknown;
   headers?: { [name: string]: string };
+  /** A body that is no text. */
+  bytes?: Uint8Array;
   /** Parts of a streamed body; an Error breaks the connection there. */
   parts?: (Uint8Array | Error)[];
 };
@@ -59,7 +61,7 @@ export class FakeServer {
       body: request.method === 'POST' ? await request.text() : ''
     };
     this.requests.push(seen);
-    const { status = 200, body, headers = {}, parts } = await this.answer(seen);
+    const { status = 200, body, headers = {}, parts, bytes } = await this.answer(seen);
     const text = body === undefined ? '' : typeof body === 'string' ? body : JSON.stringify(body);
     const queue = [...(parts ?? [])];
     return {
@@ -68,6 +70,7 @@ export class FakeServer {
       headers: new Headers(headers),
       json: async () => JSON.parse(text),
       text: async () => text,
+      arrayBuffer: async () => bytes?.slice().buffer,
       body: {
         getReader: () => ({
           read: async () => {

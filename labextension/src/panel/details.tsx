@@ -5,8 +5,10 @@ import * as React from 'react';
 import type { Runtime } from '../runtime';
 import { show, whole } from '../sweep/table';
 import { CommandIDs } from '../tokens';
-import type { IHistoryEntry, IJob } from '../types';
-import { absolute, clock, device, duration, explain, isFinal, outputAt, stateWord } from '../words';
+import type { IJob } from '../types';
+import { device, duration, isFinal, outputAt } from '../words';
+import { Failure } from './failure';
+import { History } from './history';
 import { Log } from './log';
 
 interface IDetailsProps {
@@ -18,6 +20,7 @@ interface IDetailsProps {
 }
 
 const SweepDetails = React.lazy(() => import('../sweep/details'));
+const Used = React.lazy(() => import('./resources'));
 
 export function Details({ id, job, runtime, now, onReveal }: IDetailsProps): JSX.Element {
   return (
@@ -34,6 +37,11 @@ export function Details({ id, job, runtime, now, onReveal }: IDetailsProps): JSX
           <Failure job={job} runtime={runtime} />
           <Actions job={job} runtime={runtime} onReveal={onReveal} />
           <Recorded job={job} runtime={runtime} />
+          {job.attempt > 0 && job.state !== 'queued' && job.state !== 'starting' && (
+            <React.Suspense fallback={null}>
+              <Used job={job} runtime={runtime} />
+            </React.Suspense>
+          )}
           <LogSection job={job} runtime={runtime} />
         </>
       )}
@@ -45,31 +53,6 @@ export function Details({ id, job, runtime, now, onReveal }: IDetailsProps): JSX
 }
 
 type IPartProps = Pick<IDetailsProps, 'job' | 'runtime'>;
-
-/** The error of the person's own code, with the traceback at hand. */
-function Failure({ job, runtime: { trans } }: IPartProps): JSX.Element | null {
-  const { error } = job;
-  if (!error) {
-    return null;
-  }
-  const whole = error.message ? `${error.name}: ${error.message}` : error.name;
-  // The sentence above has the error's first line, shortened.
-  const said = job.sentence.endsWith(whole.trim());
-  if (said && !error.traceback) {
-    return null;
-  }
-  return (
-    <div className="aiinfn-Failure">
-      {!said && <code>{whole}</code>}
-      {error.traceback && (
-        <details>
-          <summary>{trans.__('Traceback')}</summary>
-          <pre tabIndex={0}>{error.traceback}</pre>
-        </details>
-      )}
-    </div>
-  );
-}
 
 function Actions({
   job,
@@ -105,7 +88,9 @@ function Actions({
           }
           onClick={() => void commands.execute(CommandIDs.openOutput, outputAt(output, job))}
         >
-          {trans.__('Open output')}
+          {job.error?.cell
+            ? trans.__('Open output at cell %1', job.error.cell)
+            : trans.__('Open output')}
         </button>
       )}
       {job.actions.includes('cancel') && (
@@ -281,48 +266,6 @@ function Facts({ job, runtime }: IPartProps): JSX.Element {
           </React.Fragment>
         ))}
       </dl>
-    </section>
-  );
-}
-
-/** Every change of state with its reason, newest last. */
-function History({ job, runtime, now }: IPartProps & { now: number }): JSX.Element {
-  const { api, trans } = runtime;
-  const [entries, setEntries] = React.useState<IHistoryEntry[] | null>(null);
-  const [error, setError] = React.useState('');
-  React.useEffect(() => {
-    let current = true;
-    api.events(job.id).then(
-      found => {
-        if (current) {
-          setEntries(found);
-          setError('');
-        }
-      },
-      reason => {
-        if (current) {
-          setError(explain(reason, trans).message);
-        }
-      }
-    );
-    return () => {
-      current = false;
-    };
-  }, [api, trans, job.id, job.state, job.attempt]);
-  return (
-    <section className="aiinfn-Section">
-      <h3>{trans.__('History')}</h3>
-      {error && <p className="aiinfn-Quiet">{error}</p>}
-      <ol className="aiinfn-History">
-        {entries?.map((entry, index) => (
-          <li key={index}>
-            <time dateTime={entry.time} title={absolute(entry.time)}>
-              {clock(entry.time, now)}
-            </time>
-            <span>{entry.message || stateWord(entry.state, trans)}</span>
-          </li>
-        ))}
-      </ol>
     </section>
   );
 }
