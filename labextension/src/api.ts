@@ -55,7 +55,13 @@ type Query = { [key: string]: string | number | undefined };
 
 /** Requests to the server half, with the session's own credentials. */
 export class Api {
-  constructor(readonly settings: ServerConnection.ISettings) {}
+  /**
+   * @param _language - In which the person is answered (BCP 47); the browser's own if it is left out.
+   */
+  constructor(
+    readonly settings: ServerConnection.ISettings,
+    private readonly _language?: string
+  ) {}
 
   status(): Promise<IStatus> {
     return this._json<IStatus>('status');
@@ -233,7 +239,12 @@ export class Api {
     const url = URLExt.join(this.settings.baseUrl, ROOT, path) + (query ? `?${query}` : '');
     let response: Response;
     try {
-      response = await ServerConnection.makeRequest(url, options.init ?? {}, this.settings);
+      const { headers, ...init } = options.init ?? {};
+      const all = new Headers(headers);
+      if (this._language) {
+        all.set('Accept-Language', this._language);
+      }
+      response = await ServerConnection.makeRequest(url, { ...init, headers: all }, this.settings);
     } catch (error) {
       if (options.init?.signal?.aborted) {
         throw error;

@@ -1,7 +1,6 @@
 /** The commands behind toolbar, menus, palette, shortcut and notifications. */
 
 import type { JupyterFrontEnd } from '@jupyterlab/application';
-import { showErrorMessage } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { stopIcon } from '@jupyterlab/ui-components';
 import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
@@ -23,9 +22,12 @@ const text = (value: unknown): string => (typeof value === 'string' ? value : ''
 export function addCommands({ app, jobs, trans, documents }: ICommandOptions): void {
   const { commands } = app;
 
+  const described = async (command: string) =>
+    (await import('./described')).describe(command, trans);
+
   const target = (args: ReadonlyPartialJSONObject): string | null => {
-    if (text(args.path)) {
-      return text(args.path);
+    if (text(args.path) || args.source === 'choose') {
+      return text(args.path) || null;
     }
     return args.source === 'browser'
       ? selectedPath(documents)
@@ -33,38 +35,23 @@ export function addCommands({ app, jobs, trans, documents }: ICommandOptions): v
   };
 
   commands.addCommand(CommandIDs.submit, {
-    label: trans.__('Submit as batch'),
+    label: args =>
+      args.source === 'choose' ? trans.__('Submit as batch…') : trans.__('Submit as batch'),
     caption: trans.__('Run this file as a batch job, while you go on or after you have left'),
     icon: args => (args.isPalette ? undefined : submitIcon),
-    isEnabled: args => args.toolbar === true || target(args) !== null,
+    // Where no file is meant, one can be chosen.
+    isEnabled: args => args.source !== 'browser' || target(args) !== null,
     // The file browser's menu has one entry for all files; it shows for those that can run.
     isVisible: args => args.source !== 'browser' || selectedPath(documents) !== null,
-    describedBy: {
-      args: {
-        type: 'object',
-        properties: {
-          path: {
-            type: 'string',
-            description: trans.__('The notebook or script; the current document when left out')
-          },
-          source: {
-            type: 'string',
-            description: trans.__('“browser” takes the file selected in the file browser')
-          },
-          toolbar: { type: 'boolean', description: trans.__('Whether a toolbar’s button asks') }
-        }
-      }
-    },
+    describedBy: () => described(CommandIDs.submit),
     execute: async args => {
-      const path = target(args);
-      if (!path || !isSupported(path)) {
-        await showErrorMessage(
-          trans.__('Nothing to submit'),
-          trans.__(
-            'Open a notebook or a script (.py, .sh, .R), or select one in the file browser, then submit again.'
-          )
-        );
-        return;
+      let path = target(args);
+      if (!path || !isSupported(documents, path)) {
+        const { choosePath } = await import('./choose');
+        path = await choosePath(documents, path, text(args.cwd), trans);
+        if (!path) {
+          return;
+        }
       }
       const context = openContext(documents, path);
       const { contents } = app.serviceManager;
@@ -96,39 +83,20 @@ export function addCommands({ app, jobs, trans, documents }: ICommandOptions): v
     label: trans.__('Show batch jobs'),
     caption: trans.__('Show the list of batch jobs'),
     icon: args => (args.isPalette ? undefined : jobsIcon),
-    describedBy: {
-      args: {
-        type: 'object',
-        properties: {
-          id: { type: 'string', description: trans.__('The job to open in the list') }
-        }
-      }
-    },
+    describedBy: () => described(CommandIDs.openJobs),
     execute: args => jobs.show(text(args.id) || undefined)
   });
 
   commands.addCommand(CommandIDs.openOutput, {
     label: trans.__('Open output'),
     caption: trans.__('Open the result of a batch job'),
-    describedBy: {
-      args: {
-        type: 'object',
-        required: ['path'],
-        properties: {
-          path: { type: 'string', description: trans.__('The result, as JupyterLab names it') },
-          cell: {
-            type: ['number', 'string'],
-            description: trans.__('The cell to show: N of In [N], or its id')
-          }
-        }
-      }
-    },
+    describedBy: () => described(CommandIDs.openOutput),
     execute: async args => {
       const path = text(args.path);
       if (!path) {
         return;
       }
-      await (await import('./output')).openOutput(commands, documents, path, args.cell);
+      await (await import('./output')).openOutput(commands, documents, path, args);
     }
   });
 
@@ -136,13 +104,7 @@ export function addCommands({ app, jobs, trans, documents }: ICommandOptions): v
     label: trans.__('Cancel batch job'),
     caption: trans.__('Stop a batch job'),
     icon: stopIcon,
-    describedBy: {
-      args: {
-        type: 'object',
-        required: ['id'],
-        properties: { id: { type: 'string', description: trans.__('The job') } }
-      }
-    },
+    describedBy: () => described(CommandIDs.cancel),
     execute: async args => {
       const id = text(args.id);
       if (id) {

@@ -4,10 +4,12 @@ import type { DocumentRegistry, IDocumentWidget } from '@jupyterlab/docregistry'
 import type { IDefaultFileBrowser } from '@jupyterlab/filebrowser';
 import type { IEditorTracker } from '@jupyterlab/fileeditor';
 import type { INotebookTracker } from '@jupyterlab/notebook';
+import type { Contents } from '@jupyterlab/services';
 import type { Widget } from '@lumino/widgets';
 
-/** The parts of JupyterLab that know about documents; each may be missing. */
+/** The parts of JupyterLab that know about documents; each tracker may be missing. */
 export interface IDocuments {
+  contents: Pick<Contents.IManager, 'driveName' | 'localPath'>;
   notebooks: INotebookTracker | null;
   editors: IEditorTracker | null;
   browser: IDefaultFileBrowser | null;
@@ -15,15 +17,24 @@ export interface IDocuments {
 
 const SUPPORTED = /\.(ipynb|py|sh|r)$/i;
 
-/** Whether a file of this name can run as a batch job. */
-export function isSupported(path: string): boolean {
-  return SUPPORTED.test(path);
+/** The drive of real-time collaboration: its files are those of the server's own drive. */
+const SHARED = 'RTC';
+
+/** Where a document lies below the server's root folder; null for one of another drive, of which the disk has no file. */
+export function diskPath(contents: IDocuments['contents'], path: string): string | null {
+  const drive = contents.driveName(path);
+  return drive && drive !== SHARED ? null : contents.localPath(path);
+}
+
+/** Whether a file of this name, on this drive, can run as a batch job. */
+export function isSupported({ contents }: IDocuments, path: string): boolean {
+  return SUPPORTED.test(path) && diskPath(contents, path) !== null;
 }
 
 /** The path of the first selected file of the file browser that can run as a job. */
 export function selectedPath(documents: IDocuments): string | null {
   for (const item of documents.browser?.selectedItems() ?? []) {
-    if (item.type !== 'directory' && isSupported(item.path)) {
+    if (item.type !== 'directory' && isSupported(documents, item.path)) {
       return item.path;
     }
   }
@@ -36,20 +47,30 @@ export function currentPath(documents: IDocuments, current: Widget | null): stri
   for (const tracker of [notebooks, editors]) {
     if (current && tracker?.has(current)) {
       const path = (current as IDocumentWidget).context.path;
-      return isSupported(path) ? path : null;
+      return isSupported(documents, path) ? path : null;
     }
   }
   // Another kind of widget is in front: what is selected in the file browser is meant, or else the last notebook.
   return selectedPath(documents) ?? notebooks?.currentWidget?.context.path ?? null;
 }
 
-/** The open document of a path, if there is one. */
+/** The open document of a file, by whatever drive it was opened, if there is one. */
 export function openContext(
   documents: IDocuments,
   path: string
 ): DocumentRegistry.Context | undefined {
-  const found =
-    documents.notebooks?.find(widget => widget.context.path === path) ??
-    documents.editors?.find(widget => widget.context.path === path);
-  return found?.context;
+  const { contents, notebooks, editors } = documents;
+  const wanted = diskPath(contents, path);
+  const same = (widget: IDocumentWidget) =>
+    wanted !== null && diskPath(contents, widget.context.path) === wanted;
+  return (notebooks?.find(same) ?? editors?.find(same))?.context;
+}
+
+/** The path by which a file of the disk is to be opened: as it is open already, else as the file browser would. */
+export function pathToOpen(documents: IDocuments, path: string): string {
+  const shared = documents.browser?.model.driveName === SHARED;
+  return (
+    openContext(documents, path)?.path ??
+    (shared && !documents.contents.driveName(path) ? `${SHARED}:${path}` : path)
+  );
 }

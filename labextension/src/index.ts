@@ -13,10 +13,12 @@ import { IEditorTracker } from '@jupyterlab/fileeditor';
 import { INotebookTracker } from '@jupyterlab/notebook';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { IStateDB } from '@jupyterlab/statedb';
+import { IStatusBar } from '@jupyterlab/statusbar';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
 import { addCommands } from './commands';
 import { jobsIcon } from './icons';
+import { places } from './places/plugin';
 import { session } from './session/plugin';
 import { JobsSidebar } from './sidebar';
 import { CommandIDs, DOMAIN, IJobs, PANEL_ID, PluginIDs } from './tokens';
@@ -31,11 +33,12 @@ const jobs: JupyterFrontEndPlugin<IJobs> = {
   description: 'Provides the batch jobs of the signed-in person.',
   autoStart: true,
   provides: IJobs,
-  optional: [ISettingRegistry, IStateDB, ITranslator],
+  optional: [ISettingRegistry, IStateDB, IStatusBar, ITranslator],
   activate: (
     app: JupyterFrontEnd,
     registry: ISettingRegistry | null,
     state: IStateDB | null,
+    statusBar: IStatusBar | null,
     translator: ITranslator | null
   ): IJobs => {
     const trans = (translator ?? nullTranslator).load(DOMAIN);
@@ -54,8 +57,10 @@ const jobs: JupyterFrontEndPlugin<IJobs> = {
         contents: app.serviceManager.contents,
         commands: app.commands,
         trans,
+        language: translator?.languageCode,
         settings,
         state,
+        statusBar,
         followed: ids
       });
     };
@@ -93,8 +98,19 @@ const commands: JupyterFrontEndPlugin<void> = {
     translator: ITranslator | null
   ): void => {
     const trans = (translator ?? nullTranslator).load(DOMAIN);
-    addCommands({ app, jobs: service, trans, documents: { notebooks, editors, browser } });
-    for (const command of [CommandIDs.submit, CommandIDs.runFromHere, CommandIDs.openJobs]) {
+    const { contents } = app.serviceManager;
+    addCommands({
+      app,
+      jobs: service,
+      trans,
+      documents: { contents, notebooks, editors, browser }
+    });
+    for (const command of [
+      CommandIDs.submit,
+      CommandIDs.runFromHere,
+      CommandIDs.openJobs,
+      CommandIDs.openTab
+    ]) {
       palette?.addItem({ command, category: trans.__('Batch jobs') });
     }
   }
@@ -128,6 +144,6 @@ const panel: JupyterFrontEndPlugin<void> = {
   }
 };
 
-const plugins: JupyterFrontEndPlugin<unknown>[] = [jobs, commands, panel, session];
+const plugins: JupyterFrontEndPlugin<unknown>[] = [jobs, commands, panel, places, session];
 
 export default plugins;

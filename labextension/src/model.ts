@@ -113,6 +113,9 @@ export class JobsModel implements IDisposable {
       : Math.max(QUIET, this.floor);
   }
 
+  /** Whether jobs that are not final are counted while no list is seen; the status bar does. */
+  counting = false;
+
   /** The shortest time between two readings that the settings allow, in seconds. */
   floor = 0;
 
@@ -138,13 +141,15 @@ export class JobsModel implements IDisposable {
     void this._poll.start().catch(() => undefined);
   }
 
-  /** Say whether somebody looks at the list. */
-  setVisible(visible: boolean): void {
-    if (this._visible === visible) {
-      return;
-    }
-    this._visible = visible;
+  /** Say whether somebody looks at jobs, by one of the places that show them. */
+  setVisible(visible: boolean, place: object = this): void {
+    const before = this._visible;
     if (visible) {
+      this._places.add(place);
+    } else {
+      this._places.delete(place);
+    }
+    if (this._visible && !before) {
       void this._poll.refresh().catch(() => undefined);
     }
   }
@@ -155,10 +160,12 @@ export class JobsModel implements IDisposable {
     void this._poll.refresh().catch(() => undefined);
   }
 
-  /** Read now; never rejects, `error` says what happened. */
+  /** Read now, whoever looks; never rejects, `error` says what happened. */
   async refresh(): Promise<void> {
+    this._asked = true;
     await this._poll.refresh().catch(() => undefined);
     await this._poll.tick.catch(() => undefined);
+    this._asked = false;
   }
 
   async setFilter(filter: Filter): Promise<void> {
@@ -174,6 +181,22 @@ export class JobsModel implements IDisposable {
     if (this.hasMore) {
       await this._page();
     }
+  }
+
+  /** Fetch jobs that are not final and on no page yet, so that all of them can be counted. */
+  async completeActive(): Promise<void> {
+    let cursor: string | undefined;
+    do {
+      const answer = await this._api.jobs({ states: STATES.active, limit: INCREMENT, cursor });
+      this._take(answer?.page.jobs ?? []);
+      cursor = answer?.page.next ?? undefined;
+    } while (cursor);
+    this._changed.emit();
+  }
+
+  /** Jobs that are known, in no order. */
+  known(): Iterable<IJob> {
+    return this._jobs.values();
   }
 
   /** Take over what an answer says about one job. */
@@ -202,7 +225,13 @@ export class JobsModel implements IDisposable {
   }
 
   private get _wanted(): boolean {
-    return this._visible || this._followed.size > 0;
+    return (
+      this._asked || this._visible || this._followed.size > 0 || (this.counting && this._active > 0)
+    );
+  }
+
+  private get _visible(): boolean {
+    return this._places.size > 0;
   }
 
   /** One reading; rejects when it fails, so that the poll backs off. */
@@ -350,16 +379,17 @@ export class JobsModel implements IDisposable {
   private readonly _jobs = new Map<string, IJob>();
   private readonly _next = new Map<Filter, string | null>();
   private readonly _followed = new Set<string>();
+  private readonly _places = new Set<object>();
   private readonly _changed = new Signal<this, void>(this);
   private readonly _transition = new Signal<this, ITransition>(this);
   private readonly _ended = new Signal<this, IJob>(this);
   private _since: number | null = null;
   private _etag: { since: number; tag: string } | null = null;
   private _active = 0;
+  private _asked = false;
   private _error: unknown = null;
   private _readAt: number | null = null;
   private _status: IStatus | null = null;
   private _platformPoll: number | null = null;
-  private _visible = false;
   private _filter: Filter = 'all';
 }

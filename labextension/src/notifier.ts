@@ -13,18 +13,21 @@ const LONGEST = 140;
 /** JupyterLab's value for: only in the bell's list. */
 const SILENT = 0;
 
+/** Of what people want to be told. */
+export type About = 'all' | 'ends' | 'failures' | 'none';
+
 export class Notifier {
   constructor(
     private readonly _commands: CommandRegistry,
     private readonly _trans: TranslationBundle
   ) {}
 
-  /** Whether anything is told at all. */
-  enabled = true;
+  /** What is told. */
+  about: About = 'all';
 
   /** Tell that a job was accepted. */
   submitted(job: IJob): void {
-    if (!this.enabled) {
+    if (this.about !== 'all') {
       return;
     }
     const id = Notification.emit(
@@ -42,7 +45,7 @@ export class Notifier {
    * dismissed, or that a reload of the page took away, does not come back for it. That a job waits again is told once.
    */
   changed(job: IJob): void {
-    if (!this.enabled || isFinal(job)) {
+    if (this.about !== 'all' || isFinal(job)) {
       return;
     }
     const trans = this._trans;
@@ -71,7 +74,7 @@ export class Notifier {
     const id = this._current(job);
     this._shown.delete(job.id);
     this._interrupted.delete(job.id);
-    if (!this.enabled) {
+    if (this.about === 'none' || (this.about === 'failures' && job.state !== 'failed')) {
       // It would say for ever that the job goes on.
       if (id) {
         Notification.dismiss(id);

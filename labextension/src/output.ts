@@ -4,7 +4,7 @@ import type { IDocumentWidget } from '@jupyterlab/docregistry';
 import type { Notebook, NotebookPanel } from '@jupyterlab/notebook';
 import type { CommandRegistry } from '@lumino/commands';
 
-import { type IDocuments, openContext } from './documents';
+import { type IDocuments, openContext, pathToOpen } from './documents';
 import { TOOK_OVER } from './words';
 
 /** Milliseconds between two looks at where the cell is. */
@@ -24,21 +24,28 @@ interface ICell {
   getMetadata(key: string): unknown;
 }
 
+interface IOpenOptions {
+  cell?: unknown;
+  input?: unknown;
+}
+
 /**
  * Open a result.
  *
- * @param cell - A number N means the N-th cell that the job executed, `In [N]`, as its progress and errors count; a text
- * is the id of a cell.
+import { type IDocuments, openContext, pathToOpen } from './documents';
+import { TOOK_OVER } from './words';
  */
 export async function openOutput(
   commands: CommandRegistry,
   documents: IDocuments,
   path: string,
-  cell?: unknown
+  { cell, input }: IOpenOptions = {}
 ): Promise<void> {
   const known = openContext(documents, path);
-  const widget: IDocumentWidget | undefined = await commands.execute('docmanager:open', { path });
-  if (known && !known.model.dirty) {
+  const widget: IDocumentWidget | undefined = await commands.execute('docmanager:open', {
+    path: pathToOpen(documents, path)
+  });
+  if (known && !known.model.dirty && !input) {
     // It grows on the disk while the job runs.
     await known.revert();
   }

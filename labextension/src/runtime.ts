@@ -1,9 +1,11 @@
 /** What is behind the commands and the panel; loaded when it is first needed. */
 
-import { Dialog, showDialog } from '@jupyterlab/apputils';
+import { Dialog, type MainAreaWidget, showDialog } from '@jupyterlab/apputils';
 import type { Contents, ServerConnection } from '@jupyterlab/services';
 import type { ISettingRegistry } from '@jupyterlab/settingregistry';
+import type { IRunningSessions } from '@jupyterlab/running';
 import type { IStateDB } from '@jupyterlab/statedb';
+import type { IStatusBar } from '@jupyterlab/statusbar';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { CommandRegistry } from '@lumino/commands';
 import { UUID } from '@lumino/coreutils';
@@ -13,7 +15,11 @@ import type { Widget } from '@lumino/widgets';
 import { Api } from './api';
 import type { IOrigin } from './carry/state';
 import { JobsModel } from './model';
-import { Notifier } from './notifier';
+import { type About, Notifier } from './notifier';
+import { MyJobs } from './places/mine';
+import { runningItems } from './places/running';
+import { addStatus } from './places/status';
+import { CommandIDs } from './tokens';
 import type { IJob, IPlatform } from './types';
 import { explain } from './words';
 
@@ -25,8 +31,11 @@ export interface IRuntimeOptions {
   contents: Contents.IManager;
   commands: CommandRegistry;
   trans: TranslationBundle;
+  /** Of JupyterLab (BCP 47), in which the server answers. */
+  language?: string;
   settings: ISettingRegistry.ISettings | null;
   state: IStateDB | null;
+  statusBar: IStatusBar | null;
   /** Ids that a former visit to the page left. */
   followed: string[];
 }
@@ -37,8 +46,9 @@ export class Runtime {
     this.trans = options.trans;
     this.commands = options.commands;
     this.contents = options.contents;
-    this.api = new Api(options.serverSettings);
+    this.api = new Api(options.serverSettings, options.language);
     this.model = new JobsModel(this.api);
+    this.mine = new MyJobs(this.model);
     this._notifier = new Notifier(options.commands, options.trans);
     this._state = options.state;
     this._settings = options.settings;
@@ -54,6 +64,9 @@ export class Runtime {
       this._notifier.ended(job);
       this._remember();
     });
+    if (options.statusBar) {
+      addStatus(options.statusBar, this.mine, this.commands, this.trans);
+    }
     options.followed.forEach(id => this.model.follow(id));
     this.model.start();
   }
@@ -62,6 +75,8 @@ export class Runtime {
   readonly commands: CommandRegistry;
   readonly contents: Contents.IManager;
   readonly model: JobsModel;
+  /** The person's own jobs that are not over. */
+  readonly mine: MyJobs;
   readonly trans: TranslationBundle;
 
   /** What the caller may use, as it was last read. */
@@ -85,6 +100,9 @@ export class Runtime {
       this.model.merge(job);
       this.model.follow(job.id);
       this._remember();
+      if (this._showSubmitted) {
+        void this.commands.execute(CommandIDs.openJobs, { id: job.id });
+      }
     }
   }
 
@@ -92,6 +110,28 @@ export class Runtime {
   async createPanel(): Promise<Widget> {
     const { JobsPanel } = await import('./panel/panel');
     return new JobsPanel(this);
+  }
+
+  /** Make the tab of a job, or of the list where no job is given. */
+  async createTab(job: string): Promise<MainAreaWidget> {
+    return (await import('./places/tab')).createTab(this, job);
+  }
+
+  /** The person's jobs as the panel of running sessions lists them. */
+  runningItems(): IRunningSessions.IRunningItem[] {
+    return runningItems(this);
+  }
+
+  /** Cancel all of the person's own jobs; who calls this has asked already. */
+  async cancelAll(): Promise<void> {
+    await this._tell(this.trans.__('Not all jobs could be cancelled'), async () => {
+      const ids = this.mine.list.filter(job => job.actions.includes('cancel')).map(({ id }) => id);
+      const done = await Promise.allSettled(ids.map(id => this.model.cancel(id)));
+      const failed = done.find(each => each.status === 'rejected');
+      if (failed) {
+        throw failed.reason;
+      }
+    });
   }
 
   /** Cancel a job, after a question if the settings say so. */
@@ -137,6 +177,7 @@ export class Runtime {
   }
 
   dispose(): void {
+    this.mine.dispose();
     this.model.dispose();
     Signal.clearData(this);
   }
@@ -163,7 +204,10 @@ export class Runtime {
 
   private _onSettings(): void {
     const values = this._settings?.composite;
-    this._notifier.enabled = values?.notifications !== false;
+    this._notifier.about =
+      values?.notifications === false ? 'none' : ((values?.notifyAbout as About) ?? 'all');
+    this._showSubmitted = values?.showSubmitted === true;
+    this.mine.counting = values?.statusBar !== false;
     this._confirmCancel = values?.confirmCancel !== false;
     this.model.floor = typeof values?.pollFloor === 'number' ? values.pollFloor : 0;
   }
@@ -172,5 +216,6 @@ export class Runtime {
   private readonly _settings: ISettingRegistry.ISettings | null;
   private readonly _state: IStateDB | null;
   private _confirmCancel = true;
+  private _showSubmitted = false;
   private _platform: IPlatform | null = null;
 }

@@ -84,7 +84,7 @@ export class JobsSidebar extends Panel {
   private _fail(): void {
     this.widgets.forEach(widget => widget.dispose());
     const message = new Widget();
-    message.addClass('aiinfn-Sidebar-failure');
+    message.node.style.padding = '12px';
     message.node.setAttribute('role', 'alert');
     message.node.textContent = this._trans.__(
       'The list of jobs could not be loaded. Check the connection, then open this panel again.'

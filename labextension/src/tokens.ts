@@ -16,6 +16,7 @@ export namespace PluginIDs {
   export const commands = '@aiinfn/labextension:plugin';
   export const jobs = '@aiinfn/labextension:jobs';
   export const panel = '@aiinfn/labextension:panel';
+  export const places = '@aiinfn/labextension:places';
   export const session = '@aiinfn/labextension:session';
 }
 
@@ -24,6 +25,7 @@ export namespace CommandIDs {
   export const submit = 'aiinfn:submit';
   export const runFromHere = 'aiinfn:run-from-here';
   export const openJobs = 'aiinfn:open-jobs';
+  export const openTab = 'aiinfn:open-tab';
   export const openOutput = 'aiinfn:open-output';
   export const cancel = 'aiinfn:cancel';
   export const sessionTime = 'aiinfn:session-time';
@@ -31,6 +33,11 @@ export namespace CommandIDs {
 
 /** Id of the jobs panel's widget. */
 export const PANEL_ID = 'aiinfn-jobs';
+
+/** Id of the tab of a job; of the list if there is none. */
+export function tabId(job: string): string {
+  return `aiinfn-tab-${job}`;
+}
 
 /** Everything behind the commands and the panel, loaded when it is first needed. */
 export interface IJobs {

@@ -10,7 +10,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.ui.demo import Demo, wait_for
 
-START_SECONDS = 45_000
+START_SECONDS = 90_000
 """Milliseconds that a page may take on a busy machine; only failures wait this long."""
 
 

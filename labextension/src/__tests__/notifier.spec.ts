@@ -68,7 +68,7 @@ describe('Notifier', () => {
 
   it('leaves nothing behind that spins when it is switched off meanwhile', () => {
     notifier.submitted(makeJob('a'));
-    notifier.enabled = false;
+    notifier.about = 'none';
     notifier.changed(makeJob('a', { state: 'running' }));
     notifier.ended(makeJob('a', { state: 'succeeded' }));
     expect(messages()).toEqual([]);

@@ -124,11 +124,18 @@ function Actions({
           type="button"
           className="jp-mod-styled"
           title={input}
-          onClick={() => void commands.execute('docmanager:open', { path: input })}
+          onClick={() => void commands.execute(CommandIDs.openOutput, { path: input, input: true })}
         >
           {trans.__('Open input')}
         </button>
       )}
+      <button
+        type="button"
+        className="jp-mod-styled aiinfn-OpenTab"
+        onClick={() => void commands.execute(CommandIDs.openTab, { id: job.id })}
+      >
+        {trans.__('Open in a tab')}
+      </button>
     </div>
   );
 }

@@ -1,7 +1,7 @@
 /** The list: header, what is wrong, rows, and the words when there are none. */
 
 import type { TranslationBundle } from '@jupyterlab/translation';
-import { HTMLSelect, refreshIcon } from '@jupyterlab/ui-components';
+import { HTMLSelect, launchIcon, refreshIcon } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
 import { type Filter, FILTERS, type ITransition, type JobsModel } from '../model';
@@ -26,7 +26,7 @@ export function JobsList({ runtime, panel }: IListProps): JSX.Element {
   const jobs = model.list();
   return (
     <>
-      <Header model={model} trans={trans} />
+      <Header runtime={runtime} />
       <Problems model={model} trans={trans} now={now} />
       <div className="aiinfn-Scroll">
         {jobs.length > 0 && (
@@ -67,7 +67,8 @@ export function JobsList({ runtime, panel }: IListProps): JSX.Element {
   );
 }
 
-function Header({ model, trans }: { model: JobsModel; trans: TranslationBundle }): JSX.Element {
+function Header({ runtime }: { runtime: Runtime }): JSX.Element {
+  const { commands, model, trans } = runtime;
   return (
     <div className="aiinfn-Header">
       <div className="aiinfn-Header-title">
@@ -90,6 +91,15 @@ function Header({ model, trans }: { model: JobsModel; trans: TranslationBundle }
         onClick={() => void model.refresh()}
       >
         <refreshIcon.react tag="span" width="16px" height="16px" aria-hidden="true" />
+      </button>
+      <button
+        type="button"
+        className="jp-ToolbarButtonComponent aiinfn-Refresh aiinfn-OpenTab"
+        title={trans.__('Open in a tab')}
+        aria-label={trans.__('Open the list in a tab')}
+        onClick={() => void commands.execute(CommandIDs.openTab)}
+      >
+        <launchIcon.react tag="span" width="16px" height="16px" aria-hidden="true" />
       </button>
     </div>
   );

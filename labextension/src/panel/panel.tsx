@@ -44,7 +44,7 @@ export class JobsPanel extends ReactWidget {
 
   override dispose(): void {
     if (!this.isDisposed) {
-      this._runtime.model.setVisible(false);
+      this._runtime.model.setVisible(false, this);
       super.dispose();
     }
   }
@@ -55,17 +55,17 @@ export class JobsPanel extends ReactWidget {
 
   protected override onAfterAttach(msg: Message): void {
     super.onAfterAttach(msg);
-    this._runtime.model.setVisible(this.isVisible);
+    this._runtime.model.setVisible(this.isVisible, this);
   }
 
   protected override onAfterShow(msg: Message): void {
     super.onAfterShow(msg);
-    this._runtime.model.setVisible(true);
+    this._runtime.model.setVisible(true, this);
   }
 
   protected override onAfterHide(msg: Message): void {
     super.onAfterHide(msg);
-    this._runtime.model.setVisible(false);
+    this._runtime.model.setVisible(false, this);
   }
 
   protected override onActivateRequest(msg: Message): void {

@@ -24,6 +24,7 @@ export interface IKeeperOptions {
   settings: ServerConnection.ISettings;
   commands: CommandRegistry;
   trans: TranslationBundle;
+  language?: string;
   /** Called with the end, the difference of the hub's clock to this machine's, and whether it is near. */
   told: (end: number, offset: number, warns: boolean) => void;
   /** As the page says it. */
@@ -37,7 +38,7 @@ export function due(warnings: readonly number[], leftMs: number): number {
 
 export class Keeper {
   constructor(private readonly _options: IKeeperOptions) {
-    this._api = new Api(_options.settings);
+    this._api = new Api(_options.settings, _options.language);
     this._end = _options.end;
   }
 

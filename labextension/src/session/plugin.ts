@@ -10,14 +10,17 @@ import { ICommandPalette } from '@jupyterlab/apputils';
 import { PageConfig } from '@jupyterlab/coreutils';
 import { IStatusBar } from '@jupyterlab/statusbar';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
-import { Widget } from '@lumino/widgets';
 
+import { makeItem } from '../item';
 import { CommandIDs, DOMAIN, PluginIDs } from '../tokens';
 import type { Keeper } from './keeper';
 import { clock, left } from './left';
 
 /** Milliseconds between two looks at the clock: a twentieth of the time that is left, within these. */
 const TICK = { least: 1000, most: 20_000 };
+
+const WARNING =
+  'color:var(--jp-ui-inverse-font-color0);background:var(--jp-inverse-layout-color2);font-weight:600';
 
 /** What the server knew when it made the page. */
 export function readPage(): { end: number; certainUntil: number } | null {
@@ -52,20 +55,22 @@ export const session: JupyterFrontEndPlugin<void> = {
     let offset = 0;
     let loading: Promise<Keeper> | null = null;
 
-    const item = new Widget({ node: document.createElement('button') });
-    item.addClass('aiinfn-SessionTime');
-    item.node.onclick = () => void app.commands.execute(CommandIDs.sessionTime);
+    const { item, button } = makeItem(
+      'aiinfn-SessionTime',
+      () => void app.commands.execute(CommandIDs.sessionTime)
+    );
     const draw = () => {
       const text = left(end - Date.now() - offset, trans);
-      if (item.node.textContent !== text) {
-        item.node.textContent = text;
+      if (button.textContent !== text) {
+        button.textContent = text;
       }
     };
     const told = (moment: number, clockOffset: number, warns: boolean) => {
       end = moment;
       offset = clockOffset;
-      item.node.title = trans.__('This session ends at %1 at the latest', clock(end));
+      button.title = trans.__('This session ends at %1 at the latest', clock(end));
       item.toggleClass('aiinfn-mod-warning', warns);
+      item.node.style.cssText = warns ? WARNING : '';
       draw();
     };
     const load = () => {
@@ -76,6 +81,7 @@ export const session: JupyterFrontEndPlugin<void> = {
               settings: app.serviceManager.serverSettings,
               commands: app.commands,
               trans,
+              language: translator?.languageCode,
               told,
               end
             })

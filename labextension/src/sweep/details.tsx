@@ -4,6 +4,7 @@ import * as React from 'react';
 
 import { Banner } from '../react';
 import type { Runtime } from '../runtime';
+import { CommandIDs } from '../tokens';
 import type { IJob } from '../types';
 import { explain } from '../words';
 import '../../style/sweep.css';
@@ -126,9 +127,16 @@ function Actions({ job, runtime, onReveal }: ISweepDetailsProps): JSX.Element {
         {input &&
           button(
             trans.__('Open input'),
-            () => commands.execute('docmanager:open', { path: input }),
+            () => commands.execute(CommandIDs.openOutput, { path: input, input: true }),
             input
           )}
+        <span className="aiinfn-OpenTab">
+          {button(
+            trans.__('Open in a tab'),
+            () => commands.execute(CommandIDs.openTab, { id: job.id }),
+            trans.__('With room for all columns')
+          )}
+        </span>
       </div>
       <p className="aiinfn-Quiet aiinfn-Told" role="status">
         {told?.words}

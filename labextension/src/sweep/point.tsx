@@ -12,6 +12,8 @@ import { duration, FINAL, stateWord } from '../words';
 import { type IColumn, seconds, show, whole } from './table';
 
 interface IPointRowProps {
+  /** Its place in the whole table, of which the head is 1. */
+  row: number;
   point: ISweepPoint;
   /** Parameters and recorded values. */
   columns: IColumn[];
@@ -26,7 +28,7 @@ interface IPointRowProps {
 
 /** Drawn again only when something of it changed: there may be a thousand. */
 export const PointRow = React.memo(
-  ({ point, columns, span, open, ...rest }: IPointRowProps): JSX.Element => {
+  ({ row, point, columns, span, open, ...rest }: IPointRowProps): JSX.Element => {
     const { runtime, onToggle } = rest;
     const { trans } = runtime;
     const more = `aiinfn-point-${point.job}`;
@@ -43,6 +45,7 @@ export const PointRow = React.memo(
         <tr
           className={open ? 'aiinfn-mod-open' : undefined}
           data-point={point.point}
+          aria-rowindex={row}
           onClick={event => {
             // The button has its own; text that is being selected is no press.
             if (!(event.target as Element).closest('button') && !getSelection()?.toString()) {

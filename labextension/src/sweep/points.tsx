@@ -1,4 +1,4 @@
-/** The points of a sweep as a table: sorted, filtered, each opens. */
+/** The points of a sweep as a table: sorted, filtered, each opens. Of a long one only what is in sight is drawn. */
 
 import { caretDownIcon, caretUpIcon } from '@jupyterlab/ui-components';
 import * as React from 'react';
@@ -7,9 +7,7 @@ import type { Runtime } from '../runtime';
 import type { ISweepPoint } from '../types';
 import { PointRow } from './point';
 import { columns, type IColumn, type ISort, sorted } from './table';
-
-/** Rows that are drawn at once, and how many more each time. */
-const PAGE = 100;
+import { useRange } from './window';
 
 interface IPointsTableProps {
   /** Of the sweep. */
@@ -27,7 +25,6 @@ export const PointsTable = React.memo((props: IPointsTableProps): JSX.Element =>
   const { trans } = runtime;
   const [sort, setSort] = React.useState<ISort>({ key: 'point', descending: false });
   const [failedOnly, setFailedOnly] = React.useState(false);
-  const [shown, setShown] = React.useState(PAGE);
   const [open, setOpen] = React.useState<number | null>(null);
   const heads = React.useMemo(() => columns(points, trans), [points, trans]);
   const ordered = React.useMemo(() => {
@@ -50,6 +47,9 @@ export const PointsTable = React.memo((props: IPointsTableProps): JSX.Element =>
     [runtime, id, onReveal]
   );
   const failed = points.filter(point => point.state === 'failed').length;
+  const box = React.useRef<HTMLDivElement>(null);
+  const opened = open === null ? -1 : ordered.findIndex(({ point }) => point === open);
+  const { first, end, before, after } = useRange(box, ordered.length, opened < 0 ? null : opened);
   const cells = React.useMemo(() => heads.filter(({ key }) => isPlain(key)), [heads]);
   return (
     <>
@@ -64,12 +64,13 @@ export const PointsTable = React.memo((props: IPointsTableProps): JSX.Element =>
         </label>
       )}
       <div
+        ref={box}
         className="aiinfn-TableBox"
         tabIndex={0}
         role="region"
         aria-label={trans.__('Points of %1', name)}
       >
-        <table className="aiinfn-Table aiinfn-mod-points">
+        <table className="aiinfn-Table aiinfn-mod-points" aria-rowcount={ordered.length + 1}>
           <thead>
             <tr>
               {heads.map(column => (
@@ -78,9 +79,11 @@ export const PointsTable = React.memo((props: IPointsTableProps): JSX.Element =>
             </tr>
           </thead>
           <tbody>
-            {ordered.slice(0, shown).map(point => (
+            <Gap key="before" height={before} span={heads.length} />
+            {ordered.slice(first, end).map((point, index) => (
               <PointRow
                 key={point.point}
+                row={first + index + 2}
                 point={point}
                 columns={cells}
                 span={heads.length}
@@ -91,28 +94,26 @@ export const PointsTable = React.memo((props: IPointsTableProps): JSX.Element =>
                 onRerun={rerun}
               />
             ))}
+            <Gap key="after" height={after} span={heads.length} />
           </tbody>
         </table>
       </div>
       {failedOnly && !ordered.length && (
         <p className="aiinfn-Quiet">{trans.__('No point failed.')}</p>
       )}
-      {ordered.length > shown && (
-        <div className="aiinfn-More">
-          <span className="aiinfn-Quiet">{trans.__('%1 of %2 points', shown, ordered.length)}</span>{' '}
-          <button
-            type="button"
-            className="jp-mod-styled jp-mod-minimal"
-            onClick={() => setShown(shown + PAGE)}
-          >
-            {trans.__('Show more')}
-          </button>
-        </div>
-      )}
     </>
   );
 });
 PointsTable.displayName = 'PointsTable';
+
+/** Stands for rows that are not drawn. */
+function Gap({ height, span }: { height: number; span: number }): JSX.Element | null {
+  return height > 0 ? (
+    <tr className="aiinfn-Gap" role="presentation">
+      <td role="presentation" colSpan={span} style={{ height }} />
+    </tr>
+  ) : null;
+}
 
 /** Whether the cells of a column show nothing but its value. */
 function isPlain(key: string): boolean {
