@@ -17,6 +17,7 @@ MODULES = {
     "cluster_submit": "Kubernetes: submitting a job against creating the same Job directly",
     "cluster_spawn": "Kubernetes: hub CPU of a session against KubeSpawner",
     "log": "A log of 100 MB in the jobs panel: first bytes, following, memory of the tab",
+    "comparison": "The same tasks in jupyter-scheduler and here, in the same browser",
     "labextension": "Bytes that JupyterLab fetches for the labextension",
 }
 

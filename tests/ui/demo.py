@@ -43,7 +43,7 @@ class Demo:
         From the start of the command to its banner.
     """
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, patience: float = 90) -> None:
         port, hub, proxy, vkd, iam = free_ports(5)
         self.data = data
         self.url = f"http://127.0.0.1:{port}/"
@@ -74,7 +74,7 @@ class Demo:
             start_new_session=True,
         )
         try:
-            wait_for("the demonstration's banner", self._announced, 90)
+            wait_for("the demonstration's banner", self._announced, patience)
         except AssertionError:
             self.stop()
             raise
