@@ -36,6 +36,7 @@ from aiinfn_hub.orphans import end_orphaned_vkd
 from aiinfn_hub.platform import loader
 from aiinfn_hub.platform.model import Backend
 from aiinfn_hub.platform.reload import PlatformFile
+from aiinfn_hub.proxy import SessionProxy
 from aiinfn_hub.spawner import session_time
 from aiinfn_hub.spawner.context import TEMPLATES, SpawnContext
 from aiinfn_hub.spawner.local import ENV_KEEP, LocalSpawner
@@ -241,6 +242,7 @@ def _hub(c: Any, settings: Settings, reach: Reach, folder: Path) -> None:
 
 
 def _proxy(c: Any, settings: Settings, command: list[str], folder: Path) -> None:
+    c.JupyterHub.proxy_class = SessionProxy
     c.ConfigurableHTTPProxy.command = command
     c.ConfigurableHTTPProxy.api_url = f"http://{LOOPBACK}:{settings.proxy_api_port}"
     c.ConfigurableHTTPProxy.auth_token = secret_file(folder / "proxy.token")

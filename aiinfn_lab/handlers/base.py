@@ -81,7 +81,8 @@ class Handler(ExtensionHandlerMixin, APIHandler):  # type: ignore[misc, unused-i
         """Let what people do count as activity, but not what a page does by itself; have vkd speak their language."""
         await super().prepare()
         asked = self.request.headers.get("Accept-Language", "")
-        spoken.set(language.preferred(asked, self.get_cookie(language.COOKIE)))
+        # JupyterLab's page sends its own language there; what somebody chose on the hub's pages is another matter.
+        spoken.set(language.preferred(asked))
         self._track_activity = self.request.method in {"POST", "PATCH", "DELETE"}
 
     def answer(
