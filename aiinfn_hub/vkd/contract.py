@@ -103,7 +103,7 @@ SNAPSHOT_ROOT: Final = ".aiinfn/jobs"
 CHECKPOINTS: Final = ".aiinfn/checkpoints"
 """Folder in the person's home with one for each job that is not over, kept from one attempt to the next."""
 RECORD_SEPARATOR: Final = "\x1e"
-"""Starts a line of a job's standard output that is a `RunnerRecord` instead of log text (RFC 7464)."""
+"""Starts a `RunnerRecord` in a job's standard output (RFC 7464); it ends with the line, and log text goes on behind it."""
 
 
 class Problem(Model):

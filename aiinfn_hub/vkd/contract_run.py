@@ -101,7 +101,7 @@ class StartupStep(Model):
 
 
 class RunnerRecord(Model):
-    """A line of the runner's standard output behind `contract.RECORD_SEPARATOR`."""
+    """What the runner tells in its standard output, behind `contract.RECORD_SEPARATOR`."""
 
     type: Literal["progress", "error", "values", "resources"]
     progress: Progress | None = None

@@ -59,7 +59,7 @@ class CannotRunError(Exception):
 
 
 class Reporter:
-    """Writes log text and records to standard output, each record on a line of its own."""
+    """Writes log text and records to standard output."""
 
     def __init__(self, descriptor: int | None = None) -> None:
         self._descriptor = sys.stdout.fileno() if descriptor is None else descriptor
@@ -107,11 +107,10 @@ class Reporter:
         self._record(RunnerRecord(type="error", error=error))
 
     def _record(self, record: RunnerRecord) -> None:
-        start = "" if self._at_line_start else "\n"
+        # It may stand within a line, which goes on behind it: a record must not break what the code prints.
         # Only what is not set is left out: a recorded value may be none.
         text = record.model_dump_json(exclude_unset=True)
-        self._write(f"{start}{RECORD_SEPARATOR}{text}\n".encode(errors="replace"))
-        self._at_line_start = True
+        self._write(f"{RECORD_SEPARATOR}{text}\n".encode(errors="replace"))
 
     def _write(self, data: bytes) -> None:
         view = memoryview(data)

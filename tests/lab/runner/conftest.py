@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import os
 import signal
@@ -17,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from aiinfn_hub.vkd.backends.local.supervisor.output import Splitter
 from aiinfn_hub.vkd.contract import RECORD_SEPARATOR, RunnerRecord, RunSpec, Work, output_path
 
 
@@ -41,17 +41,13 @@ class Run:
     def finish(self, seconds: float = 60) -> int:
         """Wait for the end and take its output apart, as a back end does."""
         out, errors = self.process.communicate(timeout=seconds)
-        # Not str.splitlines: for it the record separator ends a line.
-        for data in io.BytesIO(out):
-            line = data.decode(errors="replace")
-            if line.startswith(RECORD_SEPARATOR):
-                assert line.endswith("\n")
-                record = RunnerRecord.model_validate_json(line[1:])
-                # How many of these there are depends on how long it took.
-                (self.used if record.type == "resources" else self.records).append(record)
-            else:
-                assert RECORD_SEPARATOR not in line
-                self.log += line
+        text, records = Splitter().feed(out)
+        for found in records:
+            record = RunnerRecord.model_validate(found)
+            # How many of these there are depends on how long it took.
+            (self.used if record.type == "resources" else self.records).append(record)
+        self.log = text.decode(errors="replace")
+        assert RECORD_SEPARATOR not in self.log
         self.errors = errors.decode(errors="replace")
         return self.process.returncode
 

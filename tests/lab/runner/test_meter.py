@@ -8,7 +8,10 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
+from aiinfn_hub.vkd.backends.local.supervisor.output import Splitter
+from aiinfn_hub.vkd.contract import ResourcePoint, RunnerRecord
 from aiinfn_lab.runner import accelerator
+from aiinfn_lab.runner.protocol import Reporter
 from aiinfn_lab.runner.usage import CgroupV1, CgroupV2
 
 
@@ -37,12 +40,24 @@ def test_a_job_tells_what_it_uses(start, home):
 
 
 def accelerator_free(line: bytes):
-    from aiinfn_hub.vkd.contract import RunnerRecord
 
     point = RunnerRecord.model_validate_json(line[1:]).resources
     assert point is not None
     assert (point.busy, point.accelerator_memory) == (None, None)
     return point
+
+
+def test_figures_do_not_break_the_lines_that_the_code_prints(tmp_path):
+    out = tmp_path / "out"
+    with out.open("wb") as stream:
+        reporter = Reporter(stream.fileno())
+        reporter.log_bytes(b"one\nhalf a ")
+        reporter.resources(ResourcePoint(time=2, cores=1, memory=100))
+        reporter.log_bytes(b"line\n")
+        reporter.resources(ResourcePoint(time=4, cores=1, memory=100))
+    text, records = Splitter().feed(out.read_bytes())
+    assert text == b"one\nhalf a line\n"
+    assert [record["resources"]["time"] for record in records] == [2, 4]
 
 
 def test_a_container_is_measured_as_the_kernel_counts_it(tmp_path):
