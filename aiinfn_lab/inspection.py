@@ -35,7 +35,7 @@ class Inspection:
         What is executed: the text of each cell that runs, in their order, or of the script.
     """
 
-    kind: Literal["notebook", "script"]
+    kind: Literal["notebook", "script", "command"]
     language: str
     kernel: str | None = None
     kernel_title: str = ""

@@ -43,9 +43,11 @@ def clear(home: Path, leftovers: Iterable[Mapping[str, Any]]) -> list[str]:
 
 
 def _folder(home: Path, path: str) -> Path | None:
-    """Give the folder of a copy: two names below `snapshot.ROOT`, as a submission makes it."""
-    root, folder, name = f"{snapshot.ROOT}/", *path.removeprefix(f"{snapshot.ROOT}/").partition("/")[::2]
-    if not path.startswith(root) or folder in {"", ".", ".."} or not name or "/" in name or "\0" in path:
+    """Give the folder of a copy, directly in `snapshot.ROOT`: a file is in it, or a folder that was copied as a whole."""
+    folder, *inside = path.removeprefix(f"{snapshot.ROOT}/").split("/")
+    if not path.startswith(f"{snapshot.ROOT}/") or not inside or "\0" in path:
+        return None
+    if any(name in {"", ".", ".."} for name in (folder, *inside)):
         return None
     return home / snapshot.ROOT / folder
 

@@ -84,13 +84,35 @@ class Places:
         except (OSError, RuntimeError) as error:
             raise _explain(error, shown) from error
         home_path = (folder / name).relative_to(self.home).as_posix()
-        if len(home_path) > MAX_PATH:
-            raise _refuse(
-                Reason.INVALID,
-                f"The path of {shown} is longer than {MAX_PATH} characters.",
-                "Move it to a folder that is less deep.",
-            )
+        _check_length(home_path, shown)
         return Document(path, home_path, folder, name, data, modified)
+
+    def folder(self, api_path: object) -> tuple[str, str, Path]:
+        """Find a folder to be submitted: its path below the root, below the home, and its real place. Blocks.
+
+        Raises
+        ------
+        Refusal
+            If it is no folder below both the root and the home, or is the home itself.
+        """
+        path = PurePosixPath(clean(api_path, "folder")).as_posix()
+        shown = show(path)
+        try:
+            place = (self.root / path).resolve(strict=True)
+            if not (place.is_relative_to(self.root) and place.is_relative_to(self.home)):
+                raise self._outside(shown, self.root / path)
+            if not place.is_dir():
+                raise _refuse(Reason.INVALID, f"{shown} is no folder.", "Choose a folder.", "folder")
+        except (OSError, RuntimeError) as error:
+            raise _explain(error, shown) from error
+        # The result appears beside it, so neither the home nor what the platform keeps in it can be submitted.
+        if place in (self.home, self.root) or ".aiinfn" in place.relative_to(self.home).parts:
+            raise _refuse(
+                Reason.INVALID, f"{shown} cannot be submitted as a whole.", "Choose a folder in it.", "folder"
+            )
+        home_path = place.relative_to(self.home).as_posix()
+        _check_length(home_path, shown)
+        return path, home_path, place
 
     def to_root(self, home_path: str) -> str | None:
         """Translate a path relative to the home for JupyterLab, or None if it is not below the server's root."""
@@ -113,28 +135,32 @@ class Places:
         )
 
 
-def clean(api_path: object) -> str:
+def clean(api_path: object, field: str = "path") -> str:
     """Check the path that the browser sent and take off the drive and leading slashes.
+
+    Parameters
+    ----------
+    field
+        The key of the request that it is the value of.
 
     Raises
     ------
     Refusal
         If it is no text, empty, or has characters that no name should have.
     """
+    hint = "Say which folder to submit." if field == "folder" else "Say which notebook or script to submit."
+    noun = "folder" if field == "folder" else "file"
     if not isinstance(api_path, str):
-        raise _refuse(
-            Reason.INVALID, "The path of the file is missing.", "Say which notebook or script to submit."
-        )
+        raise _refuse(Reason.INVALID, f"The path of the {noun} is missing.", hint, field)
     path = api_path.removeprefix(DRIVE).lstrip("/")
     if not path.strip():
-        raise _refuse(
-            Reason.INVALID, "The path of the file is empty.", "Say which notebook or script to submit."
-        )
+        raise _refuse(Reason.INVALID, f"The path of the {noun} is empty.", hint, field)
     if any(unicodedata.category(character) in {"Cc", "Cs"} for character in path):
         raise _refuse(
             Reason.INVALID,
             f"The name {show(path)} has control characters, such as a line break.",
-            "Rename the file, then submit it again.",
+            f"Rename the {noun}, then submit it again.",
+            field,
         )
     return path
 
@@ -204,5 +230,14 @@ def _explain(error: OSError | RuntimeError, shown: str) -> Refusal:
     )
 
 
-def _refuse(reason: Reason, message: str, hint: str) -> Refusal:
-    return Refusal(reason, message, hint, field="path")
+def _check_length(home_path: str, shown: str) -> None:
+    if len(home_path) > MAX_PATH:
+        raise _refuse(
+            Reason.INVALID,
+            f"The path of {shown} is longer than {MAX_PATH} characters.",
+            "Move it to a folder that is less deep.",
+        )
+
+
+def _refuse(reason: Reason, message: str, hint: str, field: str = "path") -> Refusal:
+    return Refusal(reason, message, hint, field=field)

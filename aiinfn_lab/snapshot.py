@@ -7,11 +7,15 @@ import hashlib
 import os
 import secrets
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from aiinfn_hub.platform.refusal import Reason, Refusal
+
+if TYPE_CHECKING:
+    from .folder import Entry, Plan
 
 ROOT: Final = ".aiinfn/jobs"
 """Folder of all snapshots, relative to the home: `aiinfn_hub.vkd.contract.SNAPSHOT_ROOT`, which is not imported
@@ -60,9 +64,64 @@ def take(home: Path, key: str, name: str, data: bytes) -> Snapshot:
     Refusal
         If there is no room, or the folder cannot be written. Nothing is left behind.
     """
+    return _take(home, key, name, lambda place: _write(place, data))
+
+
+def take_folder(home: Path, key: str, plan: Plan) -> Snapshot:
+    """Copy a folder as planned, durably and all or nothing. Blocks; call it in a thread.
+
+    Modes and times are kept: ``make`` compares times.
+
+    Raises
+    ------
+    Refusal
+        If there is no room, or something cannot be read or written. Nothing is left behind.
+    """
+
+    def fill(place: Path) -> None:
+        place.mkdir(mode=0o700)
+        for entry in plan.copied:
+            _copy(plan.place, place, entry)
+        for entry in plan.linked:
+            (place / entry.path).symlink_to(plan.place / entry.path)
+        # Times of folders last, as what is put into them changes them.
+        for entry in reversed(plan.copied):
+            if entry.kind == "folder":
+                shutil.copystat(plan.place / entry.path, place / entry.path)
+                (place / entry.path).chmod((place / entry.path).stat().st_mode | 0o700)
+
+    return _take(home, key, plan.name, fill)
+
+
+def _copy(source: Path, place: Path, entry: Entry) -> None:
+    old, new = source / entry.path, place / entry.path
+    if entry.kind == "folder":
+        new.mkdir(mode=0o700)
+    elif entry.kind == "link":
+        target = str(old.readlink())
+        inside = os.path.normpath(f"{Path(entry.path).parent}/{target}")
+        if not target.startswith("/") and inside.split("/")[0] == "..":
+            target = os.path.normpath(old.parent / target)
+        new.symlink_to(target)
+    else:
+        try:
+            # What has become a link meanwhile is not followed out of the home.
+            descriptor = os.open(old, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except FileNotFoundError:
+            return  # it was deleted meanwhile, as temporary files are
+        with open(descriptor, "rb") as file, new.open("xb") as copy:  # noqa: PTH123 - a descriptor, not a path
+            shutil.copyfileobj(file, copy, 2**20)
+            copy.flush()
+            os.fsync(copy.fileno())
+            status = os.fstat(file.fileno())
+        new.chmod((status.st_mode & 0o777) | 0o600)
+        os.utime(new, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def _take(home: Path, key: str, name: str, fill: Callable[[Path], None]) -> Snapshot:
     path = planned(key, name)
     folder = (home / path).parent
-    if (home / path).is_file():
+    if (home / path).exists():
         return Snapshot(path, folder, fresh=False)
     draft = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
     try:
@@ -70,7 +129,7 @@ def take(home: Path, key: str, name: str, data: bytes) -> Snapshot:
         for level in (folder.parent.parent, folder.parent):
             level.mkdir(mode=0o700, exist_ok=True)
         draft.mkdir(mode=0o700)
-        _write(draft / name, data)
+        fill(draft / name)
         _sync(draft)
         draft.rename(folder)
         _sync(folder.parent)

@@ -11,13 +11,17 @@ from aiinfn_hub.vkd.contract import MOST_POINTS
 from . import parameters
 from .inspection import Inspection
 from .kernel_state import request as from_here
-from .paths import Document, show
+from .paths import show
 from .session import INHERITED, Session
+from .target import Target
 
 CHOICES: Final = ("project", "queue", "accelerator", "count", "image", "size", "time_limit")
 """Keys that the platform's gate judges; they are handed on as they are."""
 _KEYS: Final = frozenset(
-    {"path", "parameters", "arguments", "name", "labels", "sweep", "from_here", *CHOICES}
+    {
+        *("path", "folder", "command", "parameters", "arguments", "name", "labels", "sweep", "from_here"),
+        *CHOICES,
+    }
 )
 _SWEEP: Final = frozenset({"points", "at_most"})
 _IDEMPOTENCY_KEY: Final = re.compile(r"[\x21-\x7e]{1,200}")
@@ -84,43 +88,83 @@ def check_kernel(inspection: Inspection, *, available: bool) -> Refusal | None:
     )
 
 
-def build(
-    body: dict[str, Any], document: Document, inspection: Inspection, session: Session, snapshot: str
-) -> dict[str, Any]:
+def build(body: dict[str, Any], target: Target, session: Session, key: str) -> dict[str, Any]:
     """Make the body of vkd's ``POST jobs``, a `JobRequest`.
+
+    Parameters
+    ----------
+    key
+        The idempotency key, from which the place of the copy follows.
 
     Raises
     ------
     Refusal
         If parameters, arguments or name are not usable. The choices are left to the gate.
     """
-    work: dict[str, Any] = {"kind": inspection.kind, "path": document.home_path, "snapshot": snapshot}
-    if inspection.kind == "notebook":
-        _forbid(body, "arguments", "A notebook takes parameters, not arguments.")
-        work["kernel"] = inspection.kernel
-        work["parameters"] = parameters.check(body.get("parameters"), inspection.parameters, inspection.note)
-        if (wanted := from_here.read(body, document, inspection)) is not None:
-            from_here.add(work, wanted)
-    else:
-        _forbid(body, "parameters", "A script takes arguments, not parameters.")
-        work["arguments"] = _arguments(body.get("arguments"))
-    request: dict[str, Any] = {"work": work}
-    if (name := _name(body.get("name"))) is not None:
+    request: dict[str, Any] = {"work": _work(body, target, key)}
+    name = _name(body.get("name"))
+    if name is None and target.command is not None:
+        name = title(target.command)
+    if name is not None:
         request["name"] = name
     if labels := _labels(body.get("labels")):
         request["labels"] = labels
     if body.get("sweep") is not None:
-        request["sweep"] = _sweep(body["sweep"], inspection)
-    for key in CHOICES:
-        value = body.get(key)
-        if value is None and key in INHERITED:
-            value = getattr(session, key)
+        request["sweep"] = _sweep(body["sweep"], target.inspection)
+    for choice in CHOICES:
+        value = body.get(choice)
+        if value is None and choice in INHERITED:
+            value = getattr(session, choice)
         if value is not None:
-            request[key] = value
+            request[choice] = value
     return request
 
 
+def _work(body: dict[str, Any], target: Target, key: str) -> dict[str, Any]:
+    inspection = target.inspection
+    work: dict[str, Any] = {
+        "kind": inspection.kind,
+        "path": target.document.home_path,
+        "snapshot": target.planned(key),
+        **target.work(),
+    }
+    if inspection.kind == "notebook":
+        _forbid(body, "arguments", "A notebook takes parameters, not arguments.")
+        work["kernel"] = inspection.kernel
+        work["parameters"] = parameters.check(body.get("parameters"), inspection.parameters, inspection.note)
+        if (wanted := from_here.read(body, target.document, inspection)) is not None:
+            if target.plan is not None:
+                raise Refusal(
+                    Reason.INVALID,
+                    "A job that goes on from a session runs in the notebook's own folder.",
+                    "Leave out the folder.",
+                    field="folder",
+                )
+            from_here.add(work, wanted)
+    elif inspection.kind == "script":
+        _forbid(body, "parameters", "A script takes arguments, not parameters.")
+        work["arguments"] = _arguments(body.get("arguments"))
+    else:
+        for other in ("parameters", "arguments"):
+            _forbid(body, other, "A command has its arguments in itself.")
+    return work
+
+
+def title(command: str) -> str:
+    """Name a job after the command that it runs."""
+    text = " ".join(command.split())
+    text = "".join(letter if letter.isprintable() else " " for letter in text)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
 def _sweep(value: object, inspection: Inspection) -> dict[str, Any]:
+    if inspection.kind == "command":
+        raise Refusal(
+            Reason.INVALID,
+            "A command cannot be swept.",
+            "Put it into a script, which gets each point's values as arguments.",
+            field="sweep",
+        )
     if not isinstance(value, dict) or not isinstance(value.get("points"), list) or not value.keys() <= _SWEEP:
         raise Refusal(
             Reason.INVALID,

@@ -1,7 +1,7 @@
 """The API of vkd as pydantic models: what the hub, the Lab's server extension and the command line exchange with it.
 
-This module and its parts `contract_platform`, `contract_run`, `contract_states` and `contract_changes` import pydantic
-only, so that a user image needs nothing else of the hub half. Times are UTC. All paths start with `PREFIX` below vkd's
+This module and its parts `contract_paths`, `contract_platform`, `contract_run`, `contract_states` and `contract_changes` import
+pydantic only, so that a user image needs nothing else of the hub half. Times are UTC. All paths start with `PREFIX` below vkd's
 own root, which behind JupyterHub is ``/services/vkd``.
 """
 
@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, StringConstraints
 
+from .contract_paths import folder_copy, output_folder, output_path, point_output
 from .contract_platform import (
     MOST_LABELS,
     AcceleratorChoice,
@@ -92,6 +93,7 @@ __all__ = [
     "Usage",
     "UsageEntry",
     "Work",
+    "folder_copy",
     "output_folder",
     "output_path",
     "point_output",
@@ -124,9 +126,14 @@ class Work(Model):
     Attributes
     ----------
     path
-        The notebook or script, relative to the person's home, ``/``-separated, without ``..``.
+        The notebook or script, relative to the person's home, ``/``-separated, without ``..``; of a command, `folder`.
     snapshot
-        The copy made at submission that is executed, relative to the home, below `SNAPSHOT_ROOT`.
+        The copy of ``path`` made at submission that is executed, relative to the home, below `SNAPSHOT_ROOT`.
+    folder
+        A folder that was submitted as a whole: ``path`` is in it, and ``snapshot`` at the same place in a copy of it. The
+        job runs in a copy of that copy, which is `output_folder`.
+    command
+        A line for the shell, which runs it at the top of the folder.
     kernel
         Notebooks: name of the kernelspec.
     parameters
@@ -140,9 +147,11 @@ class Work(Model):
         ``start_cell``.
     """
 
-    kind: Literal["notebook", "script"]
+    kind: Literal["notebook", "script", "command"]
     path: RelativePath
     snapshot: RelativePath
+    folder: RelativePath | None = None
+    command: Annotated[str, StringConstraints(min_length=1, max_length=4096)] | None = None
     kernel: Annotated[str, StringConstraints(max_length=200)] | None = None
     parameters: dict[str, Any] = Field(default_factory=dict, max_length=200)
     arguments: list[Annotated[str, StringConstraints(max_length=4096)]] = Field(
@@ -385,27 +394,3 @@ class RunSpec(Model):
     work: Work
     output: str
     """Relative to the home: the executed notebook, or the script's log."""
-
-
-def output_folder(work: Work, sweep_id: str) -> str:
-    """Give the folder of a sweep's results, beside its input: ``NAME.SWEEPID``."""
-    return output_path(work, sweep_id).removesuffix(".ipynb").removesuffix(".log")
-
-
-def point_output(work: Work, sweep_id: str, point: int) -> str:
-    """Give the path of the result of a point, from 1, in its sweep's folder: ``0001.ipynb``."""
-    suffix = ".ipynb" if work.kind == "notebook" else ".log"
-    return f"{output_folder(work, sweep_id)}/{point:04}{suffix}"
-
-
-def output_path(work: Work, job_id: str) -> str:
-    """Give the path of a job's result, beside its input: ``NAME.JOBID.ipynb``, or ``NAME.JOBID.log`` of a script.
-
-    A stem that would make the name longer than file systems take (255 bytes) is shortened.
-    """
-    folder, _, filename = work.path.rpartition("/")
-    stem = filename.rpartition(".")[0] or filename
-    suffix = ".ipynb" if work.kind == "notebook" else ".log"
-    ending = f".{job_id}{suffix}"
-    short = stem.encode()[: 255 - len(ending.encode())].decode(errors="ignore")
-    return f"{folder}/{short}{ending}" if folder else f"{short}{ending}"

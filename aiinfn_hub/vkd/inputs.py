@@ -47,13 +47,17 @@ def check_work(work: Work) -> Work:
             _("JupyterLab makes it there when you submit."),
             "work.snapshot",
         )
+    folder = None if work.folder is None else relative_path(work.folder, "work.folder")
+    _check_folder(work, path, snapshot, folder)
     if work.kind == "notebook":
         _check_notebook(work, path)
-    else:
+    elif work.kind == "script":
         _check_script(work, path)
+    else:
+        _check_command(work)
     _check_parameters(work.parameters)
     state = _check_state(work, snapshot)
-    return work.model_copy(update={"path": path, "snapshot": snapshot, "state": state})
+    return work.model_copy(update={"path": path, "snapshot": snapshot, "folder": folder, "state": state})
 
 
 def _check_state(work: Work, snapshot: str) -> str | None:
@@ -86,7 +90,49 @@ def _check_state(work: Work, snapshot: str) -> str | None:
     return state
 
 
+def _check_folder(work: Work, path: str, snapshot: str, folder: str | None) -> None:
+    """Check that a submitted folder, its copy, and the file in it that runs, go together."""
+    if folder is None:
+        if work.kind == "command":
+            raise _invalid(_("A command needs a folder to run in."), _("Submit a folder."), "work.folder")
+        return
+    inner = path.removeprefix(folder)
+    if (path != folder) if work.kind == "command" else (not inner.startswith("/") or inner == path):
+        raise _invalid(
+            _("The file to run is not in the folder."), _("Choose a file of the folder."), "work.path"
+        )
+    if not snapshot.endswith(inner) or not snapshot.removesuffix(inner).startswith(f"{SNAPSHOT_ROOT}/"):
+        raise _invalid(
+            _("The copy to execute is not in a copy of the folder."),
+            _("JupyterLab makes it there when you submit."),
+            "work.snapshot",
+        )
+
+
+def _check_command(work: Work) -> None:
+    if not work.command or not work.command.strip():
+        raise _invalid(_("The command is empty."), _("Write what the shell is to run."), "work.command")
+    if not printable(work.command):
+        raise _invalid(
+            _("The command must be one line without control characters."),
+            _("Put more than one line into a script of the folder."),
+            "work.command",
+        )
+    if work.parameters or work.arguments:
+        raise _invalid(
+            _("A command has its arguments in itself."), _("Write all of it as the command."), "work.command"
+        )
+
+
+def _no_command(work: Work) -> None:
+    if work.command is not None:
+        raise _invalid(
+            _("A job runs either a file or a command."), _("Leave out one of them."), "work.command"
+        )
+
+
 def _check_notebook(work: Work, path: str) -> None:
+    _no_command(work)
     if not path.endswith(".ipynb"):
         raise _invalid(
             _("A notebook's name must end with .ipynb."), _("Submit another file as a script."), "work.path"
@@ -104,6 +150,7 @@ def _check_notebook(work: Work, path: str) -> None:
 
 
 def _check_script(work: Work, path: str) -> None:
+    _no_command(work)
     if not path.endswith(SCRIPT_SUFFIXES):
         raise _invalid(
             _("Only scripts in Python, shell and R can be submitted."),
@@ -147,12 +194,18 @@ def check_sweep(work: Work, sweep: SweepRequest) -> None:
     Raises
     ------
     Refusal
-        Naming the point, from 1.
+        Naming the point, from 1; or because a command has no parameters to vary.
     """
     if work.state is not None:
         raise _invalid(
             _("A job that goes on from a session takes no parameters: the cell that sets them has run."),
             _("Submit the whole notebook as a sweep."),
+            "sweep",
+        )
+    if work.kind == "command":
+        raise _invalid(
+            _("A command cannot be swept."),
+            _("Put it into a script, which gets each point's values as arguments."),
             "sweep",
         )
     size = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import click
@@ -47,7 +48,12 @@ class _Submit(click.Command):
 
 
 @click.command(cls=_Submit, short_help="Submit a notebook, a script or a command.")
-@click.argument("file", nargs=-1, type=click.Path(), metavar="[FILE] [-- ARGUMENTS...]")
+@click.argument("file", nargs=-1, type=click.Path(), metavar="[FILE | FOLDER] [-- ARGUMENTS...]")
+@click.option(
+    "--with-folder",
+    is_flag=True,
+    help="Copy the whole folder that the file is in; the job runs in a copy of it, beside it.",
+)
 @click.option(
     "-a",
     "--accelerator",
@@ -129,7 +135,7 @@ def submit(
     quiet: bool,
     **options: Any,
 ) -> None:
-    """Submit a notebook, a script (.py, .sh, .R) or a command as a batch job.
+    """Submit a notebook, a script (.py, .sh, .R), a folder or a command as a batch job.
 
     \b
     Examples:
@@ -138,10 +144,14 @@ def submit(
       aiinfn submit train.ipynb --sweep lr=0.1,0.2 --sweep seed=1..5
       aiinfn submit fit.py -- --runs 3 data.root     a script with arguments
       aiinfn submit -a t4 -- ./simulate --events 10  a command
+      aiinfn submit project -- make all              a command in a copy of a folder
+      aiinfn submit project                          its main.py, or what else is clear
+      aiinfn submit project/fit.py --with-folder     a file, with its whole folder
       aiinfn submit home:work/fit.py                 a file of your home
 
     A copy of the file is queued, so that you can go on editing. It runs in the folder of the original (a command: in
-    the present folder), and the result appears beside it.
+    the present folder), and the result appears beside it. Of a folder a copy is queued; the job runs in another copy
+    of it, FOLDER.JOB, and what it writes stays there.
 
     The file may say itself what it needs, in comments before the first line of code; options win over them:
 
@@ -209,18 +219,25 @@ def _what(
             f"aiinfn submit {shlex.quote(file[0])} -- {shlex.join(file[1:])}, or for a command: aiinfn submit -- {words}",
             ctx=ctx,
         )
+    if file and behind and _is_folder(file[0]):
+        chosen["command"] = behind
+    elif file and behind:
+        chosen["arguments"] = behind
     if file:
         if not file[0]:
             raise click.UsageError(
                 "The name of the file is empty. Say which notebook or script to submit.", ctx=ctx
             )
-        if behind:
-            chosen["arguments"] = behind
         return file[0], chosen
     if not behind:
         raise click.UsageError("Say which notebook or script to submit, or a command after --.", ctx=ctx)
     chosen["command"] = behind
     return None, chosen
+
+
+def _is_folder(path: str) -> bool:
+    """Tell whether a folder is meant; of the home, which may be elsewhere, only the name says so."""
+    return path.endswith("/") or Path(path).expanduser().is_dir()
 
 
 def _sweep(

@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from aiinfn_hub.platform.refusal import STATUS
 from aiinfn_hub.vkd.contract import Check, DryRun
-from aiinfn_lab.inspection import inspect
 from aiinfn_lab.session import Session
 
 from .protocol import Protocol
@@ -52,7 +51,7 @@ def of_file(prepared: Prepared) -> list[Check]:
     # Loaded for dry runs only.
     from aiinfn_lab.precheck.checks import Kernel, Subject, look  # noqa: PLC0415
 
-    work, inspection = prepared.request["work"], inspect(prepared.document)
+    work, inspection = prepared.request["work"], prepared.target.inspection
     kernel: Kernel | None = None
     if inspection.kernel is not None:
         try:
@@ -69,5 +68,5 @@ def of_file(prepared: Prepared) -> list[Check]:
         "image": prepared.request.get("image"),
     }
     session = Session.from_environment(os.environ)
-    subject = Subject.of(asked, prepared.document, inspection, prepared.home, session, kernel)
+    subject = Subject.of(asked, prepared.target, prepared.places.home, session, kernel)
     return [Check.model_validate(each.as_json()) for each in look(subject)]

@@ -20,7 +20,10 @@ class Options(TypedDict, total=False):
     Attributes
     ----------
     command
-        Program and arguments, instead of a file; it runs in the present folder.
+        Program and arguments, instead of a file; it runs in the present folder. With a folder as the path, a line of the
+        shell that runs in a copy of that folder.
+    with_folder
+        Whether the folder that the file is in goes along: a copy of it is made, and the job runs in that.
     arguments
         Of a script.
     parameters
@@ -48,7 +51,8 @@ class Options(TypedDict, total=False):
         From outside: name of the running session through which it goes; the usual one has an empty name.
     """
 
-    command: Sequence[str]
+    command: Sequence[str] | str
+    with_folder: bool
     arguments: Sequence[str]
     parameters: Mapping[str, Any]
     sweep: Mapping[str, str | Sequence[Any]] | Sequence[Mapping[str, Any]] | str
@@ -82,13 +86,17 @@ def submission(path: str | Path | None, options: Options) -> Submission:
     command = given.get("command")
     return Submission(
         path=None if path is None else str(path),
-        command=None if command is None else tuple(str(word) for word in command),
+        command=None
+        if command is None
+        else (command,)
+        if isinstance(command, str)
+        else tuple(str(word) for word in command),
         arguments=tuple(str(word) for word in given.get("arguments", ())),
         parameters=dict(given.get("parameters") or {}),
         choices={key: given[key] for key in (*CHOICES, "name", "labels") if given.get(key) is not None},
         **{
             key: given[key]
-            for key in ("sweep", "at_most", "key", "folder", "replace", "session")
+            for key in ("with_folder", "sweep", "at_most", "key", "folder", "replace", "session")
             if given.get(key) is not None
         },
     )

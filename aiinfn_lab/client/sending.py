@@ -10,7 +10,7 @@ from urllib.parse import quote, urlsplit
 from aiinfn_hub.platform.refusal import Reason
 from aiinfn_hub.vkd.contract import DryRun, Job
 from aiinfn_lab import snapshot
-from aiinfn_lab.inspection import inspect
+from aiinfn_lab.inspection import Inspection, inspect
 from aiinfn_lab.paths import Document, clean, show
 
 from . import checking
@@ -44,10 +44,7 @@ def _from_session(protocol: Protocol, what: Submission, *, dry: bool) -> Steps[b
     url = f"{protocol.api}/jobs"
     if dry:
         return (yield from checking.from_session(protocol, prepared))
-    document = prepared.document
-    copy: snapshot.Snapshot = yield Work(
-        lambda: snapshot.take(prepared.home, what.key, document.name, document.data)
-    )
+    copy: snapshot.Snapshot = yield Work(lambda: prepared.target.take(prepared.places, what.key))
     call = Call("POST", url, headers={"Idempotency-Key": what.key}, body=prepared.request)
     try:
         return (yield from protocol.ask(call)).body
@@ -60,6 +57,8 @@ def _from_session(protocol: Protocol, what: Submission, *, dry: bool) -> Steps[b
 
 def _from_outside(protocol: Protocol, what: Submission, *, dry: bool) -> Steps[bytes]:
     """Put the file into the home through a running session, and submit it as that session's JupyterLab does."""
+    if what.path is not None and (what.with_folder or what.path.endswith("/") or what.command):
+        return (yield from _folder_from_outside(protocol, what, dry=dry))
     name, data = files.command_name(what.command or ()), files.command_data()
     if what.command is None and what.in_home is None:
         local: Document = yield Work(lambda: files.read_local(str(what.path)))
@@ -75,7 +74,42 @@ def _from_outside(protocol: Protocol, what: Submission, *, dry: bool) -> Steps[b
     body = yield Work(lambda: what.body(document, inspect(document)))
     if what.in_home is None:
         yield from server.put(document, replace=what.replace or what.command is not None)
-    sent = {"path": path, **body}
+    return (yield from _through(server, protocol, {"path": path, **body}, what.key, dry=dry))
+
+
+def _folder_from_outside(protocol: Protocol, what: Submission, *, dry: bool) -> Steps[bytes]:
+    """Submit a folder of the home, or a file with its folder, through a running session."""
+    if what.in_home is None:
+        raise AiinfnError(
+            Reason.INVALID,
+            "From outside, a folder must be in your home already.",
+            "Put it there, for example with git, and submit home:FOLDER/; or submit it in a session.",
+            field="path",
+        )
+    path = _checked(what.in_home.rstrip("/"))
+    server = _Server(protocol, (yield from _session(protocol, what.session)))
+    keys: dict[str, str]
+    if not what.in_home.endswith("/"):
+        keys = yield Work(lambda: files.keys_of_file(what, path))
+    elif what.command:
+        keys = {"folder": path, "command": files.command_line(what.command)}
+    else:
+        url = f"{server.url}aiinfn-lab/folder"
+        found = json.loads((yield from server.ask(Call("GET", url, (("path", path),)))).body)
+        program: str = yield Work(lambda: files.meant(found))
+        keys = {"folder": path, "path": f"{path}/{program}"}
+    if "path" in keys:
+        document = files.remote_document(keys["path"], (yield from server.present(keys["path"])))
+        body = yield Work(lambda: what.body(document, inspect(document)))
+    else:
+        body = what.body(files.remote_document(path, b""), Inspection("command", "shell"))
+    return (yield from _through(server, protocol, {**keys, **body}, what.key, dry=dry))
+
+
+def _through(
+    server: _Server, protocol: Protocol, sent: dict[str, Any], key: str, *, dry: bool
+) -> Steps[bytes]:
+    """Have a session's JupyterLab submit it, or say what would become of it."""
     if dry:
         try:
             looked = yield from server.ask(Call("POST", f"{server.url}aiinfn-lab/check", body=sent))
@@ -85,7 +119,7 @@ def _from_outside(protocol: Protocol, what: Submission, *, dry: bool) -> Steps[b
             if error.status != 404 or not error.foreign:
                 raise
         return (yield from server.ask(Call("POST", f"{server.url}aiinfn-lab/jobs", DRY, body=sent))).body
-    call = Call("POST", f"{server.url}aiinfn-lab/jobs", headers={"Idempotency-Key": what.key}, body=sent)
+    call = Call("POST", f"{server.url}aiinfn-lab/jobs", headers={"Idempotency-Key": key}, body=sent)
     return (yield from server.ask(call)).body
 
 

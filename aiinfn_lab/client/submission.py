@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import shlex
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,10 +13,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 from aiinfn_hub.platform.refusal import Reason, Refusal
-from aiinfn_lab import directives, snapshot, submission, sweeping, values
+from aiinfn_lab import directives, folder, submission, sweeping, target, values
 from aiinfn_lab.inspection import LANGUAGES, Inspection, inspect
 from aiinfn_lab.paths import Document, Places, clean, show
 from aiinfn_lab.session import Session
+from aiinfn_lab.target import Target
 
 from .errors import AiinfnError
 
@@ -38,9 +40,11 @@ class Submission:
     Attributes
     ----------
     path
-        Of a notebook or script; None for a command.
+        Of a notebook or script, or of a folder that is submitted as a whole; None for a command in the present folder.
     command
-        Program and arguments.
+        Program and arguments. With a folder as the path they run in it, as a line of the shell.
+    with_folder
+        Whether the folder that the file is in goes along.
     choices
         Keys of `aiinfn_lab.submission.CHOICES`, ``name`` and ``labels``; what is None was not chosen.
     sweep
@@ -53,6 +57,7 @@ class Submission:
 
     path: str | None = None
     command: tuple[str, ...] | None = None
+    with_folder: bool = False
     arguments: tuple[str, ...] = ()
     parameters: Mapping[str, Any] = field(default_factory=dict)
     choices: Mapping[str, Any] = field(default_factory=dict)
@@ -64,10 +69,10 @@ class Submission:
     key: str = field(default_factory=lambda: str(uuid.uuid4()))
 
     def __post_init__(self) -> None:
-        if (self.path is None) is (not self.command):
+        if self.path is None and not self.command:
             raise AiinfnError(
                 Reason.INVALID,
-                "Either a file or a command is submitted.",
+                "A file, a folder or a command is submitted.",
                 "Give the path of a notebook or script, or a command with its arguments.",
                 field="path",
             )
@@ -104,8 +109,10 @@ class Submission:
         body |= {key: value for key, value in self.choices.items() if value is not None}
         if isinstance(body.get("labels"), tuple):
             body["labels"] = list(body["labels"])
+        if inspection.kind == "command":
+            return body
         if self.command:
-            body.setdefault("name", _title(self.command))
+            body.setdefault("name", submission.title(" ".join(self.command)))
             body["arguments"] = list(self.command)
         elif self.arguments:
             body["arguments"] = list(self.arguments)
@@ -127,10 +134,10 @@ class Submission:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A submission from within the home: the file as it is now, and the body of vkd's ``POST jobs``."""
+    """A submission from within the home: what it is about as it is now, and the body of vkd's ``POST jobs``."""
 
-    home: Path
-    document: Document
+    places: Places
+    target: Target
     request: dict[str, Any]
 
 
@@ -143,17 +150,17 @@ def prepare(what: Submission, environment: Mapping[str, str] | None = None) -> P
         If it cannot be submitted.
     """
     home = Path.home().resolve()
-    document = _command_document(home, what.command) if what.command else _document(home, what)
-    inspection = inspect(document)
-    body = what.body(document, inspection)
+    target = _target(Places(home, home), what)
+    inspection = target.inspection
+    body = what.body(target.document, inspection)
     session = Session.from_environment(os.environ if environment is None else environment)
     if inspection.kind == "notebook" and body.get("image") in {None, session.image}:
         # In another image there may be other kernels; the runner tells.
         available = inspection.kernel is not None and _has_kernel(inspection.kernel)
         if refusal := submission.check_kernel(inspection, available=available):
             raise refusal
-    request = submission.build(body, document, inspection, session, snapshot.planned(what.key, document.name))
-    return Prepared(home, document, request)
+    request = submission.build(body, target, session, what.key)
+    return Prepared(Places(home, home), target, request)
 
 
 def read_local(path: str) -> Document:
@@ -203,7 +210,66 @@ def decoded(text: str) -> bytes:
     return base64.b64decode(text)
 
 
-def _document(home: Path, what: Submission) -> Document:
+def _target(places: Places, what: Submission) -> Target:
+    """Find what is submitted; of a folder without more, the file in it that is meant."""
+    if what.path is None:
+        document = _command_document(places.home, what.command or ())
+        return Target(document, inspect(document))
+    path = _in_home(places.home, what)
+    if not Path(places.root, path).is_dir():
+        return target.find(places, keys_of_file(what, path), LARGEST)
+    if what.command:
+        return target.find(places, {"folder": path, "command": command_line(what.command)}, LARGEST)
+    plan = folder.plan(*places.folder(path))
+    return target.find(places, {"folder": path, "path": f"{path}/{meant(plan.as_json())}"}, LARGEST)
+
+
+def keys_of_file(what: Submission, path: str) -> dict[str, str]:
+    """Give the keys of a request that say which file runs, and whether its folder goes along.
+
+    Raises
+    ------
+    Refusal
+        If a command is given too, which needs a folder.
+    """
+    if what.command:
+        raise Refusal(
+            Reason.INVALID,
+            f"A command runs in a folder, and {show(path)} is none.",
+            "Give a folder, or leave out the command.",
+            field="path",
+        )
+    return {"path": path, "folder": path.rpartition("/")[0] or "."} if what.with_folder else {"path": path}
+
+
+def meant(found: Mapping[str, Any]) -> str:
+    """Give the file of a folder that is meant to run, of what ``GET folder`` says.
+
+    Raises
+    ------
+    Refusal
+        If none is likelier than others.
+    """
+    if program := found.get("program"):
+        return str(program)
+    programs = [str(name) for name in found.get("programs", ())]
+    name = show(str(found.get("name", "")))
+    some = f" There are: {', '.join(show(each)[1:-1] for each in programs[:5])}." if programs else ""
+    raise Refusal(
+        Reason.INVALID,
+        f"It is not clear what is to run in {name}.",
+        f"Say it behind the folder: aiinfn submit {name} -- COMMAND.{some}",
+        field="path",
+    )
+
+
+def command_line(command: Sequence[str]) -> str:
+    """Write a command as a line for the shell. A single word is such a line already: ``'make | tee log'``."""
+    return command[0] if len(command) == 1 else shlex.join(command)
+
+
+def _in_home(home: Path, what: Submission) -> str:
+    """Give the path of what is submitted relative to the home."""
     inside = what.in_home
     full = home / inside if inside is not None else Path(str(what.path)).expanduser().absolute()
     # Folders that are links are followed, so that a home that is reached through one is still the home.
@@ -214,7 +280,7 @@ def _document(home: Path, what: Submission) -> Document:
             f"{show(str(what.path))} is outside of your home folder.",
             "Copy it into your home: a job sees only that.",
         )
-    return Places(home, home).read(os.path.relpath(place, home), LARGEST)
+    return os.path.relpath(place, home)
 
 
 def _command_document(home: Path, command: tuple[str, ...]) -> Document:
@@ -229,12 +295,6 @@ def _command_document(home: Path, command: tuple[str, ...]) -> Document:
     name = clean(command_name(command))
     path = (folder / name).relative_to(home).as_posix()
     return Document(path, path, folder, name, _COMMAND, datetime.now(UTC))
-
-
-def _title(command: tuple[str, ...]) -> str:
-    text = " ".join(" ".join(command).split())
-    text = "".join(letter if letter.isprintable() else " " for letter in text)
-    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def _has_kernel(name: str) -> bool:

@@ -89,12 +89,13 @@ class Client:
         return self._run(self._protocol.usage(since))
 
     def submit(self, path: str | Path | None = None, **options: Unpack[Options]) -> Job:
-        """Submit a notebook, a script or a command, and give the job.
+        """Submit a notebook, a script, a folder or a command, and give the job.
 
         Parameters
         ----------
         path
-            Notebook or script; what is queued is a copy of it as it is now. ``home:`` before it means a path in the
+            Notebook, script or folder; what is queued is a copy of it as it is now. Of a folder, ``command`` runs in a copy
+            of it, or else the file in it that is clearly meant, such as ``main.py``. ``home:`` before it means a path in the
             home on the platform, which from outside is another one than here.
         **options
             See `Options`.

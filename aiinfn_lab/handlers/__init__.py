@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .base import Handler
 from .check import CheckHandler
-from .files import InspectHandler
+from .files import FolderHandler, InspectHandler
 from .jobs import (
     ActionHandler,
     BulkHandler,
@@ -32,6 +32,7 @@ def routes() -> list[tuple[str, type[Handler]]]:
         (r"/aiinfn-lab/queues", QueuesHandler),
         (r"/aiinfn-lab/usage", UsageHandler),
         (r"/aiinfn-lab/inspect", InspectHandler),
+        (r"/aiinfn-lab/folder", FolderHandler),
         (r"/aiinfn-lab/sweep", SweepHandler),
         (r"/aiinfn-lab/check", CheckHandler),
         (r"/aiinfn-lab/kernel-state", KernelStateHandler),

@@ -9,11 +9,11 @@ from typing import Any
 from jupyter_core.utils import ensure_async
 
 from aiinfn_hub.platform.refusal import Refusal
-from aiinfn_lab import snapshot, submission
+from aiinfn_lab import submission
 from aiinfn_lab.inspection import Inspection
 from aiinfn_lab.kernel_state import request as from_here
-from aiinfn_lab.paths import Document
 from aiinfn_lab.precheck.checks import Finding, Kernel, Subject, look
+from aiinfn_lab.target import Target
 
 from .base import problem, protected
 from .files import FileHandler
@@ -31,18 +31,18 @@ class CheckHandler(FileHandler):
     async def post(self) -> None:
         """Answer with vkd's dry run and all checks, also where a submission would be refused."""
         body = submission.check_keys(self.body())
-        document, inspection = await self.examine(body.get("path"))
+        target = await self.examine(body)
+        inspection = target.inspection
         kernel = await self._kernel(inspection)
-        if (wanted := from_here.read(body, document, inspection)) is not None:
+        if (wanted := from_here.read(body, target.document, inspection)) is not None:
             # What ran in the session does not run in the job.
             inspection = replace(inspection, code=wanted.code)
-        subject = Subject.of(body, document, inspection, self.places.home, self.extension.session, kernel)
+            target = replace(target, inspection=inspection)
+        subject = Subject.of(body, target, self.places.home, self.extension.session, kernel)
         refusal: Refusal | None = None
         if not subject.other_image:
             refusal = submission.check_kernel(inspection, available=kernel is not None)
-        (answer, refused), found = await asyncio.gather(
-            self._dry_run(body, document, inspection), self._look(subject)
-        )
+        (answer, refused), found = await asyncio.gather(self._dry_run(body, target), self._look(subject))
         refusal = refusal or refused
         self.answer(
             {
@@ -53,17 +53,14 @@ class CheckHandler(FileHandler):
             }
         )
 
-    async def _dry_run(
-        self, body: dict[str, Any], document: Document, inspection: Inspection
-    ) -> tuple[dict[str, Any], Refusal | None]:
+    async def _dry_run(self, body: dict[str, Any], target: Target) -> tuple[dict[str, Any], Refusal | None]:
         """Ask vkd; a refusal is an answer too."""
+        inspection = target.inspection
         if inspection.kind == "notebook" and inspection.kernel is None:
             # It would say only what the check of the kernel says.
             return {"checks": []}, None
         try:
-            request = submission.build(
-                body, document, inspection, self.extension.session, snapshot.planned("", document.name)
-            )
+            request = submission.build(body, target, self.extension.session, "")
             with own_fields():
                 answer = await self.vkd.request("POST", "jobs", query=[("dry_run", "1")], body=request)
             return {"checks": [], **answer.json()}, None

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from datetime import UTC
 from typing import Any
 
 from jupyter_core.utils import ensure_async
 
-from aiinfn_lab import submission
-from aiinfn_lab.inspection import Inspection, inspect
+from aiinfn_hub.platform.refusal import Refusal
+from aiinfn_lab import directives, folder, submission, target
+from aiinfn_lab.inspection import Inspection
 from aiinfn_lab.paths import Document
+from aiinfn_lab.target import Target
 
 from .base import Handler, problem, protected
 
@@ -18,17 +21,15 @@ from .base import Handler, problem, protected
 class FileHandler(Handler):
     """A handler that looks at a file of the person."""
 
-    async def examine(self, path: object) -> tuple[Document, Inspection]:
-        """Read and inspect a file without holding up the server.
+    async def examine(self, body: Mapping[str, Any]) -> Target:
+        """Read and inspect what a request is about, without holding up the server.
 
         Raises
         ------
         Refusal
             If it is nothing to submit.
         """
-        limit: int = self.extension.largest_input
-        document = await asyncio.to_thread(self.places.read, path, limit)
-        return document, await asyncio.to_thread(inspect, document)
+        return await asyncio.to_thread(target.find, self.places, body, self.extension.largest_input)
 
     async def kernel(self, inspection: Inspection) -> tuple[str, bool]:
         """Title of a notebook's kernel, and whether it exists in this environment."""
@@ -51,12 +52,14 @@ class InspectHandler(FileHandler):
     @protected
     async def get(self) -> None:
         """Answer kind, kernel and parameters of ``?path=``."""
-        document, found = await self.examine(self.get_query_argument("path", None, strip=False))
+        subject = await self.examine({"path": self.get_query_argument("path", None, strip=False)})
+        document, found = subject.document, subject.inspection
         title, available = await self.kernel(found)
         refusal = submission.check_kernel(found, available=available)
         kernel: dict[str, Any] | None = None
         if found.kernel is not None:
             kernel = {"name": found.kernel, "title": title, "available": available}
+        header, misread = await asyncio.to_thread(_header, document)
         self.answer(
             {
                 "path": document.path,
@@ -70,6 +73,30 @@ class InspectHandler(FileHandler):
                 "code_cells": found.code_cells,
                 "parameters": [parameter.as_json() for parameter in found.parameters],
                 "parameters_note": found.note,
+                "header": header,
+                "header_problem": problem(misread) if misread else None,
                 "problem": problem(refusal) if refusal else None,
             }
         )
+
+
+class FolderHandler(Handler):
+    """Looks at a folder without submitting it."""
+
+    @protected
+    async def get(self) -> None:
+        """Answer what of ``?path=`` would be copied, and what in it can run."""
+        asked = self.get_query_argument("path", None, strip=False)
+
+        def look() -> folder.Plan:
+            return folder.plan(*self.places.folder(asked))
+
+        self.answer((await asyncio.to_thread(look)).as_json())
+
+
+def _header(document: Document) -> tuple[dict[str, str], Refusal | None]:
+    """Read the header comments. Here what cannot be read is told; where nobody looks at the answer it refuses."""
+    try:
+        return directives.of_document(document), None
+    except Refusal as refusal:
+        return {}, refusal

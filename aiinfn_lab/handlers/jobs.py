@@ -11,7 +11,7 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from aiinfn_hub.platform.refusal import Reason, Refusal
-from aiinfn_lab import parameters, snapshot, submission, sweeping
+from aiinfn_lab import parameters, submission, sweeping
 from aiinfn_lab.kernel_state import request as from_here
 from aiinfn_lab.vkd import Answer, Unanswered
 
@@ -39,7 +39,8 @@ class _JobAnswers(Handler):
             for job in jobs:
                 # Another person's job, which a manager sees, is in another home.
                 own = person is None or job.get("owner") == person
-                source, has_source = look(job["work"]["path"]) if own else (None, False)
+                command = job["work"].get("kind") == "command"
+                source, has_source = look(job["work"]["path"], folder=command) if own else (None, False)
                 output, has_output = (
                     look(job["output"], folder=bool(job.get("sweep"))) if own else (None, False)
                 )
@@ -96,15 +97,13 @@ class JobsHandler(_JobAnswers, FileHandler):
         """Submit a file, or with ``?dry_run=1`` say whether it would be accepted."""
         body = submission.check_keys(self.body())
         key = submission.check_idempotency_key(self.request.headers.get(_KEY_HEADER, "") or str(uuid.uuid4()))
-        document, inspection = await self.examine(body.get("path"))
+        subject = await self.examine(body)
         if body.get("image") in (None, self.extension.session.image):
             # In another image there may be other kernels; the runner tells.
-            _, available = await self.kernel(inspection)
-            if refusal := submission.check_kernel(inspection, available=available):
+            _, available = await self.kernel(subject.inspection)
+            if refusal := submission.check_kernel(subject.inspection, available=available):
                 raise refusal
-        request = submission.build(
-            body, document, inspection, self.extension.session, snapshot.planned(key, document.name)
-        )
+        request = submission.build(body, subject, self.extension.session, key)
         if self.get_query_argument("dry_run", "0") not in {"", "0", "false"}:
             with own_fields():
                 answer = await self.vkd.request("POST", "jobs", query=[("dry_run", "1")], body=request)
@@ -112,10 +111,11 @@ class JobsHandler(_JobAnswers, FileHandler):
             return
         lock = _submitting.setdefault(key, asyncio.Lock())
         async with lock:
-            copy = await asyncio.to_thread(snapshot.take, self.places.home, key, document.name, document.data)
+            copy = await asyncio.to_thread(subject.take, self.places, key)
             try:
-                if (wanted := from_here.read(body, document, inspection)) is not None:
-                    await save(self, wanted, inspection, self.places.home / request["work"]["state"])
+                wanted = from_here.read(body, subject.document, subject.inspection)
+                if wanted is not None:
+                    await save(self, wanted, subject.inspection, self.places.home / request["work"]["state"])
                 with own_fields():
                     answer = await self.vkd.request("POST", "jobs", headers={_KEY_HEADER: key}, body=request)
             except Refusal as refusal:
@@ -205,7 +205,7 @@ class SweepHandler(FileHandler):
         body = self.body()
         if not isinstance(body, dict) or not body.keys() <= {"path", "grid", "table"}:
             raise Refusal(Reason.INVALID, "The request must have a path, and a grid or a table.")
-        _, inspection = await self.examine(body.get("path"))
+        inspection = (await self.examine({"path": body.get("path")})).inspection
         grid, table = body.get("grid"), body.get("table")
         if isinstance(table, str) and grid is None:
             points = await asyncio.to_thread(sweeping.table, table, inspection.parameters)

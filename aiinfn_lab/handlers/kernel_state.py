@@ -24,7 +24,8 @@ class KernelStateHandler(FileHandler):
         body = self.body()
         if not isinstance(body, dict) or not body.keys() <= {"path", "kernel", "cell"}:
             raise Refusal(Reason.INVALID, "The request must have a path, a kernel and a cell.")
-        document, inspection = await self.examine(body.get("path"))
+        subject = await self.examine({"path": body.get("path")})
+        document, inspection = subject.document, subject.inspection
         wanted = request.read(
             {"from_here": {"kernel": body.get("kernel"), "cell": body.get("cell")}}, document, inspection
         )

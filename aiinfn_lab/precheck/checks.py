@@ -9,9 +9,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, Final, Literal
 
+from aiinfn_lab.folder import IGNORE_FILE, Plan, bytes_in_words
 from aiinfn_lab.inspection import Inspection
 from aiinfn_lab.paths import Document, show
 from aiinfn_lab.session import Session
+from aiinfn_lab.target import Target
 
 from .mentions import Mentions, read
 from .packages import Interpreter, how_to_install
@@ -68,6 +70,10 @@ class Subject:
         Parameters that are given.
     swept
         Names of the parameters that a sweep varies; None if it is no sweep.
+    plan
+        Of a folder that is submitted as a whole.
+    points
+        Of a sweep; else 1.
     """
 
     document: Document
@@ -77,13 +83,14 @@ class Subject:
     other_image: bool = False
     values: Mapping[str, Any] = field(default_factory=dict)
     swept: frozenset[str] | None = None
+    plan: Plan | None = None
+    points: int = 1
 
     @classmethod
     def of(
         cls,
         body: Mapping[str, Any],
-        document: Document,
-        inspection: Inspection,
+        target: Target,
         home: Path,
         session: Session,
         kernel: Kernel | None,
@@ -96,13 +103,15 @@ class Subject:
             swept = frozenset(name for point in points if isinstance(point, dict) for name in point)
         image = body.get("image")
         return cls(
-            document,
-            inspection,
+            target.document,
+            target.inspection,
             home,
             kernel,
             other_image=image is not None and image != session.image,
             values=values if isinstance(values, dict) else {},
             swept=swept,
+            plan=target.plan,
+            points=len(points) if isinstance(points, list) else 1,
         )
 
     @property
@@ -129,7 +138,7 @@ def look(subject: Subject) -> list[Finding]:
         values = {**subject.values, **dict.fromkeys(subject.swept or ())}
         mentions = read(subject.inspection.code, notebook=subject.notebook, values=values)
         found += [*_code(subject, mentions), *_packages(subject, mentions), *_files(subject, mentions)]
-    return [*found, *_output(subject, mentions)]
+    return [*found, *_copied(subject), *_output(subject, mentions)]
 
 
 def _kernel(subject: Subject) -> Finding:
@@ -142,6 +151,10 @@ def _kernel(subject: Subject) -> Finding:
             "Choose this session's image, or start a session with the other one to see.",
             "image",
         )
+    if inspection.kind == "command":
+        if shutil.which("bash") is None:
+            return Finding("kernel", "problem", "This environment has no bash, which runs the command.", "Choose an image that has it.", "command")  # fmt: skip
+        return Finding("kernel", "ok", "This environment has bash, which runs the command.")
     if not subject.notebook:
         program = _PROGRAMS.get(inspection.language, "Python")
         if program in _PROGRAMS.values() and shutil.which(program) is None:
@@ -218,13 +231,15 @@ def _files(subject: Subject, mentions: Mentions) -> Iterator[Finding]:
     """Say which files are missing; where it is not sure, nothing is said."""
     wanted = mentions.wanted
     many = len(wanted) > _MOST_PATHS
-    missing, own, there = [], [], 0
+    missing, lost, own, there = [], [], [], 0
     for path in wanted[:_MOST_PATHS]:
         relative = not path.startswith(("/", "~"))
         if relative and mentions.unsure:
             continue
         if path.startswith(_OWN_TO_SESSION):
             own.append(path)
+        elif relative and _is_left_out(subject, path):
+            lost.append(path)
         elif _exists(_place(subject, path)):
             there += 1
         else:
@@ -237,6 +252,9 @@ def _files(subject: Subject, mentions: Mentions) -> Iterator[Finding]:
             f"It mentions {_list(missing)}, which {verb} not there now.{' Not all names were looked for.' if many else ''}",
             f"Relative names count from the folder of the {subject.noun}; the files must be there when the job starts.",
         )
+    if lost:
+        verb = "is" if len(lost) == 1 else "are"
+        yield Finding("files", "notice", f"It mentions {_list(lost)}, which {verb} left out of the copy.", f"Take it back in a file {IGNORE_FILE}, by a line with a ! before it.")  # fmt: skip
     if own:
         verb = "belongs" if len(own) == 1 else "belong"
         yield Finding(
@@ -245,32 +263,74 @@ def _files(subject: Subject, mentions: Mentions) -> Iterator[Finding]:
             f"It reads {_list(own)}, which {verb} to this session alone; a job may not see it.",
             "Put it into your home.",
         )
-    if there and not missing and not own and not many:
+    if there and not (missing or lost or own or many):
         yield Finding("files", "ok", f"{'The file' if there == 1 else f'All {there} files'} that it reads by name {'is' if there == 1 else 'are'} there.")  # fmt: skip
 
 
+def _copied(subject: Subject) -> Iterator[Finding]:
+    """Say what of a folder the job gets."""
+    plan = subject.plan
+    if plan is None:
+        return
+    copied, linked = plan.sentences()
+    yield Finding("files", "ok", copied)
+    if linked:
+        yield Finding("files", "notice", linked, "Leave it as it is until the job is over. What the job writes there, it writes into the original.")  # fmt: skip
+    if plan.unreadable:
+        yield Finding("files", "notice", f"{_list(plan.unreadable)} cannot be read and is left out.", "Give yourself the right to read it (chmod u+r).")  # fmt: skip
+
+
 def _output(subject: Subject, mentions: Mentions) -> Iterator[Finding]:
-    document = subject.document
-    if not os.access(document.folder, os.W_OK | os.X_OK):
-        folder = show(PurePosixPath(document.home_path).parent.as_posix())
+    document, plan = subject.document, subject.plan
+    place = document.folder if plan is None else plan.place.parent
+    if not os.access(place, os.W_OK | os.X_OK):
+        folder = show(PurePosixPath(document.home_path if plan is None else plan.home_path).parent.as_posix())
         yield Finding("output", "problem", f"The folder {folder} cannot be written, so the result has no place.", "Give yourself the right to write it (chmod u+w), or copy the file elsewhere.", "path")  # fmt: skip
         return
-    stem = document.name.rpartition(".")[0] or document.name
-    ending = ".ipynb" if subject.notebook else ".log"
-    place = f"{stem}.ID/" if subject.swept is not None else f"{stem}.ID{ending}"
-    yield Finding(
-        "output", "ok", f"The result appears beside it as {place}, with the job's ID. Nothing is overwritten."
-    )
-    if (free := _free(document.folder)) is not None and free < _ROOM + len(document.data):
+    if plan is not None:
+        yield Finding("output", "ok", _in_copy(plan, subject.swept is not None))
+        # One copy is kept to be run again, the others are what the job or its points run in.
+        needed = plan.size * (subject.points + 1)
+    else:
+        stem = document.name.rpartition(".")[0] or document.name
+        ending = ".ipynb" if subject.notebook else ".log"
+        result = f"{stem}.ID/" if subject.swept is not None else f"{stem}.ID{ending}"
+        yield Finding(
+            "output",
+            "ok",
+            f"The result appears beside it as {result}, with the job's ID. Nothing is overwritten.",
+        )
+        needed = len(document.data)
+    free = _free(place)
+    if free is not None and plan is not None and free < needed:
+        yield Finding("output", "problem", f"The copies of the folder need {bytes_in_words(needed)}, and {bytes_in_words(free)} are free.", "Delete something before you submit.")  # fmt: skip
+    elif free is not None and free < _ROOM + needed:
         yield Finding("output", "notice", f"Only {free // 2**20} MiB are free where the result is to appear.", "Delete something before you submit.")  # fmt: skip
     written = list(dict.fromkeys(mentions.writes))
-    if subject.swept is not None and written:
+    if subject.swept is not None and written and plan is None:
         yield Finding(
             "output",
             "notice",
             f"Every point of the sweep writes {_list(written)}, one over the other.",
             "Make the point's values a part of the name.",
         )
+
+
+def _is_left_out(subject: Subject, path: str) -> bool:
+    plan = subject.plan
+    return plan is not None and not plan.has(str(subject.document.folder.relative_to(plan.place) / path))
+
+
+def _in_copy(plan: Plan, swept: bool) -> str:
+    if swept:
+        return (
+            f"Each point runs in a copy of its own, {plan.name}.ID/0001/ and so on, beside the folder. "
+            "What it writes stays there; nothing is overwritten."
+        )
+    return (
+        f"The job runs in the copy {plan.name}.ID/, with its ID, beside the folder. "
+        "What it writes stays there; nothing is overwritten."
+    )
 
 
 def _place(subject: Subject, path: str) -> Path:

@@ -47,19 +47,25 @@ def main(arguments: list[str]) -> int:
 
 
 def _run(spec: RunSpec, reporter: Reporter) -> int:
-    home = Path(spec.home)
-    folder = (home / spec.work.path).parent
+    home, work = Path(spec.home), spec.work
+    folder = (home / (work.folder or work.path)).parent
     if not folder.is_dir():
-        raise CannotRunError("Folder missing", f"The folder of {spec.work.path} does not exist any more.")
-    snapshot = home / spec.work.snapshot
-    state = home / spec.work.state if spec.work.state else snapshot
-    if not (snapshot.is_file() and state.is_file()):
+        raise CannotRunError(
+            "Folder missing", f"The folder of {work.folder or work.path} does not exist any more."
+        )
+    snapshot = home / work.snapshot
+    state = home / work.state if work.state else snapshot
+    whole = snapshot.is_dir() if work.kind == "command" else snapshot.is_file() and state.is_file()
+    if not whole:
         raise CannotRunError(
             "Input missing", "The copy of the input that was made at submission is gone. Submit it again."
         )
     output = home / spec.output
+    if work.folder is not None:
+        from aiinfn_lab.runner import workfolder  # noqa: PLC0415
+
+        folder = workfolder.prepare(spec)
     output.parent.mkdir(parents=True, exist_ok=True)  # the points of a sweep have a folder of their own
-    # Imported only now: a script must not wait for what a notebook needs.
     checkpoints = home / CHECKPOINTS / spec.job
     # Most jobs keep no checkpoint: a home without room for the folder must not stop them.
     with contextlib.suppress(OSError):
@@ -67,7 +73,8 @@ def _run(spec: RunSpec, reporter: Reporter) -> int:
         os.environ[checkpoint.FOLDER] = str(checkpoints)
     with Records(reporter) as records, Meter(reporter) as meter:
         watch = Watch(records, meter)
-        if spec.work.kind == "script":
+        # Imported only now: a script must not wait for what a notebook needs.
+        if work.kind != "notebook":
             from aiinfn_lab.runner import script  # noqa: PLC0415
 
             code = script.run(spec, snapshot, folder, output, reporter, watch)

@@ -37,15 +37,22 @@ _LINGER: Final = 1.0
 
 
 def run(spec: RunSpec, snapshot: Path, folder: Path, output: Path, reporter: Reporter, watch: Watch) -> int:
-    """Run a script and give the runner's exit code.
+    """Run a script or a command and give the runner's exit code.
 
     Notes
     -----
     The copy made at submission is what runs, but in the folder of the original. Python would look for modules beside
-    the copy; ``PYTHONPATH`` makes those beside the original importable.
+    the copy; ``PYTHONPATH`` makes those beside the original importable. Of a folder that was submitted as a whole, the
+    file runs where it is in the job's own copy of the folder.
     """
-    command = [*_interpreter(snapshot.name), str(snapshot), *spec.work.arguments]
     environment = dict(os.environ)
+    if spec.work.command is not None:
+        # Without pipefail the job would count as successful when `python train.py | tee log` fails.
+        command = [*_interpreter("command.sh"), "-o", "pipefail", "-c", spec.work.command]
+        environment.setdefault("PYTHONUNBUFFERED", "1")
+    else:
+        script = folder / snapshot.name if spec.work.folder is not None else snapshot
+        command = [*_interpreter(script.name), str(script), *spec.work.arguments]
     if command[0] == sys.executable:
         environment["PYTHONPATH"] = os.pathsep.join(
             filter(None, [str(folder), environment.get("PYTHONPATH")])

@@ -4,7 +4,9 @@ import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
 
 import type {
+  IChecked,
   IDryRun,
+  IFolder,
   IHistoryEntry,
   IInspection,
   IJob,
@@ -83,6 +85,10 @@ export class Api {
     return this._json<IInspection>('inspect', { query: { path } });
   }
 
+  folder(path: string): Promise<IFolder> {
+    return this._json<IFolder>('folder', { query: { path } });
+  }
+
   /**
    * List jobs, newest first.
    *
@@ -119,7 +125,7 @@ export class Api {
   }
 
   /** Ask what would happen, without submitting. */
-  check(body: ISubmission, signal: AbortSignal): Promise<IDryRun> {
+  dryRun(body: ISubmission, signal: AbortSignal): Promise<IDryRun> {
     return this._json<IDryRun>('jobs', {
       query: { dry_run: 1 },
       init: { method: 'POST', body: JSON.stringify(body), signal }
@@ -130,6 +136,13 @@ export class Api {
   kernelState(body: { path: string; kernel: string; cell: number }): Promise<IKernelState> {
     const init = { method: 'POST', body: JSON.stringify(body) };
     return this._json<IKernelState>('kernel-state', { init });
+  }
+
+  /** The dry run, and what the server half finds in the file itself, which takes longer. */
+  check(body: ISubmission, signal: AbortSignal): Promise<IChecked> {
+    return this._json<IChecked>('check', {
+      init: { method: 'POST', body: JSON.stringify(body), signal }
+    });
   }
 
   /** Make the points of a sweep out of what was typed. */

@@ -5,7 +5,13 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import { stopIcon } from '@jupyterlab/ui-components';
 import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 
-import { currentPath, type IDocuments, isSupported, openContext, selectedPath } from './documents';
+import {
+  currentPath,
+  type IDocuments,
+  isSupported,
+  selectedPath,
+  unsavedContexts
+} from './documents';
 import { jobsIcon, submitIcon } from './icons';
 import { CommandIDs, type IJobs } from './tokens';
 
@@ -29,8 +35,8 @@ export function addCommands({ app, jobs, trans, documents }: ICommandOptions): v
     if (text(args.path) || args.source === 'choose') {
       return text(args.path) || null;
     }
-    return args.source === 'browser'
-      ? selectedPath(documents)
+    return args.source
+      ? selectedPath(documents, args.source === 'folder')
       : currentPath(documents, app.shell.currentWidget);
   };
 
@@ -42,27 +48,28 @@ export function addCommands({ app, jobs, trans, documents }: ICommandOptions): v
     // Where no file is meant, one can be chosen.
     isEnabled: args => args.source !== 'browser' || target(args) !== null,
     // The file browser's menu has one entry for all files; it shows for those that can run.
-    isVisible: args => args.source !== 'browser' || selectedPath(documents) !== null,
+    isVisible: args => !args.source || args.source === 'choose' || target(args) !== null,
     describedBy: () => described(CommandIDs.submit),
     execute: async args => {
+      const folder = args.source === 'folder';
       let path = target(args);
-      if (!path || !isSupported(documents, path)) {
+      if (!path || !(folder || isSupported(documents, path))) {
         const { choosePath } = await import('./choose');
         path = await choosePath(documents, path, text(args.cwd), trans);
         if (!path) {
           return;
         }
       }
-      const context = openContext(documents, path);
       const { contents } = app.serviceManager;
-      if (context?.model.dirty) {
+      const unsaved = unsavedContexts(documents, path);
+      if (unsaved[0]) {
         const { settleUnsaved } = await import('./unsaved');
-        if (!(await settleUnsaved(context, contents, trans))) {
+        if (!(await settleUnsaved(unsaved, contents, trans))) {
           return;
         }
       }
       // A path of a real-time collaboration drive is still a file on the disk.
-      await (await jobs.load()).openSubmit(contents.localPath(path));
+      await (await jobs.load()).openSubmit(contents.localPath(path), undefined, folder);
     }
   });
 

@@ -19,7 +19,7 @@ export function describe(command: string, trans: TranslationBundle): { args: Rea
           source: {
             type: 'string',
             description: trans.__(
-              '“browser” takes the file selected in the file browser, “choose” lets the person choose one'
+              '“browser” and “folder” take what is selected in the file browser, “choose” lets the person choose a file'
             )
           },
           toolbar: { type: 'boolean', description: trans.__('Whether a toolbar’s button asks') }

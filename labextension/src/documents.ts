@@ -31,10 +31,13 @@ export function isSupported({ contents }: IDocuments, path: string): boolean {
   return SUPPORTED.test(path) && diskPath(contents, path) !== null;
 }
 
-/** The path of the first selected file of the file browser that can run as a job. */
-export function selectedPath(documents: IDocuments): string | null {
+/** The path of the first selected file of the file browser that can run as a job, or of the first selected folder. */
+export function selectedPath(documents: IDocuments, folder = false): string | null {
   for (const item of documents.browser?.selectedItems() ?? []) {
-    if (item.type !== 'directory' && isSupported(documents, item.path)) {
+    const fits = folder
+      ? item.type === 'directory' && diskPath(documents.contents, item.path) !== null
+      : item.type !== 'directory' && isSupported(documents, item.path);
+    if (fits) {
       return item.path;
     }
   }
@@ -52,6 +55,16 @@ export function currentPath(documents: IDocuments, current: Widget | null): stri
   }
   // Another kind of widget is in front: what is selected in the file browser is meant, or else the last notebook.
   return selectedPath(documents) ?? notebooks?.currentWidget?.context.path ?? null;
+}
+
+/** Documents with unsaved changes, by whatever drive they were opened: the one of a path, or those in the folder of it. */
+export function unsavedContexts(documents: IDocuments, path: string): DocumentRegistry.Context[] {
+  const place = (path: string) => `${diskPath(documents.contents, path)}/`;
+  return [documents.notebooks, documents.editors].flatMap(tracker =>
+    (tracker?.filter(({ context }) => context.model.dirty) ?? [])
+      .map(({ context }) => context as DocumentRegistry.Context)
+      .filter(context => place(context.path).startsWith(place(path)))
+  );
 }
 
 /** The open document of a file, by whatever drive it was opened, if there is one. */

@@ -8,7 +8,7 @@ import type { IStateDB } from '@jupyterlab/statedb';
 import type { IStatusBar } from '@jupyterlab/statusbar';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { CommandRegistry } from '@lumino/commands';
-import { UUID } from '@lumino/coreutils';
+import { type PartialJSONValue, UUID } from '@lumino/coreutils';
 import { Signal } from '@lumino/signaling';
 import type { Widget } from '@lumino/widgets';
 
@@ -20,11 +20,18 @@ import { MyJobs } from './places/mine';
 import { runningItems } from './places/running';
 import { addStatus } from './places/status';
 import { CommandIDs } from './tokens';
+import type { IMemory } from './submit/form';
+import type { IRemembered } from './submit/proposal';
 import type { IJob, IPlatform } from './types';
 import { explain } from './words';
 
 /** Key of the ids of jobs whose end is still to be told, in the state database. */
 export const FOLLOWED_KEY = 'aiinfn:followed';
+
+/** Key of what was chosen for each file when it was submitted last. */
+const CHOSEN_KEY = 'aiinfn:chosen';
+/** Files of which that is remembered. */
+const MOST_CHOSEN = 50;
 
 export interface IRuntimeOptions {
   serverSettings: ServerConnection.ISettings;
@@ -91,10 +98,29 @@ export class Runtime {
     return this._platform;
   }
 
-  /** Open the dialog for a file, or for the rest of a notebook; resolves when it is closed. */
-  async openSubmit(path: string, origin?: IOrigin): Promise<void> {
+  /** Remembers what was chosen for each file, the newest last. */
+  readonly memory: IMemory = {
+    recall: async path => (await this._chosen()).find(([known]) => known === path)?.[1] ?? null,
+    keep: (path, chosen) => {
+      void this._chosen()
+        .then(all => {
+          const others = all.filter(([known]) => known !== path).slice(1 - MOST_CHOSEN);
+          const kept = [...others, ...(chosen ? [[path, chosen]] : [])];
+          return this._state?.save(CHOSEN_KEY, kept as unknown as PartialJSONValue);
+        })
+        .catch(error => console.warn('What was chosen was not remembered', error));
+    }
+  };
+
+  private async _chosen(): Promise<[string, IRemembered][]> {
+    const all = await this._state?.fetch(CHOSEN_KEY).catch(() => null);
+    return (Array.isArray(all) ? all : []) as unknown as [string, IRemembered][];
+  }
+
+  /** Open the dialog for a file, for the rest of a notebook, or for a folder; resolves when it is closed. */
+  async openSubmit(path: string, origin?: IOrigin, isFolder = false): Promise<void> {
     const { openSubmitDialog } = await import('./submit/dialog');
-    const job = await openSubmitDialog(this, path, origin);
+    const job = await openSubmitDialog(this, path, origin, isFolder);
     if (job) {
       this._notifier.submitted(job);
       this.model.merge(job);

@@ -35,9 +35,12 @@ export interface ISessionTime {
 }
 
 export interface IWork {
-  kind: 'notebook' | 'script';
+  kind: 'notebook' | 'script' | 'command';
   path: string;
   snapshot: string;
+  /** A folder that was submitted as a whole. */
+  folder?: string | null;
+  command?: string | null;
   kernel: string | null;
   parameters: { [name: string]: Json };
   arguments: string[];
@@ -284,7 +287,30 @@ export interface IInspection {
   code_cells: number | null;
   parameters: IParameter[];
   parameters_note: string;
+  /** What its header comments (`# AIINFN accelerator=t4`) say, as written: keys of a submission. */
+  header: { [key: string]: string };
+  /** Why they cannot be read. */
+  header_problem: IProblem | null;
   problem: IProblem | null;
+}
+
+/** What of a folder would be copied, and what in it can run. */
+export interface IFolder {
+  path: string;
+  name: string;
+  files: number;
+  /** Bytes. */
+  size: number;
+  left_out: string[];
+  /** What is too large to be copied; the size is null where it is not known. */
+  linked: { path: string; size: number | null }[];
+  /** Notebooks and scripts, relative to the folder. */
+  programs: string[];
+  /** The one that is probably meant. */
+  program: string | null;
+  /** A command that is probably meant, or empty. */
+  command: string;
+  sentence: string;
 }
 
 /** Something to know before submitting. */
@@ -341,9 +367,21 @@ export interface IFromHere {
   leave_out: string[];
 }
 
+/** Answer of `POST check`. */
+export interface IChecked {
+  sentence: string;
+  ahead: number | null;
+  /** What a submission would be refused with. */
+  problem: IProblem | null;
+  checks: ICheck[];
+}
+
 /** Body of a submission. */
 export interface ISubmission {
-  path: string;
+  /** Of a command there is none. */
+  path?: string;
+  folder?: string;
+  command?: string;
   parameters?: { [name: string]: Json };
   arguments?: string[];
   name?: string;
@@ -354,6 +392,8 @@ export interface ISubmission {
   image?: string;
   size?: string;
   time_limit?: number;
+  /** Separated by commas. */
+  labels?: string;
   sweep?: { points: Point[]; at_most: number };
   from_here?: IFromHere;
 }

@@ -10,23 +10,33 @@ import { essence } from './essence';
 /**
  * Offer to save changes that would change the job.
  *
+ * @param contexts - The open document that is submitted, or those in a folder that is.
  * @returns Whether to go on.
  */
 export async function settleUnsaved(
-  context: DocumentRegistry.Context,
+  contexts: readonly DocumentRegistry.Context[],
   contents: Contents.IManager,
   trans: TranslationBundle
 ): Promise<boolean> {
-  if (!(await matters(context, contents))) {
+  const matter = await Promise.all(contexts.map(context => matters(context, contents)));
+  const changed = contexts.filter((_, index) => matter[index]);
+  if (!changed.length) {
     return true;
   }
-  const { path } = context;
+  const [{ path }] = changed;
   const answer = await showDialog({
     title: trans.__('Save before submitting?'),
-    body: trans.__(
-      '“%1” has unsaved changes. Without them, the job executes the version that was saved last.',
-      path
-    ),
+    body:
+      changed.length > 1
+        ? trans.__(
+            '“%1” and %2 more have unsaved changes. Without them, the job gets the versions that were saved last.',
+            path,
+            changed.length - 1
+          )
+        : trans.__(
+            '“%1” has unsaved changes. Without them, the job executes the version that was saved last.',
+            path
+          ),
     buttons: [
       Dialog.cancelButton(),
       Dialog.okButton({ label: trans.__('Submit without saving'), actions: ['as-is'] }),
@@ -37,9 +47,9 @@ export async function settleUnsaved(
     return false;
   }
   if (answer.button.actions.includes('save')) {
-    await context.save();
+    await Promise.all(changed.map(context => context.save()));
     // A save that failed has shown its own message.
-    return !context.model.dirty;
+    return !changed.some(context => context.model.dirty);
   }
   return true;
 }

@@ -33,6 +33,8 @@ def test_what_deleted_jobs_left_is_removed_and_nothing_else(tmp_path):
         home,
         ".aiinfn/jobs/abc/train.ipynb",
         ".aiinfn/jobs/def/fit.py",
+        ".aiinfn/jobs/whole/proj/src/fit.py",
+        ".aiinfn/jobs/whole/proj/data/x",
         ".aiinfn/checkpoints/j1/state",
         "work/out.ipynb",
     )
@@ -42,21 +44,22 @@ def test_what_deleted_jobs_left_is_removed_and_nothing_else(tmp_path):
         {"job": "j1", "snapshot": ".aiinfn/jobs/abc/train.ipynb"},
         {"job": "j2", "snapshot": None},
         {"job": "j3", "snapshot": ".aiinfn/jobs/gone/x.py"},
+        {"job": "j4", "snapshot": ".aiinfn/jobs/whole/proj/src/fit.py"},
     ]
-    assert leftovers.clear(home, left) == ["j1", "j2", "j3"]
+    assert leftovers.clear(home, left) == ["j1", "j2", "j3", "j4"]
     assert sorted(path.relative_to(home).as_posix() for path in home.rglob("*") if path.is_file()) == [
         ".aiinfn/jobs/def/fit.py",
         "work/out.ipynb",
     ]
     assert (other / "kept").exists(), "a link is not followed"
-    assert leftovers.clear(home, left) == ["j1", "j2", "j3"], "once more is no harm"
+    assert leftovers.clear(home, left) == ["j1", "j2", "j3", "j4"], "once more is no harm"
 
 
 @pytest.mark.parametrize(
     "path",
     [
         "work/out.ipynb", ".aiinfn/jobs/../../work/out.ipynb", ".aiinfn/jobs/./out.ipynb", ".aiinfn/jobs/out.ipynb",
-        ".aiinfn/jobs//out.ipynb", ".aiinfn/jobs/a/b/out.ipynb", "/etc/passwd", "", ".aiinfn/jobs/a\0/b", ".aiinfn/jobs",
+        ".aiinfn/jobs//out.ipynb", ".aiinfn/jobs/a/../out.ipynb", "/etc/passwd", "", ".aiinfn/jobs/a\0/b", ".aiinfn/jobs",
     ],
 )  # fmt: skip
 def test_a_list_that_names_anything_else_removes_nothing(tmp_path, path):

@@ -66,6 +66,7 @@ def test_the_examples_in_python_run(real, notebook, monkeypatch, capsys):
     folder = real.home / "documented"
     real.write("documented/train.ipynb", notebook("epochs = 3", "print(epochs)", tagged=True))
     real.write("documented/fit.py", "import sys\nprint('fitted', sys.argv[1:])\n")
+    real.write("documented/project/main.py", "print('as a whole')\n")
     monkeypatch.chdir(folder)
     names = {}
     for block in blocks(API, "python"):
@@ -79,6 +80,7 @@ def test_the_examples_in_python_run(real, notebook, monkeypatch, capsys):
     for part in (
         "succeeded documented/train.",
         "fitted ['--seed', '0']",
+        "/command.",
         "['opportunistic']",
         "unknown\n",
         "accelerator\n",

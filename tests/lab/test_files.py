@@ -53,6 +53,8 @@ def test_a_notebook_is_described(lab, notebook):
             },
         ],
         "parameters_note": "",
+        "header": {},
+        "header_problem": None,
         "problem": None,
     }
 
@@ -74,6 +76,32 @@ def test_a_notebook_in_another_language_has_no_parameters_but_can_be_run(lab, no
     assert found["parameters"] == []
     assert "julia" in found["parameters_note"]
     assert found["problem"] is None
+
+
+def test_header_comments_are_told_as_they_are_written(lab, notebook):
+    lab.write("h.py", "#!/usr/bin/env python\n# AIINFN accelerator=t4 time=2h name='a run'\nprint(1)\n")
+    found = lab.get("inspect", path="RTC:h.py").json
+    assert found["header"] == {"accelerator": "t4", "time_limit": "2h", "name": "a run"}
+    assert found["header_problem"] is None
+    lab.write("h.ipynb", notebook("# AIINFN size=large\nx = 1"))
+    assert lab.get("inspect", path="h.ipynb").json["header"] == {"size": "large"}
+    lab.write("plain.py", "print(1)")
+    assert lab.get("inspect", path="plain.py").json["header"] == {}
+
+
+def test_a_malformed_header_is_told_and_nothing_of_it_is_used(lab, peer):
+    lab.write("h.py", "# AIINFN time=2h\n# AIINFN accel=t4\n")
+    reply = lab.get("inspect", path="h.py")
+    assert (reply.status, reply.json["header"], reply.json["problem"]) == (200, {}, None)
+    assert (
+        reply.json["header_problem"]["message"]
+        == "Line 2 of 'h.py' has 'accel', which is nothing that a job has."
+    )
+    # What is sent is said by who sends it: the header is read by the dialog and the command line, not here.
+    assert lab.submit({"path": "h.py"}).status == 201
+    lab.write("h.py", "# AIINFN size=large\n")
+    lab.submit({"path": "h.py"})
+    assert json.loads(peer.requests[-1][3])["size"] == "small"
 
 
 def test_a_missing_kernel_is_a_problem_that_inspection_tells(lab, notebook):

@@ -29,6 +29,11 @@ def script(**changes):
     return {"work": {"kind": "script", "path": "a.py", "snapshot": SNAPSHOT, **changes}}
 
 
+def command(**changes):
+    work = {"kind": "command", "path": "proj", "snapshot": ".aiinfn/jobs/x/proj", "folder": "proj"}
+    return {"work": {**work, "command": "make", **changes}}
+
+
 def nb(**changes):
     return notebook(work=changes)
 
@@ -125,6 +130,29 @@ def nested(depth):
         (script(arguments=["a\0b"]), 400, "invalid", "work.arguments"),
         (script(arguments=["x" * 5000]), 400, "invalid", "work.arguments.0"),
         (script(arguments="--x"), 400, "invalid", "work.arguments"),
+        # folders and commands
+        (script(folder="b"), 400, "invalid", "work.path"),
+        (script(path="proj2/a.py", folder="proj"), 400, "invalid", "work.path"),
+        (script(path="proj/a.py", folder="proj/a.py"), 400, "invalid", "work.path"),
+        (script(path="proj/b.py", folder="proj"), 400, "invalid", "work.snapshot"),
+        (
+            script(path="p/a.py", folder="p", snapshot=".aiinfn/jobs/a.py"),
+            400,
+            "invalid",
+            "work.snapshot",
+        ),
+        (script(path="a.py", folder="."), 400, "invalid", "work.folder"),
+        (script(path="proj/a.py", folder="../proj"), 400, "invalid", "work.folder"),
+        (script(command="make"), 400, "invalid", "work.command"),
+        (nb(command="make"), 400, "invalid", "work.command"),
+        (command(folder=None), 400, "invalid", "work.folder"),
+        (command(path="proj/a.py"), 400, "invalid", "work.path"),
+        (command(command=None), 400, "invalid", "work.command"),
+        (command(command="  "), 400, "invalid", "work.command"),
+        (command(command="a\nb"), 400, "invalid", "work.command"),
+        (command(command="x" * 5000), 400, "invalid", "work.command"),
+        (command(arguments=["-v"]), 400, "invalid", "work.command"),
+        ({**command(), "sweep": {"points": [{"a": 1}]}}, 400, "invalid", "sweep"),
         (notebook(name="a\nb"), 400, "invalid", "name"),
         (notebook(name="n" * 201), 400, "invalid", "name"),
     ],

@@ -485,3 +485,57 @@ async def test_vkd_that_comes_back_hands_over_what_is_not_over_and_what_never_ar
             assert v.backend.cancelled == [cancelled]
             job = await v.as_("anna").get(f"/jobs/{waiting}")
             assert job["sentence"] == "Waiting: next in line in Opportunistic"
+
+
+@pytest.mark.parametrize(
+    ("work", "job_name", "output"),
+    [
+        (
+            {"kind": "script", "path": "a/proj/src/./fit.py", "snapshot": ".aiinfn/jobs/q/proj/src/fit.py"},
+            "fit.py",
+            "a/proj.{id}/fit.{id}.log",
+        ),
+        (
+            {
+                "kind": "notebook",
+                "path": "a/proj/x.ipynb",
+                "snapshot": ".aiinfn/jobs/q/proj/x.ipynb",
+                "kernel": "k",
+            },
+            "x.ipynb",
+            "a/proj.{id}/x.{id}.ipynb",
+        ),
+        (
+            {
+                "kind": "command",
+                "path": "a/proj",
+                "snapshot": ".aiinfn/jobs/q/proj",
+                "command": "make | tee log",
+            },
+            "proj",
+            "a/proj.{id}/command.{id}.log",
+        ),
+    ],
+)
+async def test_a_folder_is_submitted_as_a_whole_and_runs_again_from_its_copy(v, work, job_name, output):
+    anna = v.as_("anna")
+    job = await anna.post("/jobs", {"work": {**work, "folder": "a//proj/"}})
+    assert (job["name"], job["output"]) == (job_name, output.format(id=job["id"]))
+    assert (job["work"]["folder"], job["work"]["snapshot"]) == ("a/proj", work["snapshot"])
+    v.backend.run(job["id"])
+    v.backend.tell(job["id"], BAD, Cause.ERROR)
+    await reaches(anna, job["id"], "failed")
+    again = await anna.post(f"/jobs/{job['id']}/rerun")
+    assert again["work"] == job["work"]
+    assert again["output"] == output.format(id=again["id"])
+
+
+async def test_points_of_a_swept_folder_have_a_folder_each(v):
+    work = {"kind": "script", "path": "p/fit.py", "snapshot": ".aiinfn/jobs/q/p/fit.py", "folder": "p"}
+    sweep = await v.as_("anna").post("/jobs", {"work": work, "sweep": {"points": [{"a": 1}, {"a": 2}]}})
+    assert sweep["output"] == f"p.{sweep['id']}"
+    points = (await v.as_("anna").get(f"/jobs/{sweep['id']}/points"))["points"]
+    assert [point["output"] for point in points] == [
+        f"p.{sweep['id']}/0001/fit.0001.log",
+        f"p.{sweep['id']}/0002/fit.0002.log",
+    ]

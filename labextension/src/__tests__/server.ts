@@ -256,6 +256,8 @@ export const NOTEBOOK: IInspection = {
     { name: 'shuffle', type: 'bool', default: true, source: 'True', help: '' }
   ],
   parameters_note: '',
+  header: {},
+  header_problem: null,
   problem: null
 };
 

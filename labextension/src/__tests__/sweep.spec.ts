@@ -132,7 +132,7 @@ describe('SweepDraft', () => {
   const points: Point[] = [{ epochs: 1 }, { epochs: 2 }, { epochs: 3 }];
 
   const begin = (inspection: IInspection) => {
-    draft = new SweepDraft({ api: server.api, path: inspection.path, trans });
+    draft = new SweepDraft({ api: server.api, trans });
     draft.inspected(inspection);
   };
 

@@ -119,7 +119,7 @@ function Actions({
           {trans.__('Run again')}
         </button>
       )}
-      {input && job.lab?.input_exists && (
+      {input && job.lab?.input_exists && job.work.kind !== 'command' && (
         <button
           type="button"
           className="jp-mod-styled"
@@ -127,6 +127,20 @@ function Actions({
           onClick={() => void commands.execute(CommandIDs.openOutput, { path: input, input: true })}
         >
           {trans.__('Open input')}
+        </button>
+      )}
+      {job.work.folder && output && job.lab?.output_exists && (
+        <button
+          type="button"
+          className="jp-mod-styled"
+          title={trans.__('Show the folder that the job ran in, with all that it wrote')}
+          onClick={() =>
+            void commands.execute('filebrowser:open-path', {
+              path: output.slice(0, output.lastIndexOf('/'))
+            })
+          }
+        >
+          {trans.__('Show folder')}
         </button>
       )}
       <button
@@ -208,6 +222,14 @@ function Recorded({ job, runtime: { trans } }: IPartProps): JSX.Element | null {
 function Values({ job, runtime: { trans } }: IPartProps): JSX.Element | null {
   const { kind, parameters, arguments: list } = job.work;
   const names = Object.keys(parameters ?? {});
+  if (kind === 'command') {
+    return (
+      <section className="aiinfn-Section">
+        <h3>{trans.__('Command')}</h3>
+        <code className="aiinfn-Arguments">{job.work.command}</code>
+      </section>
+    );
+  }
   if (kind === 'notebook' ? !names.length : !list.length) {
     return null;
   }
@@ -238,7 +260,7 @@ function Facts({ job, runtime }: IPartProps): JSX.Element {
   const title = (choices: { name: string; title: string }[] | undefined, name: string) =>
     choices?.find(choice => choice.name === name)?.title ?? name;
   const facts: [string, React.ReactNode][] = [
-    [trans.__('File'), job.work.path],
+    [job.work.kind === 'command' ? trans.__('Folder') : trans.__('File'), job.work.path],
     [trans.__('Device'), device(job, trans)],
     [trans.__('Queue'), title(platform?.queues, job.queue)],
     [trans.__('Project'), title(platform?.projects, job.project)],

@@ -6,12 +6,13 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 
 import type { IAccelerator } from '../types';
 import { CPU_ONLY, type IOffer } from './choices';
-import { controlId, FieldError } from './field';
+import { controlId, FieldError, FieldNote } from './field';
 
 interface IAcceleratorsProps {
   offer: IOffer;
   value: string;
   error?: string;
+  note?: string;
   trans: TranslationBundle;
   onChange: (name: string) => void;
 }
@@ -25,13 +26,13 @@ export function headroom(accelerator: IAccelerator, trans: TranslationBundle): s
 }
 
 export function Accelerators(props: IAcceleratorsProps): JSX.Element {
-  const { offer, value, error, trans, onChange } = props;
+  const { offer, value, error, note, trans, onChange } = props;
   const id = controlId('accelerator');
   return (
     <fieldset
       className="aiinfn-Field aiinfn-Cards"
       data-field="accelerator"
-      aria-describedby={error ? `${id}-error` : undefined}
+      aria-describedby={error ? `${id}-error` : note ? `${id}-note` : undefined}
     >
       <legend>{trans.__('Accelerator')}</legend>
       <div className="aiinfn-Cards-grid">
@@ -61,6 +62,7 @@ export function Accelerators(props: IAcceleratorsProps): JSX.Element {
         ))}
       </div>
       <FieldError id={`${id}-error`} error={error} />
+      <FieldNote id={`${id}-note`} note={note} />
     </fieldset>
   );
 }

@@ -3,21 +3,24 @@
 import { HTMLSelect } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
-import { Banner, Symbol, useSignal } from '../react';
+import { Banner, useSignal } from '../react';
 import { Runs } from '../sweep/runs';
 import { absolute, ago, duration } from '../words';
 import { Accelerators } from './accelerators';
 import type { IOffer, ISelection } from './choices';
 import { CARET, Field, Select } from './field';
-import type { SubmitForm } from './form';
+import { Checks, Verdict } from './checks';
+import { type SubmitForm, whole } from './form';
 import { type Unit } from './values';
 
 const CarriedSection = React.lazy(() => import('../carry/section'));
+const Program = React.lazy(() => import('./program'));
 
 export function SubmitBody({ form }: { form: SubmitForm }): JSX.Element {
   useSignal(form.changed);
   const { trans, offer, selection, inspection } = form;
-  if (!offer || !selection || !inspection) {
+  const { folder } = form;
+  if (!offer || !selection || !form.ready) {
     return form.fatal ? (
       <Banner problem={form.fatal}>
         <button type="button" className="aiinfn-Link" onClick={() => void form.load()}>
@@ -30,10 +33,11 @@ export function SubmitBody({ form }: { form: SubmitForm }): JSX.Element {
       </p>
     );
   }
-  const { errors } = form;
+  const { errors, notes } = form;
   return (
     <div className="aiinfn-Submit">
       <Source form={form} />
+      {!folder && <Origin form={form} />}
       {form.fatal && <Banner problem={form.fatal} />}
       {form.carried && (
         <React.Suspense fallback={null}>
@@ -44,8 +48,19 @@ export function SubmitBody({ form }: { form: SubmitForm }): JSX.Element {
           />
         </React.Suspense>
       )}
+      {folder && (
+        <React.Suspense fallback={null}>
+          <Program form={form} folder={folder} errors={errors} notes={notes} />
+        </React.Suspense>
+      )}
+      {folder && <Origin form={form} />}
       {offer.projects.length > 1 && (
-        <Field field="project" label={trans.__('Project')} error={errors.project}>
+        <Field
+          field="project"
+          label={trans.__('Project')}
+          error={errors.project}
+          note={notes.project}
+        >
           {control => (
             <Select
               {...control}
@@ -60,11 +75,15 @@ export function SubmitBody({ form }: { form: SubmitForm }): JSX.Element {
         offer={offer}
         value={selection.accelerator}
         error={errors.accelerator}
+        note={notes.accelerator}
         trans={trans}
         onChange={accelerator => form.select({ accelerator })}
       />
-      <Place form={form} offer={offer} selection={selection} errors={errors} />
-      {!form.carried && <Runs form={form} inspection={inspection} errors={errors} />}
+      <Place form={form} offer={offer} selection={selection} errors={errors} notes={notes} />
+      {inspection && !form.carried && folder?.way !== 'command' && (
+        <Runs form={form} inspection={inspection} errors={errors} />
+      )}
+      <Checks form={form} notes={notes} />
       <Verdict form={form} />
     </div>
   );
@@ -72,8 +91,17 @@ export function SubmitBody({ form }: { form: SubmitForm }): JSX.Element {
 
 /** What will run: the file, its kernel, and that it is copied now. */
 function Source({ form }: { form: SubmitForm }): JSX.Element {
-  const { trans, inspection } = form;
+  const { trans, inspection, folder } = form;
   const kernel = inspection?.kernel;
+  if (folder) {
+    return (
+      <p className="aiinfn-Source">
+        <code>{folder.info?.path}/</code>
+        <span>{folder.info?.sentence}</span>
+        <span>{trans.__('Later edits do not change the job.')}</span>
+      </p>
+    );
+  }
   return (
     <p className="aiinfn-Source">
       <code>{inspection?.path}</code>
@@ -89,15 +117,53 @@ function Source({ form }: { form: SubmitForm }): JSX.Element {
   );
 }
 
+/** Where the values come from that are filled in already. */
+function Origin({ form }: { form: SubmitForm }): JSX.Element | null {
+  const { trans, inspection, folder, given, recalled } = form;
+  const misread = folder?.way === 'command' ? null : inspection?.header_problem;
+  if (!given && !recalled && !misread) {
+    return null;
+  }
+  return (
+    <>
+      {misread && (
+        <Banner
+          problem={{
+            ...misread,
+            hint: whole(misread.hint, trans.__('Until then nothing of its header is used.'))
+          }}
+          tone="warning"
+        />
+      )}
+      {(given || recalled) && (
+        <p className="aiinfn-Origin">
+          {given && trans.__('From the header of %1: %2.', inspection?.name, given)}{' '}
+          {recalled && (
+            <>
+              {given
+                ? trans.__('The rest is as you chose it last time.')
+                : trans.__('Filled in as you chose it last time.')}
+              <button type="button" className="aiinfn-Link" onClick={() => form.forget()}>
+                {trans.__('Forget that')}
+              </button>
+            </>
+          )}
+        </p>
+      )}
+    </>
+  );
+}
+
 interface IPlaceProps {
   form: SubmitForm;
   offer: IOffer;
   selection: ISelection;
   errors: { [field: string]: string };
+  notes: { [field: string]: string };
 }
 
 /** Count, queue, environment, size, time and name. */
-function Place({ form, offer, selection, errors }: IPlaceProps): JSX.Element {
+function Place({ form, offer, selection, errors, notes }: IPlaceProps): JSX.Element {
   const { trans } = form;
   const queue = offer.queues.find(item => item.name === selection.queue);
   const size = offer.sizes.find(item => item.name === selection.size);
@@ -108,6 +174,7 @@ function Place({ form, offer, selection, errors }: IPlaceProps): JSX.Element {
         field="queue"
         label={trans.__('Queue')}
         error={errors.queue}
+        note={notes.queue}
         hint={
           queue && (
             <>
@@ -129,7 +196,7 @@ function Place({ form, offer, selection, errors }: IPlaceProps): JSX.Element {
         )}
       </Field>
       {offer.maxCount > 0 && (
-        <Field field="count" label={trans.__('How many')} error={errors.count}>
+        <Field field="count" label={trans.__('How many')} error={errors.count} note={notes.count}>
           {control => (
             <Select
               {...control}
@@ -145,6 +212,7 @@ function Place({ form, offer, selection, errors }: IPlaceProps): JSX.Element {
         field="image"
         label={trans.__('Environment')}
         error={errors.image}
+        note={notes.image}
         hint={selection.image === form.status?.session.image ? trans.__('as this session') : ''}
       >
         {control => (
@@ -160,6 +228,7 @@ function Place({ form, offer, selection, errors }: IPlaceProps): JSX.Element {
         field="size"
         label={trans.__('Size')}
         error={errors.size}
+        note={notes.size}
         hint={
           size
             ? trans._n('%1 core, %2 memory', '%1 cores, %2 memory', size.cores, memory(size.memory))
@@ -179,6 +248,7 @@ function Place({ form, offer, selection, errors }: IPlaceProps): JSX.Element {
         field="time_limit"
         label={trans.__('Time limit')}
         error={errors.time_limit}
+        note={notes.time_limit}
         hint={offer.maxTime ? trans.__('at most %1', duration(offer.maxTime, trans)) : ''}
       >
         {control => (
@@ -207,7 +277,7 @@ function Place({ form, offer, selection, errors }: IPlaceProps): JSX.Element {
           </div>
         )}
       </Field>
-      <Field field="name" label={trans.__('Name')} error={errors.name}>
+      <Field field="name" label={trans.__('Name')} error={errors.name} note={notes.name}>
         {control => (
           <input
             {...control}
@@ -216,7 +286,9 @@ function Place({ form, offer, selection, errors }: IPlaceProps): JSX.Element {
             autoComplete="off"
             maxLength={200}
             value={form.name}
-            placeholder={form.inspection?.name}
+            placeholder={
+              form.folder?.way === 'command' ? form.folder.command : form.inspection?.name
+            }
             onChange={event => form.set({ name: event.target.value })}
           />
         )}
@@ -228,45 +300,4 @@ function Place({ form, offer, selection, errors }: IPlaceProps): JSX.Element {
 /** "16Gi" as people say it. */
 function memory(quantity: string): string {
   return quantity.replace(/([KMGT])i$/, ' $1iB').replace(/([kMGT])$/, ' $1B');
-}
-
-/** What would happen, or why not. */
-function Verdict({ form }: { form: SubmitForm }): JSX.Element {
-  const { trans, check, failure } = form;
-  const refused = failure ?? (check.kind === 'refused' ? check.problem : null);
-  let tone = 'quiet';
-  let symbol = 'queued';
-  let content: React.ReactNode = trans.__('Checking…');
-  if (form.busy) {
-    content = trans.__('Submitting…');
-  } else if (form.fatal) {
-    content = trans.__('This cannot be submitted; see above.');
-  } else if (refused) {
-    tone = 'error';
-    symbol = 'failed';
-    content = refused.field
-      ? trans.__('Not accepted: see the marked field.')
-      : [refused.message, refused.hint].filter(Boolean).join(' ');
-  } else if (check.kind === 'none') {
-    symbol = 'notice';
-    content = form.canSubmit
-      ? ''
-      : Object.keys(form.errors).length
-        ? trans.__('Correct the marked fields first.')
-        : form.carried
-          ? trans.__('Leave out large variables first.')
-          : trans.__('Say first which values the sweep goes through.');
-  } else if (check.kind === 'accepted') {
-    tone = 'good';
-    symbol = 'succeeded';
-    content = check.sentence;
-  } else if (check.kind === 'checking' && check.last) {
-    content = check.last;
-  }
-  return (
-    <div className={`aiinfn-Verdict aiinfn-mod-${tone}`} role="status">
-      <Symbol name={symbol} />
-      <span>{content}</span>
-    </div>
-  );
 }

@@ -17,12 +17,14 @@ import { SubmitForm } from './form';
 /**
  * Show the dialog.
  *
+ * @param isFolder - Whether the path is that of a folder, which is submitted as a whole.
  * @returns The job, or null when nothing was submitted.
  */
 export async function openSubmitDialog(
   runtime: Runtime,
   path: string,
-  origin?: IOrigin
+  origin?: IOrigin,
+  isFolder = false
 ): Promise<IJob | null> {
   const { api, contents, trans } = runtime;
   const form = new SubmitForm({
@@ -30,7 +32,9 @@ export async function openSubmitDialog(
     contents,
     trans,
     path,
+    isFolder,
     readPlatform: () => runtime.readPlatform(),
+    memory: runtime.memory,
     origin
   });
   // eslint-disable-next-line jupyter/require-disposable-ownership -- disposed below, whatever happens
@@ -117,7 +121,7 @@ class SubmitDialog extends Dialog<null> {
     if (form.busy) {
       return;
     }
-    const job = form.canSubmit ? await form.submit() : null;
+    const job = form.canSubmit && !form.refused ? await form.submit() : null;
     if (job) {
       this.job = job;
       super.resolve(1);
@@ -146,8 +150,8 @@ class SubmitDialog extends Dialog<null> {
     if (!button) {
       return;
     }
-    const { trans, busy, ready, fatal, sweep } = this._form;
-    button.disabled = busy || !ready || !!fatal;
+    const { trans, busy, ready, fatal, refused, sweep } = this._form;
+    button.disabled = busy || !ready || !!fatal || refused;
     button.setAttribute('aria-busy', String(busy));
     const label = button.querySelector('.jp-Dialog-buttonLabel');
     if (ready && !this._focused) {

@@ -11,6 +11,8 @@ interface IFieldProps {
   label: string;
   hint?: React.ReactNode;
   error?: string;
+  /** Advice about what is chosen. */
+  note?: string;
   /** What stands behind the label, e.g. a mark. */
   aside?: React.ReactNode;
   className?: string;
@@ -31,9 +33,11 @@ export function controlId(field: string): string {
 }
 
 export function Field(props: IFieldProps): JSX.Element {
-  const { field, label, hint, error, aside, className, children } = props;
+  const { field, label, hint, error, note, aside, className, children } = props;
   const id = controlId(field);
-  const described = error ? `${id}-error` : hint ? `${id}-hint` : undefined;
+  const described = [error ? `${id}-error` : hint && `${id}-hint`, note && `${id}-note`]
+    .filter(Boolean)
+    .join(' ');
   return (
     <div className={`aiinfn-Field ${className ?? ''}`} data-field={field}>
       <div className="aiinfn-Field-head">
@@ -42,7 +46,7 @@ export function Field(props: IFieldProps): JSX.Element {
       </div>
       {children({
         id,
-        'aria-describedby': described,
+        'aria-describedby': described || undefined,
         'aria-invalid': error ? true : undefined
       })}
       {hint && !error && (
@@ -51,6 +55,7 @@ export function Field(props: IFieldProps): JSX.Element {
         </div>
       )}
       <FieldError id={`${id}-error`} error={error} />
+      <FieldNote id={`${id}-note`} note={note} />
     </div>
   );
 }
@@ -62,6 +67,19 @@ export function FieldError({ id, error }: { id: string; error?: string }): JSX.E
       <Symbol name="failed" /> {error}
     </div>
   ) : null;
+}
+
+/** Advice about what is chosen in a field; told to screen readers when they are idle. */
+export function FieldNote({ id, note }: { id: string; note?: string }): JSX.Element {
+  return (
+    <div aria-live="polite">
+      {note && (
+        <div id={id} className="aiinfn-Field-error">
+          <Symbol name="notice" /> {note}
+        </div>
+      )}
+    </div>
+  );
 }
 
 /** Places the mark of a list in the middle of its height. */

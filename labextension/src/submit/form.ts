@@ -10,32 +10,61 @@ import { type ISignal, Signal } from '@lumino/signaling';
 import type { Api } from '../api';
 import { Carried, type IOrigin } from '../carry/state';
 import { SweepDraft } from '../sweep/draft';
-import type { IInspection, IJob, IPlatform, IProblem, IStatus, ISubmission } from '../types';
-import { duration, explain, versionProblem } from '../words';
-import { initial, type IOffer, type ISelection, offer, settle } from './choices';
-import { inUnit, readParameters, seconds, splitArguments, type Typed, type Unit } from './values';
+import type {
+  ICheck,
+  IInspection,
+  IJob,
+  IPlatform,
+  IProblem,
+  IStatus,
+  ISubmission
+} from '../types';
+import { explain, versionProblem } from '../words';
+import { Checker } from './checker';
+import { type IOffer, type ISelection, offer, settle } from './choices';
+import { FolderDraft } from './folder';
+import { type IProposal, type IRemembered, propose } from './proposal';
+import { type IRequest, readRequest } from './request';
+import { inUnit, seconds, type Typed, type Unit } from './values';
 
-/** Time without a change before the server is asked, in milliseconds. */
-const SETTLED = 350;
 /** Time after which what was free is read again, in milliseconds. */
 const REFRESH = 5000;
 
-/** What the server says about the submission as it stands. */
-export type Check =
-  | { kind: 'none' }
-  | { kind: 'checking'; last: string }
-  | { kind: 'accepted'; sentence: string }
-  | { kind: 'refused'; problem: IProblem };
+/** Reasons of a problem that may be over by the time the button is pressed. */
+const PASSING: ReadonlySet<string> = new Set(['unavailable', 'capacity', 'too_many', 'internal']);
+
+/** Fields of the form beside which a sentence of the server has a place. */
+const PLACES: ReadonlySet<string> = new Set([
+  'project',
+  'accelerator',
+  'count',
+  'queue',
+  'image',
+  'size',
+  'time_limit',
+  'name',
+  'program',
+  'command'
+]);
+
+/** Remembers what was chosen for a file. */
+export interface IMemory {
+  recall(path: string): Promise<IRemembered | null>;
+  keep(path: string, chosen: IRemembered | null): void;
+}
 
 interface IFormOptions {
   api: Api;
   contents: Contents.IManager;
   trans: TranslationBundle;
   path: string;
+  /** Whether it is a folder, which is submitted as a whole. */
+  isFolder?: boolean;
   /** Read what may be used; given by the caller so that the answer is shared. */
   readPlatform: () => Promise<IPlatform>;
   /** Of a notebook that goes on from its kernel. */
   origin?: IOrigin;
+  memory?: IMemory;
 }
 
 export class SubmitForm implements IDisposable {
@@ -48,12 +77,16 @@ export class SubmitForm implements IDisposable {
       standby: 'when-hidden'
     });
     this.sweep = new SweepDraft(_options);
-    this.sweep.changed.connect(this._touched, this);
+    this.sweep.changed.connect(() => this._touched(['sweep']));
     this.sweep.settled.connect(this._onSettled, this);
     this.carried = _options.origin
       ? new Carried(_options.api, _options.path, _options.origin)
       : null;
-    this.carried?.changed.connect(this._touched, this);
+    this.carried?.changed.connect(() => this._touched(['from_here', 'state']));
+    this.folder = _options.isFolder ? new FolderDraft(_options) : null;
+    this.folder?.inspected.connect((_, found) => this._inspected(found));
+    this.checker = new Checker({ ..._options, read: () => this._checkable() });
+    this.checker.changed.connect(() => this._changed.emit());
   }
 
   get changed(): ISignal<this, void> {
@@ -61,7 +94,7 @@ export class SubmitForm implements IDisposable {
   }
 
   /** What the server says about the submission as it stands. */
-  check: Check = { kind: 'none' };
+  readonly checker: Checker;
   /** Why the last submission was not accepted; kept until something is changed. */
   failure: IProblem | null = null;
   inspection: IInspection | null = null;
@@ -69,6 +102,8 @@ export class SubmitForm implements IDisposable {
   selection: ISelection | null = null;
   status: IStatus | null = null;
   inputs: { [name: string]: Typed } = {};
+  /** What runs, if a folder is submitted. */
+  readonly folder: FolderDraft | null;
   /** Whether it is a sweep, and of which points. */
   readonly sweep: SweepDraft;
   /** What goes with a job that goes on from the kernel. */
@@ -81,6 +116,10 @@ export class SubmitForm implements IDisposable {
   busy = false;
   /** What keeps the form from being filled in at all. */
   fatal: IProblem | null = null;
+  /** What the file's header gives, in words; empty if nothing. */
+  given = '';
+  /** Whether values are those of the last submission of this file. */
+  recalled = false;
 
   get trans(): TranslationBundle {
     return this._options.trans;
@@ -99,7 +138,7 @@ export class SubmitForm implements IDisposable {
   }
 
   get ready(): boolean {
-    return !!(this.platform && this.inspection && this.selection);
+    return !!(this.platform && this.selection && (this.folder?.info || this.inspection));
   }
 
   get offer(): IOffer | null {
@@ -109,15 +148,49 @@ export class SubmitForm implements IDisposable {
   /** Sentences by the field that they are about; those of the server last until the field changes. */
   get errors(): { [field: string]: string } {
     const { errors } = this._read();
-    const refused = this.check.kind === 'refused' ? this.check.problem : null;
-    for (const problem of [this.failure, refused]) {
+    for (const problem of [this.failure, this.refusal]) {
       if (problem?.field) {
-        errors[this.sweep.place(problem.field)] ??= [problem.message, problem.hint]
-          .filter(Boolean)
-          .join(' ');
+        errors[this.place(problem.field)] ??= whole(problem.message, problem.hint);
       }
     }
     return errors;
+  }
+
+  /** The field of the form that a field of the request belongs to. */
+  place(field: string): string {
+    return this.folder && field === 'path' ? 'program' : this.sweep.place(field);
+  }
+
+  /** Why the server would refuse what is filled in. */
+  get refusal(): IProblem | null {
+    const { verdict } = this.checker;
+    return verdict.kind === 'refused' ? verdict.problem : null;
+  }
+
+  /** Whether pressing the button is known to be in vain; advice never is a reason. */
+  get refused(): boolean {
+    return !!this.refusal && !PASSING.has(this.refusal.reason);
+  }
+
+  /** Advice by the field that it is about: of the file's header, and of the checks. */
+  get notes(): { [field: string]: string } {
+    const notes = { ...this._notes };
+    for (const check of this.checker.checks) {
+      if (check.verdict !== 'ok' && this.isPlaced(check)) {
+        const field = this.place(check.field ?? '');
+        notes[field] = whole(notes[field], check.sentence, check.hint);
+      }
+    }
+    return notes;
+  }
+
+  /** Whether a check stands beside its field. */
+  isPlaced({ field }: ICheck): boolean {
+    if (field === null || (field === 'count' && !this.offer?.maxCount)) {
+      return false;
+    }
+    const place = this.place(field);
+    return PLACES.has(place) && (place !== 'program' || this.folder?.way === 'file');
   }
 
   /** Whether what is filled in can be sent. */
@@ -126,8 +199,9 @@ export class SubmitForm implements IDisposable {
       this.ready &&
       !this.busy &&
       !this.fatal &&
-      !(this.sweep.on && this.sweep.empty) &&
       this.carried?.ready !== false &&
+      !this.folder?.pending &&
+      !(this._sweeps && this.sweep.empty) &&
       !Object.keys(this._read().errors).length
     );
   }
@@ -137,10 +211,14 @@ export class SubmitForm implements IDisposable {
     const { api, trans } = this._options;
     this.fatal = null;
     try {
-      const [status, inspection, platform] = await Promise.all([
+      const recalling = this._options.memory?.recall(this.path) ?? Promise.resolve(null);
+      const [status, inspection, platform, remembered] = await Promise.all([
         api.status(),
-        api.inspect(this.path),
+        this.folder
+          ? recalling.then(found => this.folder?.load(found) ?? null)
+          : api.inspect(this.path),
         this._options.readPlatform(),
+        recalling,
         this.carried?.load()
       ]);
       if (this.isDisposed) {
@@ -148,8 +226,11 @@ export class SubmitForm implements IDisposable {
       }
       this.status = status;
       this.inspection = inspection;
-      this.sweep.inspected(inspection);
+      if (inspection) {
+        this.sweep.inspected(inspection);
+      }
       this.platform = platform;
+      this._remembered = remembered;
       if (!platform.projects.length || !platform.queues.length) {
         this.fatal = {
           reason: 'forbidden',
@@ -160,33 +241,52 @@ export class SubmitForm implements IDisposable {
           field: null
         };
       }
-      this.selection ??= initial(platform, status.session);
-      if (!this.amount) {
-        Object.assign(
-          this,
-          inUnit(Math.min(platform.job_default_time, this.offer?.maxTime || Infinity))
-        );
-      }
-      this.fatal ??= inspection.problem ?? versionProblem(status, trans);
+      this._begin();
+      // In a folder another file may be chosen.
+      const problem = this.folder ? null : inspection?.problem;
+      this.fatal ??= problem ?? versionProblem(status, trans);
       void this._poll.start().catch(() => undefined);
-      this._ask();
+      this._touched([]);
     } catch (error) {
       this.fatal = explain(error, trans);
     }
     this._changed.emit();
   }
 
+  /** Begin without what was chosen last time. */
+  forget(): void {
+    this._options.memory?.keep(this.path, null);
+    this._remembered = null;
+    this._begin();
+    this._touched([]);
+  }
+
   /** Choose; what no longer goes together is replaced. */
   select(change: Partial<ISelection>): void {
     if (this.platform && this.selection) {
       this.selection = settle(this.platform, { ...this.selection, ...change });
-      this._touched();
+      this._typed = { ...this._typed, ...change };
+      this._touched(Object.keys(change));
     }
+  }
+
+  /** Choose what runs in a folder. */
+  run(change: { way?: 'file' | 'command'; program?: string; command?: string }): void {
+    const { folder } = this;
+    if (!folder) {
+      return;
+    }
+    const { program, ...rest } = change;
+    Object.assign(folder, rest);
+    if (program !== undefined) {
+      void folder.choose(program);
+    }
+    this._touched(['program', 'command', 'path']);
   }
 
   setInput(name: string, value: Typed): void {
     this.inputs = { ...this.inputs, [name]: value };
-    this._touched();
+    this._touched([`parameters.${name}`]);
   }
 
   /** Take the notebook's own value again. */
@@ -194,24 +294,26 @@ export class SubmitForm implements IDisposable {
     this.inputs = Object.fromEntries(
       Object.entries(this.inputs).filter(([known]) => known !== name)
     );
-    this._touched();
+    this._touched([`parameters.${name}`]);
   }
 
   set(change: Partial<Pick<SubmitForm, 'argumentLine' | 'name' | 'amount' | 'unit'>>): void {
     Object.assign(this, change);
-    this._touched();
+    const fields = Object.keys(change).map(key => FIELD_OF[key] ?? key);
+    fields.forEach(field => this._written.add(field));
+    this._touched(fields);
   }
 
   /**
    * Submit once: a second press while it is under way, or with nothing changed, is the same submission.
    *
-   * @returns The job, or null when it was not accepted; then `check` and `errors` say why.
+   * @returns The job, or null when it was not accepted; then `failure` and `errors` say why.
    */
   async submit(): Promise<IJob | null> {
     if (!this.canSubmit) {
       return null;
     }
-    this._stopAsking();
+    this.checker.stop();
     this.busy = true;
     this.failure = null;
     this._changed.emit();
@@ -226,7 +328,9 @@ export class SubmitForm implements IDisposable {
         this._sent = text;
         this._key = UUID.uuid4();
       }
-      return await this._options.api.submit(body, this._key);
+      const job = await this._options.api.submit(body, this._key);
+      this._remember();
+      return job;
     } catch (error) {
       this.failure = explain(error, this.trans);
       return null;
@@ -238,7 +342,7 @@ export class SubmitForm implements IDisposable {
 
   dispose(): void {
     if (!this.isDisposed) {
-      this._stopAsking();
+      this.checker.dispose();
       this.sweep.dispose();
       this.carried?.dispose();
       this._poll.dispose();
@@ -246,133 +350,138 @@ export class SubmitForm implements IDisposable {
     }
   }
 
-  private _touched(): void {
+  private _touched(fields: readonly string[]): void {
     this.failure = null;
-    this._ask();
+    fields.forEach(field => delete this._notes[field]);
+    this.checker.touch(fields);
     this._changed.emit();
   }
 
+  /** Whether it is a sweep of something that can be swept. */
+  private get _sweeps(): boolean {
+    return this.sweep.on && this.folder?.way !== 'command';
+  }
+
+  /** Take in what another file of the folder is. */
+  private _inspected(found: IInspection | null): void {
+    this.inspection = found;
+    this.inputs = {};
+    if (found) {
+      this.sweep.inspected(found);
+    }
+    this._begin();
+    this._touched([]);
+  }
+
+  /** Fill in what the header, the last submission and the session propose; what was typed stays. */
+  private _begin(): void {
+    const { platform, inspection, status, trans } = this;
+    if (!platform) {
+      return;
+    }
+    const sources = {
+      platform,
+      session: status?.session ?? null,
+      inspection: this.folder?.way === 'command' ? null : inspection,
+      remembered: this._remembered,
+      typed: this._typed
+    };
+    const proposal = propose(sources, trans);
+    const plain = propose({ ...sources, remembered: null }, trans);
+    const line = this._remembered?.line ?? '';
+    this.selection = proposal.selection;
+    this.given = proposal.given;
+    this.recalled = !!line || differs(proposal, plain);
+    this._notes = proposal.notes;
+    const written = this._written;
+    if (!written.has('time_limit')) {
+      const usual = Math.min(platform.job_default_time, this.offer?.maxTime || Infinity);
+      Object.assign(this, inUnit(proposal.time ?? usual));
+    }
+    if (!written.has('name')) {
+      this.name = proposal.name;
+    }
+    if (!written.has('arguments')) {
+      this.argumentLine = line;
+    }
+  }
+
+  private _remember(): void {
+    const { selection, argumentLine: line } = this;
+    const time = seconds(this.amount, this.unit);
+    if (selection && time) {
+      this._options.memory?.keep(this.path, {
+        selection,
+        time,
+        ...(line && { line }),
+        ...this.folder?.chosen
+      });
+    }
+  }
+
   /** The body as it stands, and what is wrong with it. */
-  private _read(): { body: ISubmission; errors: { [field: string]: string } } {
-    const body: ISubmission = { path: this.path };
-    const errors: { [field: string]: string } = {};
-    const { inspection, selection, trans } = this;
-    if (!inspection || !selection) {
-      return { body, errors };
-    }
-    Object.assign(body, selection);
-    if (selection.count === 0) {
-      delete body.count;
-    }
-    if (this.name.trim()) {
-      body.name = this.name.trim();
-    }
-    const limit = seconds(this.amount, this.unit);
-    const most = this.offer?.maxTime;
-    if (limit === null) {
-      errors.time_limit = trans.__('A number greater than zero is expected.');
-    } else if (most && limit > most) {
-      errors.time_limit = trans.__('This queue allows at most %1.', duration(most, trans));
-    } else {
-      body.time_limit = limit;
-    }
-    if (this.sweep.on) {
-      body.sweep = this.sweep.body;
-      Object.assign(errors, this.sweep.errors);
-    }
-    if (this.carried) {
-      body.from_here = this.carried.body;
-      return { body, errors };
-    }
-    if (inspection.kind === 'notebook') {
-      if (this.sweep.on) {
-        return { body, errors };
-      }
-      const read = readParameters(inspection.parameters, this.inputs, trans);
-      body.parameters = read.values;
-      for (const [name, sentence] of Object.entries(read.errors)) {
-        errors[`parameters.${name}`] = sentence;
-      }
-    } else {
-      const list = splitArguments(this.argumentLine);
-      if (list) {
-        body.arguments = list;
-      } else {
-        errors.arguments = trans.__('A quote is opened but not closed.');
-      }
-    }
-    return { body, errors };
+  private _read(): IRequest {
+    return readRequest(this, this.trans);
   }
 
   private _onSettled(): void {
     if (!this.busy) {
-      void this._checkNow();
+      void this.checker.ask();
     }
     this._changed.emit();
   }
 
-  /** Ask the server what would happen, once the person has stopped typing. */
-  private _ask(): void {
-    this._stopAsking();
-    const last = this.check;
-    this.check = { kind: 'checking', last: last.kind === 'accepted' ? last.sentence : '' };
-    this._timer = window.setTimeout(() => void this._checkNow(), SETTLED);
-  }
-
-  private _stopAsking(): void {
-    window.clearTimeout(this._timer);
-    this._asking?.abort();
-    this._asking = null;
-  }
-
-  private async _checkNow(): Promise<void> {
+  /** What the server can be asked about. */
+  private _checkable(): ISubmission | null | undefined {
     const { body, errors } = this._read();
-    if (this.sweep.pending && this.sweep.on) {
+    if (this.folder?.pending || (this._sweeps && this.sweep.pending)) {
       // The answer to that asks again.
-      return;
+      return undefined;
     }
-    this._stopAsking();
-    const nothing = this.sweep.on && !body.sweep;
-    const excess = this.carried?.ready === false;
-    if (excess || !this.ready || this.busy || this.fatal || nothing || Object.keys(errors).length) {
-      this.check = { kind: 'none' };
-      this._changed.emit();
-      return;
-    }
-    const asking = new AbortController();
-    this._asking = asking;
-    try {
-      const { sentence, checks } = await this._options.api.check(body, asking.signal);
-      if (!asking.signal.aborted) {
-        const more = checks?.filter(({ what }) => what === 'sweep').map(check => check.sentence);
-        this.check = { kind: 'accepted', sentence: [sentence, ...(more ?? [])].join(' ') };
-      }
-    } catch (error) {
-      if (!asking.signal.aborted) {
-        this.check = { kind: 'refused', problem: explain(error, this.trans) };
-      }
-    }
-    if (!asking.signal.aborted) {
-      this._changed.emit();
-    }
+    const nothing = (this._sweeps && !body.sweep) || this.carried?.ready === false;
+    return !this.ready || this.busy || this.fatal || nothing || Object.keys(errors).length
+      ? null
+      : body;
   }
 
   private async _refresh(): Promise<void> {
     if (this.busy) {
       return;
     }
-    this.platform = await this._options.readPlatform();
-    if (this.check.kind === 'accepted' || this.check.kind === 'refused') {
-      // The queue moves: what was said a moment ago may no longer hold.
-      await this._checkNow();
+    try {
+      this.platform = await this._options.readPlatform();
+    } finally {
+      // What was said a moment ago may no longer hold, and that nobody answered least of all.
+      await this.checker.again();
+      this._changed.emit();
     }
-    this._changed.emit();
   }
 
   private readonly _changed = new Signal<this, void>(this);
   private readonly _poll: Poll<void, unknown>;
-  private _asking: AbortController | null = null;
   private _key = UUID.uuid4();
+  private _notes: { [field: string]: string } = {};
+  private _remembered: IRemembered | null = null;
   private _sent = '';
-  private _timer = 0;
+  /** What the person has chosen, and the other fields that the person has written into. */
+  private _typed: Partial<ISelection> = {};
+  private readonly _written = new Set<string>();
+}
+
+/** The field of a request that a part of the form belongs to, where they have different names. */
+const FIELD_OF: { [key: string]: string } = {
+  amount: 'time_limit',
+  unit: 'time_limit',
+  argumentLine: 'arguments'
+};
+
+/** Sentences one behind the other. */
+export function whole(...sentences: (string | undefined)[]): string {
+  return sentences.filter(Boolean).join(' ');
+}
+
+function differs(one: IProposal, other: IProposal): boolean {
+  return (
+    one.time !== other.time || JSON.stringify(one.selection) !== JSON.stringify(other.selection)
+  );
 }

@@ -25,7 +25,6 @@ export interface IRow {
 
 interface IDraftOptions {
   api: Api;
-  path: string;
   trans: TranslationBundle;
 }
 
@@ -81,6 +80,7 @@ export class SweepDraft implements IDisposable {
 
   /** Say what was inspected, and whether the file is a script. */
   inspected(inspection: IInspection): void {
+    this._path = inspection.path;
     this._script = inspection.kind === 'script';
     this._names = inspection.parameters.map(parameter => parameter.name);
   }
@@ -222,12 +222,12 @@ export class SweepDraft implements IDisposable {
   }
 
   private async _ask(signal: AbortSignal): Promise<void> {
-    const { api, path, trans } = this._options;
+    const { api, trans } = this._options;
     const asked = this._asked();
     let points: Point[] | null = null;
     let problem: IProblem | null = null;
     try {
-      points = await api.makePoints({ path, ...asked }, signal);
+      points = await api.makePoints({ path: this._path, ...asked }, signal);
     } catch (error) {
       problem = explain(error, trans);
     }
@@ -250,6 +250,7 @@ export class SweepDraft implements IDisposable {
   private _atMost: string | null = null;
   private _disposed = false;
   private _names: string[] = [];
+  private _path = '';
   private _script = false;
   private _timer = 0;
 }
