@@ -14,6 +14,7 @@ from bench.figures import Figure, save, show
 MODULES = {
     "store": "GET jobs with 10,000 jobs of history, GET platform",
     "submit": "Submitting a job against starting the same process directly",
+    "resume": "A preempted job that goes on from its checkpoint, and a notebook that goes on from its kernel",
     "form": "The form of a large platform against kubespawner's",
     "spawn": "Hub CPU of a local session against SimpleLocalProcessSpawner",
     "memory": "Memory of hub, vkd and of the server extension in a session",

@@ -77,13 +77,7 @@ export function addCommands({ app, jobs, trans, documents }: ICommandOptions): v
     label: trans.__('Run from here as batch'),
     isEnabled: () => !!documents.notebooks?.currentWidget,
     describedBy: { args: { type: 'object', properties: {} } },
-    execute: async () =>
-      (await import('./carry/command')).runFromHere(
-        app,
-        jobs,
-        documents.notebooks?.currentWidget ?? null,
-        trans
-      )
+    execute: async () => (await jobs.load()).runFromHere(documents.notebooks?.currentWidget)
   });
 
   commands.addCommand(CommandIDs.openJobs, {

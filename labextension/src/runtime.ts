@@ -1,6 +1,7 @@
 /** What is behind the commands and the panel; loaded when it is first needed. */
 
 import { Dialog, type MainAreaWidget, showDialog } from '@jupyterlab/apputils';
+import type { NotebookPanel } from '@jupyterlab/notebook';
 import type { Contents, ServerConnection } from '@jupyterlab/services';
 import type { ISettingRegistry } from '@jupyterlab/settingregistry';
 import type { IRunningSessions } from '@jupyterlab/running';
@@ -13,6 +14,7 @@ import { Signal } from '@lumino/signaling';
 import type { Widget } from '@lumino/widgets';
 
 import { Api } from './api';
+import { findOrigin } from './carry/origin';
 import type { IOrigin } from './carry/state';
 import { JobsModel } from './model';
 import { type About, Notifier } from './notifier';
@@ -129,6 +131,15 @@ export class Runtime {
       if (this._showSubmitted) {
         void this.commands.execute(CommandIDs.openJobs, { id: job.id });
       }
+    }
+  }
+
+  /** Open the dialog for the rest of a notebook, from its active cell on, or say why that cannot be. */
+  async runFromHere(panel?: NotebookPanel | null): Promise<void> {
+    const origin = await findOrigin(panel, this.trans);
+    if (panel && origin) {
+      // A path of a real-time collaboration drive is still a file on the disk.
+      await this.openSubmit(this.contents.localPath(panel.context.path), origin);
     }
   }
 

@@ -15,7 +15,7 @@ interface ISectionProps {
   error?: string;
 }
 
-export default function CarriedSection({ form, carried, error }: ISectionProps): JSX.Element {
+export function CarriedSection({ form, carried, error }: ISectionProps): JSX.Element {
   useSignal(carried.changed);
   const { trans } = form;
   const { stock } = carried;

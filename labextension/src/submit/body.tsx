@@ -3,6 +3,7 @@
 import { HTMLSelect } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
+import { CarriedSection } from '../carry/section';
 import { Banner, useSignal } from '../react';
 import { Runs } from '../sweep/runs';
 import { absolute, ago, duration } from '../words';
@@ -13,7 +14,6 @@ import { Checks, Verdict } from './checks';
 import { type SubmitForm, whole } from './form';
 import { type Unit } from './values';
 
-const CarriedSection = React.lazy(() => import('../carry/section'));
 const Program = React.lazy(() => import('./program'));
 
 export function SubmitBody({ form }: { form: SubmitForm }): JSX.Element {
@@ -40,13 +40,11 @@ export function SubmitBody({ form }: { form: SubmitForm }): JSX.Element {
       {!folder && <Origin form={form} />}
       {form.fatal && <Banner problem={form.fatal} />}
       {form.carried && (
-        <React.Suspense fallback={null}>
-          <CarriedSection
-            form={form}
-            carried={form.carried}
-            error={errors.from_here ?? errors.state}
-          />
-        </React.Suspense>
+        <CarriedSection
+          form={form}
+          carried={form.carried}
+          error={errors.from_here ?? errors.state}
+        />
       )}
       {folder && (
         <React.Suspense fallback={null}>

@@ -1,36 +1,34 @@
-/** “Run from here”: what must hold before the dialog opens. */
+/** “Run from here”: which kernel and cell are meant, and what must hold before. */
 
-import type { JupyterFrontEnd } from '@jupyterlab/application';
 import { showErrorMessage } from '@jupyterlab/apputils';
 import type { NotebookPanel } from '@jupyterlab/notebook';
 import type { TranslationBundle } from '@jupyterlab/translation';
 
-import type { IJobs } from '../tokens';
+import type { IOrigin } from './state';
 
-/** Open the dialog for the rest of a notebook, from its active cell on. */
-export async function runFromHere(
-  app: JupyterFrontEnd,
-  jobs: IJobs,
-  panel: NotebookPanel | null,
+/**
+ * Find what a notebook goes on from, and save it.
+ *
+ * @returns The kernel and the active cell; null if that cannot be, which has been said then.
+ */
+export async function findOrigin(
+  panel: NotebookPanel | null | undefined,
   trans: TranslationBundle
-): Promise<void> {
+): Promise<IOrigin | null> {
   const problem = panel ? await obstacle(panel, trans) : trans.__('Open a notebook first.');
-  if (!panel || problem) {
+  const kernel = panel?.sessionContext.session?.kernel?.id;
+  if (!panel || !kernel || problem) {
     await showErrorMessage(trans.__('This notebook cannot go on as a job'), problem);
-    return;
+    return null;
   }
-  const { content, context, sessionContext } = panel;
+  const { content, context } = panel;
   const cell = content.activeCellIndex;
   if (context.model.dirty) {
     // The cells above keep what they show, and that is in the file only once it is saved.
     await context.save();
-    if (context.model.dirty) {
-      return;
-    }
   }
-  const kernel = sessionContext.session?.kernel?.id ?? '';
-  const path = app.serviceManager.contents.localPath(context.path);
-  await (await jobs.load()).openSubmit(path, { kernel, cell });
+  // A save that failed has shown its own message.
+  return context.model.dirty ? null : { kernel, cell };
 }
 
 /** Why it cannot, in a sentence; empty if it can. */
