@@ -16,6 +16,7 @@ from playwright.sync_api import BrowserContext, Page, Response, expect
 from bench.stage import Stage, stage
 from tests.ui import steps
 from tests.ui.conftest import chromium
+from tests.ui.demo import wait_for
 
 CONFIG = Path(__file__).with_name("culling_config.py")
 PANEL, PLAIN, CLOSED, WORKING = "ada", "bruno", "carla", "dora"
@@ -78,6 +79,9 @@ def run(timeout: float, people: Sequence[str] = ALL, *, patience: float = 1.5) -
         seen.alive = _running(running, people)
         for page in pages.values():
             page.context.close()
+        for who in seen.alive:
+            running.hub.api(f"/users/{who}/server", "DELETE")
+        wait_for("the other sessions are gone", lambda: not _running(running, people), 60, 1)
     return seen
 
 
