@@ -1,8 +1,9 @@
-"""Nothing is lost when vkd is killed, or is away for a while."""
+"""Nothing is lost when vkd is killed or away for a while, nor when the page and the session go away."""
 
 from __future__ import annotations
 
 import itertools
+import json
 import re
 
 from playwright.sync_api import Page, expect
@@ -59,3 +60,41 @@ def test_with_vkd_away_the_form_and_the_lab_say_so_and_recover(demo: Demo, page:
         stopped.resume()
     expect(page.locator(".aiinfn-Banner")).to_have_count(0, timeout=60_000)
     assert steps.ask(page, "status")["vkd"] == "ok"
+
+
+def test_a_job_goes_on_when_the_page_and_then_the_session_go_away(demo: Demo, page: Page):
+    steps.sign_in(page, demo, "carla")
+    steps.choose(page, "none")
+    steps.start(page)
+    # It ends only when told so, by a file that the next session makes.
+    wait = 'until [ -e ~/go ]; do sleep 0.2; done; echo "went on" > went-on.txt\n'
+    write(page, "wait.sh", wait)
+    job = steps.post(page, "jobs", {"path": "wait.sh"})["id"]
+    wait_for("it runs", lambda: steps.job(page, job)["state"] == "running", 60)
+    context = page.context
+    page.close()
+    page = context.new_page()
+    page.goto(f"{demo.url}hub/home")
+    steps.end_session(page, demo, "carla")
+
+    page.goto(f"{demo.url}hub/spawn")
+    page.wait_for_selector("#aiinfn-form")
+    steps.choose(page, "none")
+    steps.start(page)
+    still = steps.job(page, job)
+    assert (still["state"], still["attempt"]) == ("running", 1)
+    write(page, "go", "")
+    steps.open_jobs(page)
+    expect(page.locator(f"[data-job='{job}']")).to_contain_text("Succeeded", timeout=60_000)
+    answer = page.request.get(f"{steps.server_url(page)}files/went-on.txt")
+    assert answer.text() == "went on\n"
+
+
+def write(page: Page, path: str, content: str) -> None:
+    """Write a file of the home, as the page's editor does."""
+    answer = page.request.put(
+        f"{steps.server_url(page)}api/contents/{path}",
+        data=json.dumps({"type": "file", "format": "text", "content": content}),
+        headers={"X-XSRFToken": steps.xsrf(page)},
+    )
+    assert answer.ok, answer.text()
