@@ -13,6 +13,7 @@ from bench.figures import Figure, save, show
 
 MODULES = {
     "store": "GET jobs with 10,000 jobs of history, GET platform",
+    "history": "Lists, search and labels with 10,000 and 100,000 jobs; the panel of a browser with 10,000",
     "submit": "Submitting a job against starting the same process directly",
     "resume": "A preempted job that goes on from its checkpoint, and a notebook that goes on from its kernel",
     "form": "The form of a large platform against kubespawner's",

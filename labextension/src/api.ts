@@ -3,13 +3,17 @@
 import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
 
+import type { ISearch } from './search';
 import type {
+  BulkAction,
+  IBulkResult,
   IChecked,
   IDryRun,
   IFolder,
   IHistoryEntry,
   IInspection,
   IJob,
+  IJobChange,
   IJobPage,
   IKernelState,
   IPlatform,
@@ -95,7 +99,12 @@ export class Api {
    * @returns The page, or null when the list is still that of the ETag.
    */
   async jobs(
-    query: { since?: number; cursor?: string; limit?: number; states?: readonly string[] },
+    query: {
+      since?: number;
+      cursor?: string;
+      limit?: number;
+      states?: readonly string[];
+    } & ISearch,
     etag?: string
   ): Promise<{ page: IJobPage; etag: string | null } | null> {
     const { states, ...rest } = query;
@@ -168,6 +177,25 @@ export class Api {
 
   cancel(id: string): Promise<IJob> {
     return this._json<IJob>(`jobs/${encodeURIComponent(id)}/cancel`, { init: { method: 'POST' } });
+  }
+
+  /** Change name, labels or pin of a job. */
+  edit(id: string, change: IJobChange): Promise<IJob> {
+    return this._json<IJob>(`jobs/${encodeURIComponent(id)}`, {
+      init: { method: 'PATCH', body: JSON.stringify(change) }
+    });
+  }
+
+  /** Do the same with many jobs. */
+  async bulk(
+    action: BulkAction,
+    ids: readonly string[],
+    key: string,
+    labels: { add?: string[]; remove?: string[] } = {}
+  ): Promise<IBulkResult[]> {
+    const body = JSON.stringify({ action, ids, ...labels });
+    const init = { method: 'POST', body, headers: { 'Idempotency-Key': key } };
+    return (await this._json<{ results: IBulkResult[] }>('jobs/bulk', { init })).results;
   }
 
   /** Run a job again; of a sweep all its points, those that did not succeed, or some by their numbers. */

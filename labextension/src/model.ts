@@ -5,11 +5,20 @@ import { Poll } from '@lumino/polling';
 import { type ISignal, Signal } from '@lumino/signaling';
 
 import { ApiError, type Api } from './api';
-import type { IJob, IStatus } from './types';
+import { matches, parse, type ISearch } from './search';
+import type { BulkAction, IBulkResult, IJob, IJobChange, IJobPage, IStatus } from './types';
 import { FINAL, isFinal } from './words';
 
 /** Jobs fetched at once. */
 export const PAGE = 25;
+/** Jobs fetched at once by whoever wants more. */
+const MORE = 100;
+/** Jobs that one request may be about. */
+const MOST_TOGETHER = 500;
+/** Pages of a search that are fetched in a row while little is found. */
+const ROUNDS = 5;
+/** Milliseconds after which not all deleted jobs are told any more. */
+const NEWS_KEPT = 24 * 3600 * 1000;
 /** Jobs fetched at once when only the changed ones are asked for. */
 const INCREMENT = 100;
 /** Seconds between two readings. */
@@ -30,6 +39,15 @@ const STATES: { [filter in Filter]: readonly string[] } = {
   failed: ['failed'],
   cancelled: ['cancelled']
 };
+
+/** How far a list was fetched. */
+interface IReach {
+  next: string | null;
+  /** When the oldest fetched job was submitted, milliseconds since the epoch; older ones are known by chance. */
+  oldest: number;
+  /** How far back a search has looked. */
+  searchedTo: string | null;
+}
 
 /** A change of one job's state. */
 export interface ITransition {
@@ -98,9 +116,29 @@ export class JobsModel implements IDisposable {
     return this._filter;
   }
 
+  /** What is typed into the search field. */
+  get search(): string {
+    return this._search;
+  }
+
+  /** Whether only some jobs are looked for, by words, label, owner or project. */
+  get searching(): boolean {
+    return this._search.trim() !== '' || Object.keys(this._whose).length > 0;
+  }
+
+  /** Whether a list is being read. */
+  get busy(): boolean {
+    return this._pending > 0;
+  }
+
+  /** How far back the search has looked, if it has not reached the end. */
+  get searchedTo(): string | null {
+    return this._reach.get(this._key)?.searchedTo ?? null;
+  }
+
   /** Whether there are more jobs than were fetched. */
   get hasMore(): boolean {
-    return !!this._next.get(this._filter);
+    return !this._complete && !!this._reach.get(this._key)?.next;
   }
 
   /** Seconds until the next reading, as long as nothing fails. */
@@ -124,12 +162,23 @@ export class JobsModel implements IDisposable {
     this._platformPoll = seconds;
   }
 
-  /** Jobs that pass the filter, newest first. */
-  list(): IJob[] {
+  /** Jobs that pass filter and search, newest first; the same array until something changes. */
+  list(): readonly IJob[] {
+    this._listed ??= this._list();
+    return this._listed;
+  }
+
+  private _list(): IJob[] {
     const states = STATES[this._filter];
+    const query = this._query;
+    const reach = this._complete ? undefined : this._reach.get(this._key);
+    const oldest = reach?.next ? reach.oldest : -Infinity;
     return [...this._jobs.values()]
-      .filter(job => !states.length || states.includes(job.state))
-      .sort((a, b) => Date.parse(b.created) - Date.parse(a.created) || b.id.localeCompare(a.id));
+      .filter(job => (!states.length || states.includes(job.state)) && matches(job, query))
+      .map(job => ({ job, created: Date.parse(job.created) }))
+      .filter(({ job, created }) => created >= oldest || job.id === this._revealed)
+      .sort((a, b) => b.created - a.created || b.job.id.localeCompare(a.job.id))
+      .map(({ job }) => job);
   }
 
   get(id: string): IJob | undefined {
@@ -168,18 +217,50 @@ export class JobsModel implements IDisposable {
     this._asked = false;
   }
 
-  async setFilter(filter: Filter): Promise<void> {
+  setFilter(filter: Filter): Promise<void> {
     this._filter = filter;
-    this._changed.emit();
-    if (this.loaded && !this._next.has(filter)) {
-      await this._page();
+    return this._show();
+  }
+
+  /** Look for jobs; see `parse`. */
+  setSearch(typed: string): Promise<void> {
+    this._search = typed;
+    return this._show();
+  }
+
+  /** Look only at the jobs of an owner, or of a project. */
+  setWhose(whose: { owner?: string; project?: string }): Promise<void> {
+    this._whose = whose;
+    return this._show();
+  }
+
+  /** Fetch the next page of what is shown. */
+  async more(): Promise<void> {
+    if (this.hasMore) {
+      await this._page(MORE);
     }
   }
 
-  /** Fetch the next page of what the filter shows. */
-  async more(): Promise<void> {
-    if (this.hasMore) {
-      await this._page();
+  /** Show a job, whatever filter and search hide, and however old it is. */
+  async reveal(id: string): Promise<void> {
+    this._revealed = id;
+    this._search = '';
+    this._whose = {};
+    await this.setFilter('all');
+    if (!this._jobs.has(id)) {
+      try {
+        this.merge(await this._api.job(id));
+      } catch (error) {
+        // It was deleted: the list is shown without it.
+        console.warn(error);
+      }
+    }
+  }
+
+  private async _show(): Promise<void> {
+    this._emit();
+    if (this.loaded && !this._complete && !this._reach.has(this._key)) {
+      await this._page(PAGE);
     }
   }
 
@@ -202,7 +283,36 @@ export class JobsModel implements IDisposable {
   /** Take over what an answer says about one job. */
   merge(job: IJob): void {
     this._take([job]);
-    this._changed.emit();
+    this._emit();
+  }
+
+  async edit(id: string, change: IJobChange): Promise<void> {
+    this.merge(await this._api.edit(id, change));
+  }
+
+  /** Do the same with many jobs; some at a time, if they are more than one request may be about. */
+  async bulk(
+    action: BulkAction,
+    ids: readonly string[],
+    key: string,
+    labels: { add?: string[]; remove?: string[] } = {}
+  ): Promise<IBulkResult[]> {
+    const results: IBulkResult[] = [];
+    try {
+      for (let first = 0; first < ids.length; first += MOST_TOGETHER) {
+        const some = ids.slice(first, first + MOST_TOGETHER);
+        results.push(...(await this._api.bulk(action, some, key, labels)));
+      }
+    } finally {
+      const done = results.filter(result => !result.problem);
+      if (action === 'delete') {
+        this._forget(done.map(result => result.id));
+      }
+      this._take(done.flatMap(result => result.job ?? []));
+      this._emit();
+      void this._poll.refresh().catch(() => undefined);
+    }
+    return results;
   }
 
   async cancel(id: string): Promise<void> {
@@ -240,7 +350,7 @@ export class JobsModel implements IDisposable {
       if (!this._status) {
         this._status = await this._api.status();
       }
-      if (this._since === null) {
+      if (this._since === null || Date.now() - (this._readAt ?? Date.now()) > NEWS_KEPT) {
         await this._first();
       } else {
         await this._increment(this._since);
@@ -261,7 +371,7 @@ export class JobsModel implements IDisposable {
         backoff: true,
         max: Math.max(SLOWEST, this.interval) * 1000
       };
-      this._changed.emit();
+      this._emit();
     }
   }
 
@@ -272,16 +382,15 @@ export class JobsModel implements IDisposable {
     }
     const { page } = answer;
     this._jobs.clear();
-    this._next.clear();
+    this._reach.clear();
     this._take(page.jobs);
-    this._next.set('all', page.next);
+    this._reach.set(EVERYTHING, reached(page));
     this._since = page.updated_through;
     this._active = page.active;
-    if (!page.next) {
-      // Everything there is has been fetched: no filter has more.
-      Object.keys(STATES).forEach(filter => this._next.set(filter as Filter, null));
-    } else if (this._filter !== 'all') {
-      await this._page();
+    // Everything there is has been fetched: no filter has more.
+    this._complete = !page.next;
+    if (!this._complete && this._key !== EVERYTHING) {
+      await this._page(PAGE);
     }
   }
 
@@ -295,12 +404,13 @@ export class JobsModel implements IDisposable {
         return;
       }
       const { page, etag } = answer;
-      if (page.updated_through < since) {
-        // The store was replaced: what is known here belongs to another one.
+      if (page.updated_through < since || page.deleted === null) {
+        // The store was replaced: what is known here belongs to another one. Or too much was deleted.
         this._since = null;
         this._etag = null;
         return this._first();
       }
+      this._forget(page.deleted ?? []);
       this._take(page.jobs);
       this._active = page.active;
       this._since = page.updated_through;
@@ -332,19 +442,58 @@ export class JobsModel implements IDisposable {
     }
   }
 
-  private async _page(): Promise<void> {
-    const filter = this._filter;
+  private async _page(limit: number): Promise<void> {
+    const key = this._key;
+    const query = { ...this._query, states: STATES[this._filter], limit };
+    this._pending += 1;
+    this._emit();
     try {
-      const cursor = this._next.get(filter) ?? undefined;
-      const answer = await this._api.jobs({ cursor, limit: PAGE, states: STATES[filter] });
-      if (answer) {
-        this._take(answer.page.jobs);
-        this._next.set(filter, answer.page.next);
+      let found = 0;
+      for (let round = 0; round < ROUNDS; round++) {
+        const cursor = this._reach.get(key)?.next ?? undefined;
+        const answer = await this._api.jobs({ ...query, cursor });
+        if (!answer) {
+          break;
+        }
+        const { page } = answer;
+        this._take(page.jobs);
+        this._reach.set(key, reached(page, this._reach.get(key)));
+        found += page.jobs.length;
+        // Only a search that did not look through everything goes on by itself, and not when another one is wanted.
+        if (!page.next || !page.searched_to || found >= limit || key !== this._key) {
+          break;
+        }
+        this._emit();
       }
+      this._error = null;
     } catch (error) {
       this._error = error;
+    } finally {
+      this._pending -= 1;
     }
+    this._emit();
+  }
+
+  private _forget(ids: readonly string[]): void {
+    ids.forEach(id => {
+      this._jobs.delete(id);
+      this._followed.delete(id);
+    });
+  }
+
+  private _emit(): void {
+    this._listed = null;
     this._changed.emit();
+  }
+
+  /** What is looked for. */
+  private get _query(): ISearch {
+    return { ...this._whose, ...parse(this._search) };
+  }
+
+  /** Names what is shown, for how far it was fetched. */
+  private get _key(): string {
+    return JSON.stringify([this._filter, this._query]);
   }
 
   private _take(jobs: readonly IJob[]): void {
@@ -377,7 +526,7 @@ export class JobsModel implements IDisposable {
 
   private readonly _poll: Poll<void, unknown>;
   private readonly _jobs = new Map<string, IJob>();
-  private readonly _next = new Map<Filter, string | null>();
+  private readonly _reach = new Map<string, IReach>();
   private readonly _followed = new Set<string>();
   private readonly _places = new Set<object>();
   private readonly _changed = new Signal<this, void>(this);
@@ -392,4 +541,24 @@ export class JobsModel implements IDisposable {
   private _status: IStatus | null = null;
   private _platformPoll: number | null = null;
   private _filter: Filter = 'all';
+  private _search = '';
+  private _whose: { owner?: string; project?: string } = {};
+  private _revealed: string | null = null;
+  private _pending = 0;
+  private _listed: readonly IJob[] | null = null;
+  /** Whether all jobs there are were fetched. */
+  private _complete = false;
+}
+
+/** The key of the list without filter and search. */
+const EVERYTHING = JSON.stringify(['all', {}]);
+
+/** How far a list was fetched, with one page more. */
+function reached(page: IJobPage, before?: IReach): IReach {
+  const last = page.jobs[page.jobs.length - 1];
+  return {
+    next: page.next,
+    oldest: Date.parse(page.searched_to ?? last?.created ?? '') || (before?.oldest ?? Infinity),
+    searchedTo: page.next ? (page.searched_to ?? null) : null
+  };
 }

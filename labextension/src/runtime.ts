@@ -119,10 +119,14 @@ export class Runtime {
     return (Array.isArray(all) ? all : []) as unknown as [string, IRemembered][];
   }
 
-  /** Open the dialog for a file, for the rest of a notebook, or for a folder; resolves when it is closed. */
-  async openSubmit(path: string, origin?: IOrigin, isFolder = false): Promise<void> {
+  /**
+   * Open the dialog for a file, for the rest of a notebook, or for a folder; resolves when it is closed.
+   *
+   * @param again - Filled in as this job was.
+   */
+  async openSubmit(path: string, origin?: IOrigin, isFolder = false, again?: IJob): Promise<void> {
     const { openSubmitDialog } = await import('./submit/dialog');
-    const job = await openSubmitDialog(this, path, origin, isFolder);
+    const job = await openSubmitDialog(this, path, origin, isFolder, again);
     if (job) {
       this._notifier.submitted(job);
       this.model.merge(job);

@@ -127,6 +127,11 @@ export interface IJob {
   point: number | null;
   /** What it recorded by `aiinfn_lab.record`. */
   values: { [name: string]: Scalar };
+  labels: string[];
+  /** Kept whatever its age. */
+  pinned: boolean;
+  /** When it is deleted by itself. */
+  kept_until: string | null;
   actions: string[];
   /** Added by the server half: paths that JupyterLab can open. */
   lab?: {
@@ -142,6 +147,27 @@ export interface IJobPage {
   next: string | null;
   updated_through: number;
   active: number;
+  /** Jobs deleted since; null: too many to tell. */
+  deleted?: string[] | null;
+  /** How far back a search has looked, if there is more to look through. */
+  searched_to?: string | null;
+}
+
+/** What may be changed of a job. */
+export interface IJobChange {
+  name?: string;
+  labels?: string[];
+  pinned?: boolean;
+}
+
+/** What can be done with many jobs at once. */
+export type BulkAction = 'cancel' | 'rerun' | 'delete' | 'label';
+
+/** What became of one of many jobs. */
+export interface IBulkResult {
+  id: string;
+  job: IJob | null;
+  problem: IProblem | null;
 }
 
 export interface IHistoryEntry {
@@ -239,6 +265,9 @@ export interface IPlatform {
   projects: IProject[];
   queues: IQueue[];
   job_default_time: number;
+  /** Seconds after its end after which a job is deleted. */
+  keep_jobs?: number;
+  pinned_jobs?: number;
   poll_seconds: number;
   read_at: string;
   age: number;

@@ -179,4 +179,68 @@ describe('JobsModel', () => {
     expect(model.list().map(job => job.id)).toEqual(['b', 'c']);
     expect(model.hasMore).toBe(false);
   });
+
+  it('searches the whole history, and goes on while little is found', async () => {
+    const found = makeJob('old', { name: 'Needle', created: '2026-01-02T10:00:00Z' });
+    lists = [
+      page([makeJob('a'), makeJob('b')], { next: 'n9' }),
+      page([], { next: 'n5', searched_to: '2026-05-01T00:00:00Z' }),
+      page([found], { next: null })
+    ];
+    await model.refresh();
+    await model.setSearch('needle label:x');
+    expect(server.log.slice(-2)[0]).toContain('label=x&search=needle&limit=25');
+    expect(server.log.slice(-1)[0]).toContain('cursor=n5');
+    expect(model.list()).toEqual([]);
+    await model.setSearch('needle');
+    expect(model.list().map(job => job.id)).toEqual(['old']);
+    await model.setSearch('');
+    expect(model.list().map(job => job.id)).toEqual(['a', 'b'].reverse());
+  });
+
+  it('does not show what lies behind the last page, except what is asked for', async () => {
+    lists = [
+      page([makeJob('new')], { next: 'n9' }),
+      page([makeJob('bad', { state: 'failed', created: '2026-01-01T10:00:00Z' })])
+    ];
+    await model.refresh();
+    await model.setFilter('failed');
+    expect(model.list().map(job => job.id)).toEqual(['bad']);
+    await model.setFilter('all');
+    expect(model.list().map(job => job.id)).toEqual(['new']);
+    await model.reveal('bad');
+    expect(model.list().map(job => job.id)).toEqual(['new', 'bad']);
+  });
+
+  it('forgets what was deleted, here or elsewhere, and starts over if that is too much', async () => {
+    lists = [
+      page([makeJob('a'), makeJob('b')]),
+      page([], { deleted: ['a'], updated_through: 11 }),
+      page([], { deleted: null, updated_through: 12 }),
+      page([makeJob('z')])
+    ];
+    await model.refresh();
+    await model.refresh();
+    expect(model.list().map(job => job.id)).toEqual(['b']);
+    await model.refresh();
+    expect(model.list().map(job => job.id)).toEqual(['z']);
+  });
+
+  it('sends one request for many jobs, and more than one only for very many', async () => {
+    lists = [page([makeJob('a'), makeJob('b')])];
+    await model.refresh();
+    server.answer = ({ path, body }) => {
+      if (path !== 'jobs/bulk') {
+        return page([]);
+      }
+      const { ids } = JSON.parse(body) as { ids: string[] };
+      return { body: { results: ids.map(id => ({ id, job: null, problem: null })) } };
+    };
+    await model.bulk('delete', ['a'], 'k');
+    expect(model.list().map(job => job.id)).toEqual(['b']);
+    const before = server.requests.filter(one => one.path === 'jobs/bulk').length;
+    const many = Array.from({ length: 1100 }, (_, index) => `j${index}`);
+    expect(await model.bulk('cancel', many, 'k')).toHaveLength(1100);
+    expect(server.requests.filter(one => one.path === 'jobs/bulk').length - before).toBe(3);
+  });
 });

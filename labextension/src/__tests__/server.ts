@@ -58,7 +58,7 @@ export class FakeServer {
       path: url.pathname.replace('/user/ada/aiinfn-lab/', ''),
       query,
       headers: request.headers,
-      body: request.method === 'POST' ? await request.text() : ''
+      body: ['POST', 'PATCH'].includes(request.method) ? await request.text() : ''
     };
     this.requests.push(seen);
     const { status = 200, body, headers = {}, parts, bytes } = await this.answer(seen);
@@ -128,6 +128,9 @@ export function makeJob(id: string, more: Partial<IJob> = {}): IJob {
     sweep_of: null,
     point: null,
     values: {},
+    labels: [],
+    pinned: false,
+    kept_until: null,
     actions: ['cancel'],
     ...more
   };

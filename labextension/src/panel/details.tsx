@@ -7,6 +7,7 @@ import { show, whole } from '../sweep/table';
 import { CommandIDs } from '../tokens';
 import type { IJob } from '../types';
 import { device, duration, isFinal, outputAt } from '../words';
+import { Afterwards } from './after';
 import { Failure } from './failure';
 import { History } from './history';
 import { Log } from './log';
@@ -45,6 +46,7 @@ export function Details({ id, job, runtime, now, onReveal }: IDetailsProps): JSX
           <LogSection job={job} runtime={runtime} />
         </>
       )}
+      <Afterwards job={job} runtime={runtime} />
       <Values job={job} runtime={runtime} />
       <Facts job={job} runtime={runtime} />
       <History job={job} runtime={runtime} now={now} />
@@ -119,6 +121,23 @@ function Actions({
           {trans.__('Run again')}
         </button>
       )}
+      {job.actions.includes('rerun') &&
+        input &&
+        job.lab?.input_exists &&
+        !job.work.state &&
+        job.work.kind !== 'command' &&
+        !job.sweep && (
+          <button
+            type="button"
+            className="jp-mod-styled"
+            title={trans.__(
+              'Submit the file as it is now; the dialog begins with the choices of this job'
+            )}
+            onClick={() => void runtime.openSubmit(input, undefined, false, job)}
+          >
+            {trans.__('Run again with changes…')}
+          </button>
+        )}
       {input && job.lab?.input_exists && job.work.kind !== 'command' && (
         <button
           type="button"

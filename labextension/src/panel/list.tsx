@@ -8,10 +8,14 @@ import { type Filter, FILTERS, type ITransition, type JobsModel } from '../model
 import { Banner, useSignal } from '../react';
 import type { Runtime } from '../runtime';
 import { CommandIDs } from '../tokens';
-import type { IJob } from '../types';
-import { clock, detail, explain, stateWord, versionProblem } from '../words';
+import type { BulkAction, IJob } from '../types';
+import { clock, detail, explain, isFinal, stateWord, versionProblem } from '../words';
+import { act, type IOutcome, Outcome } from './bulk';
+import { End, Found, SearchField, Whose } from './finder';
 import type { JobsPanel } from './panel';
 import { Row } from './row';
+import { SelectionBar } from './selecting';
+import { type ISelection, NOTHING, still, toggled } from './selection';
 
 interface IListProps {
   runtime: Runtime;
@@ -23,11 +27,85 @@ export function JobsList({ runtime, panel }: IListProps): JSX.Element {
   useSignal(model.changed);
   useSignal(panel.opened);
   const now = useClock();
+  const [selecting, setSelecting] = React.useState(false);
+  const [chosen, setChosen] = React.useState<ISelection>(NOTHING);
+  const [outcome, setOutcome] = React.useState<IOutcome | null>(null);
+  const [busy, setBusy] = React.useState(false);
   const jobs = model.list();
+  const shown = React.useMemo(() => jobs.map(job => job.id), [jobs]);
+  const selection = React.useMemo(() => still(chosen, shown), [chosen, shown]);
+
+  // The rows are drawn again only if something of them changed, so what they call must stay the same.
+  const latest = React.useRef({ shown });
+  latest.current = { shown };
+  const onToggle = React.useCallback(
+    (id: string) => (panel.open = panel.open === id ? null : id),
+    [panel]
+  );
+  const onReveal = React.useCallback((id: string) => panel.reveal(id), [panel]);
+  const onChoose = React.useCallback(
+    (id: string, range: boolean) =>
+      setChosen(before => toggled(before, id, latest.current.shown, range)),
+    []
+  );
+  const leave = () => {
+    setSelecting(false);
+    setChosen(NOTHING);
+  };
+  const all = (every: boolean) =>
+    setChosen(every ? { ids: new Set(shown), anchor: null } : NOTHING);
+  const onAct = async (action: BulkAction) => {
+    setBusy(true);
+    setOutcome(null);
+    const done = await act(
+      runtime,
+      action,
+      jobs.filter(job => selection.ids.has(job.id))
+    );
+    setBusy(false);
+    if (done) {
+      setOutcome(done);
+      if (!done.refused.length) {
+        setChosen(NOTHING);
+      }
+    }
+  };
   return (
-    <>
-      <Header runtime={runtime} />
+    <div
+      className="aiinfn-Jobs-content"
+      onKeyDown={event => {
+        if (selecting && event.key === 'Escape') {
+          leave();
+        } else if (
+          selecting &&
+          event.key === 'a' &&
+          (event.ctrlKey || event.metaKey) &&
+          !(event.target instanceof HTMLInputElement && event.target.type === 'search')
+        ) {
+          event.preventDefault();
+          all(true);
+        }
+      }}
+    >
+      <Header
+        runtime={runtime}
+        selecting={selecting}
+        onSelect={() => (selecting ? leave() : setSelecting(true))}
+      />
       <Problems model={model} trans={trans} now={now} />
+      {selecting && (
+        <SelectionBar
+          runtime={runtime}
+          jobs={jobs}
+          selection={selection}
+          busy={busy}
+          onAll={all}
+          onAct={action => void onAct(action)}
+          onLeave={leave}
+        />
+      )}
+      {outcome && <Outcome outcome={outcome} trans={trans} onClose={() => setOutcome(null)} />}
+      <Found model={model} trans={trans} />
       <div className="aiinfn-Scroll">
         {jobs.length > 0 && (
           <ul className="aiinfn-List" aria-label={trans.__('Batch jobs')}>
@@ -36,38 +114,38 @@ export function JobsList({ runtime, panel }: IListProps): JSX.Element {
                 key={job.id}
                 job={job}
                 runtime={runtime}
-                now={now}
+                now={panel.open === job.id ? now : tick(job, now)}
                 open={panel.open === job.id}
-                onToggle={() => (panel.open = panel.open === job.id ? null : job.id)}
-                onReveal={id => panel.reveal(id)}
+                chosen={selecting ? selection.ids.has(job.id) : null}
+                onToggle={onToggle}
+                onReveal={onReveal}
+                onChoose={onChoose}
               />
             ))}
           </ul>
         )}
-        {!jobs.length && model.loaded && <Empty runtime={runtime} />}
+        {!jobs.length && model.loaded && !model.busy && !model.hasMore && (
+          <Empty runtime={runtime} />
+        )}
         {!model.loaded && !model.error && (
           <p className="aiinfn-Empty" role="status">
             {trans.__('Reading the list of jobs…')}
           </p>
         )}
-        {model.hasMore && (
-          <div className="aiinfn-More">
-            <button
-              type="button"
-              className="jp-mod-styled jp-mod-minimal"
-              onClick={() => void model.more()}
-            >
-              {trans.__('Show more')}
-            </button>
-          </div>
-        )}
+        <End runtime={runtime} />
       </div>
       <Announcer model={model} trans={trans} />
-    </>
+    </div>
   );
 }
 
-function Header({ runtime }: { runtime: Runtime }): JSX.Element {
+interface IHeaderProps {
+  runtime: Runtime;
+  selecting: boolean;
+  onSelect: () => void;
+}
+
+function Header({ runtime, selecting, onSelect }: IHeaderProps): JSX.Element {
   const { commands, model, trans } = runtime;
   return (
     <div className="aiinfn-Header">
@@ -100,6 +178,18 @@ function Header({ runtime }: { runtime: Runtime }): JSX.Element {
         onClick={() => void commands.execute(CommandIDs.openTab)}
       >
         <launchIcon.react tag="span" width="16px" height="16px" aria-hidden="true" />
+      </button>
+      <SearchField runtime={runtime} />
+      <Whose runtime={runtime} />
+      <button
+        type="button"
+        className="aiinfn-Link aiinfn-Select"
+        aria-pressed={selecting}
+        disabled={!selecting && !model.list().length}
+        title={trans.__('Choose several jobs, to cancel, run again, label or delete them together')}
+        onClick={onSelect}
+      >
+        {trans.__('Select')}
       </button>
     </div>
   );
@@ -146,11 +236,18 @@ function Problems({ model, trans, now }: IProblemsProps): JSX.Element | null {
 /** Nothing to show: says how to get something. */
 function Empty({ runtime }: { runtime: Runtime }): JSX.Element {
   const { model, trans, commands } = runtime;
-  if (model.filter !== 'all') {
+  if (model.filter !== 'all' || model.searching) {
+    const all = () => {
+      void model.setSearch('');
+      void model.setWhose({});
+      void model.setFilter('all');
+    };
     return (
       <p className="aiinfn-Empty">
-        {trans.__('No job matches this filter.')}
-        <button type="button" className="aiinfn-Link" onClick={() => void model.setFilter('all')}>
+        {model.searching
+          ? trans.__('No job matches this search.')
+          : trans.__('No job matches this filter.')}
+        <button type="button" className="aiinfn-Link" onClick={all}>
           {trans.__('Show all')}
         </button>
       </p>
@@ -203,6 +300,16 @@ function announcement(job: IJob, trans: TranslationBundle): string {
   return more
     ? trans.__('%1: %2, %3', job.name, stateWord(job.state, trans), more)
     : trans.__('%1: %2', job.name, stateWord(job.state, trans));
+}
+
+/** The time as a row needs it: one that is over says only how many minutes, hours or days ago it was. */
+function tick(job: IJob, now: number): number {
+  if (!isFinal(job)) {
+    return now;
+  }
+  const age = now - Date.parse(job.ended ?? job.created);
+  const step = age < 3_600_000 ? 15_000 : age < 86_400_000 ? 600_000 : 3_600_000;
+  return Math.floor(now / step) * step;
 }
 
 /** The time, renewed each second while the page is seen. */

@@ -14,8 +14,11 @@ export class JobsPanel extends ReactWidget {
   constructor(private readonly _runtime: Runtime) {
     super();
     this.addClass('aiinfn-Jobs');
-    // What is free is not shown here; the platform is read for how often it wishes to be asked.
-    void this._runtime.readPlatform().catch(() => undefined);
+    // What is free is not shown here; the platform says how often it wishes to be asked, and how long jobs are kept.
+    void this._runtime.readPlatform().then(
+      () => this.opened.emit(),
+      () => undefined
+    );
   }
 
   /** Emitted when the opened job changes. */
@@ -33,13 +36,16 @@ export class JobsPanel extends ReactWidget {
 
   /** Open a job, whatever the filter hides. */
   reveal(id: string): void {
-    void this._runtime.model.setFilter('all');
     this.open = id;
-    requestAnimationFrame(() =>
-      this.node
-        .querySelector(`[data-job="${CSS.escape(id)}"]`)
-        ?.scrollIntoView({ block: 'nearest' })
-    );
+    void this._runtime.model
+      .reveal(id)
+      .then(() =>
+        requestAnimationFrame(() =>
+          this.node
+            .querySelector(`[data-job="${CSS.escape(id)}"]`)
+            ?.scrollIntoView({ block: 'nearest' })
+        )
+      );
   }
 
   override dispose(): void {

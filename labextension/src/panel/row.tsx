@@ -14,22 +14,39 @@ interface IRowProps {
   runtime: Runtime;
   now: number;
   open: boolean;
-  onToggle: () => void;
+  /** Whether it is chosen; null while rows are not chosen. */
+  chosen: boolean | null;
+  onToggle: (id: string) => void;
   onReveal: (id: string) => void;
+  onChoose: (id: string, range: boolean) => void;
 }
 
-export function Row({ job, runtime, now, open, onToggle, onReveal }: IRowProps): JSX.Element {
+export const Row = React.memo(function Row(props: IRowProps): JSX.Element {
+  const { job, runtime, now, open, chosen, onToggle, onReveal, onChoose } = props;
   const { trans } = runtime;
   const more = detail(job, trans);
   const details = `aiinfn-job-${job.id}`;
   return (
-    <li className={`aiinfn-Row${open ? ' aiinfn-mod-open' : ''}`} data-job={job.id}>
+    <li
+      className={`aiinfn-Row${open ? ' aiinfn-mod-open' : ''}${chosen === null ? '' : ' aiinfn-mod-choosing'}`}
+      data-job={job.id}
+    >
+      {chosen !== null && (
+        <input
+          type="checkbox"
+          className="aiinfn-Row-box"
+          aria-label={trans.__('Choose %1', job.name)}
+          checked={chosen}
+          onClick={event => onChoose(job.id, event.shiftKey)}
+          onChange={() => undefined}
+        />
+      )}
       <button
         type="button"
         className="aiinfn-Row-head"
         aria-expanded={open}
         aria-controls={open ? details : undefined}
-        onClick={onToggle}
+        onClick={event => (chosen === null ? onToggle(job.id) : onChoose(job.id, event.shiftKey))}
       >
         <Symbol name={job.state} />
         <span className="aiinfn-Row-words">
@@ -47,6 +64,11 @@ export function Row({ job, runtime, now, open, onToggle, onReveal }: IRowProps):
             <Detail className="aiinfn-Row-device">
               {device({ ...job, simulated: false }, trans)}
             </Detail>
+            {job.labels.map(label => (
+              <span key={label} className="aiinfn-Label">
+                {label}
+              </span>
+            ))}
           </span>
         </span>
       </button>
@@ -69,7 +91,7 @@ export function Row({ job, runtime, now, open, onToggle, onReveal }: IRowProps):
       {open && <Details id={details} job={job} runtime={runtime} now={now} onReveal={onReveal} />}
     </li>
   );
-}
+});
 
 interface IDetailProps {
   children: string;

@@ -10,6 +10,7 @@ import type { IOrigin } from '../carry/state';
 import type { Runtime } from '../runtime';
 import type { IJob } from '../types';
 import '../../style/submit.css';
+import { takeOver } from './again';
 import { SubmitBody } from './body';
 import { controlId } from './field';
 import { SubmitForm } from './form';
@@ -24,7 +25,8 @@ export async function openSubmitDialog(
   runtime: Runtime,
   path: string,
   origin?: IOrigin,
-  isFolder = false
+  isFolder = false,
+  again?: IJob
 ): Promise<IJob | null> {
   const { api, contents, trans } = runtime;
   const form = new SubmitForm({
@@ -39,7 +41,7 @@ export async function openSubmitDialog(
   });
   // eslint-disable-next-line jupyter/require-disposable-ownership -- disposed below, whatever happens
   const dialog = new SubmitDialog(form);
-  void form.load();
+  void form.load().then(() => again && !form.isDisposed && takeOver(form, again));
   try {
     await dialog.launch();
     return dialog.job;

@@ -110,6 +110,8 @@ export class SubmitForm implements IDisposable {
   readonly carried: Carried | null;
   argumentLine = '';
   name = '';
+  /** Words by which the job is found again. */
+  labels: readonly string[] = [];
   amount = '';
   unit: Unit = 'hours';
   /** Whether a submission is under way. */

@@ -22,6 +22,7 @@ export interface IFilled {
   readonly inputs: { [name: string]: Typed };
   readonly argumentLine: string;
   readonly name: string;
+  readonly labels: readonly string[];
   readonly amount: string;
   readonly unit: Unit;
 }
@@ -58,7 +59,9 @@ export function readRequest(form: IFilled, trans: TranslationBundle): IRequest {
   }
   if (inspection && folder?.way !== 'command') {
     // The form has no field for them.
-    if (inspection.header.labels) {
+    if (form.labels.length) {
+      body.labels = form.labels.join(',');
+    } else if (inspection.header.labels) {
       body.labels = inspection.header.labels;
     }
     addValues(form, inspection, { body, errors }, trans);

@@ -1,0 +1,48 @@
+import { fold, matches, parse } from '../search';
+import { makeJob } from './server';
+
+describe('parse', () => {
+  it.each([
+    ['', {}],
+    ['  train   CIFAR ', { search: 'train CIFAR' }],
+    ['label:Paper-2026', { label: 'paper-2026' }],
+    [
+      'fit label:a owner:ada project:ml',
+      { search: 'fit', label: 'a', owner: 'ada', project: 'ml' }
+    ],
+    ['label:a label:b', { label: 'a', search: 'b' }],
+    ['label:', {}],
+    ['http://x', { search: 'http://x' }]
+  ])('reads %p', (typed, query) => {
+    expect(parse(typed)).toEqual(query);
+  });
+});
+
+describe('matches', () => {
+  const job = makeJob('h7k2m9x4wq', {
+    name: 'Perché CIFAR10',
+    labels: ['paper-2026'],
+    error: { name: 'RuntimeError', message: 'CUDA out of memory', cell: 3, traceback: '' }
+  });
+
+  it.each(['perche', 'far1', 'H7K2', 'paper', 'cuda MEMORY', '.ipynb cifar'])(
+    'finds %p',
+    search => {
+      expect(matches(job, { search })).toBe(true);
+    }
+  );
+
+  it.each(['perché no', 'xcifar', 'traceback'])('does not find %p', search => {
+    expect(matches(job, { search })).toBe(false);
+  });
+
+  it('asks for label, owner and project as they are', () => {
+    expect(matches(job, { label: 'paper-2026', owner: 'ada', project: 'ml' })).toBe(true);
+    expect(matches(job, { label: 'paper' })).toBe(false);
+    expect(matches(job, { owner: 'bob' })).toBe(false);
+  });
+
+  it('folds as vkd does', () => {
+    expect(fold('  Città\tÉTÉ ')).toBe('citta ete');
+  });
+});

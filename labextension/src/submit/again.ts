@@ -1,0 +1,28 @@
+/** Fills the dialog with what a job had, so that it runs again with something changed. */
+
+import type { IJob } from '../types';
+import type { SubmitForm } from './form';
+import { initialInput, inUnit } from './values';
+
+/** Take the choices, name, labels, and the parameters or arguments of a job over into a form that is loaded. */
+export function takeOver(form: SubmitForm, job: IJob): void {
+  const { accelerator, count, image, project, queue, size } = job;
+  form.select({ project, queue, accelerator, count, image, size });
+  for (const parameter of form.inspection?.parameters ?? []) {
+    const value = job.work.parameters[parameter.name];
+    if (value !== undefined) {
+      form.setInput(parameter.name, initialInput({ ...parameter, default: value }));
+    }
+  }
+  form.labels = job.labels;
+  form.set({
+    name: job.name === form.inspection?.name ? '' : job.name,
+    argumentLine: job.work.arguments.map(quoted).join(' '),
+    ...inUnit(job.time_limit)
+  });
+}
+
+/** Write an argument so that the dialog reads it as one. */
+function quoted(argument: string): string {
+  return /^[\w./:=@%+,-]+$/.test(argument) ? argument : `'${argument.replaceAll("'", "'\\''")}'`;
+}
