@@ -25,6 +25,7 @@ MODULES = {
     "log": "A log of 100 MB in the jobs panel: first bytes, following, memory of the tab",
     "comparison": "The same tasks in jupyter-scheduler and here, in the same browser",
     "labextension": "Bytes that JupyterLab fetches for the labextension",
+    "lag": "Event loop of a session's server under 50 polls/s and a followed log",
     "culling": "An open jobs panel and jupyterhub-idle-culler",
 }
 

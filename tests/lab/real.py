@@ -13,7 +13,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -253,8 +253,8 @@ def running_hub(people: dict[str, Any]) -> Iterator[Hub]:
 
 
 @contextlib.contextmanager
-def real_platform(folder: Path) -> Iterator[Real]:
-    """Run the platform."""
+def real_platform(folder: Path, *, extensions: Iterable[str] = ()) -> Iterator[Real]:
+    """Run the platform, perhaps with more extensions of the Jupyter server."""
     anna = user_model("anna", "ai-infn/flavour", scopes=SCOPES)
     anna["servers"] = {"": {"name": "", "ready": True, "url": "/user/anna/"}}
     narrow = user_model("anna", "ai-infn/flavour")
@@ -267,7 +267,10 @@ def real_platform(folder: Path) -> Iterator[Real]:
             real.start_vkd()
             (folder / "lab").mkdir()
             (folder / "lab" / "home").symlink_to(real.home)
-            with running_server(folder / "lab", real.session, base="/user/anna", token=TOKEN) as lab:
+            environment = real.session | {"PYTHONPATH": str(ROOT)}
+            with running_server(
+                folder / "lab", environment, base="/user/anna", token=TOKEN, extensions=extensions
+            ) as lab:
                 real.lab = lab
                 real.start_proxy()
                 yield real
