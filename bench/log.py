@@ -85,6 +85,7 @@ def _in_browser(page: Page, demo: Demo) -> Iterator[Figure]:
         earlier.click()
         page.wait_for_timeout(200)
     most = _memory(session)
+    shown = page.locator(".aiinfn-Log").evaluate("e => e.textContent.length")
     yield Figure("size of the log", size / 2**20, "MiB")
     yield Figure("from the press on the job to its log, median", statistics.median(opened), "s")
     yield Figure("the last 64 KiB of it by a raw request, median", statistics.median(raw), "s")
@@ -100,6 +101,9 @@ def _in_browser(page: Page, demo: Demo) -> Iterator[Figure]:
     added = following - before
     yield Figure(
         "memory that the tab gained by following", added / 2**20, "MiB", "<= 64 MiB", added <= MOST_MEMORY
+    )
+    yield Figure(
+        "text in the page with all that may be loaded", shown / 2**20, "Mi", "<= 5 Mi", shown <= 5 * 2**20
     )
     added = most - before
     yield Figure(
