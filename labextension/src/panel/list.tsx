@@ -93,7 +93,7 @@ export function JobsList({ runtime, panel }: IListProps): JSX.Element {
         onSelect={() => (selecting ? leave() : setSelecting(true))}
       />
       <Problems model={model} trans={trans} now={now} />
-      {selecting && (
+      {selecting && jobs.length > 0 && (
         <SelectionBar
           runtime={runtime}
           jobs={jobs}
