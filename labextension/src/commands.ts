@@ -77,7 +77,11 @@ export function addCommands({ app, jobs, trans, documents }: ICommandOptions): v
     label: trans.__('Run from here as batch'),
     isEnabled: () => !!documents.notebooks?.currentWidget,
     describedBy: { args: { type: 'object', properties: {} } },
-    execute: async () => (await jobs.load()).runFromHere(documents.notebooks?.currentWidget)
+    execute: async args => {
+      // A right click makes no cell active.
+      const cell = args.menu && app.contextMenuHitTest(node => node.matches('.jp-Cell'));
+      await (await jobs.load()).runFromHere(documents.notebooks?.currentWidget, cell || null);
+    }
   });
 
   commands.addCommand(CommandIDs.openJobs, {

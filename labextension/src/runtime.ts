@@ -139,8 +139,8 @@ export class Runtime {
   }
 
   /** Open the dialog for the rest of a notebook, from its active cell on, or say why that cannot be. */
-  async runFromHere(panel?: NotebookPanel | null): Promise<void> {
-    const origin = await findOrigin(panel, this.trans);
+  async runFromHere(panel?: NotebookPanel | null, cell?: HTMLElement | null): Promise<void> {
+    const origin = await findOrigin(panel, cell, this.trans);
     if (panel && origin) {
       // A path of a real-time collaboration drive is still a file on the disk.
       await this.openSubmit(this.contents.localPath(panel.context.path), origin);

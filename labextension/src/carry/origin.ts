@@ -13,6 +13,7 @@ import type { IOrigin } from './state';
  */
 export async function findOrigin(
   panel: NotebookPanel | null | undefined,
+  chosen: HTMLElement | null | undefined,
   trans: TranslationBundle
 ): Promise<IOrigin | null> {
   const problem = panel ? await obstacle(panel, trans) : trans.__('Open a notebook first.');
@@ -22,7 +23,8 @@ export async function findOrigin(
     return null;
   }
   const { content, context } = panel;
-  const cell = content.activeCellIndex;
+  const index = content.widgets.findIndex(({ node }) => node === chosen);
+  const cell = index < 0 ? content.activeCellIndex : index;
   if (context.model.dirty) {
     // The cells above keep what they show, and that is in the file only once it is saved.
     await context.save();
