@@ -153,3 +153,49 @@ def post(page: Page, path: str, body: dict[str, Any] | None = None) -> Any:
 def job(page: Page, job_id: str) -> Any:
     """Give a job as its owner sees it."""
     return ask(page, f"jobs/{job_id}")
+
+
+def opened(page: Page, job: str) -> Locator:
+    """Give the row of a job, opened."""
+    row = page.locator(f"[data-job='{job}']")
+    head = row.locator(".aiinfn-Row-head")
+
+    def is_open() -> bool:
+        if head.get_attribute("aria-expanded") != "true":
+            head.click()
+        return row.locator(".aiinfn-Details").count() > 0
+
+    wait_for("the row is open", is_open, 20, 0.5)
+    return row
+
+
+def write_notebook(page: Page, path: str, parameters: str, source: str) -> None:
+    """Write a notebook with a cell of parameters into the person's home."""
+    tagged = {"tags": ["parameters"]}
+    notebook = {
+        "cells": [
+            {
+                "cell_type": "code",
+                "id": name,
+                "metadata": meta,
+                "source": text,
+                "outputs": [],
+                "execution_count": None,
+            }
+            for name, meta, text in (("values", tagged, parameters), ("work", {}, source))
+        ],
+        "metadata": {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
+    write(page, path, {"type": "notebook", "format": "json", "content": notebook})
+
+
+def write(page: Page, path: str, model: dict[str, Any]) -> None:
+    """Write a file through the contents service."""
+    answer = page.request.put(
+        f"{server_url(page)}api/contents/{path}",
+        data=json.dumps(model),
+        headers={"X-XSRFToken": xsrf(page), "Content-Type": "application/json"},
+    )
+    assert answer.ok, answer.text()

@@ -129,7 +129,7 @@ def its_log_is_searched(row: Locator, log: Locator) -> None:
     log.press("Control+f")
     expect(search).to_be_focused()
     search.fill("needle")
-    count = row.locator(".aiinfn-Search-count")
+    count = row.locator(".aiinfn-LogSearch-count")
     expect(count).to_have_text("1 of 1 match. Only what is loaded was searched.")
     mark = log.locator("mark.aiinfn-mod-current")
     expect(mark).to_have_text("Needle")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import re
 from typing import Any
 
@@ -12,7 +11,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, expect
 
 from tests.ui import steps
-from tests.ui.demo import Demo, wait_for
+from tests.ui.demo import Demo
 
 PARAMETERS = "lr = 0.1  # learning rate\nseed = 1"
 WORK = """\
@@ -27,7 +26,7 @@ def test_a_sweep_of_which_a_point_fails(demo: Demo, page: Page):
     steps.sign_in(page, demo, "ada")
     steps.choose(page, "none")
     steps.start(page)
-    write_notebook(page, "scan.ipynb", PARAMETERS, WORK)
+    steps.write_notebook(page, "scan.ipynb", PARAMETERS, WORK)
     steps.open_file(page, "scan.ipynb")
 
     # The dialog: wrong values are told at their field, and the points are shown before anything is sent.
@@ -54,7 +53,7 @@ def test_a_sweep_of_which_a_point_fails(demo: Demo, page: Page):
 
     # The panel: one row, its bar, its table.
     steps.open_jobs(page)
-    row = opened(page, first["id"])
+    row = steps.opened(page, first["id"])
     expect(row.locator(".aiinfn-Row-head")).to_contain_text(
         "Finished, but 1 of 3 points failed", timeout=steps.START_SECONDS
     )
@@ -81,12 +80,12 @@ def test_a_sweep_of_which_a_point_fails(demo: Demo, page: Page):
     clean(page, ".aiinfn-Sidebar")
 
     # Only what failed runs again; the other results are kept.
-    write(page, "mended", {"type": "file", "format": "text", "content": ""})
+    steps.write(page, "mended", {"type": "file", "format": "text", "content": ""})
     row.get_by_role("button", name="Run failed again").click()
     expect(page.locator(".aiinfn-Row").first).not_to_have_attribute("data-job", first["id"], timeout=15_000)
     again = steps.ask(page, "jobs", limit=1)["jobs"][0]
     assert (again["rerun_of"], again["sweep"]["points"]) == (first["id"], 1)
-    row = opened(page, again["id"])
+    row = steps.opened(page, again["id"])
     expect(row.locator("tr[data-point='1']")).to_contain_text("Succeeded", timeout=steps.START_SECONDS)
     assert column(row, 1) == ["Succeeded", "Succeeded kept", "Succeeded kept"]
     assert column(row, 5) == ["20", "18", "1"]
@@ -105,20 +104,6 @@ def test_a_sweep_of_which_a_point_fails(demo: Demo, page: Page):
     expect(row.locator(".aiinfn-Point").get_by_role("log")).to_contain_text("loss 20")
     row.locator(".aiinfn-Point").get_by_role("button", name="Open output").click()
     expect(page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")).to_contain_text("loss 20", timeout=30_000)
-
-
-def opened(page: Page, job: str) -> Locator:
-    """Give the row of a job, opened."""
-    row = page.locator(f"[data-job='{job}']")
-    head = row.locator(".aiinfn-Row-head")
-
-    def is_open() -> bool:
-        if head.get_attribute("aria-expanded") != "true":
-            head.click()
-        return row.locator(".aiinfn-Details").count() > 0
-
-    wait_for("the row is open", is_open, 20, 0.5)
-    return row
 
 
 def cells(where: Locator, rows: str) -> list[list[str]]:
@@ -144,38 +129,6 @@ def clean(page: Page, within: str) -> None:
         for node in violation["nodes"]
     ]
     assert not serious, serious
-
-
-def write_notebook(page: Page, path: str, parameters: str, source: str) -> None:
-    """Write a notebook with a cell of parameters into the person's home."""
-    tagged = {"tags": ["parameters"]}
-    notebook = {
-        "cells": [
-            {
-                "cell_type": "code",
-                "id": name,
-                "metadata": meta,
-                "source": text,
-                "outputs": [],
-                "execution_count": None,
-            }
-            for name, meta, text in (("values", tagged, parameters), ("work", {}, source))
-        ],
-        "metadata": {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
-        "nbformat": 4,
-        "nbformat_minor": 5,
-    }
-    write(page, path, {"type": "notebook", "format": "json", "content": notebook})
-
-
-def write(page: Page, path: str, model: dict[str, Any]) -> None:
-    """Write a file through the contents service."""
-    answer = page.request.put(
-        f"{steps.server_url(page)}api/contents/{path}",
-        data=json.dumps(model),
-        headers={"X-XSRFToken": steps.xsrf(page), "Content-Type": "application/json"},
-    )
-    assert answer.ok, answer.text()
 
 
 def contents(page: Page, path: str) -> Any:

@@ -40,7 +40,7 @@ export function SearchBar(props: ISearchBarProps): JSX.Element {
     { label: trans.__('Next match'), step: 1, icon: caretDownEmptyThinIcon }
   ];
   return (
-    <div className="aiinfn-Search">
+    <div className="aiinfn-LogSearch">
       <input
         ref={props.input}
         type="search"
@@ -68,7 +68,7 @@ export function SearchBar(props: ISearchBarProps): JSX.Element {
           ))}
         </>
       )}
-      <span className="aiinfn-Search-count" role="status">
+      <span className="aiinfn-LogSearch-count" role="status">
         {query &&
           [counted(index, number, more, trans), part && where(trans)].filter(Boolean).join(' ')}
       </span>
