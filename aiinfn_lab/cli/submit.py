@@ -144,8 +144,8 @@ def submit(
       aiinfn submit train.ipynb --sweep lr=0.1,0.2 --sweep seed=1..5
       aiinfn submit fit.py -- --runs 3 data.root     a script with arguments
       aiinfn submit -a t4 -- ./simulate --events 10  a command
-      aiinfn submit project -- make all              a command in a copy of a folder
-      aiinfn submit project                          its main.py, or what else is clear
+      aiinfn submit project -- make all              a command in a folder
+      aiinfn submit project                          its main.py, or the like
       aiinfn submit project/fit.py --with-folder     a file, with its whole folder
       aiinfn submit home:work/fit.py                 a file of your home
 

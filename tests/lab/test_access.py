@@ -24,7 +24,7 @@ def test_every_verb_of_every_handler_is_protected():
                 continue
             seen += 1
             assert getattr(method, "__protected__", False), f"{handler.__name__}.{verb}"
-    assert seen == len(routes()) + 2  # jobs and session-time have two
+    assert seen == len(routes()) + 4  # jobs and session-time have two, a job three
 
 
 def test_the_protection_is_jupyters_own():

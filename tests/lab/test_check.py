@@ -18,6 +18,7 @@ from aiinfn_lab.precheck import packages
 from aiinfn_lab.precheck.checks import Kernel, Subject, look
 from aiinfn_lab.precheck.packages import Interpreter, how_to_install
 from aiinfn_lab.session import Session
+from aiinfn_lab.target import Target
 
 HERE = Interpreter.of_server()
 ORDER = list(Check.model_json_schema()["properties"]["what"]["enum"])
@@ -45,7 +46,7 @@ def told(home, notebook):
         path.write_text(text)
         document = Places(home, home).read(name, 10**7)
         known = Kernel("Python 3", kernel) if kernel else None
-        found = look(Subject.of({"image": image, **body}, document, inspect(document), home, Session(image="default"), known))  # fmt: skip
+        found = look(Subject.of({"image": image, **body}, Target(document, inspect(document)), home, Session(image="default"), known))  # fmt: skip
         for each in found:
             Check.model_validate(each.as_json())
         assert [each.what for each in found] == sorted((each.what for each in found), key=ORDER.index)
@@ -270,7 +271,7 @@ JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size
 def test_whatever_the_body_says_nothing_is_raised(image, parameters, sweep):
     document = Places(Path(__file__).parent, Path(__file__).parent).read("test_check.py", 10**6)
     body = {"image": image, "parameters": parameters, "sweep": sweep}
-    subject = Subject.of(body, document, inspect(document), Path("/"), Session(image="default"), None)
+    subject = Subject.of(body, Target(document, inspect(document)), Path("/"), Session(image="default"), None)
     assert subject.other_image is (image is not None and image != "default")
 
 

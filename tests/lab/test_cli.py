@@ -63,6 +63,7 @@ def test_browser_and_command_say_the_same_of_a_job(real, both, which):
     assert shown.pop("events") == real.lab.get(f"jobs/{job}/events").json
     browser = real.lab.get(f"jobs/{job}").json
     browser.pop("lab")
+    assert shown.pop("resources") == real.lab.get(f"jobs/{job}/resources").json
     assert shown == browser
     assert real.aiinfn("logs", job).out.encode() == real.lab.get(f"jobs/{job}/logs").body
     words = real.aiinfn("show", job).out
@@ -95,7 +96,7 @@ def test_browser_and_command_list_the_same_and_offer_the_same(real, both):
     ("words", "body"),
     [
         (["gone.py"], {"path": "gone.py"}),
-        (["."], {"path": "."}),
+        (["."], {"path": ".", "folder": "."}),
         (["notes.txt"], {"path": "notes.txt"}),
         (["fit.py", "-a", "h100"], {"path": "fit.py", "accelerator": "h100"}),
         (["fit.py", "-a", "t4", "--count", "7"], {"path": "fit.py", "accelerator": "t4", "count": 7}),

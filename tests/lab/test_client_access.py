@@ -155,7 +155,7 @@ def test_what_is_no_text_is_handed_out_as_well(data):
 
 @pytest.mark.parametrize(
     ("path", "options"),
-    [(None, {}), ("a.py", {"command": ["b"]}), (None, {"command": []}), (None, {"command": ["a"], "arguments": ["b"]}), (None, {"command": ["a"], "parameters": {"b": 1}})],
+    [(None, {}), (None, {"command": []}), (None, {"command": ["a"], "arguments": ["b"]}), (None, {"command": ["a"], "parameters": {"b": 1}})],
 )  # fmt: skip
 def test_a_submission_is_a_file_or_a_command(path, options):
     with pytest.raises(AiinfnError):

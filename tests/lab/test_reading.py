@@ -189,7 +189,7 @@ def test_reading_is_no_activity_but_acting_is(lab, peer):
     [
         ({}, "en"),
         ({"Accept-Language": "it-IT,it;q=0.9,en;q=0.5"}, "it"),
-        ({"Accept-Language": "en", "Cookie": "aiinfn-language=it"}, "it"),
+        ({"Accept-Language": "en", "Cookie": "aiinfn-language=it"}, "en"),
         ({"Accept-Language": "it", "Cookie": "aiinfn-language=x"}, "it"),
         ({"Accept-Language": "de\tx"}, "en"),
     ],

@@ -9,7 +9,6 @@ from playwright.sync_api import Page, expect
 
 from tests.ui import steps
 from tests.ui.demo import Demo, wait_for
-from tests.ui.test_sweep import write
 
 NAMES = ("alpha fit", "beta fit", "gamma scan", "delta fit")
 
@@ -18,7 +17,7 @@ def test_jobs_are_found_labelled_chosen_and_deleted(demo: Demo, page: Page):
     steps.sign_in(page, demo, "ada")
     steps.choose(page, "none")
     steps.start(page)
-    write(page, "quick.sh", {"type": "file", "format": "text", "content": "echo done\n"})
+    steps.write(page, "quick.sh", {"type": "file", "format": "text", "content": "echo done\n"})
     ids = {
         name: steps.post(
             page,

@@ -8,7 +8,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.ui import steps
 from tests.ui.demo import Demo, wait_for
-from tests.ui.test_sweep import clean, contents, opened, write
+from tests.ui.test_sweep import clean, contents
 
 MAIN = """\
 # AIINFN accelerator=t4 count=9 time=30m name='from the header'
@@ -25,9 +25,9 @@ def test_the_check_the_header_and_a_folder(demo: Demo, page: Page):
     steps.choose(page, "none")
     steps.start(page)
     for folder in ("proj", "proj/node_modules"):
-        write(page, folder, {"type": "directory"})
+        steps.write(page, folder, {"type": "directory"})
     for path, text in {**FOLDER, "needs.py": MAIN}.items():
-        write(page, path, {"type": "file", "format": "text", "content": text})
+        steps.write(page, path, {"type": "file", "format": "text", "content": text})
 
     # A file: its header fills the form in, what of it cannot be is told at its field, and the check is advice.
     steps.open_file(page, "needs.py")
@@ -71,7 +71,7 @@ def test_the_check_the_header_and_a_folder(demo: Demo, page: Page):
 
     # What it wrote is in its own copy, and the person is led there.
     steps.open_jobs(page)
-    row = opened(page, job["id"])
+    row = steps.opened(page, job["id"])
     wait_for("the job ends", lambda: steps.job(page, job["id"])["ended"], 90, 0.5)
     assert steps.job(page, job["id"])["state"] == "succeeded"
     assert contents(page, f"proj.{job['id']}/said.txt")["content"] == "made by the copy\n"

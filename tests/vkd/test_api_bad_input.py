@@ -295,7 +295,7 @@ async def test_a_bad_filter_is_refused(v, query, field):
         ("GET", f"{API}/jobs/%F0%28", 404),
         ("DELETE", f"{API}/jobs", 405),
         ("PUT", f"{API}/platform", 405),
-        ("PATCH", f"{API}/jobs/abc", 405),
+        ("PUT", f"{API}/jobs/abc", 405),
     ],
 )
 async def test_a_wrong_address_or_method_is_a_problem_too(v, method, path, status):
