@@ -421,8 +421,8 @@ export interface ISubmission {
   image?: string;
   size?: string;
   time_limit?: number;
-  /** Separated by commas. */
-  labels?: string;
+  /** Words, or one text in which commas separate them. */
+  labels?: string | string[];
   sweep?: { points: Point[]; at_most: number };
   from_here?: IFromHere;
 }

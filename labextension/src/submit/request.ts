@@ -60,7 +60,7 @@ export function readRequest(form: IFilled, trans: TranslationBundle): IRequest {
   if (inspection && folder?.way !== 'command') {
     // The form has no field for them.
     if (form.labels.length) {
-      body.labels = form.labels.join(',');
+      body.labels = [...form.labels];
     } else if (inspection.header.labels) {
       body.labels = inspection.header.labels;
     }
