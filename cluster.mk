@@ -6,6 +6,10 @@ ifndef UV
 .PHONY: setup
 setup:
 	@test -x .venv/bin/python || $(MAKE) -f Makefile setup
+
+.PHONY: browser
+browser:
+	@deploy/need-chromium
 endif
 
 .PHONY: cluster-build
@@ -21,5 +25,5 @@ cluster-down: setup  ## Take the cluster down, with everything it made
 	@$(CLUSTER) down
 
 .PHONY: test-cluster
-test-cluster: cluster-build  ## As root, run the tests that need a real cluster, on one of their own
+test-cluster: cluster-build browser  ## As root, run the tests that need a real cluster, on one of their own
 	AIINFN_TEST_CLUSTER=1 .venv/bin/pytest tests/cluster $(PYTEST_OPTIONS)

@@ -366,9 +366,13 @@ async def test_a_hundred_points_at_most_eight_at_once_preempted_twice_one_failin
         done = await shown(anna, job["id"], state="failed")
         assert (done["sweep"]["succeeded"], done["sweep"]["failed"]) == (99, 1)
         assert done["preemptions"] >= 2
-        # Each point began once, and once more for each time it made room for a session.
+        # Each point began once, and once more for each time it made room for a session or was put back by the restart.
         rows = await table(anna, job["id"])
-        assert sum(row["attempt"] for row in rows) == 100 + done["preemptions"]
+        histories = [await anna.get(f"/jobs/{row['job']}/events") for row in rows if row["attempt"] > 1]
+        back = Counter(each["cause"] for events in histories for each in events if each["state"] == "queued")
+        assert back["preempted"] == done["preemptions"]
+        assert back.keys() <= {"submitted", "preempted", "interrupted"}
+        assert sum(row["attempt"] for row in rows) == 100 + back["preempted"] + back["interrupted"]
         begun = Counter(numbers(homes / "begun"))
         assert all(1 <= begun[row["point"]] <= row["attempt"] for row in rows)
         again = await anna.post(f"/jobs/{job['id']}/rerun", {})
