@@ -96,6 +96,7 @@ c.JupyterHub.db_url = f"sqlite:///{data}/hub/hub.sqlite"
 c.JupyterHub.cookie_secret_file = str(data / "hub/cookie")
 c.JupyterHub.cleanup_servers = t["cleanup_servers"]
 c.JupyterHub.allow_named_servers = True
+c.Spawner.http_timeout = 120  # several servers start at the same time on a busy machine
 c.JupyterHub.tornado_settings = {"slow_spawn_timeout": t["slow_spawn_timeout"]}
 c.JupyterHub.spawner_class = LocalSpawner
 speaking.configure_pages(c, str(TEMPLATES))
@@ -238,7 +239,7 @@ class RealHub:
         _, model = await self.api("GET", f"/users/{quote(user)}?include_stopped_servers=1")
         return model["servers"].get(server)
 
-    async def ready(self, user: str, server: str = "", seconds: float = 60) -> dict[str, Any]:
+    async def ready(self, user: str, server: str = "", seconds: float = 120) -> dict[str, Any]:
         """Wait until a session runs."""
         deadline = time.monotonic() + seconds
         while True:

@@ -11,7 +11,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, expect
 
 from tests.ui import steps
-from tests.ui.demo import Demo
+from tests.ui.demo import Demo, wait_for
 
 WATCHED = """\
 import pathlib, time
@@ -158,7 +158,7 @@ def its_log_is_read_backwards(page: Page, row: Locator, log: Locator, folder: Pa
     row.get_by_role("button", name="Earlier").click()
     expect(log).to_contain_text("step 035000")
     # What was at the top is still where it was: nobody loses the place.
-    assert log.evaluate("e => e.scrollTop") > 1000
+    wait_for("the place is kept", lambda: log.evaluate("e => e.scrollTop") > 1000, 10)
     assert top.startswith("step 0")
     row.get_by_role("button", name="Beginning").click()
     expect(log).to_contain_text("the very first line")
