@@ -15,21 +15,13 @@ from aiinfn_hub.vkd.store import Store
 from aiinfn_hub.vkd.tables import history, jobs, labelled, removed, texts, usage
 from tests.vkd.jobs import BAD, OK, R, S
 from tests.vkd.memory_backend import MemoryBackend
-from tests.vkd.world import notebook, until, vkd
+from tests.vkd.world import notebook, reaches, until, vkd
 
 
 @pytest.fixture
 async def v(tmp_path):
     async with vkd(tmp_path, MemoryBackend) as running:
         yield running
-
-
-async def reaches(client, job_id, state):
-    async def there():
-        job = await client.get(f"/jobs/{job_id}")
-        return job if job["state"] == state else None
-
-    return await until(there, f"{job_id} is {state}")
 
 
 async def ended(v, client, state=OK, *, start=None, **more):

@@ -10,21 +10,13 @@ import pytest
 from aiinfn_hub.vkd.contract import Cause, JobError, Progress
 from tests.vkd.jobs import BAD, OFF, OK, Q, R, S
 from tests.vkd.memory_backend import MemoryBackend
-from tests.vkd.world import Hub, notebook, until, vkd
+from tests.vkd.world import Hub, notebook, reaches, until, vkd
 
 
 @pytest.fixture
 async def v(tmp_path):
     async with vkd(tmp_path, MemoryBackend) as running:
         yield running
-
-
-async def reaches(client, job_id, state):
-    async def there():
-        job = await client.get(f"/jobs/{job_id}")
-        return job if job["state"] == state else None
-
-    return await until(there, f"{job_id} is {state}")
 
 
 async def test_a_job_gets_defaults_an_id_an_output_and_a_place(v):

@@ -250,3 +250,11 @@ def notebook(path: str = "analysis/train.ipynb", **more: Any) -> dict[str, Any]:
     name = path.rpartition("/")[2]
     work = {"kind": "notebook", "path": path, "snapshot": f".aiinfn/jobs/x7f/{name}", "kernel": "python3"}
     return {"work": {**work, **more.pop("work", {})}, **more}
+
+
+async def reaches(client, job_id, state):
+    async def there():
+        job = await client.get(f"/jobs/{job_id}")
+        return job if job["state"] == state else None
+
+    return await until(there, f"{job_id} is {state}")

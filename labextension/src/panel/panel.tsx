@@ -1,6 +1,5 @@
 /** The content of the side bar: the list of jobs. */
 
-import { ReactWidget } from '@jupyterlab/ui-components';
 import type { Message } from '@lumino/messaging';
 import { Signal } from '@lumino/signaling';
 import * as React from 'react';
@@ -8,14 +7,13 @@ import * as React from 'react';
 import type { Runtime } from '../runtime';
 import '../../style/panel.css';
 import { JobsList } from './list';
+import { WatchingWidget } from './watching';
 
-/** Tells the model whether anybody looks at it. */
-export class JobsPanel extends ReactWidget {
-  constructor(private readonly _runtime: Runtime) {
-    super();
-    this.addClass('aiinfn-Jobs');
+export class JobsPanel extends WatchingWidget {
+  constructor(runtime: Runtime) {
+    super(runtime);
     // What is free is not shown here; the platform says how often it wishes to be asked, and how long jobs are kept.
-    void this._runtime.readPlatform().then(
+    void runtime.readPlatform().then(
       () => this.opened.emit(),
       () => undefined
     );
@@ -48,30 +46,8 @@ export class JobsPanel extends ReactWidget {
       );
   }
 
-  override dispose(): void {
-    if (!this.isDisposed) {
-      this._runtime.model.setVisible(false, this);
-      super.dispose();
-    }
-  }
-
   protected override render(): JSX.Element {
     return <JobsList runtime={this._runtime} panel={this} />;
-  }
-
-  protected override onAfterAttach(msg: Message): void {
-    super.onAfterAttach(msg);
-    this._runtime.model.setVisible(this.isVisible, this);
-  }
-
-  protected override onAfterShow(msg: Message): void {
-    super.onAfterShow(msg);
-    this._runtime.model.setVisible(true, this);
-  }
-
-  protected override onAfterHide(msg: Message): void {
-    super.onAfterHide(msg);
-    this._runtime.model.setVisible(false, this);
   }
 
   protected override onActivateRequest(msg: Message): void {

@@ -1,7 +1,6 @@
 /** Jobs in the main area: the list, or one job with the whole width for its log or its table of points. */
 
 import { MainAreaWidget } from '@jupyterlab/apputils';
-import { ReactWidget } from '@jupyterlab/ui-components';
 import type { Message } from '@lumino/messaging';
 import * as React from 'react';
 
@@ -9,6 +8,7 @@ import { ApiError } from '../api';
 import { jobsIcon } from '../icons';
 import { Details } from '../panel/details';
 import { JobsPanel } from '../panel/panel';
+import { WatchingWidget } from '../panel/watching';
 import { SweepBar } from '../sweep/bar';
 import { Banner, Symbol, useSignal } from '../react';
 import type { Runtime } from '../runtime';
@@ -31,22 +31,14 @@ export function createTab(runtime: Runtime, id: string): MainAreaWidget {
 }
 
 /** One job. */
-class JobTab extends ReactWidget {
+class JobTab extends WatchingWidget {
   constructor(
-    private readonly _runtime: Runtime,
+    runtime: Runtime,
     private readonly _job: string
   ) {
-    super();
-    this.addClass('aiinfn-Jobs');
+    super(runtime);
     this.addClass('aiinfn-mod-job');
-    void this._runtime.readPlatform().catch(() => undefined);
-  }
-
-  override dispose(): void {
-    if (!this.isDisposed) {
-      this._runtime.model.setVisible(false, this);
-      super.dispose();
-    }
+    void runtime.readPlatform().catch(() => undefined);
   }
 
   protected override render(): JSX.Element {
@@ -61,21 +53,6 @@ class JobTab extends ReactWidget {
         }}
       />
     );
-  }
-
-  protected override onAfterAttach(msg: Message): void {
-    super.onAfterAttach(msg);
-    this._runtime.model.setVisible(this.isVisible, this);
-  }
-
-  protected override onAfterShow(msg: Message): void {
-    super.onAfterShow(msg);
-    this._runtime.model.setVisible(true, this);
-  }
-
-  protected override onAfterHide(msg: Message): void {
-    super.onAfterHide(msg);
-    this._runtime.model.setVisible(false, this);
   }
 
   protected override onActivateRequest(msg: Message): void {
