@@ -20,20 +20,20 @@ from tests.ui.conftest import chromium
 from tests.ui.demo import Demo
 
 SIZES = (10_000, 100_000)
-_PAINTED = """() => new Promise(resolve => {
-  const started = performance.now();
-  const seen = () => requestAnimationFrame(() => requestAnimationFrame(() => resolve(performance.now() - started)));
-  const look = new MutationObserver(() => {
-    if (document.querySelector('.aiinfn-Row')) {
-      look.disconnect();
-      seen();
-    }
+_PAINTED = """() => {
+  window.painted = new Promise(resolve => {
+    let started;
+    document.addEventListener('pointerdown', () => { started = performance.now(); }, { capture: true, once: true });
+    const seen = () => requestAnimationFrame(() => requestAnimationFrame(() => resolve(performance.now() - started)));
+    const look = new MutationObserver(() => {
+      if (document.querySelector('.aiinfn-Row')) {
+        look.disconnect();
+        seen();
+      }
+    });
+    look.observe(document.body, { childList: true, subtree: true });
   });
-  look.observe(document.body, { childList: true, subtree: true });
-  document.querySelector('.lm-TabBar-tab[data-id="aiinfn-jobs"]').dispatchEvent(
-    new PointerEvent('pointerdown', { bubbles: true, button: 0, pointerType: 'mouse' })
-  );
-})"""
+}"""
 _SCROLLED = """() => new Promise(resolve => {
   const list = document.querySelector('.aiinfn-Scroll');
   const frames = [];
@@ -88,7 +88,9 @@ def _browser(jobs: int) -> Iterator[Figure]:
                 steps.start(page)
                 for visit in ("first visit", "later visit"):
                     page.wait_for_timeout(4000)
-                    painted: float = page.evaluate(_PAINTED)
+                    page.evaluate(_PAINTED)
+                    page.get_by_role("tab", name=re.compile("Batch jobs")).click()
+                    painted: float = page.evaluate("() => window.painted")
                     aim = {"aim": "<= 200 ms", "met": painted <= 200} if visit == "later visit" else {}
                     yield Figure(f"panel with {jobs:,} jobs to its first row, {visit}", painted, "ms", **aim)
                     if visit == "first visit":
