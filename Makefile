@@ -91,7 +91,7 @@ $(UV):
 
 .venv/.synced: requirements.lock | $(UV)
 	@$(UV) venv --quiet --clear --python "$$(deploy/find-python)" .venv
-	@$(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
+	@$(UV) pip sync --quiet --python $(BIN)/python --compile-bytecode --require-hashes requirements.lock
 	@touch $@
 
 $(PROXY)/configurable-http-proxy: deploy/proxy/package-lock.json

@@ -38,11 +38,12 @@ def tree(roots: Iterable[psutil.Process]) -> list[psutil.Process]:
     children: dict[int, list[psutil.Process]] = {}
     for process in psutil.process_iter(["ppid"]):
         children.setdefault(process.info["ppid"], []).append(process)
-    found, left = [], list(roots)
+    servers = list(roots)
+    found, left = [], list(servers)
     while left:
         process = left.pop()
         found.append(process)
-        server = _is_server(process)
+        server = process in servers
         left += [one for one in children.get(process.pid, []) if not (server and _is_kernel(one))]
     return found
 
@@ -108,10 +109,4 @@ def _seconds(process: psutil.Process) -> float:
 def _is_kernel(process: psutil.Process) -> bool:
     with contextlib.suppress(psutil.Error):
         return "ipykernel_launcher" in process.cmdline()
-    return False
-
-
-def _is_server(process: psutil.Process) -> bool:
-    with contextlib.suppress(psutil.Error):
-        return any("jupyter" in word or "aiinfn_lab" in word for word in process.cmdline())
     return False

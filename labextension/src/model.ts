@@ -144,7 +144,7 @@ export class JobsModel implements IDisposable {
   /** Seconds until the next reading, as long as nothing fails. */
   get interval(): number {
     if (!this._visible) {
-      return Math.max(BACKGROUND, this.floor);
+      return Math.max(this._patience, this.floor);
     }
     return this._active > 0
       ? Math.max(this._platformPoll ?? BUSY, this.floor)
@@ -332,6 +332,16 @@ export class JobsModel implements IDisposable {
       this._poll.dispose();
       Signal.clearData(this);
     }
+  }
+
+  /** Seconds until a followed job is looked at again while no list is seen: a tenth of its age, so a short job's end is told soon. */
+  private get _patience(): number {
+    const ages = [...this._followed].map(id => {
+      const job = this._jobs.get(id);
+      return job ? (Date.now() - Date.parse(job.created)) / 1000 : Infinity;
+    });
+    const shortest = this._platformPoll ?? BUSY;
+    return Math.min(BACKGROUND, Math.max(shortest, Math.min(...ages) / 10));
   }
 
   private get _wanted(): boolean {

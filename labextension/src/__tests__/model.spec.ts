@@ -127,6 +127,21 @@ describe('JobsModel', () => {
     expect(model.interval).toBe(15);
   });
 
+  it('asks for a followed job after a tenth of its age while nobody looks', async () => {
+    const aged = (seconds: number) =>
+      makeJob('a', { created: new Date(Date.now() - seconds * 1000).toISOString() });
+    lists = [page([aged(1)])];
+    await model.refresh();
+    model.setVisible(false);
+    expect(model.interval).toBe(15);
+    model.follow('a');
+    expect(model.interval).toBe(2);
+    model.merge({ ...aged(60), updated: new Date().toISOString() });
+    expect(model.interval).toBeCloseTo(6, 0);
+    model.merge({ ...aged(3600), updated: new Date().toISOString() });
+    expect(model.interval).toBe(15);
+  });
+
   it('tells the end of a followed job once', async () => {
     lists = [page([makeJob('a')])];
     const ended: string[] = [];
