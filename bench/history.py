@@ -20,6 +20,8 @@ from tests.ui.conftest import chromium
 from tests.ui.demo import Demo
 
 SIZES = (10_000, 100_000)
+_POINTING = 100
+"""Milliseconds that a hand rests on the icon before it presses, during which the panel's script is fetched."""
 _PAINTED = """() => {
   window.painted = new Promise(resolve => {
     let started;
@@ -34,8 +36,8 @@ _PAINTED = """() => {
     look.observe(document.body, { childList: true, subtree: true });
   });
 }"""
-_SCROLLED = """() => new Promise(resolve => {
-  const list = document.querySelector('.aiinfn-Scroll');
+_SCROLLED = """selector => new Promise(resolve => {
+  const list = document.querySelector(selector);
   const frames = [];
   let last = performance.now();
   const step = now => {
@@ -50,6 +52,20 @@ _SCROLLED = """() => new Promise(resolve => {
   };
   requestAnimationFrame(step);
 })"""
+
+
+_PLAIN = """rows => {
+  const box = document.createElement('div');
+  box.id = 'plain';
+  box.style.cssText = 'position: fixed; inset: 0 auto 0 0; width: 300px; overflow: auto; background: white; z-index: 9999';
+  for (let row = 0; row < rows; row++) {
+    const line = document.createElement('div');
+    line.style.height = '47px';
+    line.textContent = `row ${row}`;
+    box.append(line);
+  }
+  document.body.append(box);
+}"""
 
 
 def measure() -> Iterator[Figure]:
@@ -89,27 +105,35 @@ def _browser(jobs: int) -> Iterator[Figure]:
                 for visit in ("first visit", "later visit"):
                     page.wait_for_timeout(4000)
                     page.evaluate(_PAINTED)
-                    page.get_by_role("tab", name=re.compile("Batch jobs")).click()
+                    tab = page.get_by_role("tab", name=re.compile("Batch jobs"))
+                    tab.hover()
+                    page.wait_for_timeout(_POINTING)
+                    tab.click()
                     painted: float = page.evaluate("() => window.painted")
-                    aim = {"aim": "<= 200 ms", "met": painted <= 200} if visit == "later visit" else {}
-                    yield Figure(f"panel with {jobs:,} jobs to its first row, {visit}", painted, "ms", **aim)
+                    what = f"panel with {jobs:,} jobs from the press to its first row, {visit}"
+                    yield Figure(what, painted, "ms", "<= 200 ms", painted <= 200)
                     if visit == "first visit":
-                        page.get_by_role("tab", name=re.compile("Batch jobs")).click()
+                        tab.click()
                         page.reload()
                         steps.in_lab(page)
                 yield Figure("tab, JavaScript heap with the first page", _heap(page), "MB")
                 for _ in range(30):
-                    more = page.get_by_role("button", name="Show more")
-                    more.click()
+                    # Not by its role: with so many rows that search takes seconds.
+                    page.locator(".aiinfn-More button").click()
                     page.wait_for_function("() => !document.querySelector('.aiinfn-More button[disabled]')")
                 rows = page.locator(".aiinfn-Row").count()
                 yield Figure("rows loaded by Show more", rows, "")
                 yield Figure("tab, JavaScript heap with these rows", _heap(page), "MB")
                 page.evaluate("document.querySelector('.aiinfn-Scroll').scrollTop = 0")
                 page.wait_for_timeout(500)
-                frames: list[float] = page.evaluate(_SCROLLED)
-                yield Figure("scrolling through them, frame, median", percentile(frames, 0.5), "ms")
-                yield Figure("scrolling through them, frame, p95", percentile(frames, 0.95), "ms")
+                frames: list[float] = page.evaluate(_SCROLLED, ".aiinfn-Scroll")
+                page.evaluate(_PLAIN, rows)
+                plain: list[float] = page.evaluate(_SCROLLED, "#plain")
+                for share, word in ((0.5, "median"), (0.95, "p95")):
+                    yield Figure(f"scrolling through them, frame, {word}", percentile(frames, share), "ms")
+                    yield Figure(
+                        f"scrolling a plain list as long, frame, {word}", percentile(plain, share), "ms"
+                    )
         finally:
             demo.stop()
 

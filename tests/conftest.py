@@ -1,6 +1,7 @@
 """What holds for all tests."""
 
 import signal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,12 +18,25 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+# Browser tests take longest: two demonstrations side by side, each with about half of them.
+SECOND_DEMONSTRATION = frozenset({"afterwards", "dialog", "follow", "interactive_first", "pictures", "run_from_here"})
+
+
 class ByFile(LoadFileScheduling):
-    """The tests of a file run in one process, because they share a hub; so do all browser tests, which share a demonstration."""
+    """The tests of a file run in one process, because they share a hub; so do the browser tests that share a demonstration."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return "tests/ui" if nodeid.startswith("tests/ui/") else super()._split_scope(nodeid)
+        file = super()._split_scope(nodeid)
+        name = Path(file).stem.removeprefix("test_")
+        if not file.startswith("tests/ui/") or name == "culling":  # it has a hub of its own
+            return file
+        return f"tests/ui, demonstration {2 if name in SECOND_DEMONSTRATION else 1}"
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
     return ByFile(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the browser tests, so that none of the processes has them left at the end."""
+    items.sort(key=lambda item: not item.nodeid.startswith("tests/ui/"))

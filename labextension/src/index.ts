@@ -135,6 +135,12 @@ const panel: JupyterFrontEndPlugin<void> = {
     sidebar.title.caption = trans.__('Batch jobs');
     app.shell.add(sidebar, 'left', { rank: SIDEBAR_RANK, type: 'Batch jobs' });
     restorer?.add(sidebar, PANEL_ID);
+    // Who points at the icon is about to press it.
+    void app.restored.then(() =>
+      document
+        .querySelector(`.lm-TabBar-tab[data-id="${PANEL_ID}"]`)
+        ?.addEventListener('pointerenter', () => void sidebar.prepare(), { once: true })
+    );
     service.show = job => {
       app.shell.activateById(PANEL_ID);
       if (job) {

@@ -29,29 +29,8 @@ export class JobsSidebar extends Panel {
     this._content?.reveal(job);
   }
 
-  protected override onAfterAttach(msg: Message): void {
-    super.onAfterAttach(msg);
-    if (this.isVisible) {
-      void this._load();
-    }
-  }
-
-  protected override onBeforeShow(msg: Message): void {
-    super.onBeforeShow(msg);
-    void this._load();
-  }
-
-  protected override onActivateRequest(msg: Message): void {
-    super.onActivateRequest(msg);
-    if (this._content) {
-      this._content.activate();
-    } else {
-      this.node.tabIndex = -1;
-      this.node.focus();
-    }
-  }
-
-  private async _load(): Promise<void> {
+  /** Load the content, shown or not; nothing is read before it is shown. */
+  async prepare(): Promise<void> {
     if (this._loading || this._content) {
       return;
     }
@@ -78,6 +57,28 @@ export class JobsSidebar extends Panel {
       this._fail();
     } finally {
       this._loading = false;
+    }
+  }
+
+  protected override onAfterAttach(msg: Message): void {
+    super.onAfterAttach(msg);
+    if (this.isVisible) {
+      void this.prepare();
+    }
+  }
+
+  protected override onBeforeShow(msg: Message): void {
+    super.onBeforeShow(msg);
+    void this.prepare();
+  }
+
+  protected override onActivateRequest(msg: Message): void {
+    super.onActivateRequest(msg);
+    if (this._content) {
+      this._content.activate();
+    } else {
+      this.node.tabIndex = -1;
+      this.node.focus();
     }
   }
 
