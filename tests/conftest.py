@@ -19,7 +19,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 # Browser tests take longest: two demonstrations side by side, each with about half of them.
-SECOND_DEMONSTRATION = frozenset({"afterwards", "dialog", "follow", "interactive_first", "pictures", "run_from_here"})
+SECOND_DEMONSTRATION = frozenset(
+    {"afterwards", "dialog", "follow", "interactive_first", "pictures", "run_from_here"}
+)
 
 
 class ByFile(LoadFileScheduling):
