@@ -1,53 +1,26 @@
-/** The list of jobs, kept up to date by increments; no React, no DOM. */
+/** The jobs, kept up to date: when they are read, who is told of changes, what is done with them; no React, no DOM. */
 
 import type { IDisposable } from '@lumino/disposable';
 import { Poll } from '@lumino/polling';
 import { type ISignal, Signal } from '@lumino/signaling';
 
 import { ApiError, type Api } from './api';
-import { matches, parse, type ISearch } from './search';
-import type { BulkAction, IBulkResult, IJob, IJobChange, IJobPage, IStatus } from './types';
+import { type Filter, type IWhose, JobList } from './jobs/list';
+import { JobReader, PAGE } from './jobs/reader';
+import type { BulkAction, IBulkResult, IJob, IJobChange, IStatus } from './types';
 import { FINAL, isFinal } from './words';
 
-/** Jobs fetched at once. */
-export const PAGE = 25;
+export { type Filter, FILTERS } from './jobs/list';
+
 /** Jobs fetched at once by whoever wants more. */
 const MORE = 100;
 /** Jobs that one request may be about. */
 const MOST_TOGETHER = 500;
-/** Pages of a search that are fetched in a row while little is found. */
-const ROUNDS = 5;
-/** Milliseconds after which not all deleted jobs are told any more. */
-const NEWS_KEPT = 24 * 3600 * 1000;
-/** Jobs fetched at once when only the changed ones are asked for. */
-const INCREMENT = 100;
 /** Seconds between two readings. */
 const BUSY = 2;
 const QUIET = 10;
 const BACKGROUND = 15;
 const SLOWEST = 30;
-
-/** What a list shows. */
-export type Filter = 'all' | 'active' | 'succeeded' | 'failed' | 'cancelled';
-
-export const FILTERS: readonly Filter[] = ['all', 'active', 'succeeded', 'failed', 'cancelled'];
-
-const STATES: { [filter in Filter]: readonly string[] } = {
-  all: [],
-  active: ['queued', 'starting', 'running'],
-  succeeded: ['succeeded'],
-  failed: ['failed'],
-  cancelled: ['cancelled']
-};
-
-/** How far a list was fetched. */
-interface IReach {
-  next: string | null;
-  /** When the oldest fetched job was submitted, milliseconds since the epoch; older ones are known by chance. */
-  oldest: number;
-  /** How far back a search has looked. */
-  searchedTo: string | null;
-}
 
 /** A change of one job's state. */
 export interface ITransition {
@@ -59,6 +32,7 @@ export interface ITransition {
 /** Jobs of the signed-in person, and of their projects for a manager. */
 export class JobsModel implements IDisposable {
   constructor(private readonly _api: Api) {
+    this._reader = new JobReader(_api, this._list, ids => this._forget(ids));
     this._poll = new Poll<void, unknown>({
       auto: false,
       name: '@aiinfn/labextension:jobs',
@@ -80,7 +54,7 @@ export class JobsModel implements IDisposable {
 
   /** Whether a first page has arrived. */
   get loaded(): boolean {
-    return this._since !== null;
+    return this._reader.loaded;
   }
 
   /** What went wrong with the last reading, or null. */
@@ -95,7 +69,7 @@ export class JobsModel implements IDisposable {
 
   /** Jobs that are not final, on all pages. */
   get active(): number {
-    return this._active;
+    return this._reader.active;
   }
 
   /** What the server half said about itself. */
@@ -113,17 +87,17 @@ export class JobsModel implements IDisposable {
   }
 
   get filter(): Filter {
-    return this._filter;
+    return this._list.filter;
   }
 
   /** What is typed into the search field. */
   get search(): string {
-    return this._search;
+    return this._list.search;
   }
 
   /** Whether only some jobs are looked for, by words, label, owner or project. */
   get searching(): boolean {
-    return this._search.trim() !== '' || Object.keys(this._whose).length > 0;
+    return this._list.searching;
   }
 
   /** Whether a list is being read. */
@@ -133,12 +107,12 @@ export class JobsModel implements IDisposable {
 
   /** How far back the search has looked, if it has not reached the end. */
   get searchedTo(): string | null {
-    return this._reach.get(this._key)?.searchedTo ?? null;
+    return this._list.searchedTo;
   }
 
   /** Whether there are more jobs than were fetched. */
   get hasMore(): boolean {
-    return !this._complete && !!this._reach.get(this._key)?.next;
+    return this._list.hasMore;
   }
 
   /** Seconds until the next reading, as long as nothing fails. */
@@ -146,7 +120,7 @@ export class JobsModel implements IDisposable {
     if (!this._visible) {
       return Math.max(this._patience, this.floor);
     }
-    return this._active > 0
+    return this.active > 0
       ? Math.max(this._platformPoll ?? BUSY, this.floor)
       : Math.max(QUIET, this.floor);
   }
@@ -164,25 +138,11 @@ export class JobsModel implements IDisposable {
 
   /** Jobs that pass filter and search, newest first; the same array until something changes. */
   list(): readonly IJob[] {
-    this._listed ??= this._list();
-    return this._listed;
-  }
-
-  private _list(): IJob[] {
-    const states = STATES[this._filter];
-    const query = this._query;
-    const reach = this._complete ? undefined : this._reach.get(this._key);
-    const oldest = reach?.next ? reach.oldest : -Infinity;
-    return [...this._jobs.values()]
-      .filter(job => (!states.length || states.includes(job.state)) && matches(job, query))
-      .map(job => ({ job, created: Date.parse(job.created) }))
-      .filter(({ job, created }) => created >= oldest || job.id === this._revealed)
-      .sort((a, b) => b.created - a.created || b.job.id.localeCompare(a.job.id))
-      .map(({ job }) => job);
+    return this._list.shown();
   }
 
   get(id: string): IJob | undefined {
-    return this._jobs.get(id);
+    return this._list.get(id);
   }
 
   /** Begin to read; harmless when it was begun. */
@@ -218,19 +178,19 @@ export class JobsModel implements IDisposable {
   }
 
   setFilter(filter: Filter): Promise<void> {
-    this._filter = filter;
+    this._list.filter = filter;
     return this._show();
   }
 
   /** Look for jobs; see `parse`. */
   setSearch(typed: string): Promise<void> {
-    this._search = typed;
+    this._list.search = typed;
     return this._show();
   }
 
   /** Look only at the jobs of an owner, or of a project. */
-  setWhose(whose: { owner?: string; project?: string }): Promise<void> {
-    this._whose = whose;
+  setWhose(whose: IWhose): Promise<void> {
+    this._list.whose = whose;
     return this._show();
   }
 
@@ -243,11 +203,9 @@ export class JobsModel implements IDisposable {
 
   /** Show a job, whatever filter and search hide, and however old it is. */
   async reveal(id: string): Promise<void> {
-    this._revealed = id;
-    this._search = '';
-    this._whose = {};
+    Object.assign(this._list, { revealed: id, search: '', whose: {} });
     await this.setFilter('all');
-    if (!this._jobs.has(id)) {
+    if (!this.get(id)) {
       try {
         this.merge(await this._api.job(id));
       } catch (error) {
@@ -259,30 +217,25 @@ export class JobsModel implements IDisposable {
 
   private async _show(): Promise<void> {
     this._emit();
-    if (this.loaded && !this._complete && !this._reach.has(this._key)) {
+    if (this.loaded && this._list.unread) {
       await this._page(PAGE);
     }
   }
 
   /** Fetch jobs that are not final and on no page yet, so that all of them can be counted. */
   async completeActive(): Promise<void> {
-    let cursor: string | undefined;
-    do {
-      const answer = await this._api.jobs({ states: STATES.active, limit: INCREMENT, cursor });
-      this._take(answer?.page.jobs ?? []);
-      cursor = answer?.page.next ?? undefined;
-    } while (cursor);
-    this._changed.emit();
+    await this._reader.completeActive();
+    this._emit();
   }
 
   /** Jobs that are known, in no order. */
   known(): Iterable<IJob> {
-    return this._jobs.values();
+    return this._list.known();
   }
 
   /** Take over what an answer says about one job. */
   merge(job: IJob): void {
-    this._take([job]);
+    this._list.take([job]);
     this._emit();
   }
 
@@ -308,7 +261,7 @@ export class JobsModel implements IDisposable {
       if (action === 'delete') {
         this._forget(done.map(result => result.id));
       }
-      this._take(done.flatMap(result => result.job ?? []));
+      this._list.take(done.flatMap(result => result.job ?? []));
       this._emit();
       void this._poll.refresh().catch(() => undefined);
     }
@@ -337,7 +290,7 @@ export class JobsModel implements IDisposable {
   /** Seconds until a followed job is looked at again while no list is seen: a tenth of its age, so a short job's end is told soon. */
   private get _patience(): number {
     const ages = [...this._followed].map(id => {
-      const job = this._jobs.get(id);
+      const job = this.get(id);
       return job ? (Date.now() - Date.parse(job.created)) / 1000 : Infinity;
     });
     const shortest = this._platformPoll ?? BUSY;
@@ -346,7 +299,7 @@ export class JobsModel implements IDisposable {
 
   private get _wanted(): boolean {
     return (
-      this._asked || this._visible || this._followed.size > 0 || (this.counting && this._active > 0)
+      this._asked || this._visible || this._followed.size > 0 || (this.counting && this.active > 0)
     );
   }
 
@@ -360,10 +313,9 @@ export class JobsModel implements IDisposable {
       if (!this._status) {
         this._status = await this._api.status();
       }
-      if (this._since === null || Date.now() - (this._readAt ?? Date.now()) > NEWS_KEPT) {
-        await this._first();
-      } else {
-        await this._increment(this._since);
+      const anew = await this._reader.read(Date.now() - (this._readAt ?? Date.now()));
+      if (anew && this._list.unread) {
+        await this._page(PAGE);
       }
       await this._missing();
       this._error = null;
@@ -385,55 +337,10 @@ export class JobsModel implements IDisposable {
     }
   }
 
-  private async _first(): Promise<void> {
-    const answer = await this._api.jobs({ limit: PAGE });
-    if (!answer) {
-      return;
-    }
-    const { page } = answer;
-    this._jobs.clear();
-    this._reach.clear();
-    this._take(page.jobs);
-    this._reach.set(EVERYTHING, reached(page));
-    this._since = page.updated_through;
-    this._active = page.active;
-    // Everything there is has been fetched: no filter has more.
-    this._complete = !page.next;
-    if (!this._complete && this._key !== EVERYTHING) {
-      await this._page(PAGE);
-    }
-  }
-
-  private async _increment(since: number): Promise<void> {
-    let cursor: string | undefined;
-    do {
-      const known =
-        cursor === undefined && this._etag?.since === since ? this._etag.tag : undefined;
-      const answer = await this._api.jobs({ since, cursor, limit: INCREMENT }, known);
-      if (!answer) {
-        return;
-      }
-      const { page, etag } = answer;
-      if (page.updated_through < since || page.deleted === null) {
-        // The store was replaced: what is known here belongs to another one. Or too much was deleted.
-        this._since = null;
-        this._etag = null;
-        return this._first();
-      }
-      this._forget(page.deleted ?? []);
-      this._take(page.jobs);
-      this._active = page.active;
-      this._since = page.updated_through;
-      // Only an answer without changes can be asked for again.
-      this._etag = etag && page.updated_through === since ? { since, tag: etag } : null;
-      cursor = page.next ?? undefined;
-    } while (cursor);
-  }
-
   /** Look up followed jobs that no page showed, e.g. after a reload of the browser. */
   private async _missing(): Promise<void> {
     for (const id of [...this._followed]) {
-      const known = this._jobs.get(id);
+      const known = this.get(id);
       if (known) {
         if (isFinal(known)) {
           this._settle(known);
@@ -441,7 +348,7 @@ export class JobsModel implements IDisposable {
         continue;
       }
       try {
-        this._take([await this._api.job(id)]);
+        this._list.take([await this._api.job(id)]);
       } catch (error) {
         if (error instanceof ApiError && error.kind === 'problem' && error.status === 404) {
           this._followed.delete(id);
@@ -453,28 +360,10 @@ export class JobsModel implements IDisposable {
   }
 
   private async _page(limit: number): Promise<void> {
-    const key = this._key;
-    const query = { ...this._query, states: STATES[this._filter], limit };
     this._pending += 1;
     this._emit();
     try {
-      let found = 0;
-      for (let round = 0; round < ROUNDS; round++) {
-        const cursor = this._reach.get(key)?.next ?? undefined;
-        const answer = await this._api.jobs({ ...query, cursor });
-        if (!answer) {
-          break;
-        }
-        const { page } = answer;
-        this._take(page.jobs);
-        this._reach.set(key, reached(page, this._reach.get(key)));
-        found += page.jobs.length;
-        // Only a search that did not look through everything goes on by itself, and not when another one is wanted.
-        if (!page.next || !page.searched_to || found >= limit || key !== this._key) {
-          break;
-        }
-        this._emit();
-      }
+      await this._reader.page(limit, () => this._emit());
       this._error = null;
     } catch (error) {
       this._error = error;
@@ -485,41 +374,22 @@ export class JobsModel implements IDisposable {
   }
 
   private _forget(ids: readonly string[]): void {
-    ids.forEach(id => {
-      this._jobs.delete(id);
-      this._followed.delete(id);
-    });
+    this._list.forget(ids);
+    ids.forEach(id => this._followed.delete(id));
   }
 
   private _emit(): void {
-    this._listed = null;
+    this._list.changed();
     this._changed.emit();
   }
 
-  /** What is looked for. */
-  private get _query(): ISearch {
-    return { ...this._whose, ...parse(this._search) };
-  }
-
-  /** Names what is shown, for how far it was fetched. */
-  private get _key(): string {
-    return JSON.stringify([this._filter, this._query]);
-  }
-
-  private _take(jobs: readonly IJob[]): void {
-    for (const job of jobs) {
-      const known = this._jobs.get(job.id);
-      // A page that was asked for before an increment may arrive after it.
-      if (known && Date.parse(known.updated) > Date.parse(job.updated)) {
-        continue;
-      }
-      this._jobs.set(job.id, job);
-      if (known?.state !== job.state) {
-        this._transition.emit({ job, before: known?.state });
-      }
-      if (FINAL.has(job.state)) {
-        this._settle(job);
-      }
+  /** Notice what is new of a job. */
+  private _taken(job: IJob, before: IJob | undefined): void {
+    if (before?.state !== job.state) {
+      this._transition.emit({ job, before: before?.state });
+    }
+    if (FINAL.has(job.state)) {
+      this._settle(job);
     }
   }
 
@@ -535,40 +405,17 @@ export class JobsModel implements IDisposable {
   }
 
   private readonly _poll: Poll<void, unknown>;
-  private readonly _jobs = new Map<string, IJob>();
-  private readonly _reach = new Map<string, IReach>();
+  private readonly _list = new JobList((job, before) => this._taken(job, before));
+  private readonly _reader: JobReader;
   private readonly _followed = new Set<string>();
   private readonly _places = new Set<object>();
   private readonly _changed = new Signal<this, void>(this);
   private readonly _transition = new Signal<this, ITransition>(this);
   private readonly _ended = new Signal<this, IJob>(this);
-  private _since: number | null = null;
-  private _etag: { since: number; tag: string } | null = null;
-  private _active = 0;
   private _asked = false;
   private _error: unknown = null;
   private _readAt: number | null = null;
   private _status: IStatus | null = null;
   private _platformPoll: number | null = null;
-  private _filter: Filter = 'all';
-  private _search = '';
-  private _whose: { owner?: string; project?: string } = {};
-  private _revealed: string | null = null;
   private _pending = 0;
-  private _listed: readonly IJob[] | null = null;
-  /** Whether all jobs there are were fetched. */
-  private _complete = false;
-}
-
-/** The key of the list without filter and search. */
-const EVERYTHING = JSON.stringify(['all', {}]);
-
-/** How far a list was fetched, with one page more. */
-function reached(page: IJobPage, before?: IReach): IReach {
-  const last = page.jobs[page.jobs.length - 1];
-  return {
-    next: page.next,
-    oldest: Date.parse(page.searched_to ?? last?.created ?? '') || (before?.oldest ?? Infinity),
-    searchedTo: page.next ? (page.searched_to ?? null) : null
-  };
 }

@@ -3,6 +3,7 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
 
+import '../../style/sweepbar.css';
 import type { IJob, ISweepProgress } from '../types';
 import { segments, segmentWords } from './table';
 
