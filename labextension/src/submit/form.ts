@@ -1,4 +1,4 @@
-/** The state of the submission dialog: what is chosen and typed, what is wrong, what would happen. No React. */
+/** The submission dialog without its looks: reads the file, says what is wrong and what would happen, and submits. No React. */
 
 import type { Contents } from '@jupyterlab/services';
 import type { TranslationBundle } from '@jupyterlab/translation';
@@ -21,11 +21,10 @@ import type {
 } from '../types';
 import { explain, versionProblem } from '../words';
 import { Checker } from './checker';
-import { type IOffer, type ISelection, offer, settle } from './choices';
+import { Fields } from './fields';
 import { FolderDraft } from './folder';
-import { type IProposal, type IRemembered, propose } from './proposal';
+import type { IRemembered } from './proposal';
 import { type IRequest, readRequest } from './request';
-import { inUnit, seconds, type Typed, type Unit } from './values';
 
 /** Time after which what was free is read again, in milliseconds. */
 const REFRESH = 5000;
@@ -67,8 +66,9 @@ interface IFormOptions {
   memory?: IMemory;
 }
 
-export class SubmitForm implements IDisposable {
+export class SubmitForm extends Fields implements IDisposable {
   constructor(private readonly _options: IFormOptions) {
+    super();
     this._poll = new Poll<void, unknown>({
       auto: false,
       name: '@aiinfn/labextension:headroom',
@@ -77,12 +77,12 @@ export class SubmitForm implements IDisposable {
       standby: 'when-hidden'
     });
     this.sweep = new SweepDraft(_options);
-    this.sweep.changed.connect(() => this._touched(['sweep']));
+    this.sweep.changed.connect(() => this.touched(['sweep']));
     this.sweep.settled.connect(this._onSettled, this);
     this.carried = _options.origin
       ? new Carried(_options.api, _options.path, _options.origin)
       : null;
-    this.carried?.changed.connect(() => this._touched(['from_here', 'state']));
+    this.carried?.changed.connect(() => this.touched(['from_here', 'state']));
     this.folder = _options.isFolder ? new FolderDraft(_options) : null;
     this.folder?.inspected.connect((_, found) => this._inspected(found));
     this.checker = new Checker({ ..._options, read: () => this._checkable() });
@@ -98,30 +98,17 @@ export class SubmitForm implements IDisposable {
   /** Why the last submission was not accepted; kept until something is changed. */
   failure: IProblem | null = null;
   inspection: IInspection | null = null;
-  platform: IPlatform | null = null;
-  selection: ISelection | null = null;
   status: IStatus | null = null;
-  inputs: { [name: string]: Typed } = {};
   /** What runs, if a folder is submitted. */
   readonly folder: FolderDraft | null;
   /** Whether it is a sweep, and of which points. */
   readonly sweep: SweepDraft;
   /** What goes with a job that goes on from the kernel. */
   readonly carried: Carried | null;
-  argumentLine = '';
-  name = '';
-  /** Words by which the job is found again. */
-  labels: readonly string[] = [];
-  amount = '';
-  unit: Unit = 'hours';
   /** Whether a submission is under way. */
   busy = false;
   /** What keeps the form from being filled in at all. */
   fatal: IProblem | null = null;
-  /** What the file's header gives, in words; empty if nothing. */
-  given = '';
-  /** Whether values are those of the last submission of this file. */
-  recalled = false;
 
   get trans(): TranslationBundle {
     return this._options.trans;
@@ -141,10 +128,6 @@ export class SubmitForm implements IDisposable {
 
   get ready(): boolean {
     return !!(this.platform && this.selection && (this.folder?.info || this.inspection));
-  }
-
-  get offer(): IOffer | null {
-    return this.platform && this.selection ? offer(this.platform, this.selection) : null;
   }
 
   /** Sentences by the field that they are about; those of the server last until the field changes. */
@@ -176,7 +159,7 @@ export class SubmitForm implements IDisposable {
 
   /** Advice by the field that it is about: of the file's header, and of the checks. */
   get notes(): { [field: string]: string } {
-    const notes = { ...this._notes };
+    const notes = { ...this.advice };
     for (const check of this.checker.checks) {
       if (check.verdict !== 'ok' && this.isPlaced(check)) {
         const field = this.place(check.field ?? '');
@@ -248,7 +231,7 @@ export class SubmitForm implements IDisposable {
       const problem = this.folder ? null : inspection?.problem;
       this.fatal ??= problem ?? versionProblem(status, trans);
       void this._poll.start().catch(() => undefined);
-      this._touched([]);
+      this.touched([]);
     } catch (error) {
       this.fatal = explain(error, trans);
     }
@@ -260,16 +243,7 @@ export class SubmitForm implements IDisposable {
     this._options.memory?.keep(this.path, null);
     this._remembered = null;
     this._begin();
-    this._touched([]);
-  }
-
-  /** Choose; what no longer goes together is replaced. */
-  select(change: Partial<ISelection>): void {
-    if (this.platform && this.selection) {
-      this.selection = settle(this.platform, { ...this.selection, ...change });
-      this._typed = { ...this._typed, ...change };
-      this._touched(Object.keys(change));
-    }
+    this.touched([]);
   }
 
   /** Choose what runs in a folder. */
@@ -283,27 +257,7 @@ export class SubmitForm implements IDisposable {
     if (program !== undefined) {
       void folder.choose(program);
     }
-    this._touched(['program', 'command', 'path']);
-  }
-
-  setInput(name: string, value: Typed): void {
-    this.inputs = { ...this.inputs, [name]: value };
-    this._touched([`parameters.${name}`]);
-  }
-
-  /** Take the notebook's own value again. */
-  resetInput(name: string): void {
-    this.inputs = Object.fromEntries(
-      Object.entries(this.inputs).filter(([known]) => known !== name)
-    );
-    this._touched([`parameters.${name}`]);
-  }
-
-  set(change: Partial<Pick<SubmitForm, 'argumentLine' | 'name' | 'amount' | 'unit'>>): void {
-    Object.assign(this, change);
-    const fields = Object.keys(change).map(key => FIELD_OF[key] ?? key);
-    fields.forEach(field => this._written.add(field));
-    this._touched(fields);
+    this.touched(['program', 'command', 'path']);
   }
 
   /**
@@ -352,9 +306,9 @@ export class SubmitForm implements IDisposable {
     }
   }
 
-  private _touched(fields: readonly string[]): void {
+  protected touched(fields: readonly string[]): void {
     this.failure = null;
-    fields.forEach(field => delete this._notes[field]);
+    fields.forEach(field => delete this.advice[field]);
     this.checker.touch(fields);
     this._changed.emit();
   }
@@ -372,52 +326,20 @@ export class SubmitForm implements IDisposable {
       this.sweep.inspected(found);
     }
     this._begin();
-    this._touched([]);
+    this.touched([]);
   }
 
-  /** Fill in what the header, the last submission and the session propose; what was typed stays. */
+  /** Fill in what is proposed. */
   private _begin(): void {
-    const { platform, inspection, status, trans } = this;
-    if (!platform) {
-      return;
-    }
-    const sources = {
-      platform,
-      session: status?.session ?? null,
-      inspection: this.folder?.way === 'command' ? null : inspection,
-      remembered: this._remembered,
-      typed: this._typed
-    };
-    const proposal = propose(sources, trans);
-    const plain = propose({ ...sources, remembered: null }, trans);
-    const line = this._remembered?.line ?? '';
-    this.selection = proposal.selection;
-    this.given = proposal.given;
-    this.recalled = !!line || differs(proposal, plain);
-    this._notes = proposal.notes;
-    const written = this._written;
-    if (!written.has('time_limit')) {
-      const usual = Math.min(platform.job_default_time, this.offer?.maxTime || Infinity);
-      Object.assign(this, inUnit(proposal.time ?? usual));
-    }
-    if (!written.has('name')) {
-      this.name = proposal.name;
-    }
-    if (!written.has('arguments')) {
-      this.argumentLine = line;
-    }
+    const { inspection, status, _remembered: remembered } = this;
+    const command = this.folder?.way === 'command';
+    this.begin({ inspection: command ? null : inspection, remembered, status });
   }
 
   private _remember(): void {
-    const { selection, argumentLine: line } = this;
-    const time = seconds(this.amount, this.unit);
-    if (selection && time) {
-      this._options.memory?.keep(this.path, {
-        selection,
-        time,
-        ...(line && { line }),
-        ...this.folder?.chosen
-      });
+    const { remembered } = this;
+    if (remembered) {
+      this._options.memory?.keep(this.path, { ...remembered, ...this.folder?.chosen });
     }
   }
 
@@ -462,28 +384,11 @@ export class SubmitForm implements IDisposable {
   private readonly _changed = new Signal<this, void>(this);
   private readonly _poll: Poll<void, unknown>;
   private _key = UUID.uuid4();
-  private _notes: { [field: string]: string } = {};
   private _remembered: IRemembered | null = null;
   private _sent = '';
-  /** What the person has chosen, and the other fields that the person has written into. */
-  private _typed: Partial<ISelection> = {};
-  private readonly _written = new Set<string>();
 }
-
-/** The field of a request that a part of the form belongs to, where they have different names. */
-const FIELD_OF: { [key: string]: string } = {
-  amount: 'time_limit',
-  unit: 'time_limit',
-  argumentLine: 'arguments'
-};
 
 /** Sentences one behind the other. */
 export function whole(...sentences: (string | undefined)[]): string {
   return sentences.filter(Boolean).join(' ');
-}
-
-function differs(one: IProposal, other: IProposal): boolean {
-  return (
-    one.time !== other.time || JSON.stringify(one.selection) !== JSON.stringify(other.selection)
-  );
 }
