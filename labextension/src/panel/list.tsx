@@ -153,14 +153,6 @@ function Header({ runtime, selecting, onSelect }: IHeaderProps): JSX.Element {
         <h2>{trans.__('Batch jobs')}</h2>
         {model.active > 0 && <span>{trans.__('%1 active', model.active)}</span>}
       </div>
-      <HTMLSelect
-        className="aiinfn-Filter"
-        iconProps={{ right: '6px', top: '6px' }}
-        aria-label={trans.__('Which jobs to show')}
-        value={model.filter}
-        onChange={event => void model.setFilter(event.target.value as Filter)}
-        options={FILTERS.map(filter => ({ value: filter, label: filterWord(filter, trans) }))}
-      />
       <button
         type="button"
         className="jp-ToolbarButtonComponent aiinfn-Refresh"
@@ -180,17 +172,29 @@ function Header({ runtime, selecting, onSelect }: IHeaderProps): JSX.Element {
         <launchIcon.react tag="span" width="16px" height="16px" aria-hidden="true" />
       </button>
       <SearchField runtime={runtime} />
-      <Whose runtime={runtime} />
-      <button
-        type="button"
-        className="aiinfn-Link aiinfn-Select"
-        aria-pressed={selecting}
-        disabled={!selecting && !model.list().length}
-        title={trans.__('Choose several jobs, to cancel, run again, label or delete them together')}
-        onClick={onSelect}
-      >
-        {trans.__('Select')}
-      </button>
+      <div className="aiinfn-Header-choice">
+        <HTMLSelect
+          className="aiinfn-Filter"
+          iconProps={{ right: '6px', top: '6px' }}
+          aria-label={trans.__('Which jobs to show')}
+          value={model.filter}
+          onChange={event => void model.setFilter(event.target.value as Filter)}
+          options={FILTERS.map(filter => ({ value: filter, label: filterWord(filter, trans) }))}
+        />
+        <Whose runtime={runtime} />
+        <button
+          type="button"
+          className="aiinfn-Link aiinfn-Select"
+          aria-pressed={selecting}
+          disabled={!selecting && !model.list().length}
+          title={trans.__(
+            'Choose several jobs, to cancel, run again, label or delete them together'
+          )}
+          onClick={onSelect}
+        >
+          {trans.__('Select')}
+        </button>
+      </div>
     </div>
   );
 }
