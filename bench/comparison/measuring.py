@@ -76,7 +76,7 @@ def both(history: int = HISTORY) -> Iterator[tuple[Ours, Peer]]:
 
 
 def compare(keep: Callable[[Comparison], object], runs: int = RUNS, minutes: float = MINUTES) -> Comparison:
-    """Measure both; takes a quarter of an hour on two idle cores.
+    """Measure both; takes about twenty minutes on two idle cores.
 
     Parameters
     ----------
