@@ -92,8 +92,16 @@ class Reporter:
         """Tell what the job used since the last such record."""
         self._record(RunnerRecord(type="resources", resources=point))
 
-    def error(self, name: str, message: str, *, cell: int | None = None, traceback: str = "") -> None:
-        """Tell what went wrong, to the log as well."""
+    def error(
+        self, name: str, message: str, *, cell: int | None = None, traceback: str = "", line: str = ""
+    ) -> None:
+        """Tell what went wrong, to the log as well.
+
+        Parameters
+        ----------
+        line
+            What the log says of it; the traceback, else the message, if nothing is given.
+        """
         message = plain(message).strip()
         if len(message) > _LONGEST_MESSAGE:
             message = message[: _LONGEST_MESSAGE - 4] + " ..."
@@ -102,7 +110,7 @@ class Reporter:
             # The end of a traceback is where the error is.
             traceback = "...\n" + traceback[-(_LONGEST_TRACEBACK - 4) :]
         where = f" in cell {cell}" if cell else ""
-        self.line(traceback or f"{name}{where}: {message}")
+        self.line(line or traceback or f"{name}{where}: {message}")
         error = JobError(name=name[:200], message=message, cell=cell, traceback=traceback)
         self._record(RunnerRecord(type="error", error=error))
 

@@ -80,6 +80,7 @@ def run(spec: RunSpec, snapshot: Path, folder: Path, output: Path, reporter: Rep
 def _result(code: int, log: _LogFile, reporter: Reporter, watch: Watch, *, stopped: bool) -> int:
     if stopped:
         return Exit.STOPPED
+    # What the script printed is in the log already: the log gets one line about its end.
     tail = log.tail.decode(errors="replace")
     if code < 0:
         try:
@@ -87,17 +88,17 @@ def _result(code: int, log: _LogFile, reporter: Reporter, watch: Watch, *, stopp
         except ValueError:
             name = f"signal {-code}"
         if name == "SIGKILL" and (why := watch.why_killed("The script")):
-            reporter.error(OUT_OF_MEMORY, why, traceback=tail)
+            reporter.error(OUT_OF_MEMORY, why, traceback=tail, line=f"[{why}]")
             return Exit.FAILED
         hint = " It may have needed more memory than the job has." if name == "SIGKILL" else ""
-        reporter.error("Killed", f"The script was ended by {name}.{hint}", traceback=tail)
+        message = f"The script was ended by {name}.{hint}"
+        reporter.error("Killed", message, traceback=tail, line=f"[{message}]")
         return Exit.FAILED
     if code:
         last = next((line for line in reversed(tail.splitlines()) if line.strip()), "")
         # Of most languages the last line names the error.
-        reporter.error(
-            f"Exit code {code}", last.strip() or "The script said nothing about it.", traceback=tail
-        )
+        message = last.strip() or "The script said nothing about it."
+        reporter.error(f"Exit code {code}", message, traceback=tail, line=f"[exit code {code}]")
         return Exit.FAILED
     if log.incomplete:
         reporter.error(

@@ -46,6 +46,8 @@ def test_a_failing_script_tells_its_last_lines(start):
     assert run.error.name == "Exit code 1"
     assert "no data in /x" in run.error.message
     assert run.error.traceback == "start\nno data in /x"
+    # The log has them once.
+    assert run.log == "start\nno data in /x\n[exit code 1]\n"
 
 
 def test_a_python_error_comes_with_its_traceback(start):
@@ -63,10 +65,11 @@ def test_exit_codes_that_mean_something_here_are_not_passed_on(start):
 
 
 def test_a_script_that_is_killed_is_told(start):
-    run = start("a.sh", "kill -9 $$\n")
+    run = start("a.sh", "printf 'half a line'; kill -9 $$\n")
     assert run.finish() == 1
     assert "SIGKILL" in run.error.message
     assert "memory" in run.error.message
+    assert run.log == f"half a line\n[{run.error.message}]\n"
 
 
 def test_a_missing_interpreter_is_told(start):
