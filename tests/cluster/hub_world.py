@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import time
@@ -10,10 +11,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_notebook
 from yarl import URL
 
 from aiinfn_hub.kube import names
 from tests.cluster.harness import wait_for
+from tests.cluster.kernels import execute
 from tests.cluster.site import Site
 from tests.hub.realhub import xsrf
 from tests.hub.stack import Client, Hub, Iam, Seen
@@ -127,11 +131,57 @@ class Lab:
             assert response.status < 400, f"{response.status}: {text}"
             return json.loads(text) if "json" in response.content_type else text
 
+    async def write(self, path: str, content: Any) -> None:
+        """Save a file in the home, as JupyterLab does."""
+        kind = "notebook" if path.endswith(".ipynb") else "file"
+        body = {"type": kind, "format": "json" if kind == "notebook" else "text", "content": content}
+        await self.ask(f"api/contents/{path}", "PUT", body)
+
+    async def until(self, job: str, *states: str, seconds: float = 90) -> Json:
+        """Wait until a job is in one of some states."""
+        deadline = time.monotonic() + seconds
+        while True:
+            found = await self.ask(f"aiinfn-lab/jobs/{job}")
+            if found["state"] in states:
+                return dict(found)
+            ended = found["state"] in {"succeeded", "failed", "cancelled"}
+            assert not ended, await self.ask(f"aiinfn-lab/jobs/{job}/events")
+            assert time.monotonic() < deadline, found
+            await asyncio.sleep(0.1)
+
+    async def start_kernel(self, path: str) -> str:
+        """Start a kernel for a notebook, and give its id."""
+        body = {"path": path, "name": path, "type": "notebook", "kernel": {"name": "python3"}}
+        return str((await self.ask("api/sessions", "POST", body))["kernel"]["id"])
+
+    async def run(self, kernel: str, code: str) -> str:
+        """Run a cell in a kernel, and give what it prints."""
+        url = URL(self.client.hub.url + f"{self.base}/api/kernels/{kernel}/channels", encoded=True)
+        cookies = self.client._session.cookie_jar.filter_cookies(url)
+        headers = [
+            "Sec-Fetch-Mode: websocket",
+            "Cookie: " + "; ".join(f"{each.key}={each.coded_value}" for each in cookies.values()),
+        ]
+        printed = await asyncio.to_thread(execute, str(url.with_scheme("ws")), headers, code)
+        # The server hears a moment after the browser that the kernel is idle again.
+        deadline = time.monotonic() + 30
+        while (await self.ask(f"api/kernels/{kernel}"))["execution_state"] != "idle":
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.05)
+        return printed
+
     def _xsrf(self) -> str:
         jar = self.client._session.cookie_jar
         return next(
             (each.value for each in jar if each.key == "_xsrf" and each["path"].startswith(self.base)), ""
         )
+
+
+def notebook_of(*cells: str | NotebookNode) -> NotebookNode:
+    """Make a notebook for Python of cells of code."""
+    spec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    made = [new_code_cell(cell) if isinstance(cell, str) else cell for cell in cells]
+    return new_notebook(cells=made, metadata={"kernelspec": spec})
 
 
 async def post_form(client: Client, fields: dict[str, str]) -> Seen:

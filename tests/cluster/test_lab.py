@@ -5,10 +5,9 @@ import sys
 import time
 import urllib.request
 
-import websocket
-
 from tests.cluster import workloads
 from tests.cluster.harness import images, volumes, wait_for
+from tests.cluster.kernels import execute
 from tests.cluster.workbench import SESSIONS
 
 TOKEN = "token-of-the-test"
@@ -69,7 +68,8 @@ def test_jupyterlab_with_our_extension_answers_from_a_container_of_uid_1000(clus
     assert session["accelerator"] == "t4"
 
     kernel = json.loads(ask("/api/kernels", "POST", {"name": "python3"}))["id"]
-    said = execute(f"{address}:{PORT}/api/kernels/{kernel}/channels", PROBE)
+    channels = f"ws://{address}:{PORT}/api/kernels/{kernel}/channels"
+    said = execute(channels, [f"Authorization: token {TOKEN}"], PROBE)
     figure("JupyterLab in a container: creation to a cell's output, s", time.monotonic() - begin)
     # The environment is this machine's own: a session must not be able to change it.
     assert said.split() == ["1000", "/home/user", "EROFS"]
@@ -85,39 +85,3 @@ except OSError as error:
 else:
     print("written")
 """
-
-
-def execute(channels: str, code: str) -> str:
-    """What a cell prints, run through a kernel's own channels."""
-    authorization = [f"Authorization: token {TOKEN}"]
-    connection = websocket.create_connection(f"ws://{channels}", header=authorization, timeout=60)
-    try:
-        header = {
-            "msg_id": "cell",
-            "msg_type": "execute_request",
-            "username": "",
-            "session": "test",
-            "version": "5.4",
-        }
-        content = {"code": code, "silent": False, "store_history": False, "allow_stdin": False}
-        message = {
-            "channel": "shell",
-            "header": header,
-            "parent_header": {},
-            "metadata": {},
-            "content": content,
-        }
-        connection.send(json.dumps(message))
-        printed = ""
-        while True:
-            answer = json.loads(connection.recv())
-            if answer["parent_header"].get("msg_id") != "cell":
-                continue
-            if answer["msg_type"] == "stream":
-                printed += answer["content"]["text"]
-            elif answer["msg_type"] == "error":
-                raise AssertionError(answer["content"]["evalue"])
-            elif answer["msg_type"] == "status" and answer["content"]["execution_state"] == "idle":
-                return printed
-    finally:
-        connection.close()
