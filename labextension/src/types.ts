@@ -421,8 +421,7 @@ export interface ISubmission {
   image?: string;
   size?: string;
   time_limit?: number;
-  /** Words, or one text in which commas separate them. */
-  labels?: string | string[];
+  labels?: string[];
   sweep?: { points: Point[]; at_most: number };
   from_here?: IFromHere;
 }

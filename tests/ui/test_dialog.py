@@ -11,7 +11,7 @@ from tests.ui.demo import Demo, wait_for
 from tests.ui.test_sweep import clean, contents
 
 MAIN = """\
-# AIINFN accelerator=t4 count=9 time=30m name='from the header'
+# AIINFN accelerator=t4 count=9 time=30m name='from the header' label=fits
 import nosuch_package_at_all
 """
 FOLDER = {
@@ -35,12 +35,17 @@ def test_the_check_the_header_and_a_folder(demo: Demo, page: Page):
     dialog = page.get_by_role("dialog", name="Submit needs.py as batch")
     origin = dialog.locator(".aiinfn-Origin")
     expect(origin).to_have_text(
-        "From the header of needs.py: NVIDIA T4, 30 min, the name “from the header”.",
+        "From the header of needs.py: NVIDIA T4, 30 min, the name “from the header”, the labels fits.",
         timeout=steps.START_SECONDS,
     )
     expect(dialog.get_by_role("radio", name=re.compile("T4"))).to_be_checked()
     expect(dialog.get_by_label("Time limit", exact=True)).to_have_value("30")
     expect(dialog.locator("[data-field='count']")).to_contain_text("asks for 9; a job may have")
+    labels = dialog.get_by_label("Labels", exact=True)
+    expect(labels).to_have_value("fits")
+    labels.fill("fits, -x")
+    expect(dialog.locator("[data-field='labels'] [role=alert]")).to_contain_text("“-x” cannot be a label")
+    labels.fill("fits, paper-2026")
     checks = dialog.locator(".aiinfn-Checks")
     expect(checks).to_contain_text(
         "Problem: This environment has no package nosuch_package_at_all", timeout=30_000

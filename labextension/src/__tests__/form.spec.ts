@@ -2,8 +2,9 @@ import type { Contents } from '@jupyterlab/services';
 
 import { initial, offer, settle } from '../submit/choices';
 import { SubmitForm } from '../submit/form';
+import { completions, labelsInUse } from '../submit/labels';
 import { type IRemembered, propose, seconds as headerSeconds } from '../submit/proposal';
-import { inUnit, parseInput, seconds, splitArguments } from '../submit/values';
+import { inUnit, parseInput, parseLabels, seconds, splitArguments } from '../submit/values';
 import type { IFolder, IInspection, IParameter, ISession, ParameterType } from '../types';
 import {
   type Answer,
@@ -104,6 +105,43 @@ describe('values', () => {
     expect(splitArguments('"open')).toBeNull();
   });
 
+  // The tables are those of the platform's own rule, in tests/vkd/test_afterwards.py.
+  it.each([
+    ['paper-2026, Trial  trial', ['paper-2026', 'trial']],
+    ['città,cms/ml:v2\ta.b_c+d', ['città', 'cms/ml:v2', 'a.b_c+d']],
+    ['cittA\u0300', ['città']],
+    ['x'.repeat(40), ['x'.repeat(40)]],
+    [' , ', []]
+  ])('reads the labels %j', (typed, labels) => {
+    expect(parseLabels(typed, trans)).toEqual({ labels });
+  });
+
+  it.each([
+    ['ok, -x', '“-x” cannot be a label'],
+    ['_x', '“_x” cannot be a label'],
+    ['x'.repeat(41), 'one word of at most 40'],
+    ['a\u202eb', 'cannot be a label'],
+    ['\ud800', 'cannot be a label'],
+    ['<b>', '“<b>” cannot be a label'],
+    ['a b c d e f g h i j k', 'A job has at most 10 labels.']
+  ])('says what of %j is no label', (typed, words) => {
+    expect(parseLabels(typed, trans).error).toContain(words);
+  });
+
+  it('offers the labels in use that are not there yet, those of the newest job first', () => {
+    const used = labelsInUse(
+      [
+        makeJob('old', { labels: ['trial', 'paper'] }),
+        makeJob('other', { labels: ['theirs'], owner: 'bob' }),
+        makeJob('new', { labels: ['fit'], created: '2026-11-24T10:00:00Z' })
+      ],
+      'ada'
+    );
+    expect(used).toEqual(['fit', 'trial', 'paper']);
+    expect(completions('', used)).toEqual(used);
+    expect(completions('Fit, pa', used)).toEqual(['Fit, trial', 'Fit, paper']);
+  });
+
   it('reads and writes time limits', () => {
     expect(inUnit(3600)).toEqual({ amount: '1', unit: 'hours' });
     expect(inUnit(86400)).toEqual({ amount: '24', unit: 'hours' });
@@ -132,6 +170,7 @@ describe('the proposal', () => {
     expect(propose({ ...sources, remembered }, trans)).toMatchObject({
       selection: { accelerator: 'v70', size: 'small', image: 'fpga', queue: 'idle' },
       time: 60,
+      labels: '',
       given: ''
     });
     const inspection = file(header);
@@ -262,6 +301,16 @@ describe('SubmitForm', () => {
       parameters: { epochs: 50 },
       name: 'long'
     });
+  });
+
+  it('says at their field what is wrong with labels, and sends them as the platform keeps them', async () => {
+    form.set({ labels: 'Paper-2026, -x' });
+    expect(form.errors.labels).toContain('“-x” cannot be a label');
+    expect(form.canSubmit).toBe(false);
+    form.set({ labels: 'Paper-2026, x' });
+    expect(form.errors).toEqual({});
+    await form.submit();
+    expect(JSON.parse(posts()[0].body).labels).toEqual(['paper-2026', 'x']);
   });
 
   it('says what the server would do, after a pause in the typing', async () => {
@@ -488,6 +537,7 @@ describe('a folder in the form', () => {
   it('begins with the likely file and its header, and sends the folder with it', async () => {
     await open();
     expect(form.given).toBe('CPU only, 2 h, the labels a,b');
+    expect(form.labels).toBe('a, b');
     form.set({ argumentLine: '-v' });
     expect((await form.submit())?.id).toBe('new');
     expect(sent()).toMatchObject({
@@ -496,7 +546,7 @@ describe('a folder in the form', () => {
       arguments: ['-v'],
       accelerator: 'none',
       time_limit: 7200,
-      labels: 'a,b'
+      labels: ['a', 'b']
     });
     expect(kept).toMatchObject({ program: 'main.py', line: '-v' });
   });

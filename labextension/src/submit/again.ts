@@ -14,9 +14,9 @@ export function takeOver(form: SubmitForm, job: IJob): void {
       form.setInput(parameter.name, initialInput({ ...parameter, default: value }));
     }
   }
-  form.labels = job.labels;
   form.set({
     name: job.name === form.inspection?.name ? '' : job.name,
+    labels: job.labels.join(', '),
     argumentLine: job.work.arguments.map(quoted).join(' '),
     ...inUnit(job.time_limit)
   });

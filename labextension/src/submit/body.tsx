@@ -12,6 +12,7 @@ import type { IOffer, ISelection } from './choices';
 import { CARET, Field, Select } from './field';
 import { Checks, Verdict } from './checks';
 import { type SubmitForm, whole } from './form';
+import { LabelsField } from './labels';
 import { type Unit } from './values';
 
 const Program = React.lazy(() => import('./program'));
@@ -160,7 +161,7 @@ interface IPlaceProps {
   notes: { [field: string]: string };
 }
 
-/** Count, queue, environment, size, time and name. */
+/** Count, queue, environment, size, time, name and labels. */
 function Place({ form, offer, selection, errors, notes }: IPlaceProps): JSX.Element {
   const { trans } = form;
   const queue = offer.queues.find(item => item.name === selection.queue);
@@ -291,6 +292,7 @@ function Place({ form, offer, selection, errors, notes }: IPlaceProps): JSX.Elem
           />
         )}
       </Field>
+      <LabelsField form={form} error={errors.labels} note={notes.labels} />
     </div>
   );
 }

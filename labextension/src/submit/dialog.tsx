@@ -14,6 +14,7 @@ import { takeOver } from './again';
 import { SubmitBody } from './body';
 import { controlId } from './field';
 import { SubmitForm } from './form';
+import { labelsInUse } from './labels';
 
 /**
  * Show the dialog.
@@ -28,7 +29,7 @@ export async function openSubmitDialog(
   isFolder = false,
   again?: IJob
 ): Promise<IJob | null> {
-  const { api, contents, trans } = runtime;
+  const { api, contents, model, platform, trans } = runtime;
   const form = new SubmitForm({
     api,
     contents,
@@ -37,6 +38,7 @@ export async function openSubmitDialog(
     isFolder,
     readPlatform: () => runtime.readPlatform(),
     memory: runtime.memory,
+    labelsInUse: labelsInUse(model.known(), platform?.person),
     origin
   });
   // eslint-disable-next-line jupyter/require-disposable-ownership -- disposed below, whatever happens

@@ -21,8 +21,8 @@ export abstract class Fields {
   inputs: { [name: string]: Typed } = {};
   argumentLine = '';
   name = '';
-  /** Words by which the job is found again. */
-  labels: readonly string[] = [];
+  /** Words by which the job is found again, with commas or blanks between them. */
+  labels = '';
   amount = '';
   unit: Unit = 'hours';
   /** What the file's header gives, in words; empty if nothing. */
@@ -58,7 +58,7 @@ export abstract class Fields {
     this.touched([`parameters.${name}`]);
   }
 
-  set(change: Partial<Pick<Fields, 'argumentLine' | 'name' | 'amount' | 'unit'>>): void {
+  set(change: Partial<Pick<Fields, 'argumentLine' | 'name' | 'labels' | 'amount' | 'unit'>>): void {
     Object.assign(this, change);
     const fields = Object.keys(change).map(key => FIELD_OF[key] ?? key);
     fields.forEach(field => this._written.add(field));
@@ -94,6 +94,9 @@ export abstract class Fields {
     }
     if (!written.has('name')) {
       this.name = proposal.name;
+    }
+    if (!written.has('labels')) {
+      this.labels = proposal.labels;
     }
     if (!written.has('arguments')) {
       this.argumentLine = line;

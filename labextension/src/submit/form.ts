@@ -42,6 +42,7 @@ const PLACES: ReadonlySet<string> = new Set([
   'size',
   'time_limit',
   'name',
+  'labels',
   'program',
   'command'
 ]);
@@ -64,6 +65,8 @@ interface IFormOptions {
   /** Of a notebook that goes on from its kernel. */
   origin?: IOrigin;
   memory?: IMemory;
+  /** Labels of jobs that are known, which are offered. */
+  labelsInUse?: readonly string[];
 }
 
 export class SubmitForm extends Fields implements IDisposable {
@@ -116,6 +119,10 @@ export class SubmitForm extends Fields implements IDisposable {
 
   get contents(): Contents.IManager {
     return this._options.contents;
+  }
+
+  get labelsInUse(): readonly string[] {
+    return this._options.labelsInUse ?? [];
   }
 
   get path(): string {

@@ -28,6 +28,8 @@ export interface IProposal {
   time: number | null;
   /** Empty: nobody said anything. */
   name: string;
+  /** With commas between them. Empty: nobody said anything. */
+  labels: string;
   /** What the header gives, in words: "T4, 2 h". */
   given: string;
   /** Sentences about values of the header that cannot be used, by their field. */
@@ -80,6 +82,10 @@ export function propose(sources: ISources, trans: TranslationBundle): IProposal 
     selection,
     time: time ?? remembered?.time ?? null,
     name: header.name ?? '',
+    labels: (header.labels ?? '')
+      .split(/\s*,\s*/)
+      .filter(Boolean)
+      .join(', '),
     given: words(header, notes, platform, time, trans),
     notes
   };

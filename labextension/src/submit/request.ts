@@ -8,7 +8,14 @@ import type { IInspection, ISubmission } from '../types';
 import { duration } from '../words';
 import type { IOffer, ISelection } from './choices';
 import type { FolderDraft } from './folder';
-import { readParameters, seconds, splitArguments, type Typed, type Unit } from './values';
+import {
+  parseLabels,
+  readParameters,
+  seconds,
+  splitArguments,
+  type Typed,
+  type Unit
+} from './values';
 
 /** What the form holds. */
 export interface IFilled {
@@ -22,7 +29,7 @@ export interface IFilled {
   readonly inputs: { [name: string]: Typed };
   readonly argumentLine: string;
   readonly name: string;
-  readonly labels: readonly string[];
+  readonly labels: string;
   readonly amount: string;
   readonly unit: Unit;
 }
@@ -57,13 +64,13 @@ export function readRequest(form: IFilled, trans: TranslationBundle): IRequest {
   } else {
     body.time_limit = limit;
   }
+  const { labels, error } = parseLabels(form.labels, trans);
+  if (error !== undefined) {
+    errors.labels = error;
+  } else if (labels.length) {
+    body.labels = labels;
+  }
   if (inspection && folder?.way !== 'command') {
-    // The form has no field for them.
-    if (form.labels.length) {
-      body.labels = [...form.labels];
-    } else if (inspection.header.labels) {
-      body.labels = inspection.header.labels;
-    }
     addValues(form, inspection, { body, errors }, trans);
   }
   return { body, errors };

@@ -1,4 +1,4 @@
-/** What people type, as values: parameters, arguments, durations. No React. */
+/** What people type, as values: parameters, arguments, labels, durations. No React. */
 
 import type { TranslationBundle } from '@jupyterlab/translation';
 
@@ -148,6 +148,36 @@ export function splitArguments(line: string): string[] | null {
     result.push(current);
   }
   return result;
+}
+
+/** A label, as the platform takes it (`aiinfn_hub/vkd/inputs.py`): letters and digits of any language count. */
+const LABEL = /^[\p{L}\p{N}][\p{L}\p{N}_.:+/-]{0,39}$/u;
+/** Labels that a job may have. */
+const MOST_LABELS = 10;
+
+/**
+ * Read labels with commas or blanks between them, as the platform keeps them: in small letters, each once.
+ *
+ * @returns The labels, or a sentence why there are none.
+ */
+export function parseLabels(
+  typed: string,
+  trans: TranslationBundle
+): { labels: string[]; error?: undefined } | { labels?: undefined; error: string } {
+  const words = typed.split(/[\s,]+/).filter(Boolean);
+  const labels = [...new Set(words.map(word => word.normalize().toLowerCase().normalize()))];
+  const wrong = labels.find(label => !LABEL.test(label));
+  if (wrong !== undefined) {
+    return {
+      error: trans.__(
+        '“%1” cannot be a label. A label is one word of at most 40 letters, digits and - _ . : / +, and begins with a letter or digit.',
+        [...wrong].slice(0, 40).join('')
+      )
+    };
+  }
+  return labels.length > MOST_LABELS
+    ? { error: trans.__('A job has at most %1 labels. Leave some out.', MOST_LABELS) }
+    : { labels };
 }
 
 /** Units of a time limit, in seconds. */
