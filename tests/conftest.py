@@ -40,5 +40,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the browser tests, so that none of the processes has them left at the end."""
+    """Begin with the browser tests, so that none of the processes has them left at the end, and bear with them."""
+    for item in items:
+        if item.nodeid.startswith("tests/ui/"):
+            item.add_marker(pytest.mark.timeout(400))
     items.sort(key=lambda item: not item.nodeid.startswith("tests/ui/"))

@@ -160,7 +160,9 @@ async def test_an_unsigned_id_token_is_refused():
 async def test_unknown_key_ids_do_not_make_the_hub_hammer_the_provider():
     documents = Documents()
     provider = documents.provider()
+    began = time.monotonic()
     for _ in range(5):
         with pytest.raises(ProviderBroken):
             await provider.verify(documents.token(kid="unknown"), client_id="hub", nonce="n")
-    assert documents.asked.count("signing keys") == 1
+    # Once a second, and five tokens take longer on a busy machine.
+    assert documents.asked.count("signing keys") <= 1 + int(time.monotonic() - began)

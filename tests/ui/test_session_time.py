@@ -12,9 +12,9 @@ from tests.ui.demo import Demo
 
 def test_both_pages_warn_before_the_end_and_more_time_shows_on_both(demo: Demo, page: Page):
     steps.sign_in(page, demo, "dora")
-    steps.start_for(page, demo, "dora", "45s")
+    steps.start_for(page, demo, "dora", "75s")
     item = page.locator(".aiinfn-SessionTime")
-    expect(item).to_have_text("Less than 1 min left")
+    expect(item).to_have_text("Less than 1 min left", timeout=30_000)
     button = item.get_by_role("button")
     expect(button).to_have_attribute("title", re.compile(r"This session ends at .*\d\d"))
 
@@ -27,7 +27,7 @@ def test_both_pages_warn_before_the_end_and_more_time_shows_on_both(demo: Demo, 
 
     # In its last tenth it warns of what is lost.
     warned = row.get_by_role("status")
-    expect(warned).to_contain_text("what notebooks have in memory is lost then", timeout=60_000)
+    expect(warned).to_contain_text("what notebooks have in memory is lost then", timeout=90_000)
     toast = page.locator(".Toastify__toast", has_text=re.compile("session|more time"))
     expect(toast).to_contain_text(re.compile(r"This session ends in \d s, at .* in memory is lost"))
     expect(item).to_have_class(re.compile("aiinfn-mod-warning"))
