@@ -1,11 +1,15 @@
 /** Fills the dialog with what a job had, so that it runs again with something changed. */
 
+import type { Api } from '../api';
 import type { IJob } from '../types';
 import type { SubmitForm } from './form';
 import { initialInput, inUnit } from './values';
 
-/** Take the choices, name, labels, and the parameters or arguments of a job over into a form that is loaded. */
-export function takeOver(form: SubmitForm, job: IJob): void {
+/**
+ * Take the choices, name, labels, and the parameters or arguments of a job over into a form that is loaded; of a sweep
+ * its points, too.
+ */
+export async function takeOver(form: SubmitForm, job: IJob, api: Api): Promise<void> {
   const { accelerator, count, image, project, queue, size } = job;
   form.select({ project, queue, accelerator, count, image, size });
   for (const parameter of form.inspection?.parameters ?? []) {
@@ -20,6 +24,16 @@ export function takeOver(form: SubmitForm, job: IJob): void {
     argumentLine: job.work.arguments.map(quoted).join(' '),
     ...inUnit(job.time_limit)
   });
+  const { kind, parameters = [] } = form.inspection ?? {};
+  if (job.sweep && (kind === 'script' || parameters.length)) {
+    // The dialog sends nothing beside the points that a notebook could take.
+    const common = kind === 'notebook' ? job.work.parameters : {};
+    const reading = api.points(job.id);
+    await form.sweep.restore(
+      reading.then(points => points.map(point => ({ ...common, ...point.parameters }))),
+      job.sweep.at_most
+    );
+  }
 }
 
 /** Write an argument so that the dialog reads it as one. */

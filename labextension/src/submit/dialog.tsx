@@ -43,7 +43,11 @@ export async function openSubmitDialog(
   });
   // eslint-disable-next-line jupyter/require-disposable-ownership -- disposed below, whatever happens
   const dialog = new SubmitDialog(form);
-  void form.load().then(() => again && !form.isDisposed && takeOver(form, again));
+  void form.load().then(async () => {
+    if (again && !form.isDisposed) {
+      await takeOver(form, again, api);
+    }
+  });
   try {
     await dialog.launch();
     return dialog.job;

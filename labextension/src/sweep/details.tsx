@@ -92,6 +92,7 @@ function Actions({ job, runtime, onReveal }: ISweepDetailsProps): JSX.Element {
     </button>
   );
   const rerun = job.actions.includes('rerun');
+  const changeable = rerun && input && !job.work.state && job.work.kind !== 'command';
   return (
     <>
       <div className="aiinfn-Actions">
@@ -117,6 +118,12 @@ function Actions({ job, runtime, onReveal }: ISweepDetailsProps): JSX.Element {
         {rerun &&
           failed + cancelled < points &&
           button(trans.__('Run all again'), again('all'), trans.__('All points, in a new sweep'))}
+        {changeable &&
+          button(
+            trans.__('Run again with changes…'),
+            () => runtime.openSubmit(input, undefined, false, job),
+            trans.__('Submit the file as it is now; the dialog begins with the choices of this job')
+          )}
         {folder &&
           job.lab?.output_exists &&
           button(

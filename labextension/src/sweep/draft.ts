@@ -6,8 +6,9 @@ import { type ISignal, Signal } from '@lumino/signaling';
 
 import type { Api } from '../api';
 import { initialInput, isChanged, type Typed } from '../submit/values';
-import type { IInspection, IProblem, Point } from '../types';
+import type { IInspection, IParameter, IProblem, Point } from '../types';
 import { explain } from '../words';
+import { writeTable } from './write';
 
 /** Time without a change before the server is asked, in milliseconds. */
 const SETTLED = 350;
@@ -82,7 +83,7 @@ export class SweepDraft implements IDisposable {
   inspected(inspection: IInspection): void {
     this._path = inspection.path;
     this._script = inspection.kind === 'script';
-    this._names = inspection.parameters.map(parameter => parameter.name);
+    this._parameters = inspection.parameters;
   }
 
   /** Make it a sweep, beginning with what was typed for one run; or one run again. */
@@ -97,6 +98,24 @@ export class SweepDraft implements IDisposable {
       }
     }
     this._touched();
+  }
+
+  /**
+   * Make it a sweep of points that there were before, as a table; never rejects.
+   *
+   * Until something is typed they are what would run, exactly as they are.
+   */
+  restore(reading: Promise<Point[]>, atMost: number): Promise<void> {
+    this._stop();
+    Object.assign(this, { on: true, way: 'table', table: '' });
+    this._atMost = String(atMost);
+    this._abort = new AbortController();
+    const answer = this._take(reading, this._abort.signal, points => {
+      this.table = writeTable(points, this._parameters);
+    });
+    this._answer = answer;
+    this._changed.emit();
+    return answer;
   }
 
   set(change: Partial<Pick<SweepDraft, 'way' | 'rows' | 'table'>>): void {
@@ -154,7 +173,7 @@ export class SweepDraft implements IDisposable {
       return field;
     }
     if (this.way === 'grid') {
-      if (!this._script && this._names.includes(name)) {
+      if (!this._script && this._parameters.some(parameter => parameter.name === name)) {
         return `sweep.${name}`;
       }
       const row = this.rows.findIndex(item => item.name.trim() === name);
@@ -189,7 +208,7 @@ export class SweepDraft implements IDisposable {
     const typed = this._script
       ? this.rows.map(({ name, text }) => [name.trim(), text] as const)
       : // In the order of the notebook, whichever was typed first: the last one varies fastest.
-        this._names.map(name => [name, this.grid[name] ?? ''] as const);
+        this._parameters.map(({ name }) => [name, this.grid[name] ?? ''] as const);
     const grid = Object.fromEntries(typed.filter(([name, text]) => name && text.trim()));
     return Object.keys(grid).length ? { grid } : null;
   }
@@ -218,26 +237,33 @@ export class SweepDraft implements IDisposable {
   private _send(): void {
     this._stop();
     this._abort = new AbortController();
-    this._answer = this._ask(this._abort.signal);
+    const { signal } = this._abort;
+    const asked = { path: this._path, ...this._asked() };
+    this._answer = this._take(this._options.api.makePoints(asked, signal), signal);
   }
 
-  private async _ask(signal: AbortSignal): Promise<void> {
-    const { api, trans } = this._options;
-    const asked = this._asked();
+  private async _take(
+    reading: Promise<Point[]>,
+    signal: AbortSignal,
+    onPoints?: (points: Point[]) => void
+  ): Promise<void> {
     let points: Point[] | null = null;
     let problem: IProblem | null = null;
     try {
-      points = await api.makePoints({ path: this._path, ...asked }, signal);
+      points = await reading;
     } catch (error) {
-      problem = explain(error, trans);
+      problem = explain(error, this._options.trans);
     }
     if (signal.aborted) {
       return;
     }
+    if (points) {
+      onPoints?.(points);
+    }
     this.points = points;
     this.problem = problem;
     // What was not answered may be answered next time.
-    this._answered = points ? JSON.stringify(asked) : '';
+    this._answered = points ? JSON.stringify(this._asked()) : '';
     this._answer = null;
     this._settled.emit();
   }
@@ -249,7 +275,7 @@ export class SweepDraft implements IDisposable {
   private _answered = '';
   private _atMost: string | null = null;
   private _disposed = false;
-  private _names: string[] = [];
+  private _parameters: readonly IParameter[] = [];
   private _path = '';
   private _script = false;
   private _timer = 0;
