@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import secrets
@@ -124,9 +125,12 @@ class Peer(System):
     def stop(self) -> None:
         """End JupyterLab as Ctrl-C does, and what it left."""
         self.page.context.close()
-        left = [*psutil.Process(self._process.pid).children(recursive=True)]
+        server = psutil.Process(self._process.pid)
+        left = [server, *server.children(recursive=True)]
         self._process.send_signal(signal.SIGTERM)
-        self._process.wait(30)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            # While a job runs it does not end by itself.
+            self._process.wait(10)
         for process in psutil.wait_procs(left, 5)[1]:
             process.kill()
 

@@ -138,6 +138,18 @@ export class Runtime {
     }
   }
 
+  /** Open the dialog with the choices of a job, for its file or folder as it is now. */
+  async openAgain(job: IJob): Promise<void> {
+    const { folder, path } = job.work;
+    const input = job.lab?.input;
+    if (!input) {
+      return;
+    }
+    // Below the folder the path is the same, wherever JupyterLab's root is.
+    const inside = folder ? path.length - folder.length : 0;
+    await this.openSubmit(input.slice(0, input.length - inside), undefined, !!folder, job);
+  }
+
   /** Open the dialog for the rest of a notebook, from its active cell on, or say why that cannot be. */
   async runFromHere(panel?: NotebookPanel | null, cell?: HTMLElement | null): Promise<void> {
     const origin = await findOrigin(panel, cell, this.trans);

@@ -1,7 +1,7 @@
 import type { Contents } from '@jupyterlab/services';
 
 import { type Api, ApiError } from '../api';
-import { takeOver } from '../submit/again';
+import { runs, takeOver } from '../submit/again';
 import { SubmitForm } from '../submit/form';
 import { splitArguments } from '../submit/values';
 import { SweepDraft } from '../sweep/draft';
@@ -124,6 +124,17 @@ describe('takeOver', () => {
     expect(draft.errors).toEqual({ sweep: 'Gone.' });
     expect([draft.empty, draft.size]).toEqual([true, 0]);
     draft.dispose();
+  });
+
+  it.each([
+    [{ folder: null, path: 'fit.py' }, undefined],
+    [{ folder: 'proj', path: 'proj/src/fit.py' }, { program: 'src/fit.py' }],
+    [
+      { kind: 'command' as const, folder: 'proj', path: 'proj', command: 'make' },
+      { command: 'make' }
+    ]
+  ])('lets the same run of a folder: %j', (work, expected) => {
+    expect(runs(makeJob('old', { work: { ...job.work, ...work } }))).toEqual(expected);
   });
 
   // tests/unit/test_sweeping.py reads the same texts.

@@ -7,7 +7,7 @@ import { show, whole } from '../sweep/table';
 import '../../style/details.css';
 import { CommandIDs } from '../tokens';
 import type { IJob } from '../types';
-import { device, duration, isFinal, outputAt } from '../words';
+import { anew, device, duration, isFinal, outputAt } from '../words';
 import { Afterwards } from './after';
 import { Failure } from './failure';
 import { History } from './history';
@@ -126,15 +126,12 @@ function Actions({
         input &&
         job.lab?.input_exists &&
         !job.work.state &&
-        job.work.kind !== 'command' &&
         !job.sweep && (
           <button
             type="button"
             className="jp-mod-styled"
-            title={trans.__(
-              'Submit the file as it is now; the dialog begins with the choices of this job'
-            )}
-            onClick={() => void runtime.openSubmit(input, undefined, false, job)}
+            title={anew(job, trans)}
+            onClick={() => void runtime.openAgain(job)}
           >
             {trans.__('Run again with changes…')}
           </button>

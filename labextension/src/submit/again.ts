@@ -2,6 +2,7 @@
 
 import type { Api } from '../api';
 import type { IJob } from '../types';
+import type { IRuns } from './folder';
 import type { SubmitForm } from './form';
 import { initialInput, inUnit } from './values';
 
@@ -34,6 +35,14 @@ export async function takeOver(form: SubmitForm, job: IJob, api: Api): Promise<v
       job.sweep.at_most
     );
   }
+}
+
+/** What ran in a folder; undefined for a job without one. */
+export function runs({ work: { command, folder, path } }: IJob): IRuns | undefined {
+  if (!folder) {
+    return undefined;
+  }
+  return command ? { command } : { program: path.slice(folder.length + 1) };
 }
 
 /** Write an argument so that the dialog reads it as one. */

@@ -10,7 +10,7 @@ import type { IOrigin } from '../carry/state';
 import type { Runtime } from '../runtime';
 import type { IJob } from '../types';
 import '../../style/submit.css';
-import { takeOver } from './again';
+import { runs, takeOver } from './again';
 import { SubmitBody } from './body';
 import { controlId } from './field';
 import { SubmitForm } from './form';
@@ -36,6 +36,7 @@ export async function openSubmitDialog(
     trans,
     path,
     isFolder,
+    runs: again && runs(again),
     readPlatform: () => runtime.readPlatform(),
     memory: runtime.memory,
     labelsInUse: labelsInUse(model.known(), platform?.person),

@@ -14,6 +14,9 @@ interface IFolderOptions {
   trans: TranslationBundle;
 }
 
+/** Of a folder: the file that runs, relative to it, or the command. */
+export type IRuns = Pick<IRemembered, 'program' | 'command'>;
+
 export class FolderDraft {
   constructor(private readonly _options: IFolderOptions) {}
 
@@ -34,7 +37,7 @@ export class FolderDraft {
   pending = false;
 
   /** Read the folder, and propose what runs: as it was last time, or what is likely. */
-  async load(remembered: IRemembered | null): Promise<IInspection | null> {
+  async load(remembered: IRuns | null): Promise<IInspection | null> {
     const info = await this._options.api.folder(this._options.path);
     this.info = info;
     const { program = '', command = '' } = remembered ?? {};
@@ -68,7 +71,7 @@ export class FolderDraft {
   }
 
   /** What to remember of it. */
-  get chosen(): Pick<IRemembered, 'program' | 'command'> {
+  get chosen(): IRuns {
     return this.way === 'command' ? { command: this.command.trim() } : { program: this.program };
   }
 

@@ -22,7 +22,7 @@ import type {
 import { explain, versionProblem } from '../words';
 import { Checker } from './checker';
 import { Fields } from './fields';
-import { FolderDraft } from './folder';
+import { FolderDraft, type IRuns } from './folder';
 import type { IRemembered } from './proposal';
 import { type IRequest, readRequest } from './request';
 
@@ -60,6 +60,8 @@ interface IFormOptions {
   path: string;
   /** Whether it is a folder, which is submitted as a whole. */
   isFolder?: boolean;
+  /** What runs in it, whatever ran last time. */
+  runs?: IRuns;
   /** Read what may be used; given by the caller so that the answer is shared. */
   readPlatform: () => Promise<IPlatform>;
   /** Of a notebook that goes on from its kernel. */
@@ -207,7 +209,7 @@ export class SubmitForm extends Fields implements IDisposable {
       const [status, inspection, platform, remembered] = await Promise.all([
         api.status(),
         this.folder
-          ? recalling.then(found => this.folder?.load(found) ?? null)
+          ? recalling.then(found => this.folder?.load(this._options.runs ?? found) ?? null)
           : api.inspect(this.path),
         this._options.readPlatform(),
         recalling,

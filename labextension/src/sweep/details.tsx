@@ -6,7 +6,7 @@ import { Banner } from '../react';
 import type { Runtime } from '../runtime';
 import { CommandIDs } from '../tokens';
 import type { IJob } from '../types';
-import { explain } from '../words';
+import { anew, explain } from '../words';
 import '../../style/sweep.css';
 import { saveCsv } from './csv';
 import { PointsTable } from './points';
@@ -92,7 +92,7 @@ function Actions({ job, runtime, onReveal }: ISweepDetailsProps): JSX.Element {
     </button>
   );
   const rerun = job.actions.includes('rerun');
-  const changeable = rerun && input && !job.work.state && job.work.kind !== 'command';
+  const changeable = rerun && input && !job.work.state;
   return (
     <>
       <div className="aiinfn-Actions">
@@ -121,8 +121,8 @@ function Actions({ job, runtime, onReveal }: ISweepDetailsProps): JSX.Element {
         {changeable &&
           button(
             trans.__('Run again with changes…'),
-            () => runtime.openSubmit(input, undefined, false, job),
-            trans.__('Submit the file as it is now; the dialog begins with the choices of this job')
+            () => runtime.openAgain(job),
+            anew(job, trans)
           )}
         {folder &&
           job.lab?.output_exists &&
