@@ -146,13 +146,6 @@ export function clock(moment: string, now: number): string {
     : date.toLocaleString(undefined, { dateStyle: 'short', timeStyle: 'short' });
 }
 
-/** What "Run again with changes…" does. */
-export function anew(job: IJob, trans: TranslationBundle): string {
-  return job.work.folder
-    ? trans.__('Submit the folder as it is now; the dialog begins with the choices of this job')
-    : trans.__('Submit the file as it is now; the dialog begins with the choices of this job');
-}
-
 /** The time that a row shows: how long it runs or ran, or how long ago it was submitted. */
 export function rowTime(job: IJob, now: number, trans: TranslationBundle): string {
   if ((job.state === 'running' || job.state === 'starting') && job.started) {

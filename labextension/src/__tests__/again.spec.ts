@@ -9,6 +9,18 @@ import { writeTable } from '../sweep/write';
 import type { ISubmission, Point } from '../types';
 import { FakeServer, makeJob, NOTEBOOK, PLATFORM, STATUS, trans } from './server';
 
+async function loaded(api: Api): Promise<SubmitForm> {
+  const form = new SubmitForm({
+    api,
+    contents: {} as Contents.IManager,
+    trans,
+    path: 'train.ipynb',
+    readPlatform: () => Promise.resolve(PLATFORM)
+  });
+  await form.load();
+  return form;
+}
+
 describe('takeOver', () => {
   const job = makeJob('old', {
     name: 'The fit',
@@ -36,14 +48,7 @@ describe('takeOver', () => {
       }
       return { body: { status: STATUS, inspect: NOTEBOOK, platform: PLATFORM }[path] };
     });
-    const form = new SubmitForm({
-      api: server.api,
-      contents: {} as Contents.IManager,
-      trans,
-      path: 'train.ipynb',
-      readPlatform: () => Promise.resolve(PLATFORM)
-    });
-    await form.load();
+    const form = await loaded(server.api);
     await takeOver(form, job, server.api);
     expect(form.selection).toMatchObject({ accelerator: 'v70', image: 'fpga', size: 'small' });
     expect(form.inputs).toEqual({ epochs: '50', shuffle: false });
@@ -88,14 +93,7 @@ describe('takeOver', () => {
       }
       return { body: { status: STATUS, inspect: NOTEBOOK, platform: PLATFORM }[path] };
     });
-    const form = new SubmitForm({
-      api: server.api,
-      contents: {} as Contents.IManager,
-      trans,
-      path: 'train.ipynb',
-      readPlatform: () => Promise.resolve(PLATFORM)
-    });
-    await form.load();
+    const form = await loaded(server.api);
     const work = { ...job.work, parameters: { epochs: 50 } };
     const taken = takeOver(form, makeJob('old', { sweep, work }), server.api);
     expect([form.sweep.on, form.canSubmit]).toEqual([true, false]);

@@ -7,8 +7,9 @@ import { show, whole } from '../sweep/table';
 import '../../style/details.css';
 import { CommandIDs } from '../tokens';
 import type { IJob } from '../types';
-import { anew, device, duration, isFinal, outputAt } from '../words';
+import { device, duration, isFinal, outputAt } from '../words';
 import { Afterwards } from './after';
+import { RunAnew } from './anew';
 import { Failure } from './failure';
 import { History } from './history';
 import { Log } from './log';
@@ -122,20 +123,7 @@ function Actions({
           {trans.__('Run again')}
         </button>
       )}
-      {job.actions.includes('rerun') &&
-        input &&
-        job.lab?.input_exists &&
-        !job.work.state &&
-        !job.sweep && (
-          <button
-            type="button"
-            className="jp-mod-styled"
-            title={anew(job, trans)}
-            onClick={() => void runtime.openAgain(job)}
-          >
-            {trans.__('Run again with changes…')}
-          </button>
-        )}
+      <RunAnew job={job} runtime={runtime} />
       {input && job.lab?.input_exists && job.work.kind !== 'command' && (
         <button
           type="button"

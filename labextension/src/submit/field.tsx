@@ -82,6 +82,33 @@ export function FieldNote({ id, note }: { id: string; note?: string }): JSX.Elem
   );
 }
 
+interface ISuggestedProps extends React.InputHTMLAttributes<HTMLInputElement> {
+  id: string;
+  suggested: readonly string[];
+}
+
+/** A line of text for which whole texts are suggested. */
+export function SuggestedInput({ suggested, ...input }: ISuggestedProps): JSX.Element {
+  const list = `${input.id}-list`;
+  return (
+    <>
+      <input
+        {...input}
+        className="jp-mod-styled"
+        type="text"
+        list={list}
+        autoComplete="off"
+        spellCheck={false}
+      />
+      <datalist id={list}>
+        {suggested.map(text => (
+          <option key={text} value={text} />
+        ))}
+      </datalist>
+    </>
+  );
+}
+
 /** Places the mark of a list in the middle of its height. */
 export const CARET = { right: '8px', top: '9px' };
 

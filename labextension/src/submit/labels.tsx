@@ -3,7 +3,7 @@
 import * as React from 'react';
 
 import type { IJob } from '../types';
-import { controlId, Field } from './field';
+import { Field, SuggestedInput } from './field';
 import type { SubmitForm } from './form';
 
 /** Labels that are offered. */
@@ -17,7 +17,6 @@ interface ILabelsProps {
 
 export function LabelsField({ form, error, note }: ILabelsProps): JSX.Element {
   const { trans, labels } = form;
-  const list = `${controlId('labels')}-list`;
   return (
     <Field
       field="labels"
@@ -27,24 +26,13 @@ export function LabelsField({ form, error, note }: ILabelsProps): JSX.Element {
       hint={trans.__('Words to find the job by, with commas or blanks between them.')}
     >
       {control => (
-        <>
-          <input
-            {...control}
-            className="jp-mod-styled"
-            type="text"
-            list={list}
-            autoComplete="off"
-            spellCheck={false}
-            value={labels}
-            placeholder={trans.__('e.g. %1', 'paper-2026')}
-            onChange={event => form.set({ labels: event.target.value })}
-          />
-          <datalist id={list}>
-            {completions(labels, form.labelsInUse).map(text => (
-              <option key={text} value={text} />
-            ))}
-          </datalist>
-        </>
+        <SuggestedInput
+          {...control}
+          suggested={completions(labels, form.labelsInUse)}
+          value={labels}
+          placeholder={trans.__('e.g. %1', 'paper-2026')}
+          onChange={event => form.set({ labels: event.target.value })}
+        />
       )}
     </Field>
   );

@@ -2,11 +2,12 @@
 
 import * as React from 'react';
 
+import { RunAnew } from '../panel/anew';
 import { Banner } from '../react';
 import type { Runtime } from '../runtime';
 import { CommandIDs } from '../tokens';
 import type { IJob } from '../types';
-import { anew, explain } from '../words';
+import { explain } from '../words';
 import '../../style/sweep.css';
 import { saveCsv } from './csv';
 import { PointsTable } from './points';
@@ -92,7 +93,6 @@ function Actions({ job, runtime, onReveal }: ISweepDetailsProps): JSX.Element {
     </button>
   );
   const rerun = job.actions.includes('rerun');
-  const changeable = rerun && input && !job.work.state;
   return (
     <>
       <div className="aiinfn-Actions">
@@ -118,12 +118,7 @@ function Actions({ job, runtime, onReveal }: ISweepDetailsProps): JSX.Element {
         {rerun &&
           failed + cancelled < points &&
           button(trans.__('Run all again'), again('all'), trans.__('All points, in a new sweep'))}
-        {changeable &&
-          button(
-            trans.__('Run again with changes…'),
-            () => runtime.openAgain(job),
-            anew(job, trans)
-          )}
+        <RunAnew job={job} runtime={runtime} disabled={busy} />
         {folder &&
           job.lab?.output_exists &&
           button(

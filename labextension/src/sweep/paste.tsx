@@ -3,7 +3,7 @@
 import { PathExt } from '@jupyterlab/coreutils';
 import * as React from 'react';
 
-import { controlId, Field } from '../submit/field';
+import { Field, SuggestedInput } from '../submit/field';
 import type { SubmitForm } from '../submit/form';
 import type { IInspection } from '../types';
 
@@ -63,7 +63,6 @@ function CsvFile({ form }: { form: SubmitForm }): JSX.Element {
   const [error, setError] = React.useState('');
   const [busy, setBusy] = React.useState(false);
   const suggested = useSuggestions(form);
-  const list = `${controlId('csv')}-list`;
   const read = async () => {
     setBusy(true);
     setError('');
@@ -91,13 +90,9 @@ function CsvFile({ form }: { form: SubmitForm }): JSX.Element {
     <Field field="csv" label={trans.__('CSV file')} error={error}>
       {control => (
         <div className="aiinfn-CsvFile">
-          <input
+          <SuggestedInput
             {...control}
-            className="jp-mod-styled"
-            type="text"
-            list={list}
-            autoComplete="off"
-            spellCheck={false}
+            suggested={suggested}
             data-enter="own"
             value={path}
             placeholder={suggested[0] ?? trans.__('e.g. %1', 'work/points.csv')}
@@ -109,11 +104,6 @@ function CsvFile({ form }: { form: SubmitForm }): JSX.Element {
               }
             }}
           />
-          <datalist id={list}>
-            {suggested.map(item => (
-              <option key={item} value={item} />
-            ))}
-          </datalist>
           <button
             type="button"
             className="jp-mod-styled"
