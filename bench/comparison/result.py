@@ -162,7 +162,9 @@ def load(path: Path = KEPT) -> Comparison:
 
 
 def spread(values: Sequence[float], digits: int = 1) -> str:
-    """Write a median and a range."""
+    """Write a median and a range, or the only value."""
+    if len(values) == 1:
+        return f"{values[0]:.{digits}f}"
     return f"{statistics.median(values):.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f})"
 
 
@@ -231,12 +233,19 @@ def tables(found: Comparison) -> str:
     """Write everything as Markdown."""
     ours, peer = found.systems[OURS], found.systems[PEER]
     at, then = found.began, found.ended
+    runs = "one run" if len(ours.plain) == 1 else f"{len(ours.plain)} runs"
+    idle = at.load[0] < at.cores / 2
     lines = [
         (
             f"Measured on {at.at}: {at.cores} cores, {at.memory_gib:g} GiB of memory, Python {at.python}, JupyterLab "
-            f"{at.jupyterlab}, jupyter-scheduler {at.peer}, chromium {at.chromium}; {len(ours.plain)} runs of each, in turn; "
+            f"{at.jupyterlab}, jupyter-scheduler {at.peer}, chromium {at.chromium}; {runs} of each, in turn; "
             f"{found.history:,} ended jobs of history in each. Load of the machine (1 min) {at.load[0]:.1f} before and "
-            f"{then.load[0]:.1f} after: it was not idle, so the times are long for both, and their ratio is what counts."
+            f"{then.load[0]:.1f} after"
+            + (
+                "."
+                if idle
+                else ": it was not idle, so the times are long for both, and their ratio is what counts."
+            )
         ),
     ]
     for title, rows in TABLES.items():
