@@ -7,6 +7,7 @@ import time
 import jwt
 import pytest
 
+from aiinfn_hub.auth import discovery
 from aiinfn_hub.auth.dev_iam.keys import make_key
 from aiinfn_hub.auth.discovery import Provider
 from aiinfn_hub.auth.problems import ProviderBroken, ProviderUnreachable
@@ -157,12 +158,12 @@ async def test_an_unsigned_id_token_is_refused():
         await documents.provider().verify(unsigned, client_id="hub", nonce="n")
 
 
-async def test_unknown_key_ids_do_not_make_the_hub_hammer_the_provider():
+async def test_unknown_key_ids_do_not_make_the_hub_hammer_the_provider(monkeypatch):
+    # A busy machine may need more than the usual second for five tokens.
+    monkeypatch.setattr(discovery, "_KEYS_AGE", 600.0)
     documents = Documents()
     provider = documents.provider()
-    began = time.monotonic()
     for _ in range(5):
         with pytest.raises(ProviderBroken):
             await provider.verify(documents.token(kid="unknown"), client_id="hub", nonce="n")
-    # Once a second, and five tokens take longer on a busy machine.
-    assert documents.asked.count("signing keys") <= 1 + int(time.monotonic() - began)
+    assert documents.asked.count("signing keys") == 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -47,41 +46,25 @@ def failing_notebook() -> dict[str, Any]:
     return {"nbformat": 4, "nbformat_minor": 5, "metadata": {"kernelspec": kernel}, "cells": cells}
 
 
-def write(page: Page, path: str, content: Any) -> None:
-    """Save a file in the session's home, as JupyterLab does."""
-    notebook = isinstance(content, dict)
-    body = {"type": "notebook", "content": content} if notebook else {"type": "file", "format": "text", "content": content}  # fmt: skip
-    answer = page.request.put(
-        f"{steps.server_url(page)}api/contents/{path}",
-        data=json.dumps(body),
-        headers={"X-XSRFToken": steps.xsrf(page), "Content-Type": "application/json"},
-    )
-    assert answer.ok, answer.text()
+def text(content: str) -> dict[str, str]:
+    return {"type": "file", "format": "text", "content": content}
 
 
 def submit(page: Page, path: str) -> str:
     return str(steps.post(page, "jobs", {"path": path})["id"])
 
 
-def opened(page: Page, job: str) -> Locator:
-    """Open a job in the panel, and give its row."""
-    row = page.locator(f"[data-job='{job}']")
-    row.locator(".aiinfn-Row-head").click()
-    expect(row.locator(".aiinfn-Details")).to_be_visible()
-    return row
-
-
 def test_a_job_is_followed_from_its_start_to_where_it_fails(demo: Demo, page: Page, tmp_path: Path):
     steps.sign_in(page, demo, "ada")
     steps.choose(page, "none")
     steps.start(page)
-    write(page, "watched.py", WATCHED)
-    write(page, "failing.py", FAILING)
-    write(page, "failing.ipynb", failing_notebook())
+    steps.write(page, "watched.py", text(WATCHED))
+    steps.write(page, "failing.py", text(FAILING))
+    steps.write(page, "failing.ipynb", {"type": "notebook", "content": failing_notebook()})
     watched, script, notebook = (submit(page, path) for path in ("watched.py", "failing.py", "failing.ipynb"))
     steps.open_jobs(page)
 
-    row = opened(page, watched)
+    row = steps.opened(page, watched)
     it_uses_what_is_drawn(row)
     log = row.get_by_role("log")
     expect(log).to_contain_text("waiting", timeout=steps.START_SECONDS)
@@ -89,18 +72,18 @@ def test_a_job_is_followed_from_its_start_to_where_it_fails(demo: Demo, page: Pa
     its_log_is_read_backwards(page, row, log, tmp_path)
     expect(row.locator(".aiinfn-Startup")).to_contain_text("It was given")
     nothing_serious(page)
-    write(page, "go", "")
+    steps.write(page, "go", text(""))
     expect(row).to_contain_text("Succeeded", timeout=steps.START_SECONDS)
     expect(row.locator(".aiinfn-Used")).to_contain_text("Peak memory")
 
-    row = opened(page, script)
+    row = steps.opened(page, script)
     expect(row).to_contain_text("Failed: Exit code 1: no data in /x", timeout=steps.START_SECONDS)
     last = row.locator(".aiinfn-Failure")
     expect(last.get_by_text("Last lines of the log")).to_be_visible()
     assert comes_before(last, row.locator(".aiinfn-Log"))
     assert last.locator("pre").evaluate("e => e.scrollTop + e.clientHeight >= e.scrollHeight - 2")
 
-    row = opened(page, notebook)
+    row = steps.opened(page, notebook)
     expect(row).to_contain_text("Failed in cell 21: KeyError", timeout=steps.START_SECONDS)
     expect(row.locator(".aiinfn-Failure pre")).to_contain_text("wrong['missing']")
     nothing_serious(page)
