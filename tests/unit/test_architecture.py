@@ -75,13 +75,3 @@ def test_the_contract_loads_nothing_but_pydantic():
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT
     )
     assert loaded.stdout.strip() == "[]"
-
-
-def test_no_file_is_two_ideas():
-    long = [
-        str(path.relative_to(ROOT))
-        for folder in ("aiinfn_hub", "aiinfn_lab")
-        for path in modules(folder)
-        if path.read_text().count("\n") > 450
-    ]
-    assert not long
