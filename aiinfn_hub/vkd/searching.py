@@ -17,9 +17,24 @@ _ERROR_CHARACTERS: Final = 400
 
 
 def fold(text: str) -> str:
-    """Bring a text into the form in which it is compared: small letters, no accents, single spaces."""
-    apart = unicodedata.normalize("NFKD", text.casefold())
-    plain = "".join(character for character in apart if not unicodedata.combining(character))
+    """Return the form in which a text is compared: small letters, no accents, single spaces.
+
+    Each step may make work for the one before it: U+1D54A, a mathematical S, is small only once it is a plain S (Unicode
+    Standard, 3.13, compatibility caseless match). So the steps are repeated until nothing changes, which makes folding
+    idempotent: what is kept and what is typed meet in one form.
+    """
+    while (folded := _fold_once(text)) != text:
+        text = folded
+    return text
+
+
+def _fold_once(text: str) -> str:
+    # Capital letters first instead of `str.casefold`, which JavaScript has not: the labextension (search.ts) does the same.
+    apart = unicodedata.normalize(
+        "NFKD",
+        text.upper().lower().replace("\N{GREEK SMALL LETTER FINAL SIGMA}", "\N{GREEK SMALL LETTER SIGMA}"),
+    )
+    plain = "".join(character for character in apart if not unicodedata.category(character).startswith("M"))
     return " ".join(plain.split())
 
 

@@ -37,15 +37,28 @@ export function parse(typed: string): ISearch {
   return found;
 }
 
-/** Bring a text into the form in which vkd compares it: small letters, no accents, single spaces. */
+/**
+ * Return the form in which vkd compares a text: small letters, no accents, single spaces.
+ *
+ * As there, the steps are repeated until nothing changes. Capital letters first, because JavaScript has no case folding:
+ * it makes ss of ß.
+ */
 export function fold(text: string): string {
-  return text
-    .toLowerCase()
-    .normalize('NFKD')
-    .replace(/\p{M}/gu, '')
-    .split(/\s+/)
-    .filter(Boolean)
-    .join(' ');
+  for (;;) {
+    const folded = text
+      .toUpperCase()
+      .toLowerCase()
+      .replace(/ς/g, 'σ')
+      .normalize('NFKD')
+      .replace(/\p{M}/gu, '')
+      .split(/\s+/)
+      .filter(Boolean)
+      .join(' ');
+    if (folded === text) {
+      return folded;
+    }
+    text = folded;
+  }
 }
 
 const texts = new WeakMap<IJob, string>();

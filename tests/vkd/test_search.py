@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import sys
 from datetime import timedelta
 
 import pytest
@@ -30,6 +31,11 @@ ANNA, MARA, OSCAR = View("anna"), View("mara", frozenset({"flavour"})), View("os
         ("STRASSE straße", "strasse strasse"),
         ("ﬁt", "fit"),
         ("\u0130stanbul", "istanbul"),
+        ("\U0001d54aampling \u212bngstr\u00f6m \u00aa", "sampling angstrom a"),
+        (
+            "\u039f\u0394\u039f\u03a3 \u03bf\u03b4\u03bf\u03c2",
+            "\u03bf\u03b4\u03bf\u03c3 \u03bf\u03b4\u03bf\u03c3",
+        ),
         ("", ""),
     ],
 )
@@ -168,3 +174,12 @@ def test_no_search_scans_the_jobs_or_sorts_them(filled, view, wanted):
     for steps in do(plans()):
         assert not any("TEMP B-TREE" in step for step in steps), steps
         assert all(step.startswith("SEARCH") for step in steps), steps
+
+
+def test_folding_any_character_twice_is_folding_it_once():
+    changed = [
+        f"U+{number:04X}"
+        for number in range(sys.maxunicode + 1)
+        if (once := searching.fold(f"a{chr(number)}b")) != searching.fold(once)
+    ]
+    assert changed == []

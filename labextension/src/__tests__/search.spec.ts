@@ -42,7 +42,17 @@ describe('matches', () => {
     expect(matches(job, { owner: 'bob' })).toBe(false);
   });
 
-  it('folds as vkd does', () => {
-    expect(fold('  Città\tÉTÉ ')).toBe('citta ete');
+  // The same rows as in tests/vkd/test_search.py.
+  it.each([
+    ['  Città\tÉTÉ ', 'citta ete'],
+    ['  Train   CIFAR10 ', 'train cifar10'],
+    ['STRASSE straße', 'strasse strasse'],
+    ['ﬁt', 'fit'],
+    ['\u0130stanbul', 'istanbul'],
+    ['\u{1d54a}ampling \u212bngstr\u00f6m \u00aa', 'sampling angstrom a'],
+    ['ΟΔΟΣ οδος', 'οδοσ οδοσ']
+  ])('folds %j as vkd does', (typed, folded) => {
+    expect(fold(typed)).toBe(folded);
+    expect(fold(folded)).toBe(folded);
   });
 });
