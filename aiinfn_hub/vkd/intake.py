@@ -226,7 +226,7 @@ class Intake:
     async def _insert_job(self, new: NewJob) -> StoredJob:
         most = self._platform().limits.jobs_waiting_per_person
         stored = await self._store.insert(new, most_waiting=most)
-        job = BackendJob(new.id, new.selection, new.work, new.output, new.created)
+        job = BackendJob(new.id, new.selection, new.work, new.output, new.created, stored.number)
         try:
             await self._backend.submit(job)
         except Exception as error:

@@ -224,4 +224,13 @@ def _next(sweep: _Sweep) -> list[str]:
 def backend_job(stored: StoredJob) -> BackendJob:
     """Give a job as the back end takes it."""
     selection, work = stored.grant()
-    return BackendJob(stored.id, selection, work, stored.output, stored.created, stored.state, stored.attempt)
+    return BackendJob(
+        stored.id,
+        selection,
+        work,
+        stored.output,
+        stored.created,
+        number=stored.number,
+        state=stored.state,
+        attempt=stored.attempt,
+    )

@@ -14,9 +14,9 @@ from aiinfn_hub.vkd.backends.local.scheduler import Fit, Line, UsageMeter, Waiti
 BEGIN = datetime(2026, 11, 1, tzinfo=UTC)
 
 
-def job(name, *, project="flavour", lane="t4", priority=0, age=0.0, queue="main", count=1):
+def job(name, *, project="flavour", lane="t4", priority=0, age=0.0, queue="main", count=1, number=0):
     at = BEGIN - timedelta(seconds=age)
-    return Waiting(name, queue, project, lane, priority, at, count, 1, 1)
+    return Waiting(name, queue, project, lane, priority, at, count, 1, 1, number)
 
 
 def line_of(*jobs):
@@ -93,6 +93,19 @@ def test_a_job_that_returns_is_back_in_its_place():
     line.add(first)
     line.add(first)
     assert line.positions(lambda _: 0.0) == {"first": 1, "second": 2}
+
+
+@given(st.permutations(range(8)), st.permutations(range(8)))
+def test_the_points_of_a_sweep_are_in_order_whichever_return_and_when(arrive, gone):
+    """They were submitted at one moment, so their numbers decide."""
+    points = [job(f"p{number}", number=number) for number in range(8)]
+    line = line_of(*(points[number] for number in arrive))
+    for number in gone[:4]:
+        line.remove(f"p{number}")
+    for number in gone[:4]:
+        line.add(points[number])
+    assert line.positions(lambda _: 0.0) == {f"p{number}": number + 1 for number in range(8)}
+    assert drain(line) == [f"p{number}" for number in range(8)]
 
 
 def test_use_decays_by_half_in_its_half_life_and_running_jobs_count():

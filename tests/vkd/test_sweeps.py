@@ -330,6 +330,9 @@ record(type="values", values={"square": number ** 2})
 """
 
 
+IN_TURN = "sleep(0.25)"
+
+
 def numbers(path):
     return [int(line) for line in path.read_text().split()] if path.exists() else []
 
@@ -389,6 +392,48 @@ async def test_a_hundred_points_at_most_eight_at_once_preempted_twice_one_failin
         assert [row["values"]["square"] for row in rows] == [number**2 for number in range(1, 101)]
         assert [row["point"] for row in rows if not row["carried"]] == [42]
         assert json.loads(json.dumps(rows)) == rows
+
+
+async def test_the_points_of_a_sweep_that_is_preempted_three_times_start_in_order(tmp_path):
+    """Whenever a device is free, the lowest point that waits has it, also where several were preempted at once."""
+    command = [sys.executable, "-I", "-S", str(SMALL_JOB)]
+
+    def backend(platform):
+        return LocalBackend(platform, tmp_path / "data", None, command=command, cores=64, memory=2**40)
+
+    work = {"kind": "script", "path": "run.py", "snapshot": ".aiinfn/jobs/q/run.py", "arguments": [IN_TURN]}
+    request = {
+        "work": work,
+        "accelerator": "t4",
+        "sweep": {"points": [{"n": number} for number in range(1, 21)], "at_most": 7},
+    }
+    device = {"title": "T4", "kind": "gpu", "resource": "nvidia.com/gpu", "simulated": 3}
+    async with vkd(tmp_path, backend, accelerators={"t4": device}, use_real_devices=False) as v:
+        anna = v.as_("anna")
+        job = await anna.post("/jobs", request)
+        for number in (1, 2, 3):
+            await shown_at_least(anna, job["id"], 4 * number)
+            session = {"owner": "bruno", "project": "flavour", "accelerator": "t4", "count": 3, "until": "2030-01-01T00:00:00Z"}  # fmt: skip
+            await v.as_("hub").ask("PUT", f"/sessions/s{number}", json=session, status=200)
+            await shown(anna, job["id"], running=0, starting=0)
+            await v.as_("hub").ask("DELETE", f"/sessions/s{number}")
+        done = await shown(anna, job["id"], state="succeeded")
+        assert done["preemptions"] >= 3
+        rows = await table(anna, job["id"])
+        events = [
+            (event["time"], row["point"], event["state"], event["attempt"])
+            for row in rows
+            for event in await anna.get(f"/jobs/{row['job']}/events")
+        ]
+    waiting, started = set(range(1, 21)), []
+    for _, point, state, _ in sorted(events):
+        if state == "starting":
+            assert point == min(waiting), started
+            waiting.remove(point)
+            started.append(point)
+        elif state == "queued":
+            waiting.add(point)
+    assert len(started) == 20 + done["preemptions"]
 
 
 async def shown_at_least(client, sweep_id, number):

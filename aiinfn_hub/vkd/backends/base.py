@@ -36,6 +36,9 @@ class BackendJob:
     ----------
     queued_at
         When it was submitted: an evicted job goes back to its place because this does not change.
+    number
+        Of two jobs submitted at the same time, as the points of a sweep are, the lower number was first. It does not
+        change either.
     state, attempt
         What the store last knew; used by `Backend.start` to find out what happened meanwhile.
     """
@@ -45,6 +48,7 @@ class BackendJob:
     work: Work
     output: str
     queued_at: datetime
+    number: int = 0
     state: JobState = JobState.QUEUED
     attempt: int = 0
 

@@ -104,6 +104,7 @@ class Dispatcher:
             lane=selection.accelerator_name,
             priority=selection.priority,
             queued_at=job.queued_at,
+            number=job.number,
             count=selection.count,
             cores=selection.size.cores,
             memory=selection.size.memory,

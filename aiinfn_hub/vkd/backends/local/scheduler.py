@@ -38,6 +38,8 @@ class Waiting:
     count: int
     cores: float
     memory: int
+    number: int = 0
+    """The place among those that were queued at the same time."""
 
 
 def weight_of(count: int, cores: float) -> float:
@@ -96,7 +98,8 @@ class UsageMeter:
         )
 
 
-_Age = tuple[datetime, int]
+_Age = tuple[datetime, int, int]
+"""When a job was submitted, its number, and, of jobs without one, which came first."""
 Rank = Callable[[str], float]
 """A project's use."""
 
@@ -139,7 +142,7 @@ class Line:
         if waiting.id in self._jobs:
             return
         self._arrivals += 1
-        age = (waiting.queued_at, self._arrivals)
+        age = (waiting.queued_at, waiting.number, self._arrivals)
         self._jobs[waiting.id] = (age, waiting)
         insort(self._buckets.setdefault(_bucket(waiting), []), (age, waiting.id))
         self._lanes[waiting.lane] += 1
