@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import functools
-import hashlib
 import json
 import os
 import pwd
@@ -22,36 +21,37 @@ from typing import Any, Final
 
 from aiinfn_hub.language import Sentence, Text
 from aiinfn_hub.language import gettext as _
+from aiinfn_hub.slugs import slug
 
 FIRST_UID: Final = 60000
 LAST_UID: Final = 64999
 """Below the 65534 of ``nobody`` and below 65536, which is where the uids of many containers end."""
 _NOBODY: Final = 65534
 
-_SLUG_LENGTH: Final = 32
-_HASH_LENGTH: Final = 8
-_DNS_LABEL: Final = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?\Z")
-
 
 class AccountError(Exception):
     """A person cannot get an account on this machine; the message says why."""
 
 
-def slug(name: str) -> str:
-    """Make a name that is safe as a folder, a DNS label and a Kubernetes object name.
+def _former_slug(name: str) -> str:
+    """Return the slug that this back end gave before it shared `aiinfn_hub.slugs` with the other one.
 
-    A name that is a DNS label already is kept. Any other becomes a readable stem, three hyphens and eight hexadecimal
-    digits of its SHA-256, so that two names never share a slug. Names with ``--`` are always hashed because they could
-    look like such a result. This is the rule of kubespawner's ``safe`` scheme: both back ends give the same names.
+    The two differ only where the readable part is cut behind a hyphen.
     """
-    if "--" not in name and _DNS_LABEL.match(name):
-        return name
-    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:_HASH_LENGTH]
-    length = _SLUG_LENGTH - _HASH_LENGTH - 3
-    stem = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
-    if not stem[:1].isalpha():
-        stem = f"x-{stem}"
-    return f"{stem[:length].rstrip('-')}---{digest}"
+    made = slug(name)
+    return made if made == name else re.sub(r"-+---(?=[0-9a-f]{8}\Z)", "---", made)
+
+
+def home_folder(homes: Path, name: str) -> Path:
+    """Return where a person's home is or will be; one under its former name is moved there.
+
+    The former name stays as a link, because notebooks and settings hold absolute paths.
+    """
+    home, former = homes / slug(name), homes / _former_slug(name)
+    if former != home and not home.exists() and former.is_dir() and not former.is_symlink():
+        former.rename(home)
+        former.symlink_to(home.name)
+    return home
 
 
 def default_data() -> Path:
@@ -143,13 +143,13 @@ class Accounts:
         AccountError
             If all uids are given away.
         """
-        label = slug(name)
         uid = self._allocate(name) if self.separate else None
-        home = self._homes / label
+        with _locked(self._data / "accounts.lock"):
+            home = home_folder(self._homes, name)
         home.mkdir(mode=0o700, exist_ok=True)
         if uid is not None and home.stat().st_uid != uid:
             _hand_over(home, uid)
-        return Account(name=name, slug=label, uid=uid, gid=uid, home=home)
+        return Account(name=name, slug=slug(name), uid=uid, gid=uid, home=home)
 
     def _obstacle(self) -> Text:
         """Say what keeps people from having a uid each, or nothing."""

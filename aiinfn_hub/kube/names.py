@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 from dataclasses import dataclass
 from typing import Final
+
+from aiinfn_hub.slugs import slug as slug  # noqa: PLC0414 - for those who name objects
 
 FIELD_MANAGER: Final = "aiinfn"
 """Under this name the suite applies objects server-side; what somebody else manages is left alone."""
@@ -22,10 +22,6 @@ SESSION_PRIORITY_CLASS: Final = "aiinfn-session"
 BATCH_PRIORITY_CLASS: Final = "aiinfn-batch"
 """Of pods: who may be evicted for whom. The order of the queue is a separate knob, `queue_priority_class`."""
 
-_SLUG: Final = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?\Z")
-_HASHED: Final = 32
-"""Length of a slug that is not the name itself, as in kubespawner."""
-_DIGEST: Final = 8
 _LONGEST: Final = 63
 """Of a DNS label, and of a label's value."""
 
@@ -88,21 +84,6 @@ class Labels:
     def managed(self) -> str:
         """On everything that ``aiinfn-hub kueue apply`` made; only what has it is ever pruned."""
         return f"{self.prefix}/managed"
-
-
-def slug(name: str) -> str:
-    """Make a DNS label out of any name: the name itself where it is one, else a readable part and a hash.
-
-    This is kubespawner's scheme ``safe``, so that labels agree with the names that it gives; its own module cannot be
-    imported without the whole of kubespawner, which vkd has no room for. A test holds the two together.
-    """
-    if _SLUG.match(name) and "--" not in name:
-        return name
-    longest = _HASHED - _DIGEST - 3
-    readable = re.sub(r"[^a-z0-9]+", "-", name.lower()).lstrip("-")[:longest].rstrip("-")
-    if readable and not readable[0].isalpha():
-        readable = f"x-{readable[: longest - 2]}"
-    return f"{readable or 'x'}---{hashlib.sha256(name.encode()).hexdigest()[:_DIGEST]}"
 
 
 def local_queue(queue: str, project: str) -> str:

@@ -1,13 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
-from kubespawner.slugs import safe_slug
 
 from aiinfn_hub.kube import names
-
-
-@given(st.text(max_size=80) | st.from_regex(r"[-a-z0-9]{1,70}", fullmatch=True))
-def test_slugs_are_those_that_kubespawner_calls_safe(name):
-    assert names.slug(name) == safe_slug(name)
 
 
 @given(*[st.from_regex(r"[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?", fullmatch=True)] * 4)

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from aiinfn_hub.accounts import Account, AccountError, Accounts, slug
+from aiinfn_hub.accounts import Account, AccountError, Accounts, home_folder
+from aiinfn_hub.slugs import slug
 from aiinfn_hub.vkd.contract import Cause, JobState
 
 from .environment import attempt_spec
@@ -86,7 +87,7 @@ class Launcher:
     def _account(self, person: str) -> Account:
         if self._settings.accounts is not None:
             return self._settings.accounts.get(person)
-        home = self._settings.data / "homes" / slug(person)
+        home = home_folder(self._settings.data / "homes", person)
         home.mkdir(parents=True, exist_ok=True, mode=0o700)
         return Account(name=person, slug=slug(person), uid=None, gid=None, home=home)
 
