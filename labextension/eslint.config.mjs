@@ -52,9 +52,12 @@ export default tseslint.config(
       curly: ['error', 'all'],
       eqeqeq: 'error',
       'no-console': ['error', { allow: ['warn', 'error'] }],
+      // Style that comes with one window changes the look of what was opened before it: react.tsx has it all.
+      'no-restricted-imports': ['error', { patterns: ['**/*.css'] }],
       'prefer-arrow-callback': 'error'
     }
   },
+  { files: ['src/react.tsx'], rules: { 'no-restricted-imports': 'off' } },
   {
     files: ['src/__tests__/**'],
     rules: {

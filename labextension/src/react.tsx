@@ -3,7 +3,7 @@
 import type { ISignal } from '@lumino/signaling';
 import * as React from 'react';
 
-import '../style/shared.css';
+import '../style/index.css';
 import type { IProblem } from './types';
 
 /** Render again whenever a signal is emitted. */

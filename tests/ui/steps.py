@@ -105,7 +105,7 @@ def open_jobs(page: Page) -> None:
         # JupyterLab restores its side bar some time after it took its splash away, and a click on the tab of a panel
         # that is open closes it: so it is the panel that is looked at.
         if not page.locator(".aiinfn-Sidebar").is_visible():
-            page.get_by_role("tab", name=re.compile("Batch jobs")).click()
+            page.locator(".jp-SideBar").get_by_role("tab", name=re.compile("Batch jobs")).click()
         return shown.is_visible()
 
     wait_for("the jobs panel", opened, START_SECONDS / 1000, 1)

@@ -6,7 +6,6 @@ import { FieldError } from '../submit/field';
 import type { SubmitForm } from '../submit/form';
 import { Symbol, useSignal } from '../react';
 import type { IVariable } from '../types';
-import '../../style/carry.css';
 import { bytes, type Carried } from './state';
 
 interface ISectionProps {

@@ -4,7 +4,6 @@ import * as React from 'react';
 
 import type { Runtime } from '../runtime';
 import { show, whole } from '../sweep/table';
-import '../../style/details.css';
 import { CommandIDs } from '../tokens';
 import type { IJob } from '../types';
 import { device, duration, isFinal, outputAt } from '../words';

@@ -6,7 +6,6 @@ import * as React from 'react';
 
 import type { JobsModel } from '../model';
 import type { Runtime } from '../runtime';
-import '../../style/finder.css';
 import { absolute } from '../words';
 
 /** Milliseconds without a key after which what is typed is looked for. */

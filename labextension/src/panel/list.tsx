@@ -184,7 +184,7 @@ function Header({ runtime, selecting, onSelect }: IHeaderProps): JSX.Element {
         <Whose runtime={runtime} />
         <button
           type="button"
-          className="aiinfn-Link aiinfn-Select"
+          className="aiinfn-Link aiinfn-Selecting-toggle"
           aria-pressed={selecting}
           disabled={!selecting && !model.list().length}
           title={trans.__(

@@ -5,7 +5,6 @@ import * as React from 'react';
 
 import { type IPart, LogFollower } from '../logs';
 import type { Runtime } from '../runtime';
-import '../../style/log.css';
 import { explain } from '../words';
 import { find, type IFound, keepPlace } from './search';
 import { SearchBar } from './searchbar';

@@ -5,7 +5,6 @@ import { Signal } from '@lumino/signaling';
 import * as React from 'react';
 
 import type { Runtime } from '../runtime';
-import '../../style/panel.css';
 import { JobsList } from './list';
 import { WatchingWidget } from './watching';
 

@@ -4,7 +4,6 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
 
 import type { Runtime } from '../runtime';
-import '../../style/resources.css';
 import type { IJob, IResourcePoint, IResources } from '../types';
 import { duration, explain, isFinal } from '../words';
 import { curve, type ICurve, scale } from './curve';

@@ -3,7 +3,6 @@
 import * as React from 'react';
 
 import type { Runtime } from '../runtime';
-import '../../style/selection.css';
 import type { BulkAction, IJob } from '../types';
 import { able, type ISelection } from './selection';
 

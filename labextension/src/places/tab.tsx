@@ -12,7 +12,6 @@ import { WatchingWidget } from '../panel/watching';
 import { SweepBar } from '../sweep/bar';
 import { Banner, Symbol, useSignal } from '../react';
 import type { Runtime } from '../runtime';
-import '../../style/tab.css';
 import { CommandIDs, tabId } from '../tokens';
 import type { IProblem } from '../types';
 import { detail, device, explain, rowTime, rowTimeTitle, stateWord } from '../words';

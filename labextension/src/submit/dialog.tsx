@@ -9,7 +9,6 @@ import * as React from 'react';
 import type { IOrigin } from '../carry/state';
 import type { Runtime } from '../runtime';
 import type { IJob } from '../types';
-import '../../style/submit.css';
 import { runs, takeOver } from './again';
 import { SubmitBody } from './body';
 import { controlId } from './field';

@@ -3,7 +3,6 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
 
-import '../../style/sweepbar.css';
 import type { IJob, ISweepProgress } from '../types';
 import { segments, segmentWords } from './table';
 

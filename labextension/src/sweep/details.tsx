@@ -8,7 +8,6 @@ import type { Runtime } from '../runtime';
 import { CommandIDs } from '../tokens';
 import type { IJob } from '../types';
 import { explain } from '../words';
-import '../../style/sweep.css';
 import { saveCsv } from './csv';
 import { PointsTable } from './points';
 import { usePoints } from './read';

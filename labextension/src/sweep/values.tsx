@@ -5,7 +5,6 @@ import * as React from 'react';
 import type { SubmitForm } from '../submit/form';
 import { Switch } from '../submit/switch';
 import type { IInspection } from '../types';
-import '../../style/sweep.css';
 import type { Way } from './draft';
 import { Grid, Rows } from './grid';
 import { Table } from './paste';
