@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import unquote
 
+from aiinfn_hub.platform.groups import LONGEST_GROUP, normalised
+
 GROUP_CLAIMS: Final = ("groups", "wlcg.groups")
 """INDIGO IAM's own profile has ``groups`` without leading slashes, its WLCG profile ``wlcg.groups`` with them."""
 ENTITLEMENT_CLAIMS: Final = ("entitlements", "eduperson_entitlement")
@@ -16,8 +18,6 @@ _ENTITLEMENT: Final = re.compile(
     r"urn:[^#]*?:group:(?P<groups>[^#=]+?)(?::role=(?P<role>[^:#]+))?(?:#.*)?\Z", re.IGNORECASE
 )
 _USERNAME: Final = re.compile(r"[^\s/\\\x00-\x1f\x7f]{1,200}\Z")
-_LONGEST_GROUP: Final = 255
-"""What JupyterHub's database takes."""
 
 
 def username(claims: Mapping[str, Any], claim: str = "preferred_username") -> str | None:
@@ -32,10 +32,10 @@ def groups(claims: Mapping[str, Any]) -> frozenset[str]:
     A plain string is one group: iterating over it would make each letter a group. Anything that is not text is left
     out, since a wrong group is worse than a missing one.
     """
-    found = {item.strip().strip("/") for item in _texts(claims, GROUP_CLAIMS)}
+    found = {normalised(item) for item in _texts(claims, GROUP_CLAIMS)}
     for item in _texts(claims, ENTITLEMENT_CLAIMS):
         found |= entitlement(item)
-    return frozenset(path for path in found if path and len(path) <= _LONGEST_GROUP)
+    return frozenset(path for path in found if path and len(path) <= LONGEST_GROUP)
 
 
 def entitlement(urn: str) -> frozenset[str]:

@@ -220,7 +220,7 @@ def _affinity(accelerator: Accelerator | None) -> Json | None:
     return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}}
 
 
-def _tolerations(accelerator: Accelerator | None) -> tuple[dict[str, str | int], ...]:
+def _tolerations(accelerator: Accelerator | None) -> tuple[Json, ...]:
     return accelerator.tolerations if accelerator else ()
 
 

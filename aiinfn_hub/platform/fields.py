@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import unicodedata
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, get_args
 
 from pydantic import (
     AfterValidator,
@@ -12,8 +13,13 @@ from pydantic import (
     ConfigDict,
     PlainSerializer,
     StringConstraints,
+    ValidationInfo,
     WithJsonSchema,
+    field_validator,
 )
+
+from .groups import LONGEST_GROUP, normalised
+from .units import is_from_file
 
 CPU_ONLY: Final = "none"
 """The accelerator name that means: none."""
@@ -25,10 +31,23 @@ EnvironmentName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-
 """The name of an environment variable."""
 
 
+_NUMBERS: Final = (int, float)
+
+
 class Section(BaseModel):
     """Base of every part of the file: unknown keys are errors, and nothing changes after loading."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, serialize_by_alias=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_for_a_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse what YAML reads as true or false where a number is meant; pydantic would take it as 1 or 0."""
+        if isinstance(value, bool) and is_from_file(info):
+            annotation = cls.model_fields[info.field_name or ""].annotation
+            if annotation in _NUMBERS or any(each in _NUMBERS for each in get_args(annotation)):
+                raise ValueError("a number is expected here, and this is true or false")
+        return value
 
 
 class BadName(ValueError):  # noqa: N818 - it is a finding about the file
@@ -53,13 +72,37 @@ class BadNames(ValueError):  # noqa: N818 - findings about the file
         self.findings = findings
 
 
-def _group_path(value: str) -> str:
+def _group_path(value: str, info: ValidationInfo) -> str:
     """Keep an IAM group as its whole path without the leading slash, as INDIGO IAM's ``groups`` claim has it."""
-    path = value.strip("/")
+    path = normalised(value)
     if not path or any(not part.strip() for part in path.split("/")):
-        raise ValueError(f"'{value}' is no IAM group path; write for example ai-infn/flavour-physics")
+        raise ValueError(f"'{value[:60]}' is no IAM group path; write for example ai-infn/flavour-physics")
+    if is_from_file(info):
+        if value.strip("/") != path:
+            raise ValueError(f"a group has no spaces at its ends; is {path[:60]} meant?")
+        if len(path) > LONGEST_GROUP:
+            raise ValueError(
+                f"this group has {len(path)} characters, and sign-in leaves out those with more than {LONGEST_GROUP}; "
+                "use a group with a shorter path"
+            )
+        if unicodedata.normalize("NFC", path) != path:
+            raise ValueError(
+                "this group is written with combining characters; type it again in composed form"
+            )
     return path
 
+
+def _user_name(value: str, info: ValidationInfo) -> str:
+    """Keep a user name as the hub has it."""
+    if is_from_file(info) and (not value.strip() or value != value.strip().lower()):
+        raise ValueError(
+            f"user names of the hub are in lower case, without spaces; is {value.strip().lower()[:60]} meant?"
+        )
+    return value
+
+
+UserName = Annotated[str, AfterValidator(_user_name)]
+"""The name of a person as in the hub."""
 
 GroupPath = Annotated[
     str,
@@ -162,6 +205,24 @@ def _folder(value: str) -> str:
     return value
 
 
+Toleration = Annotated[
+    dict[str, Any],
+    WithJsonSchema(
+        {
+            "type": "object",
+            "title": "toleration as in a pod",
+            "additionalProperties": False,
+            "properties": {
+                "key": {"type": "string"},
+                "operator": {"enum": ["Equal", "Exists"]},
+                "value": {"type": "string"},
+                "effect": {"enum": ["NoSchedule", "PreferNoSchedule", "NoExecute"]},
+                "tolerationSeconds": {"type": "integer"},
+            },
+        }
+    ),
+]
+"""A toleration as in a pod; `kubernetes_rules` checks it."""
 VolumeSource = Annotated[
     dict[str, Any],
     AfterValidator(_volume_source),

@@ -8,9 +8,11 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from . import overlay, presets, problems
+from . import kubernetes_rules, overlaps, overlay, presets, problems
 from .model import Platform
 from .problems import Place, PlatformError
+from .units import FROM_FILE
+from .yaml_reader import Key
 
 __all__ = ["Examined", "PlatformError", "default_path", "examine", "load"]
 
@@ -58,15 +60,26 @@ def examine(path: Path) -> Examined:
     layers = overlay.read(path)
     if not isinstance(layers.data, dict):
         return Examined(None, layers.problems, layers.files)
+    if any(each.at[:1] == (overlay.EXTENDS,) for each in layers.problems):
+        # What a file below would have said is not there, so most of what else is found would be wrong.
+        return Examined(None, layers.problems, layers.files)
     platform, wrong = None, []
     top = Place(len(layers.files), 0, path)
     try:
-        platform = Platform.model_validate(layers.data)
+        platform = Platform.model_validate(layers.data, context=FROM_FILE)
     except ValidationError as error:
         wrong = problems.explain(error, layers.data, layers.places, top)
     else:
-        # Out of the gate itself, which the models cannot know.
-        unkept = {finding.key: str(finding) for finding in presets.impossible(platform)}
+        # What the models cannot know: the rules of the cluster, and those of the gate itself.
+        found_later = (
+            *kubernetes_rules.findings(platform),
+            *overlaps.findings(platform),
+            *presets.impossible(platform),
+        )
+        unkept: dict[Key, str] = {}
+        for finding in found_later:
+            unkept.setdefault(finding.key, str(finding))
         wrong = problems.placed(unkept, layers.places, top)
-    found = [*layers.problems, *wrong]
+    said = {each.at for each in layers.problems if each.at}
+    found = [*layers.problems, *(each for each in wrong if each.at not in said)]
     return Examined(platform if not found else None, found, layers.files)

@@ -23,6 +23,7 @@ from .fields import (
     GroupPath,
     Name,
     Section,
+    Toleration,
     VolumeSource,
 )
 from .periods import Grant, Reservation
@@ -117,9 +118,9 @@ class Accelerator(Section):
         ge=0,
         description="Kubernetes: devices that batch may use in all. Default: every one there is.",
     )
-    tolerations: tuple[dict[str, str | int], ...] = Field(
+    tolerations: tuple[Toleration, ...] = Field(
         default=(),
-        description="Kubernetes: tolerations for the taints of the nodes that carry it, as in a pod.",
+        description="Kubernetes: tolerations for the taints of the nodes that carry it, as in a pod; at most 8.",
     )
     simulated: int = Field(
         default=0,
@@ -246,7 +247,7 @@ class Storage(Section):
     volume: VolumeSource | None = Field(
         default=None,
         description="Kubernetes: the volume as in a pod, e.g. `{persistentVolumeClaim: {claimName: homes}}`. "
-        "Default: an emptyDir.",
+        "A home or a share must have one; scratch space is an emptyDir by default.",
     )
     sub_path: Folder | None = Field(
         default=None,

@@ -10,20 +10,19 @@ ones before it, and the file that names them on top of all. The rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
-
+from . import yaml_reader
 from .crosschecks import meant
-from .problems import Key, Place, PlatformError, dotted
+from .problems import Place, PlatformError, dotted
+from .yaml_reader import Key
 
 EXTENDS: Final = "extends"
-_DEEPEST: Final = 30
-_MOST_KEYS: Final = 200_000
-"""Bounds that no real file reaches, for one that refers to itself or grows by aliases."""
+_MOST_FILES: Final = 100
+_MOST_BYTES: Final = 16 * 2**20
+"""Bounds that no real platform reaches, for files that name each other many times, and for devices."""
 
 
 @dataclass
@@ -48,16 +47,6 @@ class Layers:
     problems: list[PlatformError] = field(default_factory=list)
 
 
-class _Loader(yaml.SafeLoader):
-    """Leaves dates as text: the model reads them, and says what is wrong with one at its own place."""
-
-
-_Loader.yaml_implicit_resolvers = {
-    start: [(tag, form) for tag, form in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-    for start, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-
-
 def read(path: Path) -> Layers:
     """Read a file and all that it extends, merged."""
     layers = Layers()
@@ -76,34 +65,62 @@ def _read(
     if not isinstance(data, dict) or EXTENDS not in data:
         layers.files.append(path)
         layer = len(layers.files)
-        places.update({key: Place(layer, line, path) for key, line in own.items()})
+        places.update({key: Place(layer, each.line, path, each.text) for key, each in own.items()})
         return data
     merged: dict[Any, Any] = {}
     said = data.pop(EXTENDS)
     if not isinstance(said, list) or not all(isinstance(each, str) and each for each in said):
         layers.problems.append(
-            PlatformError(path, own[(EXTENDS,)], EXTENDS, "a list of files is expected here")
+            PlatformError(path, own[(EXTENDS,)].line, EXTENDS, "a list of files is expected here")
         )
         said = []
     for index, name in enumerate(said):
+        key = (EXTENDS, index)
+        line = own[key].line if key in own else None
         below = path.parent / name
-        where = (path, own.get((EXTENDS, index)), f"{EXTENDS}.{index}")
-        circle = [*(each.resolve() for each in (*above, path)), below.resolve()]
-        if circle[-1] in circle[:-1]:
-            round_ = " -> ".join(each.name for each in circle[circle.index(circle[-1]) :])
-            layers.problems.append(
-                PlatformError(*where, f"these files extend each other in a circle: {round_}")
-            )
+
+        def wrong(message: str, *, line: int | None = line, key: Key = key) -> PlatformError:
+            return PlatformError(path, line, dotted(key), message, at=key)
+
+        if any(each.at == key and each.path == path for each in layers.problems):
             continue
+        if message := _unusable(below, (*above, path)):
+            layers.problems.append(wrong(message))
+            layers.files.append(below)  # to be looked at again when it changes
+            continue
+        if len(layers.files) + len(above) >= _MOST_FILES:
+            layers.problems.append(
+                wrong(f"more than {_MOST_FILES} files are named in all; name each one once")
+            )
+            break
         found: dict[Key, Place] = {}
-        base = _read(below, (*above, path), layers, found, PlatformError(*where, "there is no such file"))
+        base = _read(below, (*above, path), layers, found, wrong("there is no such file"))
         if isinstance(base, dict):
             _merge(merged, base, places, found, (), layers)
     layers.files.append(path)
     layer = len(layers.files)
-    own_places = {key: Place(layer, line, path) for key, line in own.items() if key[0] != EXTENDS}
+    own_places = {
+        key: Place(layer, each.line, path, each.text) for key, each in own.items() if key[0] != EXTENDS
+    }
     _merge(merged, data, places, own_places, (), layers)
     return merged
+
+
+def _unusable(below: Path, above: tuple[Path, ...]) -> str | None:
+    """Say why a file that another one names cannot be read; None if there is nothing to say before reading it."""
+    try:
+        below.stat()
+        circle = [*(each.resolve() for each in above), below.resolve()]
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return f"this file cannot be read ({error.strerror or 'no reason is given'})"
+    except (ValueError, RuntimeError):  # NUL; a link to itself
+        return "this is not the path of a file"
+    if circle[-1] not in circle[:-1]:
+        return None
+    around = " -> ".join(each.name for each in circle[circle.index(circle[-1]) :])
+    return f"these files extend each other in a circle: {around}"
 
 
 def _merge(
@@ -156,35 +173,35 @@ def _forget(places: dict[Key, Place], key: Key) -> None:
         del places[each]
 
 
-def _own(path: Path, layers: Layers, named: PlatformError | None) -> tuple[dict[Key, int], Any]:
-    """Read one file by itself: the lines of its keys, and its data; None if it cannot be used."""
-    lines: dict[Key, int] = {}
+def _own(
+    path: Path, layers: Layers, named: PlatformError | None
+) -> tuple[dict[Key, yaml_reader.Written], Any]:
+    """Read one file by itself: where its keys stand, and its data; None if it cannot be used."""
     try:
-        text = _text(path, named)
-        for key, line in _keys(path, text):
-            if key in lines:
-                message = f"this key stands twice; first on line {lines[key]}"
-                layers.problems.append(PlatformError(path, line, dotted(key), message))
-            lines[key] = line
-        data = _mapping(path, text)
+        document = yaml_reader.parse(_text(path, named))
     except PlatformError as error:
         layers.problems.append(error)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        problem = getattr(error, "problem", None) or "it is no YAML"
-        layers.problems.append(
-            PlatformError(path, mark.line + 1 if mark else None, "", f"{problem} (is the indentation right?)")
-        )
-    except (ValueError, OverflowError, RecursionError):
-        layers.problems.append(PlatformError(path, None, "", "a value in it cannot be read"))
-    else:
-        return lines, data
-    return lines, None
+        return {}, None
+    except yaml_reader.UnreadableError as error:
+        layers.problems.append(PlatformError(path, error.line, "", str(error)))
+        return {}, None
+    layers.problems += [
+        PlatformError(path, each.line, dotted(each.key), each.message, at=each.key)
+        for each in document.findings
+    ]
+    if not isinstance(document.data, dict):
+        message = "a mapping with keys such as projects and images is expected"
+        layers.problems.append(PlatformError(path, 1, "", message))
+        return document.places, None
+    return document.places, document.data
 
 
 def _text(path: Path, named: PlatformError | None) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        if named is not None and not path.is_file() and path.exists():
+            raise PlatformError(path, None, "", "it cannot be read (it is not a file)")
+        with path.open("rb") as file:
+            content = file.read(_MOST_BYTES + 1)
     except FileNotFoundError:
         unnamed = PlatformError(
             path, None, "", "there is no such file; set AIINFN_PLATFORM to the platform file"
@@ -194,35 +211,9 @@ def _text(path: Path, named: PlatformError | None) -> str:
         raise PlatformError(
             path, None, "", f"it cannot be read ({error.strerror or 'no reason is given'})"
         ) from None
+    if len(content) > _MOST_BYTES:
+        raise PlatformError(path, None, "", f"it is larger than {_MOST_BYTES // 2**20} MiB")
+    try:
+        return content.decode("utf-8")
     except UnicodeDecodeError:
         raise PlatformError(path, None, "", "it cannot be read (it is not UTF-8 text)") from None
-
-
-def _keys(path: Path, text: str) -> Iterator[tuple[Key, int]]:
-    """Give every key and list item with its line; a key that stands twice comes twice."""
-    node = yaml.compose(text, Loader=_Loader)
-    if node is None:
-        raise PlatformError(path, None, "", "the file is empty")
-    for number, (key, line) in enumerate(_lines(node, ())):
-        if len(key) > _DEEPEST or number > _MOST_KEYS:
-            raise PlatformError(path, line, "", "this is nested too deeply, or refers to itself")
-        yield key, line
-
-
-def _mapping(path: Path, text: str) -> dict[Any, Any]:
-    data = yaml.load(text, Loader=_Loader)  # noqa: S506 - a subclass of SafeLoader
-    if not isinstance(data, dict):
-        raise PlatformError(path, 1, "", "a mapping with keys such as projects and images is expected")
-    return data
-
-
-def _lines(node: yaml.Node, key: Key) -> Iterator[tuple[Key, int]]:
-    if isinstance(node, yaml.MappingNode):
-        for name, value in node.value:
-            inner = (*key, str(name.value))
-            yield inner, name.start_mark.line + 1
-            yield from _lines(value, inner)
-    elif isinstance(node, yaml.SequenceNode):
-        for index, value in enumerate(node.value):
-            yield (*key, index), value.start_mark.line + 1
-            yield from _lines(value, (*key, index))

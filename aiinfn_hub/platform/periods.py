@@ -7,7 +7,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from .fields import Begin, End, GroupPath, Name, Section
+from .fields import Begin, End, GroupPath, Name, Section, UserName
 
 
 class Reservation(Section):
@@ -60,7 +60,9 @@ class Grant(Section):
         default=(),
         description="IAM groups whose members get it. Without `groups` and `people`, all of the project do.",
     )
-    people: tuple[str, ...] = Field(default=(), description="Names of people, as in the hub, who get it.")
+    people: tuple[UserName, ...] = Field(
+        default=(), description="Names of people, as in the hub, who get it."
+    )
     accelerators: tuple[Name, ...] | None = Field(
         default=None,
         description="Accelerators that they may use, even if the project or `groups` of the accelerator leaves them out. "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from .groups import normalised
 from .model import Platform, Project
 
 
@@ -28,8 +29,8 @@ class Person:
 
     @classmethod
     def of(cls, name: str, groups: Iterable[str], *, admin: bool = False) -> Person:
-        """Make a person from groups as a claim or the hub has them; leading slashes are dropped."""
-        return cls(name, frozenset(path for group in groups if (path := group.strip("/"))), admin)
+        """Make a person from groups as a claim or the hub has them; they are normalised as sign-in does it."""
+        return cls(name, frozenset(path for group in groups if (path := normalised(group))), admin)
 
     def projects(self, platform: Platform) -> dict[str, Project]:
         """Give the projects this person belongs to, as member or manager, in the order of the platform file."""

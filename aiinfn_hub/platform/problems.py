@@ -13,8 +13,7 @@ from pydantic import BaseModel, ValidationError
 from .crosschecks import meant, unknown_names
 from .fields import BadName, BadNames
 from .model import Platform
-
-Key = tuple[str | int, ...]
+from .yaml_reader import Key, quoted, truth
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -27,11 +26,14 @@ class Place:
         Number of the file, in the order in which files are merged.
     line
         From 1; 0 if the file as a whole is meant.
+    text
+        What is written there, of a number, a truth value or nothing; empty for text and for what has parts.
     """
 
     layer: int
     line: int
     path: Path
+    text: str = ""
 
 
 class PlatformError(Exception):
@@ -43,15 +45,24 @@ class PlatformError(Exception):
         Where: the file, the line from 1 (None if the file as a whole is meant), and the key as a dotted path.
     message
         One sentence: what is wrong there.
+    at
+        The key in parts.
     """
 
-    def __init__(self, path: Path, line: int | None, key: str, message: str) -> None:
+    def __init__(self, path: Path, line: int | None, key: str, message: str, *, at: Key = ()) -> None:
+        message = printable(message)
         place = str(path) + (f", line {line}" if line else "") + (f", {key}" if key else "")
-        super().__init__(f"{place}: {message}")
+        super().__init__(f"{printable(place)}: {message}")
         self.path = path
         self.line = line
         self.key = key
         self.message = message
+        self.at = at
+
+
+def printable(text: str) -> str:
+    """Return a text that a terminal and a log show as it is, on one line."""
+    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)
 
 
 def explain(
@@ -67,7 +78,7 @@ def explain(
         The file that was asked for, for what stands nowhere.
     """
     found: dict[Key, str] = {}
-    for key, message in (*_findings(error), *((each.key, str(each)) for each in unknown_names(data))):
+    for key, message in (*_findings(error, places), *((each.key, str(each)) for each in unknown_names(data))):
         found.setdefault(key, message)
     return placed(found, places, top)
 
@@ -78,7 +89,8 @@ def placed(found: Mapping[Key, str], places: Mapping[Key, Place], top: Place) ->
         ((_place_of(places, key) or top, key, message) for key, message in found.items()), key=_order
     )
     return [
-        PlatformError(place.path, place.line or None, dotted(key), message) for place, key, message in ordered
+        PlatformError(place.path, place.line or None, dotted(key), message, at=key)
+        for place, key, message in ordered
     ]
 
 
@@ -92,7 +104,7 @@ def _order(finding: tuple[Place, Key, str]) -> tuple[bool, int, int]:
     return not place.line, place.layer, place.line
 
 
-def _findings(error: ValidationError) -> Iterator[tuple[Key, str]]:
+def _findings(error: ValidationError, located: Mapping[Key, Place]) -> Iterator[tuple[Key, str]]:
     details = error.errors(include_url=False)
     places = [detail["loc"] for detail in details]
     for detail in details:
@@ -108,7 +120,8 @@ def _findings(error: ValidationError) -> Iterator[tuple[Key, str]]:
             yield cause.key, str(cause)
         else:
             key: Key = tuple(part for part in detail["loc"] if part != "[key]")
-            yield key, _sentence(detail, key, cause)
+            place = located.get(key)
+            yield key, _sentence(detail, key, cause, place.text if place else "")
 
 
 def _place_of(places: Mapping[Key, Place], key: Key) -> Place | None:
@@ -118,7 +131,7 @@ def _place_of(places: Mapping[Key, Place], key: Key) -> Place | None:
     return places.get(key)
 
 
-def _sentence(detail: Any, key: Key, cause: Any) -> str:
+def _sentence(detail: Any, key: Key, cause: Any, written: str) -> str:
     kind, given = detail["type"], detail["input"]
     if kind == "extra_forbidden":
         return "this key is unknown" + meant(str(key[-1]), _keys_at(key[:-1]))
@@ -137,8 +150,61 @@ def _sentence(detail: Any, key: Key, cause: Any) -> str:
         return f"a list is expected here{single}"
     if cause is not None:
         return str(cause)
+    if of_type := _type_sentence(kind, given, written):
+        return of_type
     message = str(detail["msg"])
     return message[:1].lower() + message[1:]
+
+
+def _type_sentence(kind: str, given: Any, written: str) -> str | None:
+    """Say what type of value is expected; None if that is not the matter."""
+    if kind == "string_type":
+        if given is None:
+            return "text is expected here, and this is empty"
+        if isinstance(given, (dict, list)):
+            return "text is expected here"
+        text = written or str(given)
+        read_as = truth(text) if isinstance(given, bool) else "a number"
+        return f"text is expected here, and YAML reads {text[:40]} as {read_as}; put it in quotes: {quoted(text)}"
+    if kind in _NUMBERS:
+        return f"{_NUMBERS[kind]} is expected here, not {_shown(given, written)}{_number_meant(given)}"
+    if kind in {"bool_type", "bool_parsing"}:
+        return f"true or false is expected here, not {_shown(given, written)}"
+    return None
+
+
+_NUMBERS: Final = {
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "int_parsing_size": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "finite_number": "a number",
+}
+_MILLI: Final = re.compile(r"(\d{1,9})m\Z")
+_COMMA: Final = re.compile(r"(\d{1,9}),(\d{1,9})\Z")
+_LEADING: Final = re.compile(r"\s*(\d{1,9}(?:\.\d{1,9})?)\s*[A-Za-z,;]")
+
+
+def _number_meant(given: Any) -> str:
+    """Guess a number that was written in another way, such as the thousandths of a core of Kubernetes."""
+    text = str(given)[:40] if isinstance(given, str) else ""
+    if milli := _MILLI.match(text):
+        return f"; is {int(milli[1]) / 1000:g} meant?"
+    if comma := _COMMA.match(text):
+        return f"; is {comma[1]}.{comma[2]} meant?"
+    if leading := _LEADING.match(text):
+        return f"; is {leading[1]} meant?"
+    return ""
+
+
+def _shown(given: Any, written: str) -> str:
+    if given is None:
+        return "nothing"
+    if isinstance(given, (dict, list)):
+        return "a mapping" if isinstance(given, dict) else "a list"
+    return (written or quoted(str(given)))[:64]
 
 
 _QUOTED: Final = re.compile("'([^']*)'")

@@ -160,7 +160,7 @@ class PlatformFile:
 def _stamp(path: Path) -> Stamp:
     try:
         found = path.stat()
-    except OSError:
+    except (OSError, ValueError):  # a path that cannot be one
         return None
     # A mounted ConfigMap changes by a link to another file, an editor writes a new one: the inode tells.
     return found.st_mtime_ns, found.st_ino, found.st_size

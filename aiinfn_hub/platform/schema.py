@@ -206,6 +206,15 @@ others extend, [the other one](schema/overlay.json)).
 `2026-12-01` or `2026-12-01T09:00+01:00`; without a zone it is UTC. An IAM group path is written whole and without a leading
 slash: `a/x` and `b/x` are two groups.
 
+YAML reads some words as people do not mean them: `12:30` as 750, `0755` as 493, `no` as false. Where that may be so, the file is refused,
+and the sentence says what to write instead: `12h30m`, quotes around text and around a name such as `"no"` or `"2026"`. A duration needs a
+unit, and so does a memory size below `1Mi`; `cores: 500m` is `0.5` here.
+
+With `backend: kubernetes`, everything that goes on to the cluster is checked by Kubernetes' and Kueue's own rules: names, labels,
+tolerations, images, volumes and mounts, amounts, namespaces, and how many accelerators Kueue takes. Two accelerators that can be the same
+devices (one `resource`, and no label of which they require different values) are refused where a reservation, a limit, a group or a list
+holds for one of them only, because the other name would lead around it.
+
 ## Overlays
 
 A file may begin with `extends: [FILES]`, with paths relative to itself: a base for several sites, a site, an event on top. The

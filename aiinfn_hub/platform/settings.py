@@ -67,17 +67,23 @@ class KubernetesSettings(Section):
         default=-1000, ge=-2_147_483_648, le=-1, description="Value of the jobs' PriorityClass."
     )
     user_id: int = Field(
-        default=1000, ge=1, description="User id (uid) under which sessions and jobs run; never root."
+        default=1000,
+        ge=1,
+        le=2**31 - 1,
+        description="User id (uid) under which sessions and jobs run; never root.",
     )
     group_id: int = Field(
         default=1000,
         ge=1,
+        le=2**31 - 1,
         description="Group id (gid) under which sessions and jobs run, and to which volumes are given.",
     )
     image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = Field(
         default="IfNotPresent", description="When a node fetches an image, as in a pod."
     )
-    batch_cores: float = Field(default=1024, gt=0, description="Processor cores that batch may use in all.")
+    batch_cores: float = Field(
+        default=1024, gt=0, le=1_000_000, description="Processor cores that batch may use in all."
+    )
     batch_memory: Memory = Field(default=4 * 2**40, description="Memory that batch may use in all.")
     job_time_to_live: Duration = Field(
         default=timedelta(days=1),

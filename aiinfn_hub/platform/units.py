@@ -7,10 +7,30 @@ from datetime import timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, Final
 
-from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
+from pydantic import BeforeValidator, PlainSerializer, ValidationInfo, WithJsonSchema
+
+FROM_FILE: Final = {"source": "platform file"}
+"""Context of a validation: values are written by a person in the file, and what is surely a slip is refused.
+
+What was granted earlier, and is read back from the database, has passed other rules and stays readable.
+"""
+
+
+def is_from_file(info: ValidationInfo) -> bool:
+    """Return whether a value is read from the platform file itself."""
+    return info.context is FROM_FILE
+
 
 _DURATION: Final = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?\Z")
 _QUANTITY: Final = re.compile(r"(\d+(?:\.\d+)?)(Ki|Mi|Gi|Ti|k|M|G|T)?\Z")
+_CLOCK: Final = re.compile(r"(\d{1,4}):([0-5]?\d)(?::([0-5]?\d))?\Z")
+_BARE: Final = re.compile(r"[-+]?\d+(\.\d*)?\Z")
+_LOOSE: Final = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s*([kmgtKMGT])i?[bB]?\Z")
+LONGEST: Final = timedelta(days=10_000)
+"""Of any duration in the file: Kubernetes counts in 32-bit seconds, and sums of times must stay within the calendar."""
+SMALLEST: Final = 2**20
+LARGEST: Final = 2**50
+"""Of any memory in the file."""
 _FACTOR: Final = {
     "": 1,
     "k": 10**3,
@@ -51,9 +71,35 @@ def parse_duration(value: Any) -> timedelta:
         except OverflowError as error:
             raise ValueError(f"'{value}' is too long a duration") from error
     else:
-        raise ValueError(f"'{str(value)[:40]}' is no duration; write for example 90m, 8h or 2d")
+        raise ValueError(
+            f"'{str(value)[:40]}' is no duration; write for example 90m, 8h or 2d{_duration_meant(value)}"
+        )
     if duration <= timedelta(0):
         raise ValueError("a duration must be longer than zero")
+    return duration
+
+
+def _duration_meant(value: Any) -> str:
+    match = _CLOCK.match(value) if isinstance(value, str) else None
+    if not match:
+        return ""
+    hours, minutes, seconds = (int(part or 0) for part in match.groups())
+    return f"; is {format_duration(timedelta(hours=hours, minutes=minutes, seconds=seconds))} meant?"
+
+
+def _duration_of(value: Any, info: ValidationInfo) -> timedelta:
+    if not is_from_file(info):
+        return parse_duration(value)
+    if isinstance(value, bool):
+        raise ValueError("a duration is expected; write for example 90m, 8h or 2d")  # noqa: TRY004 - pydantic wants ValueError
+    if isinstance(value, (int, float)) or (isinstance(value, str) and _BARE.match(value.strip())):
+        number = str(value).strip()[:20]
+        raise ValueError(
+            f"{number} has no unit; write {number}h for hours, or {number}m, {number}s or {number}d"
+        )
+    duration = parse_duration(value)
+    if duration > LONGEST:
+        raise ValueError(f"{value} is longer than the {LONGEST.days}d that the suite can count with")
     return duration
 
 
@@ -86,13 +132,36 @@ def parse_quantity(value: Any) -> int:
     if not match or len(str(value)) > 20:
         text = str(value)[:40]
         guess = f"; is {text[:-1]} meant?" if _QUANTITY.match(text[:-1]) and text[-1] in "Bb" else ""
-        raise ValueError(f"'{text}' is no memory size; write for example 16Gi or 500M{guess}")
+        raise ValueError(
+            f"'{text}' is no memory size; write for example 16Gi or 500M{guess or _memory_meant(text)}"
+        )
     try:
         size = int(Decimal(match[1]) * _FACTOR[match[2] or ""])
     except InvalidOperation as error:
         raise ValueError(f"'{value}' is no memory size") from error
     if size <= 0:
         raise ValueError("a memory size must be larger than zero")
+    return size
+
+
+def _memory_meant(text: str) -> str:
+    if match := _LOOSE.match(text):
+        unit = f"{match[2].upper()}i"
+        return f"; is {match[1]}{unit} meant?"
+    return ""
+
+
+def _memory_of(value: Any, info: ValidationInfo) -> int:
+    size = parse_quantity(value)
+    if not is_from_file(info):
+        return size
+    if size < SMALLEST:
+        text = str(value)
+        if _BARE.match(text):
+            raise ValueError(f"{text} without a unit means {text} bytes; is {text}Gi meant?")
+        raise ValueError(f"{text} is less than the 1Mi with which anything could run")
+    if size > LARGEST:
+        raise ValueError(f"{str(value)[:40]} is more than any machine has; write for example 16Gi")
     return size
 
 
@@ -114,15 +183,15 @@ def bytes_in_words(size: int) -> str:
 
 Duration = Annotated[
     timedelta,
-    BeforeValidator(parse_duration),
+    BeforeValidator(_duration_of),
     PlainSerializer(format_duration, when_used="json"),
-    WithJsonSchema({"type": ["string", "number"], "title": "duration", "examples": ["90m", "8h", "2d"]}),
+    WithJsonSchema({"type": "string", "title": "duration", "examples": ["90m", "8h", "2d"]}),
 ]
 """A positive duration, in files and in JSON written as ``8h``."""
 
 Memory = Annotated[
     int,
-    BeforeValidator(parse_quantity),
+    BeforeValidator(_memory_of),
     PlainSerializer(format_quantity, when_used="json"),
     WithJsonSchema({"type": ["string", "integer"], "title": "memory size", "examples": ["16Gi", "500M"]}),
 ]
