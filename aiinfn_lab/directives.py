@@ -14,7 +14,7 @@ from typing import Any, Final
 from aiinfn_hub.platform.refusal import Reason, Refusal
 
 from .inspection import LANGUAGES
-from .paths import Document, show
+from .paths import Document, is_printable, show
 
 KEYS: Final = {
     "accelerator": "accelerator",
@@ -95,7 +95,7 @@ def _read_line(text: str, number: int, shown: str, found: dict[str, str]) -> Non
             raise _refuse(f"{where} has {show(word)}, which is no NAME=VALUE.")
         if name not in KEYS:
             raise _refuse(f"{where} has {show(name)}, which is nothing that a job has.")
-        if not value or not value.isprintable():
+        if not value or not is_printable(value):
             raise _refuse(f"{where} gives no usable value to {show(name)}.")
         key = KEYS[name]
         if key == "labels":

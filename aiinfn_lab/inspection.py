@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -13,6 +14,7 @@ from . import parameters
 from .paths import Document, show
 
 _SKIP_TAG: Final = "skip-execution"
+_RAISES_TAG: Final = "raises-exception"
 LANGUAGES: Final = {".py": "python", ".sh": "shell", ".R": "r", ".r": "r"}
 """Scripts that the runner can execute, by the ending of their name."""
 
@@ -33,6 +35,8 @@ class Inspection:
         Why there are no parameters, or fewer than one might expect; may be empty.
     code
         What is executed: the text of each cell that runs, in their order, or of the script.
+    may_fail
+        Numbers, from 1, of those cells after whose error the next one runs all the same.
     """
 
     kind: Literal["notebook", "script", "command"]
@@ -44,6 +48,7 @@ class Inspection:
     parameters: list[parameters.Parameter] = field(default_factory=list)
     note: str = ""
     code: list[str] = field(default_factory=list, repr=False, compare=False)
+    may_fail: frozenset[int] = field(default=frozenset(), repr=False, compare=False)
 
 
 def inspect(document: Document) -> Inspection:
@@ -58,7 +63,7 @@ def inspect(document: Document) -> Inspection:
     if ending == ".ipynb":
         return _notebook(document)
     if language := LANGUAGES.get(ending):
-        text = document.data.decode("utf-8", "replace").removeprefix("\N{BYTE ORDER MARK}")
+        text = read_script(document.data, language)
         note = "Scripts have no parameters; give them arguments."
         return Inspection("script", language, note=note, code=[text])
     raise _refuse(
@@ -67,12 +72,31 @@ def inspect(document: Document) -> Inspection:
     )
 
 
-def _notebook(document: Document) -> Inspection:
-    shown = show(document.name)
-    if not document.data.strip():
+def read_script(data: bytes, language: str) -> str:
+    """Return the text of a script; Python's in the encoding that it declares (PEP 263)."""
+    if language == "python":
+        try:
+            return importlib.util.decode_source(data).removeprefix("\N{BYTE ORDER MARK}")
+        except (SyntaxError, UnicodeDecodeError, LookupError):
+            pass  # What is wrong is told by the check, which parses it.
+    return data.decode("utf-8", "replace").removeprefix("\N{BYTE ORDER MARK}")
+
+
+def read_notebook(data: bytes, name: str) -> dict[str, Any]:
+    """Return the content of a notebook: what submission, check and runner take for one.
+
+    It is UTF-8, or UTF-16 or UTF-32 with a byte order mark; what may be missing in it is there afterwards.
+
+    Raises
+    ------
+    Refusal
+        If it is no notebook that can be run.
+    """
+    shown = show(name)
+    if not data.strip():
         raise _refuse(f"{shown} is empty.", "Open it in JupyterLab, write something, and save it.")
     try:
-        content = json.loads(document.data)
+        content = json.loads(data.decode(json.detect_encoding(data)))
     except json.JSONDecodeError as error:
         raise _refuse(
             f"{shown} is not a notebook: its text is not valid JSON (line {error.lineno}).",
@@ -83,13 +107,37 @@ def _notebook(document: Document) -> Inspection:
             f"{shown} is not a notebook: its text cannot be read as JSON.",
             "Open it in JupyterLab and save it again.",
         ) from error
+    _cells(content, shown)
+    return _completed(content)
+
+
+def _completed(complete: dict[str, Any]) -> dict[str, Any]:
+    """Add what may be missing in a notebook that JupyterLab opens all the same."""
+    for key, default in (("metadata", dict), ("nbformat_minor", int)):
+        if not isinstance(complete.get(key), default):
+            complete[key] = default()
+    for cell in complete["cells"]:
+        if not isinstance(cell.get("metadata"), dict):
+            cell["metadata"] = {}
+        if not isinstance(cell["metadata"].get("tags", []), list):
+            del cell["metadata"]["tags"]
+        if cell["cell_type"] == "code":
+            if not isinstance(cell.get("outputs"), list):
+                cell["outputs"] = []
+            cell.setdefault("execution_count", None)
+    return complete
+
+
+def _notebook(document: Document) -> Inspection:
+    shown = show(document.name)
+    content = read_notebook(document.data, document.name)
     cells = _cells(content, shown)
-    metadata = content.get("metadata")
-    metadata = metadata if isinstance(metadata, dict) else {}
+    metadata = content["metadata"]
     spec, info = _table(metadata, "kernelspec"), _table(metadata, "language_info")
     kernel = _text(spec, "name") or None
     language = (_text(info, "name") or _text(spec, "language")).lower()
     found, note = _parameters(cells, language)
+    run = [cell for cell in cells if cell[0] == "code" and cell[2].strip() and _SKIP_TAG not in cell[1]]
     return Inspection(
         "notebook",
         language,
@@ -99,11 +147,8 @@ def _notebook(document: Document) -> Inspection:
         sum(1 for kind, _, source in cells if kind == "code" and source.strip()),
         found,
         note,
-        [
-            source
-            for kind, tags, source in cells
-            if kind == "code" and source.strip() and _SKIP_TAG not in tags
-        ],
+        [source for _, _, source in run],
+        frozenset(number for number, (_, tags, _) in enumerate(run, 1) if _RAISES_TAG in tags),
     )
 
 
@@ -132,15 +177,22 @@ def _cells(content: Any, shown: str) -> list[tuple[str, list[Any], str]]:
 def _parameters(
     cells: list[tuple[str, list[Any], str]], language: str
 ) -> tuple[list[parameters.Parameter], str]:
-    for kind, tags, source in cells:
-        if kind == "code" and parameters.TAG in tags:
-            if language not in {"", "python"}:
-                return (
-                    [],
-                    f"Parameters can be read from Python notebooks only; this one is in {language[:40]}.",
-                )
-            return parameters.read(source)
-    return [], f"No cell has the tag '{parameters.TAG}'; add it to the cell that sets the values to vary."
+    own = _tagged(cells, parameters.TAG)
+    injected = _tagged(cells, parameters.INJECTED_TAG)
+    if own is None and injected is None:
+        return [], f"No cell has the tag '{parameters.TAG}'; add it to the cell that sets the values to vary."
+    if language not in {"", "python"}:
+        return [], f"Parameters can be read from Python notebooks only; this one is in {language[:40]}."
+    found, note = parameters.read(own or "")
+    if injected is not None:
+        # The values of an earlier run are set after the cell, so they are what counts.
+        set_before, note_too = parameters.read(injected)
+        found, note = parameters.override(found, set_before), note or note_too
+    return found, note
+
+
+def _tagged(cells: list[tuple[str, list[Any], str]], tag: str) -> str | None:
+    return next((source for kind, tags, source in cells if kind == "code" and tag in tags), None)
 
 
 def _table(holder: Any, key: str) -> dict[str, Any]:

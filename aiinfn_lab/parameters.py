@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import ast
 import io
-import math
 import re
 import tokenize
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 from aiinfn_hub.platform.refusal import Reason, Refusal
+from aiinfn_hub.vkd.contract_values import decode, tag_of
+
+from . import literals
+from .literals import NotALiteralError
+from .paths import show
 
 TAG: Final = "parameters"
-_SAFE_INTEGER: Final = 2**53
+INJECTED_TAG: Final = "injected-parameters"
+"""Tag of the cell in which papermill put the values of an earlier run; it comes after the parameters' own cell and wins."""
 _MAGIC: Final = re.compile(r"^\s*[%!?]")
 _TYPE_COMMENT: Final = re.compile(r"^type:\s*(\S+)\s*")
 _KINDS: Final[dict[str, tuple[type, ...]]] = {
@@ -22,7 +27,7 @@ _KINDS: Final[dict[str, tuple[type, ...]]] = {
     "int": (int, float),
     "float": (int, float),
     "str": (str,),
-    "list": (list,),
+    "list": (list, tuple),
     "dict": (dict,),
 }
 _WORDS: Final = {
@@ -42,13 +47,17 @@ class Parameter:
     Attributes
     ----------
     type
-        ``bool``, ``int``, ``float``, ``str``, ``none``, ``list``, ``dict``, or ``unknown`` for what JSON cannot say.
+        ``bool``, ``int``, ``float``, ``str``, ``none``, ``list``, ``dict``, or ``unknown`` for what is no constant.
     default
-        The value as JSON; None also if it is unknown.
+        The value as it is sent (`aiinfn_hub.vkd.contract_values`); None also if it is unknown.
     source
         Python source text of the default.
     help
         The comment behind it, or above it.
+    nullable
+        It is None, or its annotation says that it may be.
+    uses
+        Names that the default is computed from.
     """
 
     name: str
@@ -56,10 +65,14 @@ class Parameter:
     default: Any
     source: str
     help: str
+    nullable: bool = False
+    uses: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
-        """Give the parameter as it is sent to the browser."""
-        return asdict(self)
+        """Return the parameter as it is sent to the browser."""
+        found = asdict(self)
+        del found["nullable"], found["uses"]  # They are of use where it is read only.
+        return found
 
 
 def read(source: str) -> tuple[list[Parameter], str]:
@@ -117,24 +130,80 @@ def check(values: object, known: list[Parameter], note: str) -> dict[str, Any]:
             field="parameters",
         )
     by_name = {parameter.name: parameter for parameter in known}
+    found = {}
     for name, value in values.items():
-        shown = name[:60] if name.isprintable() else repr(name[:60])
+        shown = show(name)[1:-1][:60]
         field = f"parameters.{shown}"
         parameter = by_name.get(name)
         if parameter is None:
             hint = f"It has: {', '.join(by_name)[:300]}." if by_name else note
             raise Refusal(Reason.UNKNOWN, f"The notebook has no parameter '{shown}'.", hint, field=field)
+        found[name] = literals.encode(value, shown, field)
         kinds = _KINDS.get(parameter.type)
-        if kinds is None:
+        if kinds is None or (value is None and parameter.nullable):
             continue
-        if not isinstance(value, kinds) or (isinstance(value, bool) and parameter.type != "bool"):
+        plain = decode(found[name])
+        if not isinstance(plain, kinds) or (isinstance(plain, bool) and parameter.type != "bool"):
             raise Refusal(
                 Reason.INVALID,
                 f"The parameter '{shown}' must be {_WORDS[parameter.type]}.",
                 f"Its value in the notebook is {parameter.source[:80]}.",
                 field=field,
             )
-    return values
+    return found
+
+
+def override(known: list[Parameter], injected: list[Parameter]) -> list[Parameter]:
+    """Return the parameters with the values that a later cell gives them; names that only it has come last."""
+    by_name = {parameter.name: parameter for parameter in known}
+    for parameter in injected:
+        before = by_name.get(parameter.name)
+        if before is not None:
+            same = parameter.type in {before.type, "none"} or {parameter.type, before.type} == {
+                "int",
+                "float",
+            }
+            parameter = replace(  # noqa: PLW2901 - the same, as it is shown
+                parameter,
+                type=before.type if same and before.type not in {"none", "unknown"} else parameter.type,
+                help=parameter.help or before.help,
+                nullable=parameter.nullable or before.nullable,
+            )
+        by_name[parameter.name] = parameter
+    return list(by_name.values())
+
+
+def derived(known: list[Parameter], given: set[str]) -> list[tuple[str, str]]:
+    """Return parameters that are not given but computed from one that is, each with the name of that one.
+
+    The values that are given are set after the whole cell, so the computed ones stay as they were.
+    """
+    stale: dict[str, str] = dict.fromkeys(given, "")
+    found = []
+    for parameter in known:
+        if parameter.name in given:
+            continue
+        source = next((name for name in parameter.uses if name in stale), None)
+        if source is not None:
+            stale[parameter.name] = stale[source] or source
+            found.append((parameter.name, stale[parameter.name]))
+    return found
+
+
+def without(source: str, names: set[str]) -> str:
+    """Return the text of a cell without the plain assignments to some names; the text as it is if it is no Python."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return source
+    lines = source.split("\n")
+    shared = [line for each in tree.body for line in range(each.lineno, (each.end_lineno or each.lineno) + 1)]
+    for statement in reversed(tree.body):
+        targets = statement.targets if isinstance(statement, ast.Assign) else []
+        alone = shared.count(statement.lineno) == shared.count(statement.end_lineno or 0) == 1
+        if alone and len(targets) == 1 and isinstance(targets[0], ast.Name) and targets[0].id in names:
+            del lines[statement.lineno - 1 : statement.end_lineno]
+    return "\n".join(lines)
 
 
 def _parameter(
@@ -150,41 +219,45 @@ def _parameter(
     behind = comments.get(statement.end_lineno or statement.lineno, (True, ""))
     above = comments.get(statement.lineno - 1, (False, ""))
     comment = behind[1] if not behind[0] else above[1] if above[0] else ""
-    declared = ast.unparse(annotation) if annotation is not None else ""
+    declared = _annotated(annotation) if annotation is not None else ""
     if match := _TYPE_COMMENT.match(comment):
         declared, comment = declared or match[1], comment[match.end() :]
-    if declared in _KINDS and kind in {"none", "int", declared}:
-        kind = declared
-    return Parameter(name, kind, default, source, comment)
+    words = [word.strip().rpartition(".")[2] for word in declared.split("|")]
+    nullable = kind == "none" or "None" in words
+    words = [word for word in words if word != "None"]
+    if len(words) == 1 and words[0] in _KINDS and kind in {"none", "int", words[0]}:
+        kind = words[0]
+    uses = dict.fromkeys(
+        node.id for node in ast.walk(value) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
+    )
+    return Parameter(name, kind, default, source, comment, nullable, tuple(uses))
+
+
+def _annotated(annotation: ast.expr) -> str:
+    """Write an annotation, with ``Optional[X]`` as ``X | None``."""
+    if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
+        try:
+            annotation = ast.parse(annotation.value, mode="eval").body
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            return ""
+    if (
+        isinstance(annotation, ast.Subscript)
+        and ast.unparse(annotation.value).rpartition(".")[2] == "Optional"
+    ):
+        return f"{ast.unparse(annotation.slice)} | None"
+    return ast.unparse(annotation)
 
 
 def _infer(value: ast.expr) -> tuple[str, Any]:
     try:
-        literal = ast.literal_eval(value)
-    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
+        wire = literals.convert(value)
+    except (NotALiteralError, RecursionError):
         return "unknown", None
-    if literal is None:
+    if wire is None:
         return "none", None
-    if not _is_json(literal):
-        return "unknown", None
-    if isinstance(literal, tuple):
-        literal = list(literal)
-    return type(literal).__name__, literal
-
-
-def _is_json(value: Any) -> bool:
-    """Whether a literal survives the way through JSON and a browser unchanged."""
-    if value is None or isinstance(value, (bool, str)):
-        return True
-    if isinstance(value, int):
-        return abs(value) < _SAFE_INTEGER
-    if isinstance(value, float):
-        return math.isfinite(value)
-    if isinstance(value, (list, tuple)):
-        return all(_is_json(item) for item in value)
-    if isinstance(value, dict):
-        return all(isinstance(key, str) and _is_json(item) for key, item in value.items())
-    return False
+    if tag_of(wire) is None:
+        return type(wire).__name__, wire
+    return "list" if isinstance(decode(wire), tuple) else type(decode(wire)).__name__, wire
 
 
 def _comments(text: str) -> dict[int, tuple[bool, str]]:

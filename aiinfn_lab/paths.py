@@ -167,10 +167,23 @@ def clean(api_path: object, field: str = "path") -> str:
 
 def show(path: str) -> str:
     """Quote a path for a sentence: printable and not too long."""
-    printable = "".join(
-        character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in path
+    shown = printable(path)
+    return f"'{shown}'" if len(shown) <= 120 else f"'{shown[:60]}...{shown[-50:]}'"
+
+
+def is_printable(text: str) -> bool:
+    """Tell whether a text can be shown in one line: letters, signs and blanks of every width, also those that do not break."""
+    return text.isprintable() or all(
+        character.isprintable() or unicodedata.category(character) == "Zs" for character in text
     )
-    return f"'{printable}'" if len(printable) <= 120 else f"'{printable[:60]}...{printable[-50:]}'"
+
+
+def printable(text: str, keep: str = "") -> str:
+    """Write a text without what would command a terminal or cannot be shown."""
+    return "".join(
+        character if character in keep or is_printable(character) else "\N{REPLACEMENT CHARACTER}"
+        for character in text
+    )
 
 
 def _read_regular(target: Path, shown: str, limit: int) -> tuple[bytes, datetime]:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any, Final
 
 from aiinfn_hub.platform.refusal import Reason, Refusal
 from aiinfn_hub.vkd.contract import MOST_POINTS
 
-from . import parameters
+from . import parameters, sweeping, values
 from .inspection import Inspection
 from .kernel_state import request as from_here
-from .paths import show
+from .paths import is_printable, show
 from .session import INHERITED, Session
 from .target import Target
 
@@ -19,7 +20,8 @@ CHOICES: Final = ("project", "queue", "accelerator", "count", "image", "size", "
 """Keys that the platform's gate judges; they are handed on as they are."""
 _KEYS: Final = frozenset(
     {
-        *("path", "folder", "command", "parameters", "arguments", "name", "labels", "sweep", "from_here"),
+        *("path", "folder", "command", "parameters", "typed", "arguments", "name", "labels", "sweep"),
+        *("from_here", "anyway"),
         *CHOICES,
     }
 )
@@ -101,6 +103,10 @@ def build(body: dict[str, Any], target: Target, session: Session, key: str) -> d
     Refusal
         If parameters, arguments or name are not usable. The choices are left to the gate.
     """
+    if body.get("anyway") not in {None, True, False}:
+        raise Refusal(
+            Reason.INVALID, "The key anyway must be true or false.", "Leave it out.", field="anyway"
+        )
     request: dict[str, Any] = {"work": _work(body, target, key)}
     name = _name(body.get("name"))
     if name is None and target.command is not None:
@@ -131,7 +137,7 @@ def _work(body: dict[str, Any], target: Target, key: str) -> dict[str, Any]:
     if inspection.kind == "notebook":
         _forbid(body, "arguments", "A notebook takes parameters, not arguments.")
         work["kernel"] = inspection.kernel
-        work["parameters"] = parameters.check(body.get("parameters"), inspection.parameters, inspection.note)
+        work["parameters"] = given_parameters(body, inspection)
         if (wanted := from_here.read(body, target.document, inspection)) is not None:
             if target.plan is not None:
                 raise Refusal(
@@ -142,10 +148,11 @@ def _work(body: dict[str, Any], target: Target, key: str) -> dict[str, Any]:
                 )
             from_here.add(work, wanted)
     elif inspection.kind == "script":
-        _forbid(body, "parameters", "A script takes arguments, not parameters.")
+        for other in ("parameters", "typed"):
+            _forbid(body, other, "A script takes arguments, not parameters.")
         work["arguments"] = _arguments(body.get("arguments"))
     else:
-        for other in ("parameters", "arguments"):
+        for other in ("parameters", "typed", "arguments"):
             _forbid(body, other, "A command has its arguments in itself.")
     return work
 
@@ -153,7 +160,7 @@ def _work(body: dict[str, Any], target: Target, key: str) -> dict[str, Any]:
 def title(command: str) -> str:
     """Name a job after the command that it runs."""
     text = " ".join(command.split())
-    text = "".join(letter if letter.isprintable() else " " for letter in text)
+    text = "".join(letter if is_printable(letter) else " " for letter in text)
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
@@ -172,16 +179,38 @@ def _sweep(value: object, inspection: Inspection) -> dict[str, Any]:
             "Reload the page and try again.",
             field="sweep",
         )
-    for number, point in enumerate(value["points"][:MOST_POINTS], 1):
-        if inspection.kind != "notebook":
-            break
+    points = []
+    for number, point in enumerate(value["points"][: MOST_POINTS + 1], 1):
         try:
-            parameters.check(point, inspection.parameters, inspection.note)
+            if inspection.kind == "notebook":
+                points.append(parameters.check(point, inspection.parameters, inspection.note))
+            else:
+                points.extend(sweeping.points([point]))
         except Refusal as refusal:
             raise Refusal(
                 refusal.reason, f"Point {number}: {refusal.message}", refusal.hint, field="sweep"
             ) from None
-    return value
+    return {**value, "points": points}
+
+
+def given_parameters(body: Mapping[str, Any], inspection: Inspection) -> dict[str, Any]:
+    """Return the values for a notebook's parameters: those that are given, and those that were typed.
+
+    Raises
+    ------
+    Refusal
+        If a value does not fit its parameter, or there is no such parameter.
+    """
+    typed = body.get("typed")
+    found = parameters.check(body.get("parameters"), inspection.parameters, inspection.note)
+    if typed is None:
+        return found
+    if not isinstance(typed, dict) or not all(isinstance(text, str) for text in typed.values()):
+        raise Refusal(
+            Reason.INVALID, "What was typed must be names with texts.", "Send a JSON object.", field="typed"
+        )
+    read = values.read_all({name: values.Typed(text) for name, text in typed.items()}, inspection.parameters)
+    return {**found, **parameters.check(read, inspection.parameters, inspection.note)}
 
 
 def _forbid(body: dict[str, Any], key: str, message: str) -> None:
@@ -229,7 +258,7 @@ def _labels(value: object) -> list[str]:
 def _name(value: object) -> str | None:
     if value is None:
         return None
-    if not isinstance(value, str) or len(value) > _LONGEST_NAME or (value and not value.isprintable()):
+    if not isinstance(value, str) or len(value) > _LONGEST_NAME or not is_printable(value):
         raise Refusal(
             Reason.INVALID,
             f"The job's name must be one line of at most {_LONGEST_NAME} characters.",

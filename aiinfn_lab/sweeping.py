@@ -12,19 +12,21 @@ import itertools
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Iterable, Iterator, KeysView, Mapping, Sequence, ValuesView
+from typing import Any, Final, TypeGuard
 
 from aiinfn_hub.platform.refusal import Reason, Refusal
 from aiinfn_hub.vkd.contract import MOST_POINTS
+from aiinfn_hub.vkd.contract_values import TUPLE, tag_of
 
-from . import values
+from . import literals, values
 from .parameters import Parameter
 from .paths import show
 
 _NUMBER: Final = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,4})?"
 _RANGE: Final = re.compile(r"([+-]?\d{1,15})\.\.([+-]?\d{1,15})(?:\.\.(\d{1,15}))?", re.ASCII)
 _SPACE: Final = re.compile(rf"(lin|log)\(\s*({_NUMBER})\s*,\s*({_NUMBER})\s*,\s*(\d{{1,6}})\s*\)", re.ASCII)
+_COMMA: Final = re.compile(r"[+-]?\d+,\d+(?:[eE][+-]?\d{1,4})?", re.ASCII)
 _DIGITS: Final = 12
 """Digits of a computed number: more would be the noise of binary fractions."""
 
@@ -54,7 +56,10 @@ def grid(typed: Mapping[str, str | Sequence[Any]], known: Sequence[Parameter]) -
 
 
 def table(text: str, known: Sequence[Parameter]) -> list[dict[str, Any]]:
-    """Give the points of a table in CSV: names in the first line, a point in each further line.
+    """Return the points of a table in CSV: names in the first line, a point in each further line.
+
+    A cell that is empty leaves the point with the parameter's own value. Between semicolons, as spreadsheets write them where
+    numbers have a comma, ``0,25`` is a number.
 
     Raises
     ------
@@ -62,12 +67,12 @@ def table(text: str, known: Sequence[Parameter]) -> list[dict[str, Any]]:
         Naming the line.
     """
     by_name = {parameter.name: parameter for parameter in known}
+    text = text.removeprefix("\N{BYTE ORDER MARK}")
+    separator = _separator(text)
     try:
-        dialect: Any = csv.Sniffer().sniff(text[:4096], delimiters=",;\t")
-    except csv.Error:
-        dialect = csv.excel
-    try:
-        read = list(itertools.islice(csv.reader(io.StringIO(text), dialect), 2 * MOST_POINTS))
+        read = list(
+            itertools.islice(csv.reader(io.StringIO(text, newline=""), delimiter=separator), 2 * MOST_POINTS)
+        )
     except csv.Error as error:
         raise _invalid("The table cannot be read.", f"It must be CSV ({error}).") from None
     rows = [(number, row) for number, row in enumerate(read, 1) if any(cell.strip() for cell in row)]
@@ -85,19 +90,74 @@ def table(text: str, known: Sequence[Parameter]) -> list[dict[str, Any]]:
         if len(row) != len(names):
             raise _invalid(
                 f"Line {number} of the table has {len(row)} values for {len(names)} names.",
-                "Give each point a value in every column.",
+                "Give each point a value in every column, or leave its cell empty.",
             )
-        points.append(
-            {
-                name: _read(name, cell.strip(), by_name.get(name))
-                for name, cell in zip(names, row, strict=True)
-            }
-        )
+        try:
+            points.append(
+                {
+                    name: _read(name, cell.strip(), by_name.get(name), comma=separator == ";")
+                    for name, cell in zip(names, row, strict=True)
+                    if cell.strip()
+                }
+            )
+        except Refusal as refusal:
+            raise Refusal(
+                refusal.reason, f"Line {number} of the table: {refusal.message}", refusal.hint, field="sweep"
+            ) from None
     return points
 
 
+def points(given: object) -> list[dict[str, Any]]:
+    """Return points that Python code passes: names with values for each, or a table of pandas.
+
+    Raises
+    ------
+    Refusal
+        If they are something else, or a value cannot be passed on.
+    """
+    rows = getattr(given, "to_dict", None)
+    if callable(rows) and hasattr(given, "columns"):
+        given = rows("records")
+    found: list[dict[str, Any]] = []
+    for point in itertools.islice(given, MOST_POINTS + 1) if isinstance(given, Iterable) else ():
+        if not isinstance(point, Mapping) or not all(isinstance(name, str) for name in point):
+            raise _invalid(
+                "The points of a sweep must be names with values.",
+                "Give for example [{'lr': 0.1}, {'lr': 0.2}].",
+            )
+        number = len(found) + 1
+        found.append(
+            {
+                name: literals.encode(value, f"{name[:60]} in point {number}", "sweep")
+                for name, value in point.items()
+            }
+        )
+    if not found:
+        raise _invalid("The sweep has no points.", "Give for example [{'lr': 0.1}, {'lr': 0.2}].")
+    _bound(len(found))
+    return found
+
+
+def _separator(text: str) -> str:
+    """Return what stands between the names in the first line that is not blank."""
+    head = next((line for line in text.splitlines() if line.strip()), "")
+    head = re.sub(r'"[^"]*"', "", head)
+    return max("\t;,", key=head.count) if any(mark in head for mark in "\t;") else ","
+
+
+def from_bytes(data: bytes) -> str:
+    """Return the text of a table as spreadsheets write it: UTF-8 or UTF-16, with or without a byte order mark.
+
+    Raises
+    ------
+    UnicodeDecodeError
+        If it is neither.
+    """
+    return data.decode("utf-16" if data[:2] in {b"\xff\xfe", b"\xfe\xff"} else "utf-8-sig")
+
+
 def _axis(name: str, text: str | Sequence[Any], parameter: Parameter | None) -> list[Any]:
-    found: list[Any] = [] if isinstance(text, str) else list(text)
+    found: list[Any] = [] if isinstance(text, str) else _given(name, text)
     for part in _parts(text) if isinstance(text, str) else ():
         if match := _RANGE.fullmatch(part):
             first, last, step = int(match[1]), int(match[2]), int(match[3] or 1)
@@ -112,19 +172,39 @@ def _axis(name: str, text: str | Sequence[Any], parameter: Parameter | None) -> 
         _bound(len(found))
     if not found:
         raise _invalid(f"{show(name)} has no values.", "Write for example 0.1, 0.2, 0.5 or 1..10.", name)
-    if parameter is not None and parameter.type == "int" and any(isinstance(one, float) for one in found):
-        raise _invalid(f"{show(name)} takes whole numbers.", "Write for example 1..10.", name)
     return list({json.dumps(one, sort_keys=True): one for one in found}.values())
+
+
+def _given(name: str, found: object) -> list[Any]:
+    """Return values that Python code passes: of any kind that can be gone through, numpy's and pandas' included."""
+    shown = show(name)[1:-1]
+    wire = literals.encode(
+        list(itertools.islice(found, MOST_POINTS + 1)) if _is_lazy(found) else found, shown, f"sweep.{shown}"
+    )
+    if isinstance(wire, dict) and tag_of(wire) == TUPLE:
+        wire = wire[TUPLE]
+    if not isinstance(wire, list):
+        raise _invalid(
+            f"The values of {show(name)} are not a list.", "Give a list, or text such as 1..10.", name
+        )
+    _bound(len(wire))
+    return wire
+
+
+def _is_lazy(found: object) -> TypeGuard[Iterable[Any]]:
+    """Tell whether values come one by one, as those of ``map`` and of generators do."""
+    return isinstance(found, (Iterator, KeysView, ValuesView))
 
 
 def _parts(text: str) -> Iterable[str]:
     """Split at commas that are not inside brackets or quotes."""
-    part, depth, quote = "", 0, ""
+    part, depth, quote, escaped = "", 0, "", False
     for character in text:
         if quote:
-            quote = "" if character == quote else quote
-        elif character in "\"'":
-            quote = character
+            quote = "" if character == quote and not escaped else quote
+            escaped = character == "\\" and not escaped
+        elif character in "\"'" and (depth > 0 or not part.strip()):
+            quote, escaped = character, False
         elif character in "([{":
             depth += 1
         elif character in ")]}":
@@ -158,11 +238,11 @@ def _space(match: re.Match[str], name: str) -> list[float]:
     return [float(f"{one:.{_DIGITS}g}") for one in found]
 
 
-def _read(name: str, text: str, parameter: Parameter | None) -> Any:
-    unquoted = text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'" else None
-    if parameter is not None and parameter.type == "str":
-        return text if unquoted is None else unquoted
-    return values.read(parameter or Parameter(name, "unknown", None, "", ""), text)
+def _read(name: str, text: str, parameter: Parameter | None, *, comma: bool = False) -> Any:
+    parameter = parameter or Parameter(name, "unknown", None, "", "")
+    if comma and parameter.type in {"int", "float", "none", "unknown"} and _COMMA.fullmatch(text):
+        text = text.replace(",", ".")
+    return values.read(parameter, text)
 
 
 def _bound(number: int) -> None:

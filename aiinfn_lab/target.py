@@ -12,7 +12,7 @@ from aiinfn_hub.platform.refusal import Reason, Refusal
 
 from . import folder, snapshot
 from .inspection import Inspection, inspect
-from .paths import Document, Places, show
+from .paths import Document, Places, is_printable, show
 
 LONGEST_COMMAND: Final = 4096
 
@@ -138,7 +138,7 @@ def check_command(command: object) -> str:
             "Put it into a script of the folder.",
             field="command",
         )
-    if any(not character.isprintable() and character != "\t" for character in command):
+    if any(not is_printable(character) and character != "\t" for character in command):
         raise Refusal(
             Reason.INVALID,
             "The command must be one line without control characters.",

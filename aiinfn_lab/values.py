@@ -1,20 +1,21 @@
-"""Values of parameters as people type them, read by the same rules as in JupyterLab's form."""
+"""Values of parameters as people type them, read by one rule: in the dialog, on the command line, in sweeps and in tables.
+
+What is typed is a literal of Python, or of JSON: ``None``, ``True``, ``2_000_000``, ``1e-3``, ``-inf``, ``nan``, ``'text'``,
+``[1, 2]``, ``{'a': 1}``. A parameter that is text takes what is typed as it is, without quotes around all of it. Where the notebook
+does not say what it takes, what is no literal is text.
+"""
 
 from __future__ import annotations
 
-import json
-import math
-import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from aiinfn_hub.platform.refusal import Reason, Refusal
+from aiinfn_hub.vkd.contract_values import FLOAT, INT, TUPLE, tag_of
 
+from . import literals
+from .literals import NotALiteralError
 from .parameters import Parameter
-
-_WHOLE: Final = re.compile(r"[+-]?\d+", re.ASCII)
-_DECIMAL: Final = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,4})?", re.ASCII)
-_LARGEST: Final = 2**53
 
 
 class Typed(str):
@@ -24,18 +25,21 @@ class Typed(str):
 
 
 def read_all(values: Mapping[str, Any], known: Iterable[Parameter]) -> dict[str, Any]:
-    """Read those of some parameters' values that were typed; others stay as they are.
+    """Return values as they are sent: those that were typed are read, others are objects of Python.
 
     Raises
     ------
     Refusal
-        If a value does not fit its parameter. Names are not judged here.
+        If a value does not fit its parameter, or cannot be passed on. Names are not judged here.
     """
     by_name = {parameter.name: parameter for parameter in known}
-    return {
-        name: read(by_name[name], value) if isinstance(value, Typed) and name in by_name else value
-        for name, value in values.items()
-    }
+    found = {}
+    for name, value in values.items():
+        if isinstance(value, Typed):
+            found[name] = read(by_name.get(name) or Parameter(name, "unknown", None, "", ""), value)
+        else:
+            found[name] = literals.encode(value, str(name)[:60], f"parameters.{name}"[:200])
+    return found
 
 
 def read(parameter: Parameter, text: str) -> Any:
@@ -46,75 +50,62 @@ def read(parameter: Parameter, text: str) -> Any:
     Refusal
         If it is no value of the parameter's type.
     """
+    stripped = text.strip()
     if parameter.type == "str":
-        return str(text)
-    if parameter.type not in _READERS:
-        # The notebook does not say what it takes. JupyterLab's form wants quotes around text; a shell has its own.
-        value = _json(text.strip())
-        return str(text) if value is _NONSENSE else value
-    reader, what, example = _READERS[parameter.type]
-    value = reader(text.strip())
-    if value is _NONSENSE:
-        raise Refusal(
-            Reason.INVALID,
-            f"The parameter '{parameter.name}' must be {what}.",
-            f"Write for example {parameter.name}={example}; in the notebook it is {parameter.source[:80]}.",
-            field=f"parameters.{parameter.name}",
-        )
+        if parameter.nullable and stripped == "None":
+            return None
+        unquoted = literals.unquote(text)
+        return str(text) if unquoted is None else unquoted
+    try:
+        value = literals.parse(_lowered(stripped) if parameter.type == "bool" else stripped)
+    except NotALiteralError as error:
+        if not error.why and parameter.type not in _KINDS and stripped[:1] not in _BEGINNINGS:
+            return str(text)
+        raise _refuse(parameter, error.why) from None
+    fits = (
+        parameter.nullable
+        if value is None
+        else parameter.type not in _KINDS or _KINDS[parameter.type][0](value)
+    )
+    if parameter.type in _KINDS and not fits:
+        raise _refuse(parameter, "")
     return value
 
 
-class _Nonsense:
-    pass
+_BEGINNINGS: Final = frozenset("\"'[{(")
+"""What begins so is meant as a value, not as text."""
 
 
-_NONSENSE: Final = _Nonsense()
+def _lowered(text: str) -> str:
+    return text.lower() if text.lower() in {"true", "false"} else text
 
 
-def _json(text: str) -> Any:
-    try:
-        return json.loads(text, parse_constant=_no_constant)
-    except (ValueError, RecursionError):
-        return _NONSENSE
+def _refuse(parameter: Parameter, why: str) -> Refusal:
+    _, what, example = _KINDS.get(
+        parameter.type,
+        (None, "a number, True, False, None, a list, or a text, in quotes if need be", "'a text'"),
+    )
+    source = f"; in the notebook it is {parameter.source[:80]}" if parameter.source else ""
+    return Refusal(
+        Reason.INVALID,
+        f"The parameter '{parameter.name[:60]}' must be {what}.{f' {why}' if why else ''}",
+        f"Write for example {parameter.name[:60]}={example}{source}.",
+        field=f"parameters.{parameter.name[:60]}",
+    )
 
 
-def _boolean(text: str) -> Any:
-    return {"true": True, "false": False}.get(text.lower(), _NONSENSE)
+def _is_number(value: Any) -> bool:
+    return (isinstance(value, (int, float)) and not isinstance(value, bool)) or tag_of(value) in {FLOAT, INT}
 
 
-def _whole(text: str) -> Any:
-    if not _WHOLE.fullmatch(text) or len(text) > 20 or abs(int(text)) >= _LARGEST:
-        return _NONSENSE
-    return int(text)
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list) or tag_of(value) == TUPLE
 
 
-def _number(text: str) -> Any:
-    if (whole := _whole(text)) is not _NONSENSE:
-        return whole
-    if not _DECIMAL.fullmatch(text):
-        return _NONSENSE
-    number = float(text)
-    return number if math.isfinite(number) else _NONSENSE
-
-
-def _list(text: str) -> Any:
-    value = _json(text)
-    return value if isinstance(value, list) else _NONSENSE
-
-
-def _pairs(text: str) -> Any:
-    value = _json(text)
-    return value if isinstance(value, dict) else _NONSENSE
-
-
-def _no_constant(text: str) -> None:
-    raise ValueError(f"{text} is not JSON")
-
-
-_READERS: Final[dict[str, tuple[Callable[[str], Any], str, str]]] = {
-    "bool": (_boolean, "true or false", "true"),
-    "int": (_whole, "a whole number", "20"),
-    "float": (_number, "a number", "0.001 or 1e-3"),
-    "list": (_list, "a list", "[1, 2, 3]"),
-    "dict": (_pairs, "pairs", '{"depth": 3}'),
+_KINDS: Final[dict[str, tuple[Callable[[Any], bool], str, str]]] = {
+    "bool": (lambda value: isinstance(value, bool), "true or false", "True"),
+    "int": (_is_number, "a number", "20"),
+    "float": (_is_number, "a number", "0.001 or 1e-3"),
+    "list": (_is_list, "a list", "[1, 2, 3]"),
+    "dict": (lambda value: isinstance(value, dict) and tag_of(value) is None, "pairs", "{'depth': 3}"),
 }

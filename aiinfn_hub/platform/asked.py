@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Collection, Mapping
 from datetime import timedelta
 from typing import Any, Final
@@ -12,6 +13,8 @@ from aiinfn_hub.language import marked
 from .refusal import Reason, Refusal
 from .units import parse_duration
 
+_NAMED: Final = 6
+"""Choices that one hint names."""
 _NOUNS: Final = {
     "accelerator": marked("accelerator"),
     "count": marked("count"),
@@ -90,14 +93,17 @@ def duration_in(request: Mapping[str, Any], key: str) -> timedelta | None:
 
 
 def instead(choices: Mapping[str, Any]) -> str:
-    """Say what could be chosen, by name and title; never more than a line or two."""
+    """Say what could be chosen, by name and title; of many the first ones, and that there are more."""
     names = [
-        name if value is None else f"{name} ({value.title})" for name, value in list(choices.items())[:6]
+        name if value is None else f"{name} ({value.title})" for name, value in list(choices.items())[:_NAMED]
     ]
     if not names:
         return _("There is nothing of the kind that you may use.")
     if len(names) == 1:
         return _("Choose {name}.").format(name=names[0])
+    if len(choices) > len(names):
+        message = _("Choose one of {names}, or of {count} more.")
+        return message.format(names=", ".join(names), count=len(choices) - len(names))
     return _("Choose one of {names}.").format(names=", ".join(names))
 
 
@@ -119,4 +125,8 @@ def shown(value: Any) -> str:
 
 
 def _printable(text: str, length: int) -> str:
-    return "".join(character if character.isprintable() else "?" for character in text[:length])
+    # Blanks that do not break are not printable for Python.
+    return "".join(
+        character if character.isprintable() or unicodedata.category(character) == "Zs" else "?"
+        for character in text[:length]
+    )

@@ -99,7 +99,7 @@ def resolve(
         _refuse_stranger(may)
     accelerator = asked.name_in(request, "accelerator") or CPU_ONLY
     if accelerator != CPU_ONLY:
-        _known(accelerator, platform.accelerators, "accelerator")
+        _known(accelerator, platform.accelerators, "accelerator", may.accelerators or {CPU_ONLY: None})
     project = _project(request, may, accelerator)
     count = _count(request, may, project, accelerator)
     size = _one_of(
@@ -161,7 +161,7 @@ def _project(request: Mapping[str, Any], may: Offer, accelerator: str) -> str:
     name = asked.name_in(request, "project")
     if not name:
         return _usual_project(request, may, accelerator)
-    _known(name, may.platform.projects, "project", mine=may.projects)
+    _known(name, may.platform.projects, "project", may.projects)
     if denial := may.why_not_project(name):
         raise denial.refusal(asked.instead(may.projects))
     if denial := may.why_not_accelerator(name, accelerator):
@@ -243,7 +243,7 @@ def _queue(request: Mapping[str, Any], may: Offer, project: str, accelerator: st
     usable = may.queues_of(project, accelerator)
     name = asked.name_in(request, "queue")
     if name:
-        _known(name, may.platform.queues, "queue", mine=may.queues)
+        _known(name, may.platform.queues, "queue", may.queues)
         if denial := may.why_not_queue(project, accelerator, name):
             raise denial.refusal(asked.instead(usable))
         return name
@@ -303,18 +303,18 @@ def _one_of(
                 field=key,
             )
         return next(iter(usable))
-    _known(name, known, key)
+    _known(name, known, key, usable)
     if denial := why_not(name):
         raise denial.refusal(asked.instead(usable))
     return name
 
 
-def _known(name: str, known: Mapping[str, Any], key: str, *, mine: Mapping[str, Any] | None = None) -> None:
-    """Refuse a name that the platform does not have; the hint names only what is the person's own, if that is given."""
+def _known(name: str, known: Mapping[str, Any], key: str, usable: Mapping[str, Any]) -> None:
+    """Refuse a name that the platform does not have. Here as everywhere the hint names what the person may use."""
     if name not in known:
         raise Refusal(
             Reason.UNKNOWN,
             _(_NO_SUCH[key]).format(name=asked.shown(name)),
-            asked.instead(known if mine is None else mine),
+            asked.instead(usable),
             field=key,
         )

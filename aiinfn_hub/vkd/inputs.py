@@ -12,6 +12,7 @@ from aiinfn_hub.language import gettext as _
 from aiinfn_hub.platform.refusal import Reason, Refusal
 
 from .contract import MOST_LABELS, SNAPSHOT_ROOT, SweepRequest, Work
+from .contract_values import TUPLE, tag_of
 
 SCRIPT_SUFFIXES: Final = (".py", ".sh", ".R", ".r")
 PARAMETER_BYTES: Final = 256 * 1024
@@ -217,7 +218,7 @@ def check_sweep(work: Work, sweep: SweepRequest) -> None:
                 "sweep.points",
             )
         try:
-            _check_parameters({**work.parameters, **values})
+            _check_parameters({**work.parameters, **values}, script=work.kind == "script")
         except Refusal as refusal:
             raise Refusal(
                 refusal.reason,
@@ -225,7 +226,9 @@ def check_sweep(work: Work, sweep: SweepRequest) -> None:
                 refusal.hint,
                 field="sweep.points",
             ) from None
-        if work.kind != "notebook" and any(isinstance(value, (dict, list)) for value in values.values()):
+        if work.kind != "notebook" and any(
+            isinstance(value, (dict, list)) and tag_of(value) in {None, TUPLE} for value in values.values()
+        ):
             raise _invalid(
                 _("Point {number}: a script takes plain numbers and texts.").format(number=number),
                 _("Lists and objects work for notebooks only."),
@@ -303,7 +306,7 @@ def idempotency_key(key: str | None) -> str | None:
     return key
 
 
-def _check_parameters(parameters: dict[str, Any]) -> None:
+def _check_parameters(parameters: dict[str, Any], *, script: bool = False) -> None:
     if _deeper(parameters, _DEPTH):
         raise Refusal(
             Reason.TOO_LARGE,
@@ -328,10 +331,19 @@ def _check_parameters(parameters: dict[str, Any]) -> None:
         )
     for name in parameters:
         # They become assignments in a cell of the notebook, in whatever language its kernel speaks; R has dots.
-        if not name.replace(".", "_").isidentifier():
+        word = name.replace(".", "_")
+        if script:
+            # They become --name=value, of which argparse and others usually have dashes.
+            if name[:1] in {"-", "."} or not f"x{word.replace('-', '_')}".isidentifier() or not name:
+                raise _invalid(
+                    _("The name of an argument must be one word of letters, digits, dashes and underscores."),
+                    _("Write it without the dashes before it, for example learning-rate."),
+                    "work.parameters",
+                )
+        elif not word.isidentifier():
             raise _invalid(
                 _("A parameter's name must be one word of letters, digits and underscores."),
-                "",
+                _("Write it as in the notebook's cell."),
                 "work.parameters",
             )
 

@@ -9,18 +9,15 @@ from io import StringIO
 from typing import Any, Final
 
 from .contract import FINAL, JobState, SweepProgress, SweepTable, Work
+from .contract_values import as_argument, as_python, tag_of
 
 
 def at_point(work: Work, values: Mapping[str, Any]) -> Work:
     """Give the work of a point: values on top of a notebook's parameters, or after a script's arguments."""
     if work.kind == "notebook":
         return work.model_copy(update={"parameters": {**work.parameters, **values}})
-    added = [f"--{name}={_argument(value)}" for name, value in values.items()]
+    added = [f"--{name}={as_argument(value)}" for name, value in values.items()]
     return work.model_copy(update={"arguments": [*work.arguments, *added]})
-
-
-def _argument(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 _PLACES: Final = {
@@ -111,7 +108,7 @@ def csv_of(table: SweepTable) -> str:
 
 def _cell(value: Any) -> Any:
     if isinstance(value, (dict, list)):
-        return json.dumps(value)
+        return json.dumps(value) if tag_of(value) is None else as_python(value)
     if isinstance(value, str) and value[:1] in {"=", "+", "-", "@", "\t", "\r"}:
         return f"'{value}"
     return value

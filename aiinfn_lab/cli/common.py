@@ -5,12 +5,14 @@ from __future__ import annotations
 import functools
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
+
+from aiinfn_lab.paths import printable
 
 if TYPE_CHECKING:
     from aiinfn_lab.client import AiinfnError, Client, Job
@@ -79,11 +81,16 @@ def note(text: str) -> None:
     click.echo(plain(text), err=True)
 
 
+def assignments(values: Mapping[str, Any]) -> str:
+    """Write values of parameters as Python will have them."""
+    from aiinfn_hub.vkd.contract_values import as_python  # noqa: PLC0415
+
+    return ", ".join(f"{name}={as_python(value)}" for name, value in values.items())
+
+
 def plain(text: str) -> str:
     """Take out what would command the terminal: names and errors may come from other people's jobs."""
-    return "".join(
-        letter if letter.isprintable() or letter in "\n\t" else "\N{REPLACEMENT CHARACTER}" for letter in text
-    )
+    return printable(text, keep="\n\t")
 
 
 def explained(function: Command) -> Command:

@@ -10,6 +10,7 @@ import click
 
 from .common import (
     Word,
+    assignments,
     client,
     complete_choices,
     echo_json,
@@ -101,6 +102,11 @@ class _Submit(click.Command):
 )
 @click.option("--dry-run", is_flag=True, help="Only say what would become of it.")
 @click.option(
+    "--anyway",
+    is_flag=True,
+    help="Submit it although something was found that is sure to fail; see --dry-run.",
+)
+@click.option(
     "-f", "--follow", is_flag=True, help="Print what it prints until it is over; exit with 1 if it fails."
 )
 @click.option(
@@ -144,6 +150,7 @@ def submit(
       aiinfn submit train.ipynb --sweep lr=0.1,0.2 --sweep seed=1..5
       aiinfn submit fit.py -- --runs 3 data.root     a script with arguments
       aiinfn submit -a t4 -- ./simulate --events 10  a command
+      aiinfn submit -- 'make | tee log.txt'          a line of the shell
       aiinfn submit project -- make all              a command in a folder
       aiinfn submit project                          its main.py, or the like
       aiinfn submit project/fit.py --with-folder     a file, with its whole folder
@@ -180,6 +187,8 @@ def submit(
             echo_json(job)
         else:
             click.echo(plain(f"{job.id}  {job.name}: {job.sentence}"))
+            if job.work.parameters:
+                click.echo(plain(f"with {assignments(job.work.parameters)}"))
         if follow:
             _follow(connection, job)
         if not quiet and output == "table":
@@ -252,10 +261,12 @@ def _sweep(
     if grid:
         chosen["sweep"] = {name: str(value) for name, value in _parameters(grid, "--sweep").items()}
     elif table:
+        from aiinfn_lab.sweeping import from_bytes  # noqa: PLC0415
+
         try:
-            with click.open_file(table, encoding="utf-8") as file:
-                chosen["sweep"] = file.read()
-        except (OSError, UnicodeDecodeError) as error:
+            with click.open_file(table, "rb") as file:
+                chosen["sweep"] = from_bytes(file.read())
+        except (OSError, UnicodeError) as error:
             reason = getattr(error, "strerror", None) or "it is not text in UTF-8"
             raise click.BadParameter(f"{table} cannot be read: {reason}.", param_hint="--table") from None
 

@@ -14,9 +14,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from aiinfn_hub.vkd.contract_values import as_text
 from aiinfn_lab.client import HistoryEntry, Job, Resources, SweepPoint
 
-from .common import plain
+from .common import assignments, plain
 
 _STYLES: Final = {
     "queued": "yellow",
@@ -119,7 +120,7 @@ def details(job: Job, events: Sequence[HistoryEntry], used: Resources | None) ->
         ("input", job.work.path),
         ("output", job.output),
         ("arguments", shlex.join(job.work.arguments)),
-        ("parameters", ", ".join(f"{name}={value!r}" for name, value in job.work.parameters.items())),
+        ("parameters", assignments(job.work.parameters)),
         ("attempt", str(job.attempt) if job.attempt else ""),
         ("again of", job.rerun_of or ""),
         ("labels", ", ".join(job.labels)),
@@ -173,7 +174,9 @@ def points(found: Sequence[SweepPoint]) -> None:
 
 
 def _cell(value: object) -> str:
-    return "" if value is None else f"{value:.6g}" if isinstance(value, float) else _short(str(value))
+    if value is None or isinstance(value, float):
+        return "" if value is None else f"{value:.6g}"
+    return _short(str(as_text(value)))
 
 
 def state(job: Job) -> Text:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from aiinfn_hub.platform.refusal import STATUS
 from aiinfn_hub.vkd.contract import Check, DryRun
@@ -13,6 +13,9 @@ from aiinfn_lab.session import Session
 from .protocol import Protocol
 from .steps import Answer, Call, Steps, Work
 from .submission import Prepared
+
+if TYPE_CHECKING:
+    from aiinfn_lab.precheck.checks import Finding
 
 DRY: Final = (("dry_run", "1"),)
 
@@ -48,7 +51,23 @@ def from_outside(protocol: Protocol, answer: Answer) -> bytes:
 
 def of_file(prepared: Prepared) -> list[Check]:
     """Look at a file of this home. Blocks; nothing where Jupyter is not installed, as nothing is known of kernels there."""
-    # Loaded for dry runs only.
+    return [Check.model_validate(each.as_json()) for each in _look(prepared)]
+
+
+def refuse(prepared: Prepared) -> None:
+    """Refuse what is sure to fail. Blocks.
+
+    Raises
+    ------
+    Refusal
+        With what was found.
+    """
+    from aiinfn_lab.precheck import checks  # noqa: PLC0415
+
+    checks.refuse(_look(prepared))
+
+
+def _look(prepared: Prepared) -> list[Finding]:
     from aiinfn_lab.precheck.checks import Kernel, Subject, look  # noqa: PLC0415
 
     work, inspection = prepared.request["work"], prepared.target.inspection
@@ -69,4 +88,4 @@ def of_file(prepared: Prepared) -> list[Check]:
     }
     session = Session.from_environment(os.environ)
     subject = Subject.of(asked, prepared.target, prepared.places.home, session, kernel)
-    return [Check.model_validate(each.as_json()) for each in look(subject)]
+    return look(subject)

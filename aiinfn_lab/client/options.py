@@ -20,8 +20,8 @@ class Options(TypedDict, total=False):
     Attributes
     ----------
     command
-        Program and arguments, instead of a file; it runs in the present folder. With a folder as the path, a line of the
-        shell that runs in a copy of that folder.
+        Program and arguments, instead of a file, or one text that is a line of the shell; it runs in the present folder. With
+        a folder as the path it runs in a copy of that folder.
     with_folder
         Whether the folder that the file is in goes along: a copy of it is made, and the job runs in that.
     arguments
@@ -47,6 +47,8 @@ class Options(TypedDict, total=False):
         From outside: into which folder of the home the file is put. Default: ``submitted``.
     replace
         From outside: whether the file may take the place of another one there.
+    anyway
+        Submit it although something was found that is sure to fail, such as a missing package.
     session
         From outside: name of the running session through which it goes; the usual one has an empty name.
     """
@@ -70,6 +72,7 @@ class Options(TypedDict, total=False):
     folder: str
     replace: bool
     session: str | None
+    anyway: bool
 
 
 def submission(path: str | Path | None, options: Options) -> Submission:
@@ -96,7 +99,7 @@ def submission(path: str | Path | None, options: Options) -> Submission:
         choices={key: given[key] for key in (*CHOICES, "name", "labels") if given.get(key) is not None},
         **{
             key: given[key]
-            for key in ("with_folder", "sweep", "at_most", "key", "folder", "replace", "session")
+            for key in ("with_folder", "sweep", "at_most", "key", "folder", "replace", "session", "anyway")
             if given.get(key) is not None
         },
     )

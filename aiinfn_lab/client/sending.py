@@ -44,6 +44,8 @@ def _from_session(protocol: Protocol, what: Submission, *, dry: bool) -> Steps[b
     url = f"{protocol.api}/jobs"
     if dry:
         return (yield from checking.from_session(protocol, prepared))
+    if not what.anyway:
+        yield Work(lambda: checking.refuse(prepared))
     copy: snapshot.Snapshot = yield Work(lambda: prepared.target.take(prepared.places, what.key))
     call = Call("POST", url, headers={"Idempotency-Key": what.key}, body=prepared.request)
     try:
@@ -74,7 +76,7 @@ def _from_outside(protocol: Protocol, what: Submission, *, dry: bool) -> Steps[b
     body = yield Work(lambda: what.body(document, inspect(document)))
     if what.in_home is None:
         yield from server.put(document, replace=what.replace or what.command is not None)
-    return (yield from _through(server, protocol, {"path": path, **body}, what.key, dry=dry))
+    return (yield from _through(server, protocol, {"path": path, **body}, what, dry=dry))
 
 
 def _folder_from_outside(protocol: Protocol, what: Submission, *, dry: bool) -> Steps[bytes]:
@@ -103,11 +105,11 @@ def _folder_from_outside(protocol: Protocol, what: Submission, *, dry: bool) -> 
         body = yield Work(lambda: what.body(document, inspect(document)))
     else:
         body = what.body(files.remote_document(path, b""), Inspection("command", "shell"))
-    return (yield from _through(server, protocol, {**keys, **body}, what.key, dry=dry))
+    return (yield from _through(server, protocol, {**keys, **body}, what, dry=dry))
 
 
 def _through(
-    server: _Server, protocol: Protocol, sent: dict[str, Any], key: str, *, dry: bool
+    server: _Server, protocol: Protocol, sent: dict[str, Any], what: Submission, *, dry: bool
 ) -> Steps[bytes]:
     """Have a session's JupyterLab submit it, or say what would become of it."""
     if dry:
@@ -119,7 +121,9 @@ def _through(
             if error.status != 404 or not error.foreign:
                 raise
         return (yield from server.ask(Call("POST", f"{server.url}aiinfn-lab/jobs", DRY, body=sent))).body
-    call = Call("POST", f"{server.url}aiinfn-lab/jobs", headers={"Idempotency-Key": key}, body=sent)
+    if what.anyway:
+        sent = {**sent, "anyway": True}
+    call = Call("POST", f"{server.url}aiinfn-lab/jobs", headers={"Idempotency-Key": what.key}, body=sent)
     return (yield from server.ask(call)).body
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import os
 import shlex
 import uuid
@@ -26,9 +27,10 @@ IN_HOME: Final = "home:"
 LARGEST: Final = 50 * 2**20
 """Bytes that an input may have, as in JupyterLab."""
 _COMMAND: Final = b"""#!/bin/bash
-# Runs the command that is given as arguments, in the folder it was submitted from.
+# Runs the command that is given as arguments, in the folder it was submitted from; a single one is a line of the shell.
 # Python would keep back what it prints, and the log would come late.
 export PYTHONUNBUFFERED=1
+if [ $# -eq 1 ]; then exec bash -o pipefail -c "$1"; fi
 exec "$@"
 """
 
@@ -42,7 +44,7 @@ class Submission:
     path
         Of a notebook or script, or of a folder that is submitted as a whole; None for a command in the present folder.
     command
-        Program and arguments. With a folder as the path they run in it, as a line of the shell.
+        Program and arguments; a single one is a line of the shell. With a folder as the path it runs in a copy of that.
     with_folder
         Whether the folder that the file is in goes along.
     choices
@@ -51,6 +53,8 @@ class Submission:
         Values for each name of a grid, the points themselves, or a table as CSV; None: no sweep.
     at_most
         Points of the sweep that wait or run at a time.
+    anyway
+        Submit it although something was found that is sure to fail.
     folder, replace, session
         From outside: where in the home the file is put, whether over another one, and through which session.
     """
@@ -66,6 +70,7 @@ class Submission:
     folder: str = "submitted"
     replace: bool = False
     session: str | None = None
+    anyway: bool = False
     key: str = field(default_factory=lambda: str(uuid.uuid4()))
 
     def __post_init__(self) -> None:
@@ -129,7 +134,7 @@ class Submission:
             return sweeping.table(self.sweep, inspection.parameters)
         if isinstance(self.sweep, Mapping):
             return sweeping.grid(self.sweep, inspection.parameters)
-        return [dict(point) for point in self.sweep or ()]
+        return sweeping.points(self.sweep)
 
 
 @dataclass(frozen=True)
@@ -187,6 +192,9 @@ def remote_document(path: str, data: bytes) -> Document:
 
 def command_name(command: tuple[str, ...]) -> str:
     """Name the script that runs a command, after what the command runs: its log is named after it."""
+    if len(command) == 1:
+        with contextlib.suppress(ValueError):
+            command = tuple(shlex.split(command[0])) or command
     stems = [PurePosixPath(word).name for word in command if word and not word.startswith("-")]
     # `python train.py --epochs 3` is rather train than python.
     files = [stem for stem in stems[:4] if LANGUAGES.keys() & {PurePosixPath(stem).suffix}]

@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from typing import Any
 
-from jupyter_core.utils import ensure_async
-
 from aiinfn_hub.platform.refusal import Refusal
+from aiinfn_hub.vkd.contract_values import as_python
 from aiinfn_lab import submission
 from aiinfn_lab.inspection import Inspection
-from aiinfn_lab.kernel_state import request as from_here
-from aiinfn_lab.precheck.checks import Finding, Kernel, Subject, look
+from aiinfn_lab.precheck.checks import Finding
 from aiinfn_lab.target import Target
 
 from .base import problem, protected
 from .files import FileHandler
 from .jobs import own_fields
-
-_AT_ONCE = 2
-"""Files that are looked at at a time: each may take a thread and an interpreter for some seconds."""
-_looking = asyncio.Semaphore(_AT_ONCE)
 
 
 class CheckHandler(FileHandler):
@@ -33,16 +26,14 @@ class CheckHandler(FileHandler):
         body = submission.check_keys(self.body())
         target = await self.examine(body)
         inspection = target.inspection
-        kernel = await self._kernel(inspection)
-        if (wanted := from_here.read(body, target.document, inspection)) is not None:
-            # What ran in the session does not run in the job.
-            inspection = replace(inspection, code=wanted.code)
-            target = replace(target, inspection=inspection)
-        subject = Subject.of(body, target, self.places.home, self.extension.session, kernel)
+        request, misread = self._read(body, target)
+        subject = await self.subject(body, target, request)
         refusal: Refusal | None = None
         if not subject.other_image:
-            refusal = submission.check_kernel(inspection, available=kernel is not None)
-        (answer, refused), found = await asyncio.gather(self._dry_run(body, target), self._look(subject))
+            refusal = submission.check_kernel(inspection, available=subject.kernel is not None)
+        (answer, refused), found = await asyncio.gather(
+            self._dry_run(inspection, request, misread), self.look(subject)
+        )
         refusal = refusal or refused
         self.answer(
             {
@@ -50,36 +41,30 @@ class CheckHandler(FileHandler):
                 "ahead": None if refusal else answer["ahead"],
                 "problem": problem(refusal) if refusal else None,
                 "checks": [*answer["checks"], *(each.as_json() for each in found)],
+                "values": {name: as_python(value) for name, value in subject.values.items()},
             }
         )
 
-    async def _dry_run(self, body: dict[str, Any], target: Target) -> tuple[dict[str, Any], Refusal | None]:
+    def _read(self, body: dict[str, Any], target: Target) -> tuple[dict[str, Any] | None, Refusal | None]:
+        """Make vkd's request, or say why there is none."""
+        try:
+            return submission.build(body, target, self.extension.session, ""), None
+        except Refusal as refusal:
+            return None, refusal
+
+    async def _dry_run(
+        self, inspection: Inspection, request: dict[str, Any] | None, misread: Refusal | None
+    ) -> tuple[dict[str, Any], Refusal | None]:
         """Ask vkd; a refusal is an answer too."""
-        inspection = target.inspection
         if inspection.kind == "notebook" and inspection.kernel is None:
             # It would say only what the check of the kernel says.
             return {"checks": []}, None
         try:
-            request = submission.build(body, target, self.extension.session, "")
+            if misread is not None:
+                raise misread
             with own_fields():
                 answer = await self.vkd.request("POST", "jobs", query=[("dry_run", "1")], body=request)
             return {"checks": [], **answer.json()}, None
         except Refusal as refusal:
             check = Finding("allowed", "problem", refusal.message, refusal.hint, refusal.field)
             return {"checks": [check.as_json()]}, refusal
-
-    async def _look(self, subject: Subject) -> list[Finding]:
-        async with _looking:
-            return await asyncio.to_thread(look, subject)
-
-    async def _kernel(self, inspection: Inspection) -> Kernel | None:
-        """Find the notebook's kernel; see `FileHandler.kernel`."""
-        if inspection.kernel is None:
-            return None
-        try:
-            spec = await ensure_async(
-                await asyncio.to_thread(self.kernel_spec_manager.get_kernel_spec, inspection.kernel)
-            )
-        except (KeyError, OSError, ValueError):
-            return None
-        return await asyncio.to_thread(Kernel.of, spec)

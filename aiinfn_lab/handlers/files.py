@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC
 from typing import Any
 
@@ -12,10 +13,16 @@ from jupyter_core.utils import ensure_async
 from aiinfn_hub.platform.refusal import Refusal
 from aiinfn_lab import directives, folder, submission, target
 from aiinfn_lab.inspection import Inspection
+from aiinfn_lab.kernel_state import request as from_here
 from aiinfn_lab.paths import Document
+from aiinfn_lab.precheck.checks import Finding, Kernel, Subject, look
 from aiinfn_lab.target import Target
 
 from .base import Handler, problem, protected
+
+_AT_ONCE = 2
+"""Files that are looked at at a time: each may take a thread and an interpreter for some seconds."""
+_looking = asyncio.Semaphore(_AT_ONCE)
 
 
 class FileHandler(Handler):
@@ -44,6 +51,45 @@ class FileHandler(Handler):
             # NoSuchKernel is a KeyError; a broken kernel.json gives one of the others.
             return inspection.kernel_title, False
         return str(spec.display_name), True
+
+    async def look(self, subject: Subject) -> list[Finding]:
+        """Look at what would be submitted."""
+        async with _looking:
+            return await asyncio.to_thread(look, subject)
+
+    async def subject(
+        self, body: Mapping[str, Any], target: Target, request: Mapping[str, Any] | None
+    ) -> Subject:
+        """Collect what is to be looked at.
+
+        Parameters
+        ----------
+        request
+            What vkd would get; None if there is something wrong with the body.
+        """
+        wanted = from_here.read(body, target.document, target.inspection)
+        if wanted is not None:
+            # What ran in the session does not run in the job.
+            target = replace(target, inspection=replace(target.inspection, code=wanted.code))
+        asked = dict(body)
+        if request is not None:
+            # As it was read: values that were typed, points of a sweep.
+            asked["parameters"] = request["work"].get("parameters")
+            asked["sweep"] = request.get("sweep")
+        kernel = await self._known_kernel(target.inspection)
+        return Subject.of(asked, target, self.places.home, self.extension.session, kernel)
+
+    async def _known_kernel(self, inspection: Inspection) -> Kernel | None:
+        """Find the notebook's kernel; see `kernel`."""
+        if inspection.kernel is None:
+            return None
+        try:
+            spec = await ensure_async(
+                await asyncio.to_thread(self.kernel_spec_manager.get_kernel_spec, inspection.kernel)
+            )
+        except (KeyError, OSError, ValueError):
+            return None
+        return await asyncio.to_thread(Kernel.of, spec)
 
 
 class InspectHandler(FileHandler):

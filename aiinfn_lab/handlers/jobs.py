@@ -13,6 +13,7 @@ from weakref import WeakValueDictionary
 from aiinfn_hub.platform.refusal import Reason, Refusal
 from aiinfn_lab import parameters, submission, sweeping
 from aiinfn_lab.kernel_state import request as from_here
+from aiinfn_lab.precheck.checks import refuse
 from aiinfn_lab.vkd import Answer, Unanswered
 
 from .base import Handler, protected
@@ -111,6 +112,8 @@ class JobsHandler(_JobAnswers, FileHandler):
             return
         lock = _submitting.setdefault(key, asyncio.Lock())
         async with lock:
+            if body.get("anyway") is not True:
+                refuse(await self.look(await self.subject(body, subject, request)))
             copy = await asyncio.to_thread(subject.take, self.places, key)
             try:
                 wanted = from_here.read(body, subject.document, subject.inspection)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import shlex
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, Final, Literal
 
+from aiinfn_hub.platform.refusal import Reason, Refusal
+from aiinfn_hub.vkd.contract_values import as_python
+from aiinfn_lab import parameters
 from aiinfn_lab.folder import IGNORE_FILE, Plan, bytes_in_words
 from aiinfn_lab.inspection import Inspection
 from aiinfn_lab.paths import Document, show
@@ -18,6 +23,8 @@ from aiinfn_lab.target import Target
 from .mentions import Mentions, read
 from .packages import Interpreter, how_to_install
 
+_LONGEST: Final = 300
+"""Characters of values that one sentence shows."""
 _SHOWN: Final = 5
 """Names that one sentence lists."""
 _MOST_PATHS: Final = 200
@@ -134,10 +141,18 @@ def look(subject: Subject) -> list[Finding]:
     """Say all that there is to say. Blocks, for some 10 s at most; call it in a thread."""
     found = [_kernel(subject)]
     mentions = Mentions()
+    found += _values(subject)
+    if subject.inspection.kind == "script":
+        found += _lines(subject)
     if subject.python:
         values = {**subject.values, **dict.fromkeys(subject.swept or ())}
         mentions = read(subject.inspection.code, notebook=subject.notebook, values=values)
-        found += [*_code(subject, mentions), *_packages(subject, mentions), *_files(subject, mentions)]
+        found += [
+            *_code(subject, mentions),
+            *_asks(subject, mentions),
+            *_packages(subject, mentions),
+            *_files(subject, mentions),
+        ]
     return [*found, *_copied(subject), *_output(subject, mentions)]
 
 
@@ -171,6 +186,101 @@ def _kernel(subject: Subject) -> Finding:
             "path",
         )
     return Finding("kernel", "ok", f"This environment has its kernel, {subject.kernel.title}.")
+
+
+def refuse(found: Sequence[Finding]) -> None:
+    """Refuse a submission of which something was found that is sure to fail.
+
+    Raises
+    ------
+    Refusal
+        With what was found first, and how to submit it anyway.
+    """
+    problems = [each for each in found if each.verdict == "problem"]
+    if not problems:
+        return
+    first, more = problems[0], len(problems) - 1
+    others = (
+        f" So {'is' if more == 1 else 'are'} {more} other thing{'s' if more > 1 else ''}; see the checks."
+        if more
+        else ""
+    )
+    hint = f"{first.hint} Or submit it anyway (aiinfn submit --anyway)."
+    raise Refusal(Reason.INVALID, f"{first.sentence}{others}", hint.strip(), field=first.field or "path")
+
+
+def _values(subject: Subject) -> Iterator[Finding]:
+    """Say what the notebook's names will be, and which others do not follow them."""
+    if not subject.notebook:
+        return
+    if subject.values:
+        shown = _cut(", ".join(f"{name} = {as_python(value)}" for name, value in subject.values.items()))
+        yield Finding("code", "ok", f"The notebook gets {shown}.")
+    given = {*subject.values, *(subject.swept or ())}
+    for name, source in parameters.derived(subject.inspection.parameters, given)[:_SHOWN]:
+        yield Finding(
+            "code",
+            "notice",
+            f"{name} is computed from {source} in the cell with the parameters, before the {source} that you give is set: "
+            "it keeps its value.",
+            f"Compute {name} in a later cell, or give it a value, too.",
+        )
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
+
+
+def _lines(subject: Subject) -> Iterator[Finding]:
+    """Say what stands against a script before its code is read at all."""
+    name, data = show(subject.document.name), subject.document.data
+    if subject.inspection.language == "shell" and b"\r\n" in data:
+        yield Finding(
+            "code",
+            "problem",
+            f"{name} has Windows line ends, with which bash fails.",
+            f"Save it with line ends of Unix (LF): sed -i 's/\\r$//' {shlex.quote(subject.document.name)}",
+        )
+    if subject.python:
+        try:
+            importlib.util.decode_source(data)
+        except (SyntaxError, UnicodeDecodeError, LookupError):
+            yield Finding(
+                "code",
+                "problem",
+                f"{name} is not in UTF-8 and does not say what it is in, so Python cannot read it.",
+                "Save it as UTF-8, or write for example # -*- coding: latin-1 -*- into its first line.",
+            )
+
+
+_ASKED: Final = {
+    "input": "asks for input, which nobody gives to a job",
+    "getpass": "asks for a password, which nobody gives to a job",
+    "get_ipython": "calls get_ipython, which there is in notebooks only",
+}
+_INSTEAD: Final = {
+    "input": "Make it a parameter or an argument.",
+    "getpass": "Read it from a file of your home that only you can read.",
+    "get_ipython": "Leave the line out, or submit the notebook itself.",
+}
+
+
+def _asks(subject: Subject, mentions: Mentions) -> Iterator[Finding]:
+    """Say which calls cannot succeed in a job."""
+    seen = set()
+    for each in sorted(mentions.asks, key=lambda ask: not ask.sure):
+        if (subject.notebook and each.name == "get_ipython") or each.name in seen:
+            continue
+        if each.name == "get_ipython" and not each.sure:
+            continue  # It was thought of.
+        seen.add(each.name)
+        where = (
+            f"Cell {each.cell}" if subject.notebook else f"Line {each.line} of {show(subject.document.name)}"
+        )
+        sure = each.sure and each.cell not in subject.inspection.may_fail
+        yield Finding(
+            "code", "problem" if sure else "notice", f"{where} {_ASKED[each.name]}.", _INSTEAD[each.name]
+        )
 
 
 def _code(subject: Subject, mentions: Mentions) -> Iterator[Finding]:

@@ -112,6 +112,31 @@ _CONTEXTS: Final = frozenset(
 )
 
 
+_ASKING: Final = frozenset({"input", "getpass", "get_ipython"})
+
+
+_GUARDS: Final = frozenset({ast.Try, ast.TryStar, ast.With, ast.AsyncWith})
+"""What may catch an error of what is in it."""
+
+
+@dataclass(frozen=True)
+class Asks:
+    """A call of ``input``, ``getpass`` or ``get_ipython``.
+
+    Attributes
+    ----------
+    cell
+        From 1; of a script, 1.
+    sure
+        It is executed, whatever happens before, and what it raises is not caught.
+    """
+
+    name: str
+    cell: int
+    line: int
+    sure: bool
+
+
 @dataclass
 class Mentions:
     """What was found.
@@ -134,6 +159,8 @@ class Mentions:
         Folders that it adds to ``sys.path``; None among them stands for one that is computed.
     partial
         There was too much to look at all of it.
+    asks
+        Calls that a job cannot answer.
     """
 
     imports: dict[str, bool] = field(default_factory=dict)
@@ -145,6 +172,7 @@ class Mentions:
     unsure: bool = False
     search: list[str | None] = field(default_factory=list)
     partial: bool = False
+    asks: list[Asks] = field(default_factory=list)
 
     @property
     def wanted(self) -> list[str]:
@@ -171,7 +199,7 @@ def read(sources: Sequence[str], *, notebook: bool, values: Mapping[str, Any] | 
             continue
         tree = _parse(source, number, found, shell) if notebook else _tree(source, number, found)
         if tree is not None:
-            walk.tree(tree)
+            walk.tree(tree, number)
     found.made.update(shell.written)
     found.writes.extend(shell.written)
     found.reads.extend(path for path in shell.run if looks_like_path(path))
@@ -224,15 +252,16 @@ class _Walk:
         self._names = names
         self._shell = shell
         self._calls: list[ast.Call] = []
+        self._asking: list[Asks] = []
 
-    def tree(self, tree: ast.Module) -> None:
+    def tree(self, tree: ast.Module, number: int) -> None:
         """Take down what a tree imports, calls and binds."""
         self._names.assigns(tree)
         bound = self._names.bound
-        # Each node with whether it is executed for sure, and whether a failing import in it is caught.
-        stack: list[tuple[ast.AST, bool, bool]] = [(tree, True, False)]
+        # Each node with whether it is executed for sure, whether a failing import in it is caught, and other errors perhaps.
+        stack: list[tuple[ast.AST, bool, bool, bool]] = [(tree, True, False, False)]
         while stack:
-            node, sure, caught = stack.pop()
+            node, sure, caught, guarded = stack.pop()
             kind = type(node)
             if kind is ast.Name:
                 if type(node.ctx) is not ast.Load:  # type: ignore[attr-defined]
@@ -240,18 +269,33 @@ class _Walk:
                 continue
             if kind is ast.Call:
                 self._calls.append(node)  # type: ignore[arg-type]
+                self._ask(node, number, sure=sure and not guarded)  # type: ignore[arg-type]
             elif kind in BINDING:
                 bound.update(binds(node))
             elif isinstance(node, (ast.Import, ast.ImportFrom)) and not caught:
                 self._import(node, sure=sure)
             if kind in _CONTEXTS:
                 sure, caught = _context(node, sure=sure, caught=caught)
-            stack.extend((child, sure, caught) for child in reversed(children(node)))
+                guarded = guarded or kind in _GUARDS
+            stack.extend((child, sure, caught, guarded) for child in reversed(children(node)))
 
     def calls(self) -> None:
         """Take down what the calls read and write, once all names are known."""
         for call in self._calls:
             self._call(call)
+        for each in self._asking:
+            # What the code defines itself is something else.
+            if each.name == "getpass":
+                known = "getpass" in self._found.imports
+            else:
+                known = not self._names.bound[each.name]
+            if known:
+                self._found.asks.append(each)
+
+    def _ask(self, node: ast.Call, number: int, *, sure: bool) -> None:
+        name, base, receiver = called(node)
+        if name in _ASKING and (receiver is None or (name == "getpass" and base == "getpass")):
+            self._asking.append(Asks(name, number, node.lineno, sure))
 
     def _import(self, node: ast.Import | ast.ImportFrom, *, sure: bool) -> None:
         if isinstance(node, ast.Import):

@@ -21,11 +21,9 @@ from nbformat.v4.nbjson import JSONWriter
 from papermill.engines import NotebookExecutionManager
 from papermill.exceptions import PapermillException
 from papermill.execute import ERROR_MARKER_TAG, remove_error_markers
-from papermill.iorw import load_notebook_node
-from papermill.parameterize import parameterize_notebook
 
 from aiinfn_hub.vkd.contract import RunSpec
-from aiinfn_lab.runner import takeover
+from aiinfn_lab.runner import notebook_file, takeover
 from aiinfn_lab.runner.protocol import OUT_OF_MEMORY, CannotRunError, Exit, Reporter, no_room
 from aiinfn_lab.runner.watch import Watch
 
@@ -78,19 +76,11 @@ class Execution:
             If the output cannot be written: better now than after hours.
         """
         work = self._spec.work
-        try:
-            notebook = load_notebook_node(str(self._snapshot))
-        except OSError:
-            raise
-        except Exception as error:
-            raise CannotRunError("Not a notebook", f"{work.path} cannot be read as a notebook.") from error
+        notebook = notebook_file.load(self._snapshot.read_bytes(), work.path)
         if work.parameters:
             try:
-                notebook = parameterize_notebook(
-                    notebook,
-                    dict(work.parameters),
-                    kernel_name=work.kernel,
-                    language=self._language(notebook),
+                notebook = notebook_file.parameterize(
+                    notebook, work.parameters, str(work.kernel), self._language(notebook)
                 )
             except (PapermillException, NotImplementedError, ValueError) as error:
                 raise CannotRunError(

@@ -6,16 +6,19 @@ import contextlib
 import fcntl
 import os
 import selectors
+import shlex
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from types import FrameType
 from typing import Final, Self
 
 from aiinfn_hub.vkd.contract import RunSpec
+from aiinfn_lab.runner import launcher
 from aiinfn_lab.runner.protocol import (
     OUT_OF_MEMORY,
     CannotRunError,
@@ -41,23 +44,21 @@ def run(spec: RunSpec, snapshot: Path, folder: Path, output: Path, reporter: Rep
 
     Notes
     -----
-    The copy made at submission is what runs, but in the folder of the original. Python would look for modules beside
-    the copy; ``PYTHONPATH`` makes those beside the original importable. Of a folder that was submitted as a whole, the
-    file runs where it is in the job's own copy of the folder.
+    The copy made at submission is what runs, but as if it stood where the original does; see `_command`. Of a folder
+    that was submitted as a whole, the file runs where it is in the job's own copy of the folder.
     """
     environment = dict(os.environ)
+    scratch = contextlib.ExitStack()
     if spec.work.command is not None:
         # Without pipefail the job would count as successful when `python train.py | tee log` fails.
         command = [*_interpreter("command.sh"), "-o", "pipefail", "-c", spec.work.command]
         environment.setdefault("PYTHONUNBUFFERED", "1")
-    else:
-        script = folder / snapshot.name if spec.work.folder is not None else snapshot
+    elif spec.work.folder is not None:
+        script = folder / snapshot.name
         command = [*_interpreter(script.name), str(script), *spec.work.arguments]
-    if command[0] == sys.executable:
-        environment["PYTHONPATH"] = os.pathsep.join(
-            filter(None, [str(folder), environment.get("PYTHONPATH")])
-        )
-    with _LogFile(output, reporter) as log:
+    else:
+        command = [*_command(snapshot, folder, scratch), *spec.work.arguments]
+    with scratch, _LogFile(output, reporter) as log:
         process = subprocess.Popen(
             command,
             cwd=folder,
@@ -107,6 +108,31 @@ def _result(code: int, log: _LogFile, reporter: Reporter, watch: Watch, *, stopp
         )
         return Exit.FAILED
     return Exit.SUCCESS
+
+
+def _command(snapshot: Path, folder: Path, scratch: contextlib.ExitStack) -> list[str]:
+    """Return the command that runs a copy under the name of the original.
+
+    Python has a launcher for that. A shell takes the name of a script from where it reads it, so it reads a file of that name
+    in a folder of the job's own, whose first line leads to the folder of the original: ``$0`` and ``BASH_SOURCE`` are ``./NAME``
+    there. R sees the copy.
+    """
+    command = _interpreter(snapshot.name)
+    if snapshot.suffix == ".py":
+        return [*command, launcher.__file__, str(folder / snapshot.name), str(snapshot)]
+    if snapshot.suffix != ".sh":
+        return [*command, str(snapshot)]
+    try:
+        place = Path(scratch.enter_context(tempfile.TemporaryDirectory(prefix="aiinfn-script-")))
+        # The shell has read all of the file when it runs the first line.
+        start = f"cd -- {shlex.quote(str(folder))} && unset OLDPWD; command rm -rf -- {shlex.quote(str(place))} 2>/dev/null; "
+        (place / snapshot.name).write_bytes(os.fsencode(start) + snapshot.read_bytes())
+    except OSError:
+        # There is no room, or no folder for temporary files. It runs, if under another name.
+        return [*command, str(snapshot)]
+    name = f"./{snapshot.name}"
+    start = f"cd -- {shlex.quote(str(place))} && . {shlex.quote(name)}"
+    return [*command, "-c", start, name]
 
 
 def _interpreter(name: str) -> list[str]:

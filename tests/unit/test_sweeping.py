@@ -30,6 +30,10 @@ KNOWN = [
         ("seed", "-2..2..2, 7", [-2, 0, 2, 7]),
         ("seed", "3, 3, 3", [3]),
         ("lr", "lin(0, 1, 5)", [0, 0.25, 0.5, 0.75, 1]),
+        ("seed", "0.5, 1", [0.5, 1]),
+        ("lr", "1e-3, inf", [0.001, {"$float": "inf"}]),
+        ("optimiser", "don't, 'it\\'s, x'", ["don't", "it's, x"]),
+        ("what", "None, (1, 2), 1_000", [None, {"$tuple": [1, 2]}, 1000]),
         ("lr", "log(1e-4, 1e-1, 4)", [1e-4, 1e-3, 1e-2, 1e-1]),
         ("lr", "lin(0.3,9,1)", [0.3]),
         ("lr", "1, 0.5, lin(2, 3, 2)", [1, 0.5, 2, 3]),
@@ -60,8 +64,8 @@ def test_a_grid_gives_every_combination_and_the_last_name_varies_fastest():
         ({}, "A sweep needs at least one parameter"),
         ({"seed": ""}, "'seed' has no values"),
         ({"seed": " , "}, "'seed' has no values"),
-        ({"seed": "a"}, "must be a whole number"),
-        ({"seed": "lin(0, 1, 3)"}, "'seed' takes whole numbers"),
+        ({"seed": "a"}, "must be a number"),
+        ({"lr": "1e-3, 1e400"}, "larger than Python's can be"),
         ({"seed": "1..4..0"}, "has no step"),
         ({"lr": "log(0, 1, 3)"}, "ratios need numbers above 0"),
         ({"lr": "lin(0, 1, 0)"}, "gives no values"),
@@ -104,13 +108,63 @@ def test_a_table_is_read_whatever_separates_it(separator):
         ("lr,seed\n0.1,1\n", [{"lr": 0.1, "seed": 1}]),
         ("lr\tlayers\n0.1\t[1,2]\n", [{"lr": 0.1, "layers": [1, 2]}]),
         ('optimiser,layers\n"a,b","[""x""]"\n', [{"optimiser": "a,b", "layers": ["x"]}]),
-        ('optimiser\n""" """""\n1\n', [{"optimiser": ' "'}, {"optimiser": "1"}]),
+        ('optimiser\n""" \\"""""\n1\n', [{"optimiser": ' "'}, {"optimiser": "1"}]),
         ('word\n"""1"""\nsgd\ntrue\n', [{"word": "1"}, {"word": "sgd"}, {"word": True}]),
     ],
 )
 def test_a_table_that_the_dialog_writes_gives_the_same_points(text, points):
     # The same texts as in labextension/src/__tests__/again.spec.ts.
     assert sweeping.table(text, KNOWN) == points
+
+
+@pytest.mark.parametrize(
+    ("text", "points"),
+    [
+        # As spreadsheets of countries where numbers have a comma write it: byte order mark, semicolons, CRLF.
+        (
+            "\ufefflr;seed;optimiser\r\n0,1;1;a,b\r\n0,25;2;0,5\r\n",
+            [{"lr": 0.1, "seed": 1, "optimiser": "a,b"}, {"lr": 0.25, "seed": 2, "optimiser": "0,5"}],
+        ),
+        ("what;n\n1,5;2\n", [{"what": 1.5, "n": 2}]),
+        # An empty cell is the notebook's own value.
+        (
+            'lr,optimiser,what,fast\n0.1,a,,True\n0.2,"b, c",None,false\n,d,5,\n',
+            [
+                {"lr": 0.1, "optimiser": "a", "fast": True},
+                {"lr": 0.2, "optimiser": "b, c", "what": None, "fast": False},
+                {"optimiser": "d", "what": 5},
+            ],
+        ),
+        ("optimiser,seed\n'',1\n", [{"optimiser": "", "seed": 1}]),
+        ("lr\n0.1\n\n0.2\n", [{"lr": 0.1}, {"lr": 0.2}]),
+    ],
+)
+def test_tables_of_spreadsheets_are_read(text, points):
+    assert sweeping.table(text, KNOWN) == points
+    assert sweeping.table(sweeping.from_bytes(text.encode("utf-8-sig")), KNOWN) == points
+    assert sweeping.table(sweeping.from_bytes(text.encode("utf-16")), KNOWN) == points
+
+
+def test_values_and_points_of_python_are_taken_whatever_holds_them():
+    np = pytest.importorskip("numpy")
+    assert sweeping.grid({"lr": np.linspace(0, 1, 3), "seed": range(2)}, KNOWN)[1] == {"lr": 0, "seed": 1}
+    assert [point["lr"] for point in sweeping.grid({"lr": map(float, "123")}, KNOWN)] == [1, 2, 3]
+    assert [point["lr"] for point in sweeping.grid({"lr": (0.1, np.float32(0.5))}, KNOWN)] == [0.1, 0.5]
+
+    class DataFrame:
+        columns = ("lr",)
+
+        def to_dict(self, orient):
+            return [{"lr": np.float64(0.5)}, {"lr": float("nan")}] if orient == "records" else {}
+
+    assert sweeping.points(DataFrame()) == [{"lr": 0.5}, {"lr": {"$float": "nan"}}]
+
+
+@pytest.mark.parametrize("given_points", [5, [], [1], ["ab"], [{1: 2}], [{"a": {1}}], iter([None])])
+def test_points_that_are_none_are_refused(given_points):
+    with pytest.raises(Refusal) as refused:
+        sweeping.points(given_points)
+    assert refused.value.hint
 
 
 @pytest.mark.parametrize(
@@ -121,7 +175,7 @@ def test_a_table_that_the_dialog_writes_gives_the_same_points(text, points):
         ("lr,lr\n1,2\n", "a different name in each column"),
         ("lr,\n1,2\n", "a different name in each column"),
         ("lr,seed\n0.1,1\n0.2\n", "Line 3 of the table has 1 values for 2 names."),
-        ("lr,seed\n0.1,x\n", "must be a whole number"),
+        ("lr,seed\n0.1,x\n", "Line 2 of the table: The parameter 'seed' must be a number."),
         ("seed\n" + "1\n" * 1001, "at most 1,000"),
     ],
 )
