@@ -124,7 +124,7 @@ def test_a_file_of_another_machine_runs_in_the_home(real, notebook):
     told = real.aiinfn("submit", "-f", "n.ipynb", "-p", "x=21", environment=laptop)
     assert "42" in told.out
     told = real.aiinfn("submit", "n.ipynb", "-p", "x=many", environment=laptop, code=3)
-    assert "must be a whole number" in told.err
+    assert "must be a number" in told.err
 
 
 def test_a_file_that_is_in_the_home_already_and_a_command(real):
