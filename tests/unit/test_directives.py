@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from aiinfn_hub.platform.refusal import Refusal
 from aiinfn_lab import directives
-from aiinfn_lab.paths import Document
+from aiinfn_lab.paths import Document, is_printable
 from aiinfn_lab.submission import CHOICES
 
 
@@ -97,4 +97,4 @@ def test_any_text_is_read_or_refused_with_a_sentence(text):
     else:
         words = list(found.values())
     assert found.keys() <= set(directives.KEYS.values())
-    assert all(word and word.isprintable() for word in words)
+    assert all(word and is_printable(word) for word in words)
