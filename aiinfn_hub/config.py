@@ -80,6 +80,8 @@ class Settings:
         Marks the processes of one demonstration; empty otherwise.
     skeleton
         Folder with examples for new homes.
+    token_client_id, token_client_secret
+        Another client at IAM, with which tokens for sessions are made; empty: the hub's own.
     """
 
     platform: Path
@@ -96,6 +98,8 @@ class Settings:
     keep_servers: bool = False
     demo_id: str = ""
     skeleton: Path | None = None
+    token_client_id: str = ""
+    token_client_secret: str = field(default="", repr=False)
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> Settings:
@@ -108,6 +112,7 @@ class Settings:
         """
         issuer = required(environment, "AIINFN_IAM_ISSUER", "the issuer URL of IAM")
         skeleton = environment.get("AIINFN_SKELETON")
+        token_client_id = environment.get("AIINFN_IAM_TOKEN_CLIENT_ID", "")
         return cls(
             platform=loader.default_path(),
             data=default_data(),
@@ -125,6 +130,12 @@ class Settings:
             keep_servers=environment.get("AIINFN_KEEP_SERVERS") == "1",
             demo_id=environment.get("AIINFN_DEMO_ID", ""),
             skeleton=Path(skeleton) if skeleton else None,
+            token_client_id=token_client_id,
+            token_client_secret=required(
+                environment, "AIINFN_IAM_TOKEN_CLIENT_SECRET", "the secret of AIINFN_IAM_TOKEN_CLIENT_ID"
+            )
+            if token_client_id
+            else "",
         )
 
 
@@ -255,6 +266,8 @@ def _sign_in(c: Any, settings: Settings, file: PlatformFile, folder: Path) -> No
     iam.openid_provider_url = settings.issuer
     iam.client_id = settings.client_id
     iam.client_secret = settings.client_secret
+    iam.token_client_id = settings.token_client_id
+    iam.token_client_secret = settings.token_client_secret
     iam.manage_groups = True
     iam.rules = lambda: Rules.of(file.current)
     c.JupyterHub.extra_handlers = [*routes(lambda: file.current), *session_time.routes(), *speaking.routes()]
@@ -263,6 +276,9 @@ def _sign_in(c: Any, settings: Settings, file: PlatformFile, folder: Path) -> No
         iam.oauth_callback_url = settings.public_url.rstrip("/") + "/hub/oauth_callback"
     # IAM's tokens are kept encrypted, so that groups can be checked while somebody works.
     iam.enable_auth_state = True
+    # One thread keeps the order: of two states that are saved at the same time the later one stays, and with it a refresh
+    # token that has just replaced another one.
+    c.CryptKeeper.n_threads = 1
     c.CryptKeeper.keys = [bytes.fromhex(secret_file(folder / "auth-state.key"))]
 
 

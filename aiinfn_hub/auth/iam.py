@@ -7,7 +7,7 @@ from either IAM profile, access that is checked again at every refresh, and page
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlencode
 
 from jupyterhub.user import User
@@ -29,9 +29,18 @@ from .problems import (
     WrongPerson,
     stale,
 )
+from .refusals import ClientRefused, GrantRefused, Refusal, ScopeRefused
 from .rules import Rules
 from .session_tokens import ScopesNotGranted, SignInAgain
 from .watch import Verdict, Watch
+
+_REQUESTS: Final = {
+    "authorization_code": "code",
+    "refresh_token": "refresh token",
+    tokens.EXCHANGE: "token exchange",
+}
+_SECRET: Final = ("code", "refresh_token", "subject_token", "client_secret", "code_verifier")
+"""Parameters of requests for tokens that no log may hold."""
 
 
 class IAMAuthenticator(DiscoveringAuthenticator):
@@ -70,6 +79,14 @@ class IAMAuthenticator(DiscoveringAuthenticator):
         help="Scopes asked for; offline_access lets groups be checked while somebody works.",
     )
 
+    token_client_id = Unicode(
+        config=True,
+        help="""Another client at IAM with which tokens for sessions are made by token exchange (RFC 8693).
+
+        For providers that ignore `scope` when a token is renewed. Empty: the hub's own client makes them.""",
+    )
+    token_client_secret = Unicode(config=True, help="The secret of that client.")
+
     @default("login_service")
     def _default_login_service(self) -> str:
         return "IAM"
@@ -85,6 +102,10 @@ class IAMAuthenticator(DiscoveringAuthenticator):
     @default("enable_auth_state")
     def _default_enable_auth_state(self) -> bool:
         return True
+
+    @default("reconcile_auth_state_hook")
+    def _default_reconcile_auth_state_hook(self) -> Any:
+        return newest_tokens
 
     @default("auth_refresh_strict")
     def _default_auth_refresh_strict(self) -> bool:
@@ -104,6 +125,7 @@ class IAMAuthenticator(DiscoveringAuthenticator):
             app,
             self.look,
             self.log,
+            newest=self.newest_state,
             age=lambda: float(self.auth_refresh_age),
             grace=lambda: self.now().withdrawn_grace,
         )
@@ -122,15 +144,25 @@ class IAMAuthenticator(DiscoveringAuthenticator):
         """Give the scopes that a sign-in asks for: the hub's own, and what sessions may want of them."""
         return [*self.scope, *sorted(self.now().token_scopes.difference(self.scope))]
 
-    async def get_token_info(self, handler: RequestHandler | None, params: dict[str, Any]) -> dict[str, Any]:
-        """Get tokens for a code or a refresh token; at sign-in the id token is verified.
+    async def get_token_info(
+        self,
+        handler: RequestHandler | None,
+        params: dict[str, Any],
+        headers: dict[str, str] | None = None,
+    ) -> dict[str, Any]:
+        """Get tokens for a code, a refresh token or another token; at sign-in the id token is verified.
+
+        Parameters
+        ----------
+        headers
+            Added to those of the request, for another client than the hub's own.
 
         Raises
         ------
-        tornado.httpclient.HTTPClientError
+        GrantRefused, ScopeRefused, ClientRefused
             If a refresh is refused.
         SignInProblem
-            If a sign-in is.
+            If a sign-in is, or the answer cannot be used.
         """
         signing_in = params["grant_type"] == "authorization_code"
         await self.discover()
@@ -139,20 +171,16 @@ class IAMAuthenticator(DiscoveringAuthenticator):
                 self.token_url,
                 "token request",
                 method="POST",
-                headers=self.build_token_info_request_headers(),
+                headers=self.build_token_info_request_headers() | (headers or {}),
                 body=urlencode({key: value for key, value in params.items() if value is not None}),
                 validate_cert=self.validate_server_cert,
                 follow_redirects=False,
             )
         except HTTPClientError as error:
-            if not signing_in:
-                raise
-            self.log.warning("IAM refused a code (HTTP status %d)", error.code)
-            raise (
-                stale()
-                if error.code == 400
-                else ProviderBroken(_("IAM does not accept this platform as a client."))
-            ) from None
+            secrets = [self.client_secret, self.token_client_secret]
+            refusal = Refusal.of(error, [*secrets, *(params.get(key) for key in _SECRET)])
+            self.log.warning("IAM refused a %s (%s)", _REQUESTS.get(params["grant_type"], "request"), refusal)
+            raise self._refused(refusal, signing_in=signing_in) from None
         if not isinstance(token_info, dict) or not isinstance(token_info.get("access_token"), str):
             raise ProviderBroken(_("IAM sent no access token."))
         token_info.setdefault("token_type", "Bearer")
@@ -165,6 +193,25 @@ class IAMAuthenticator(DiscoveringAuthenticator):
                 nonce=nonce_of(handler.get_argument("state")),
             )
         return token_info
+
+    def _refused(self, refusal: Refusal, *, signing_in: bool) -> Exception:
+        """Return what a refusal of the token endpoint means; only that of the grant is mended by signing in again."""
+        if refusal.of_the_grant:
+            return stale() if signing_in else GrantRefused()
+        if refusal.of_the_client:
+            return ClientRefused()
+        if refusal.of_the_scope and not signing_in:
+            return ScopeRefused()
+        return ProviderBroken(_("IAM refused the platform's request for tokens."))
+
+    async def authenticate(
+        self, handler: RequestHandler, data: Any = None, **kwargs: Any
+    ) -> dict[str, Any] | None:
+        """Let the tokens of a sign-in replace those that are known, also if a clock was set back meanwhile."""
+        model: dict[str, Any] | None = await super().authenticate(handler, data, **kwargs)
+        if model and model["auth_state"]:
+            self._wallets.of(model["name"]).supersede(model["auth_state"])
+        return model
 
     async def token_to_user(self, token_info: dict[str, Any]) -> dict[str, Any]:
         """Ask the userinfo endpoint, which knows the groups of now; it must speak of whom the id token spoke of."""
@@ -263,10 +310,12 @@ class IAMAuthenticator(DiscoveringAuthenticator):
             if time.monotonic() < self._pause_until:
                 return self._holds(user.name, auth_state)
             try:
-                model = await self._renew(auth_state)
+                model = await self._renew(user, wallet, auth_state)
             except (ProviderUnreachable, ProviderBroken) as problem:
                 self.log.warning("The groups of %s could not be checked: %s", user.name, problem.what)
-                self._pause()
+                if isinstance(problem, ProviderUnreachable | ClientRefused):
+                    # It concerns everybody. An answer about one person must not keep others from being checked.
+                    self._pause()
                 return self._holds(user.name, auth_state)
             except WrongPerson:
                 model = None
@@ -323,12 +372,15 @@ class IAMAuthenticator(DiscoveringAuthenticator):
             if token is None:
                 if time.monotonic() < self._pause_until:
                     raise ProviderUnreachable("it did not answer a moment ago")
-                wallet.pace()
+                wallet.pace(scopes, audience)
                 try:
                     token = await self._new_token(user, wallet, scopes, audience)
                 except ProviderUnreachable as problem:
                     self.log.warning("IAM gave no token for a session of %s: %s", user.name, problem.what)
                     self._pause()
+                    raise
+                except (ProviderBroken, SignInAgain, ScopesNotGranted) as problem:
+                    wallet.failed(scopes, audience, problem)
                     raise
                 wallet.remember(token)
         return token.answer(time.time())
@@ -341,27 +393,66 @@ class IAMAuthenticator(DiscoveringAuthenticator):
         if not state or not refresh_token:
             raise SignInAgain
         refresh = self.build_refresh_token_request_params(refresh_token)
+        if not self.token_client_id:
+            refresh = tokens.narrow_request(refresh, scopes, audience)
         try:
-            info = await self.get_token_info(None, tokens.narrow_request(refresh, scopes, audience))
-        except HTTPClientError as error:
-            code = tokens.error_code(error)
-            self.log.warning(
-                "IAM gave no token for a session of %s (HTTP status %d %s)", user.name, error.code, code
-            )
-            raise (ScopesNotGranted if code == "invalid_scope" else SignInAgain) from None
-        if (rotated := info.get("refresh_token")) and rotated != refresh_token:
-            after = tokens.with_refresh_token(state, str(rotated), info["renewed_at"])
-            await self._keep(user, wallet, state, after)
+            info = await self.get_token_info(None, refresh)
+            if (rotated := info.get("refresh_token")) and rotated != refresh_token:
+                after = tokens.with_refresh_token(state, str(rotated), info["renewed_at"])
+                await self._keep(user, wallet, state, after)
+            if self.token_client_id:
+                return await self._exchanged(user, info, scopes, audience)
+            try:
+                return tokens.session_token(info, scopes, audience, info["renewed_at"])
+            except tokens.TooWide as problem:
+                self.log.info(
+                    "IAM did not narrow a token for a session of %s when it was renewed (it has %s besides); "
+                    "trying a token exchange",
+                    user.name,
+                    problem,
+                )
+                return await self._exchanged(user, info, scopes, audience)
+        except GrantRefused:
+            raise SignInAgain from None
+        except ScopeRefused:
+            raise ScopesNotGranted from None
+
+    async def _exchanged(
+        self, user: User, info: dict[str, Any], scopes: frozenset[str], audience: str
+    ) -> tokens.SessionToken:
+        """Exchange an access token of the hub for a narrow one (RFC 8693), as a client of its own if there is one."""
+        params = tokens.exchange_request(info["access_token"], scopes, audience)
+        headers = None
+        if self.token_client_id:
+            headers = tokens.basic(self.token_client_id, self.token_client_secret)
+        elif not self.basic_auth:
+            params |= {"client_id": self.client_id, "client_secret": self.client_secret}
         try:
-            return tokens.session_token(info, scopes, audience, info["renewed_at"])
-        except ValueError as error:
+            exchanged = await self.get_token_info(None, params, headers=headers)
+            return tokens.session_token(exchanged, scopes, audience, exchanged["renewed_at"])
+        except tokens.TooWide as problem:
             self.log.warning(
-                "IAM gave a token for a session of %s that is not handed out: %s", user.name, error
+                "IAM gave a token for a session of %s that is not handed out: it has the scopes %s, which were not asked "
+                "for. Take them out of the default scopes of the client %s, or set AIINFN_IAM_TOKEN_CLIENT_ID.",
+                user.name,
+                problem,
+                self.token_client_id or self.client_id,
             )
             raise ProviderBroken(_("IAM gave a token that can do more than was asked for.")) from None
+        except (GrantRefused, ProviderBroken) as problem:
+            # The grant is that of the access token here, which is some seconds old: no reason to sign in again.
+            self.log.warning(
+                "IAM gives no narrow tokens to the client %s: it ignores the scope when a token is renewed, and refused a "
+                "token exchange (%s). Allow the client to exchange tokens, or set AIINFN_IAM_TOKEN_CLIENT_ID.",
+                self.token_client_id or self.client_id,
+                getattr(problem, "what", "invalid_grant"),
+            )
+            raise ProviderBroken(_("IAM gives this platform no tokens for sessions.")) from None
 
-    async def _renew(self, auth_state: dict[str, Any]) -> dict[str, Any] | None:
-        """Make a new auth model with the stored tokens, or give None if IAM takes none of them."""
+    async def _renew(
+        self, user: User, wallet: tokens.Wallet, auth_state: tokens.State
+    ) -> dict[str, Any] | None:
+        """Make a new auth model with the stored tokens, or return None if IAM takes none of them."""
         await self.discover()
         token_info: dict[str, Any] = auth_state["token_response"]
         try:
@@ -373,11 +464,27 @@ class IAMAuthenticator(DiscoveringAuthenticator):
             return None
         try:
             renewed = await self.get_token_info(None, self.build_refresh_token_request_params(refresh_token))
-            # A provider may keep the refresh token and leave it, and the id token, out of this answer.
-            kept = {key: token_info[key] for key in ("refresh_token", "id_token", "sub") if key in token_info}
-            return dict(await self._token_to_auth_model(kept | renewed))
-        except HTTPClientError:
+        except GrantRefused:
             return None
+        except ScopeRefused:
+            raise ProviderBroken(_("IAM refused the platform's request for tokens.")) from None
+        # A provider may keep the refresh token and leave it, and the id token, out of this answer.
+        kept = {key: token_info[key] for key in ("refresh_token", "id_token", "sub") if key in token_info}
+        renewed = kept | renewed
+        # Before anything else is asked: if that fails, the old refresh token may be worth nothing any more.
+        await self._keep(user, wallet, auth_state, tokens.with_tokens(auth_state, renewed))
+        try:
+            return dict(await self._token_to_auth_model(renewed))
+        except HTTPClientError as error:
+            refusal = Refusal.of(error, [renewed["access_token"]])
+            self.log.warning("IAM refused a token that it has just made at its userinfo (%s)", refusal)
+            if refusal.status not in {400, 401} or refusal.error == "insufficient_scope":
+                raise ProviderBroken(_("IAM's userinfo cannot be read.")) from None
+            return None
+
+    def newest_state(self, name: str, state: tokens.State | None) -> tokens.State | None:
+        """Return what to save instead of a state: tokens may have been renewed, or revoked, since it was made."""
+        return self._wallets.of(name).latest(state)
 
     def _pause(self) -> None:
         self._pause_until = time.monotonic() + self.unreachable_pause
@@ -389,3 +496,10 @@ class IAMAuthenticator(DiscoveringAuthenticator):
             return Verdict.HOLDS
         self.log.warning("IAM has not answered for too long: %s has to sign in again", name)
         return Verdict.SIGN_IN
+
+
+def newest_tokens(
+    authenticator: IAMAuthenticator, auth_model: dict[str, Any], _existing: tokens.State | None
+) -> tokens.State | None:
+    """Return the state that JupyterHub saves after a check: of two that were renewed the one with the newer tokens."""
+    return authenticator.newest_state(auth_model["name"], auth_model.get("auth_state"))

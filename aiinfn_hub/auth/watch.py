@@ -43,6 +43,8 @@ class Watch:
         JupyterHub itself, with its users and its proxy.
     look
         How to ask.
+    newest
+        Gives the state to save instead of one that was made a moment ago, by user name.
     age
         Gives how old an answer may be, in seconds; 0 never looks.
     grace
@@ -55,11 +57,12 @@ class Watch:
         look: Look,
         log: logging.Logger,
         *,
+        newest: Callable[[str, dict[str, Any]], dict[str, Any] | None],
         age: Callable[[], float],
         grace: Callable[[], float],
     ) -> None:
         self._app, self._look, self._log = app, look, log
-        self._age, self._grace = age, grace
+        self._newest, self._age, self._grace = newest, age, grace
         self._ending: dict[str, asyncio.Task[None]] = {}
         self._round: asyncio.Task[None] | None = None
 
@@ -94,7 +97,7 @@ class Watch:
             elif isinstance(found, dict):
                 # JupyterHub's note stays as it is: what else changes with a sign-in is left to the next request.
                 user.sync_groups(found["groups"])
-                await user.save_auth_state(found["auth_state"])
+                await user.save_auth_state(self._newest(user.name, found["auth_state"]))
 
     async def _end_later(self, user: User) -> None:
         grace = self._grace()

@@ -106,6 +106,7 @@ class Iam(Server):
         (self.port,) = free_ports(1)
         self.issuer = f"http://127.0.0.1:{self.port}"
         self.client_secret = secrets.token_hex(16)
+        self.token_client_secret = secrets.token_hex(16)
         self._admin_token = secrets.token_hex(16)
         self._folder = folder
         self._command = [
@@ -121,6 +122,7 @@ class Iam(Server):
     def start(self) -> None:
         environment = clean_environment() | {
             "AIINFN_IAM_CLIENT_SECRET": self.client_secret,
+            "AIINFN_IAM_TOKEN_CLIENT_SECRET": self.token_client_secret,
             "AIINFN_IAM_ADMIN_TOKEN": self._admin_token,
         }
         self.launch(self._command, environment, self._folder)

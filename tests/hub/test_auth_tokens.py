@@ -1,14 +1,16 @@
 """Tokens of sessions: what is asked for, what may be handed out, and what is remembered."""
 
+import base64
+import json
 import time
-from io import BytesIO
 
 import pytest
-from tornado.httpclient import HTTPClientError, HTTPRequest, HTTPResponse
 
 from aiinfn_hub.auth import tokens
+from aiinfn_hub.auth.iam import IAMAuthenticator
 from aiinfn_hub.auth.rules import Rules
-from aiinfn_hub.auth.tokens import SessionToken, TooFast, Wallet
+from aiinfn_hub.auth.session_tokens import SignInAgain
+from aiinfn_hub.auth.tokens import SessionToken, TooFast, TooWide, Wallet
 from aiinfn_hub.platform.model import Platform
 
 READ = frozenset({"storage.read:/"})
@@ -78,10 +80,30 @@ def test_a_request_names_scopes_and_audience_as_both_standards_do(audience, more
     assert asked == {"refresh_token": "r", "scope": "a b"} | more
 
 
-@pytest.mark.parametrize("scope", ["storage.read:/ offline_access", "openid"])
-def test_a_token_that_can_do_more_than_was_asked_for_is_not_handed_out(scope):
-    with pytest.raises(ValueError, match="more scopes"):
-        tokens.session_token({"access_token": "x", "scope": scope}, READ, "", 0.0)
+def signed(**claims) -> str:
+    return ".".join(
+        base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in ({}, claims, 0)
+    )
+
+
+@pytest.mark.parametrize(
+    ("token", "said"),
+    [
+        ("x", "storage.read:/ profile openid"),
+        (signed(scope="storage.read:/ openid profile"), "storage.read:/"),
+        (signed(scope="profile openid"), None),
+    ],
+    ids=["said", "inside", "inside only"],
+)
+def test_a_token_that_can_do_more_than_was_asked_for_is_not_handed_out(token, said):
+    with pytest.raises(TooWide, match=r"\Aopenid profile\Z"):
+        tokens.session_token({"access_token": token, "scope": said}, READ, "", 0.0)
+
+
+def test_the_names_of_scopes_that_nobody_asked_for_cannot_break_a_log_line():
+    problem = str(TooWide(["a\nb", *("s" * 300 + str(number) for number in range(300))]))
+    assert "\n" not in problem
+    assert len(problem) <= 501
 
 
 @pytest.mark.parametrize(
@@ -109,29 +131,55 @@ def test_what_is_remembered_is_bounded_and_ends_with_the_token():
 
 def test_a_program_that_asks_without_end_is_slowed_down():
     wallet = Wallet()
-    for _ in range(30):
-        wallet.pace()
+    for number in range(30):
+        wallet.pace(READ, str(number))
+        wallet.remember(made(60, audience=str(number)))
     with pytest.raises(TooFast) as refused:
-        wallet.pace()
+        wallet.pace(READ, "")
     assert 0 < refused.value.wait <= 60
 
 
-@pytest.mark.parametrize(
-    ("body", "code"),
-    [
-        (b'{"error": "invalid_scope"}', "invalid_scope"),
-        (b"[]", ""),
-        (b"<html>", ""),
-        (b'{"error": 1}', ""),
-        (None, ""),
-    ],
-)
-def test_the_code_of_a_refusal_is_read_whatever_the_body_is(body, code):
-    response = None
-    if body is not None:
-        request = HTTPRequest("http://iam.example.org/token")
-        response = HTTPResponse(request, 400, buffer=BytesIO(body))
-    assert tokens.error_code(HTTPClientError(400, response=response)) == code
+def test_what_failed_does_not_use_the_allowance_up_and_is_not_asked_again_at_once():
+    wallet = Wallet()
+    problem = SignInAgain()
+    for number in range(100):
+        wallet.pace(READ, str(number))
+        wallet.failed(READ, str(number), problem)
+    with pytest.raises(SignInAgain):
+        wallet.pace(READ, "99")
+    wallet.pace(READ, "another")
+    assert len(wallet._refused) <= 32
+
+
+def test_a_state_is_newer_than_the_one_before_also_if_the_clock_was_set_back():
+    before = {"token_response": {"renewed_at": 1000.0}, "refresh_token": "old"}
+    rotated = tokens.with_refresh_token(before, "new", 900.0)
+    renewed = tokens.with_tokens(before, {"access_token": "a", "refresh_token": "newer", "renewed_at": 900.0})
+    for after in (rotated, renewed):
+        assert Wallet(newest=after).latest(before) is after
+    signed_in = {"token_response": {"renewed_at": 900.0}}
+    wallet = Wallet(newest=rotated)
+    wallet.supersede(signed_in)
+    assert wallet.latest(signed_in) is signed_in
+
+
+def test_what_jupyterhub_saves_after_a_check_is_the_state_with_the_newest_tokens():
+    authenticator = IAMAuthenticator(openid_provider_url="https://iam.example.org")
+    old, new = ({"token_response": {"renewed_at": at}} for at in (1.0, 2.0))
+    authenticator._wallets.of("ada").newest = new
+    saved = authenticator.reconcile_auth_state_hook(authenticator, {"name": "ada", "auth_state": old}, None)
+    assert saved is new
+
+
+def test_nothing_brings_back_tokens_that_were_revoked():
+    old, new = ({"token_response": {"renewed_at": at}} for at in (1.0, 2.0))
+    wallet = Wallet(newest=new)
+    wallet.revoked(old)
+    assert wallet.latest(old) is None
+    assert wallet.latest(new) is None
+    again = {"token_response": {"renewed_at": 1.5}}
+    wallet.supersede(again)
+    assert wallet.latest(again) is again
 
 
 def test_each_project_with_managers_has_a_role_limited_to_its_people():

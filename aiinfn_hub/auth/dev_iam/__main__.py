@@ -66,7 +66,8 @@ def main(
 ) -> None:
     """Run an OpenID Connect provider without passwords for a demonstration on this machine.
 
-    AIINFN_IAM_CLIENT_SECRET holds the client's secret, AIINFN_IAM_ADMIN_TOKEN (for tests) opens /admin.
+    AIINFN_IAM_CLIENT_SECRET holds the client's secret, AIINFN_IAM_ADMIN_TOKEN (for tests) opens /admin. With
+    AIINFN_IAM_TOKEN_CLIENT_SECRET there is a second client, aiinfn-tokens, which exchanges tokens.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     settings = Settings(
@@ -77,6 +78,9 @@ def main(
         admin_token=os.environ.get("AIINFN_IAM_ADMIN_TOKEN", ""),
         token_lifetime=token_lifetime,
         rotate=rotate,
+        token_client=make_client("aiinfn-tokens", token_secret, (), "Tokens for sessions")
+        if (token_secret := os.environ.get("AIINFN_IAM_TOKEN_CLIENT_SECRET"))
+        else None,
     )
     app = create_app(settings, _accounts(users))
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 import secrets
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from authlib.oauth2 import OAuth2Error
@@ -14,7 +14,7 @@ from flask import Flask, Response, abort, jsonify, redirect, render_template, re
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
-from .directory import SCOPES, Client, Directory, Fault
+from .directory import EXCHANGE, SCOPES, Client, Directory, Fault
 from .keys import make_key
 from .people import ACCOUNTS, DemoAccount
 from .provider import Server
@@ -34,6 +34,8 @@ class Settings:
         Seconds that an access token lasts.
     rotate
         Whether each use of a refresh token replaces it.
+    token_client
+        Another client, which exchanges tokens.
     """
 
     issuer: str
@@ -41,6 +43,7 @@ class Settings:
     admin_token: str = ""
     token_lifetime: int = 3600
     rotate: bool = False
+    token_client: Client | None = None
 
 
 def create_app(  # noqa: C901, PLR0915 - a list of short routes over one directory
@@ -49,7 +52,9 @@ def create_app(  # noqa: C901, PLR0915 - a list of short routes over one directo
     """Make the WSGI application."""
     app = Flask(__name__, static_folder=None)
     people = {account.username: account for account in accounts}
-    directory = Directory(settings.client, {name: account.claims for name, account in people.items()})
+    directory = Directory(
+        settings.client, {name: account.claims for name, account in people.items()}, settings.token_client
+    )
     server = Server(app, directory, settings.issuer, settings.token_lifetime, rotate=settings.rotate)
 
     @app.before_request
@@ -85,7 +90,9 @@ def create_app(  # noqa: C901, PLR0915 - a list of short routes over one directo
             end_session_endpoint=f"{settings.issuer}/logout",
             response_types_supported=["code"],
             response_modes_supported=["query"],
-            grant_types_supported=["authorization_code", "refresh_token"],
+            revocation_endpoint=f"{settings.issuer}/revoke",
+            backchannel_logout_supported=True,
+            grant_types_supported=["authorization_code", "refresh_token", EXCHANGE],
             subject_types_supported=["public"],
             id_token_signing_alg_values_supported=["RS256"],
             code_challenge_methods_supported=["S256"],
@@ -126,7 +133,14 @@ def create_app(  # noqa: C901, PLR0915 - a list of short routes over one directo
 
     @app.route("/userinfo", methods=["GET", "POST"])
     def userinfo() -> ResponseReturnValue:
+        if directory.fault.userinfo_down:
+            abort(503)
         answer: Response = server.create_endpoint_response("userinfo")
+        return answer
+
+    @app.post("/revoke")
+    def revoke_token() -> ResponseReturnValue:
+        answer: Response = server.create_endpoint_response("revocation")
         return answer
 
     @app.route("/logout", methods=["GET", "POST"])
@@ -162,6 +176,17 @@ def create_app(  # noqa: C901, PLR0915 - a list of short routes over one directo
         only_admin()
         directory.revoke(name)
         return "", 204
+
+    @app.put("/admin/client-secret")
+    def change_secret() -> ResponseReturnValue:
+        only_admin()
+        directory.client = replace(directory.client, client_secret=request.get_json())
+        return "", 204
+
+    @app.post("/admin/accounts/<name>/logout-token")
+    def logout_token(name: str) -> ResponseReturnValue:
+        only_admin()
+        return jsonify(server.logout_token(name, request.get_json()))
 
     @app.put("/admin/fault")
     def fault() -> ResponseReturnValue:

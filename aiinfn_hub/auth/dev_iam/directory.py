@@ -24,6 +24,9 @@ SCOPES: Final = (
     "compute.read",
 )
 """What the client may ask for; the last three are for tokens of sessions, as INDIGO IAM's WLCG profile names them."""
+EXCHANGE: Final = "urn:ietf:params:oauth:grant-type:token-exchange"
+DEFAULT_SCOPES: Final = ("email", "profile")
+"""What a provider puts into every token of a client, as Keycloak does unless it is told otherwise."""
 _CODE_LIFETIME: Final = 60
 """Seconds between the choice of an account and the use of the code."""
 
@@ -60,7 +63,7 @@ class Client(ClientMixin):
         return response_type == "code"
 
     def check_grant_type(self, grant_type: str) -> bool:  # noqa: D102
-        return grant_type in {"authorization_code", "refresh_token"}
+        return grant_type in {"authorization_code", "refresh_token", EXCHANGE}
 
 
 @dataclass(frozen=True)
@@ -146,19 +149,32 @@ class Fault:
         Whether another key signs id tokens, under the name of the published one.
     down
         Whether every request is answered with 503.
+    userinfo_down
+        Whether the userinfo endpoint alone is.
+    ignores_scope
+        Whether a renewed token has all scopes that were granted, whatever was asked for, as Keycloak's has.
+    exchange
+        What a token exchange of the hub's own client gives: a token that is ``narrow``, or ``wide`` with the client's default
+        scopes, or ``none``.
     """
 
     clock: int = 0
     claims: Mapping[str, Any] = field(default_factory=dict)
     forged: bool = False
     down: bool = False
+    userinfo_down: bool = False
+    ignores_scope: bool = False
+    exchange: str = "narrow"
 
 
 class Directory:
     """Everything the provider knows, in memory."""
 
-    def __init__(self, client: Client, accounts: Mapping[str, dict[str, Any]]) -> None:
+    def __init__(
+        self, client: Client, accounts: Mapping[str, dict[str, Any]], token_client: Client | None = None
+    ) -> None:
         self.client = client
+        self.token_client = token_client
         self.accounts = {name: dict(claims) for name, claims in accounts.items()}
         self.keys = [make_key()]
         self.fault = Fault()
@@ -198,6 +214,20 @@ class Directory:
         if username := self._used.get(value):
             self.revoke(username)
         return self._refresh.get(value)
+
+    def find(self, value: str) -> Token | None:
+        """Find a token of either kind, without any consequence."""
+        return self._refresh.get(value) or self._access.get(value)
+
+    def end(self, token: Token) -> None:
+        """Revoke a refresh token with the access tokens that came with it (RFC 7009)."""
+        with self._lock:
+            self._refresh.pop(token.refresh_token or "", None)
+            self._access = {
+                k: t
+                for k, t in self._access.items()
+                if (t.username, t.client) != (token.username, token.client)
+            }
 
     def replace(self, token: Token) -> None:
         """Take a refresh token out of use."""

@@ -7,8 +7,15 @@ import uuid
 from typing import Any, Final
 
 from authlib.integrations.flask_oauth2 import AuthorizationServer, ResourceProtector
-from authlib.oauth2.rfc6749 import InvalidRequestError, InvalidScopeError, grants
+from authlib.oauth2.rfc6749 import (
+    InvalidGrantError,
+    InvalidRequestError,
+    InvalidScopeError,
+    UnauthorizedClientError,
+    grants,
+)
 from authlib.oauth2.rfc6750 import BearerTokenValidator
+from authlib.oauth2.rfc7009 import RevocationEndpoint
 from authlib.oauth2.rfc7636 import CodeChallenge
 from authlib.oidc.core import UserInfo, UserInfoEndpoint
 from authlib.oidc.core.grants import OpenIDCode
@@ -17,7 +24,7 @@ from flask import request as flask_request
 from joserfc import jwt
 from joserfc.jwk import RSAKey
 
-from .directory import Client, Code, Directory, Token
+from .directory import DEFAULT_SCOPES, EXCHANGE, Client, Code, Directory, Token
 from .keys import ALGORITHM, make_key
 
 _ID_TOKEN_LIFETIME: Final = 600
@@ -42,20 +49,39 @@ class Server(AuthorizationServer):
         self._issuer = issuer
         self._lifetime = token_lifetime
         app.config["OAUTH2_TOKEN_EXPIRES_IN"] = dict.fromkeys(
-            ("authorization_code", "refresh_token"), token_lifetime
+            ("authorization_code", "refresh_token", EXCHANGE), token_lifetime
         )
         app.config["OAUTH2_REFRESH_TOKEN_GENERATOR"] = True
         app.config["OAUTH2_ACCESS_TOKEN_GENERATOR"] = self._access_token
         super().__init__(app, query_client=self._find_client, save_token=self._keep_token)
         self.register_grant(_CodeGrant, [_RequiredChallenge(required=True), _IDToken(directory, issuer)])
         self.register_grant(_RotatingRefreshGrant if rotate else _RefreshGrant)
+        self.register_grant(_ExchangeGrant)
         protector = ResourceProtector()
         protector.register_token_validator(_Validator(directory))
         self.register_endpoint(_UserInfo(directory, protector))
+        self.register_endpoint(_Revocation)
+
+    def logout_token(self, username: str, changes: dict[str, Any]) -> str:
+        """Make a token that tells the client that somebody signed out (OpenID Connect Back-Channel Logout, 2.4)."""
+        now = int(time.time())
+        key = make_key() if self.directory.fault.forged else self.directory.keys[-1]
+        claims: dict[str, Any] = {
+            "iss": self._issuer,
+            "aud": self.directory.client.client_id,
+            "sub": self.directory.accounts[username].get("sub"),
+            "iat": now,
+            "exp": now + 120,
+            "jti": uuid.uuid4().hex,
+            "events": {"http://schemas.openid.net/event/backchannel-logout": {}},
+        } | changes
+        claims = {name: value for name, value in claims.items() if value is not None}
+        header = {"alg": ALGORITHM, "kid": str(self.directory.keys[-1].kid), "typ": "logout+jwt"}
+        return jwt.encode(header, claims, key)
 
     def _find_client(self, client_id: str) -> Client | None:
-        client = self.directory.client
-        return client if client_id == client.client_id else None
+        clients = (self.directory.client, self.directory.token_client)
+        return next((each for each in clients if each and each.client_id == client_id), None)
 
     def _access_token(self, client: Client, grant_type: str, user: str, scope: str) -> str:
         """Make a signed token that says what it is for, as INDIGO IAM's are (RFC 9068)."""
@@ -134,13 +160,17 @@ class _RefreshGrant(grants.RefreshTokenGrant):
     def _validate_token_scope(self, token: Token) -> None:
         # Authlib compares with the scope of the token itself, which may have been a narrow one.
         asked = set((self.request.payload.scope or "").split())
+        if self.server.directory.fault.ignores_scope:
+            return
         if not asked <= set(token.granted.split()):
             raise InvalidScopeError
 
     def issue_token(self, user: str, refresh_token: Token) -> dict[str, Any]:
         issued: dict[str, Any] = self.generate_token(
             user=user,
-            scope=self.request.payload.scope or refresh_token.granted,
+            scope=refresh_token.granted
+            if self.server.directory.fault.ignores_scope
+            else self.request.payload.scope or refresh_token.granted,
             include_refresh_token=self.INCLUDE_NEW_REFRESH_TOKEN,
         )
         return issued
@@ -154,6 +184,48 @@ class _RotatingRefreshGrant(_RefreshGrant):
 
     def revoke_old_credential(self, refresh_token: Token) -> None:
         self.server.directory.replace(refresh_token)
+
+
+class _ExchangeGrant(grants.BaseGrant, grants.TokenEndpointMixin):
+    """Exchange an access token for one with fewer scopes (RFC 8693)."""
+
+    GRANT_TYPE = EXCHANGE
+    TOKEN_ENDPOINT_AUTH_METHODS = _CodeGrant.TOKEN_ENDPOINT_AUTH_METHODS
+
+    def validate_token_request(self) -> None:
+        self.request.client = self.authenticate_token_endpoint_client()
+        directory = self.server.directory
+        own = self.request.client.client_id == directory.client.client_id
+        if own and directory.fault.exchange == "none":
+            raise UnauthorizedClientError("Client not allowed to exchange")
+        subject: Token | None = directory.access_token(self.request.form.get("subject_token", ""))
+        if subject is None or subject.is_expired():
+            raise InvalidGrantError("The subject token is not valid")
+        asked = set((self.request.payload.scope or "").split())
+        if not asked <= set(subject.scope.split()):
+            raise InvalidScopeError
+        self.request.user = subject.username
+        extra = DEFAULT_SCOPES if own and directory.fault.exchange == "wide" else ()
+        self._scope = " ".join(sorted({*asked, *extra}))
+
+    def create_token_response(self) -> tuple[int, dict[str, Any], Any]:
+        token = self.generate_token(user=self.request.user, scope=self._scope, include_refresh_token=False)
+        token["issued_token_type"] = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 - a type
+        self.save_token(token)
+        return 200, token, self.TOKEN_RESPONSE_HEADER
+
+
+class _Revocation(RevocationEndpoint):
+    """Revoke a token (RFC 7009)."""
+
+    CLIENT_AUTH_METHODS = _CodeGrant.TOKEN_ENDPOINT_AUTH_METHODS
+
+    def query_token(self, token_string: str, token_type_hint: str | None) -> Token | None:
+        found: Token | None = self.server.directory.find(token_string)
+        return found
+
+    def revoke_token(self, token: Token, request: Any) -> None:
+        self.server.directory.end(token)
 
 
 class _RequiredChallenge(CodeChallenge):
@@ -190,6 +262,7 @@ class _IDToken(OpenIDCode):
             "iss": self._issuer,
             "aud": client.client_id,
             "jti": uuid.uuid4().hex,
+            "sid": uuid.uuid4().hex,
             "iat": now,
             "exp": now + _ID_TOKEN_LIFETIME,
         }
