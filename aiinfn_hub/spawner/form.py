@@ -112,6 +112,40 @@ async def draw(spawner: Any) -> str:
     return await asyncio.to_thread(render, may, reading, opening)
 
 
+def selected(may: Offer, last: Mapping[str, Any]) -> dict[str, str]:
+    """Return what the form has selected when it is opened: the last choice as far as it is offered, else the usual.
+
+    The form's script settles the rest in the same order: what can be chosen next depends on what is chosen already.
+
+    Parameters
+    ----------
+    last
+        The last choice of the person, in the words of a request; it may be of any type and age.
+    """
+    cards = cards_of(may, None)
+    if not cards:
+        return {}
+    choices = _choices(may, cards)
+    chosen = _chosen(may, cards, Opening(choice=last if isinstance(last, Mapping) else {}), choices).values
+    card = next(card for card in cards if card.name == chosen["accelerator"])
+    project = _among(chosen.get("project"), (name for name in may.projects if name in card.projects))
+    image = _among(chosen.get("image"), (name for name in choices["image"] if name in card.projects[project]))
+    size = _among(chosen.get("size"), (name for name in choices["size"] if name in card.sizes[project]))
+    found = {"accelerator": card.name, "project": project, "image": image, "size": size}
+    times = {format_duration(time) for time in card.times_of(project, size)}
+    if (time := chosen.get("time_limit")) in times:
+        found["time_limit"] = time
+    if 1 < int(chosen.get("count") or 1) <= card.most:
+        found["count"] = chosen["count"]
+    return {key: value for key, value in found.items() if value}
+
+
+def _among(value: str | None, allowed: Iterable[str]) -> str:
+    """Return a value if it is allowed, else the first that is; empty if none is."""
+    names = list(allowed)
+    return value if value in names else next(iter(names), "")
+
+
 def _kept(handler: Any) -> dict[str, str]:
     """Give what an address says to JupyterHub: where to go afterwards, and how a server is called."""
     if handler is None:
@@ -143,14 +177,9 @@ def render(may: Offer, reading: AvailabilityReading | None, opening: Opening) ->
             opening=opening,
             past=list(missing.projects_in_time(may)),
         )
-    images, sizes = _used(cards, "projects"), _used(cards, "sizes")
-    choices: dict[str, Mapping[str, Any]] = {
-        "image": {name: image for name, image in platform.images.items() if name in images},
-        "size": {name: size for name, size in platform.sizes.items() if name in sizes},
-    }
-    times = sorted({time for card in cards for time in card.times})
-    most = max(card.most for card in cards)
-    chosen = _chosen(may, cards, opening, {**choices, "times": times, "most": most})
+    choices = _choices(may, cards)
+    times, most = choices["times"], choices["most"]
+    chosen = _chosen(may, cards, opening, choices)
     ready = presets.granted(platform, may.person, now=may.now, usage=may.usage)
     return template("aiinfn/session_form.html").render(
         groups=[
@@ -193,6 +222,17 @@ def fields() -> dict[str, str]:
         "image": _("Environment"),
         "size": _("Size"),
         "time_limit": _("Ends after"),
+    }
+
+
+def _choices(may: Offer, cards: list[Profile]) -> dict[str, Any]:
+    """Return what the selects of the form hold."""
+    images, sizes = _used(cards, "projects"), _used(cards, "sizes")
+    return {
+        "image": {name: image for name, image in may.platform.images.items() if name in images},
+        "size": {name: size for name, size in may.platform.sizes.items() if name in sizes},
+        "times": sorted({time for card in cards for time in card.times}),
+        "most": max(card.most for card in cards),
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -100,12 +101,17 @@ class SessionMixin(_Base):
     endings: ClassVar[dict[str, Text]] = {}
     """Why sessions ended that nobody stopped, by session; JupyterHub forgets the spawner of one that ended."""
 
-    _refused: tuple[float, Refusal] | None = None
+    _refused: tuple[float, Refusal, dict[str, Any]] | None = None
     _linked: dict[str, Any] | None = None
     _ending = False
+    granted_options: dict[str, Any] | None = None
+    """The options of the last start that was granted; None if there was none, or an older version made it."""
+    _options_before: dict[str, Any] | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        # What a server has that never started was given to it when it was made; nobody has judged it.
+        self._never_started = getattr(self.orm_spawner, "started", None) is None
         self.told = Progress(self.steps)
         self.log_without_traceback((SpawnException,), logging.INFO)
         links.log_no_failure(self.log)
@@ -166,8 +172,11 @@ class SessionMixin(_Base):
         operator's own hook cannot put the gate aside (it runs after it), and a refusal is logged as what it is.
         """
         self.selection = None
+        self._options_before = self.granted_options
         self.told.begin()
         self.endings.pop(self.session_id, None)
+        if not self._is_asked_for(user_options):
+            user_options = await self._form_selection(user_options)
         try:
             selection = gate.resolve(
                 self.request_of(user_options),
@@ -180,9 +189,41 @@ class SessionMixin(_Base):
             self.selection = selection
         except Refusal as refusal:
             self.refuse(refusal)
+        self.granted_options = dict(user_options)
+        self._save_options(self.granted_options)
+        self._never_started = False
         if self.apply_user_options:
             await super()._run_apply_user_options(user_options)
         self.start_timeout = int(self.context.platform.limits.session_start.total_seconds()) + START_MARGIN
+
+    def _is_asked_for(self, user_options: Any) -> bool:
+        """Return whether the options are those of the request, and not what the hub saved.
+
+        Options that were given to a server when it was made, or later without starting it, count as asked for too.
+        """
+        handler = self.handler
+        if isinstance(handler, APIHandler):
+            body: dict[str, Any] = getattr(handler, "get_server_json_body", dict)()
+            if body.get("user_options") is not None:
+                return True
+        elif handler is not None and handler.request.method == "POST":
+            return True
+        if self.granted_options is None:
+            return bool(user_options) and self._never_started
+        return bool(user_options) and user_options != self.granted_options
+
+    async def _form_selection(self, saved: Any) -> dict[str, str]:
+        """Return what the form would have selected."""
+        usage = self.context.held.usage(self.user.name)
+        may = gate.offer(self.context.platform, self.person, usage=usage)
+        return await asyncio.to_thread(form.selected, may, self.request_of(saved))
+
+    def _save_options(self, options: dict[str, Any]) -> None:
+        """Save what the next form and the next start begin with; the hub has saved what was asked before it was judged."""
+        self.user_options = options
+        if self.orm_spawner is not None:
+            self.orm_spawner.user_options = options
+            self.db.commit()
 
     def request_of(self, user_options: Any) -> Any:
         """Give the request that the options of a start make; a spawner with older words for them translates here."""
@@ -191,8 +232,14 @@ class SessionMixin(_Base):
     def refuse(self, refusal: Refusal) -> NoReturn:
         """Refuse the start, and keep why for the form if the request came from it."""
         if not isinstance(self.handler, APIHandler):
-            self._refused = time.monotonic(), refusal
+            self._refused = time.monotonic(), refusal, dict(self.user_options)
+        self._forget_options()
         raise SessionRefused(refusal)
+
+    def _forget_options(self) -> None:
+        """Go back to the options of the last start that was granted."""
+        self.granted_options = self._options_before
+        self._save_options(dict(self.granted_options or {}))
 
     def take_refusal(self) -> tuple[Refusal, dict[str, Any]] | None:
         """Give the last refusal of this person's forms with the choices that were refused, once.
@@ -204,7 +251,7 @@ class SessionMixin(_Base):
         for spawner in list(self.user.spawners.values()):
             refused, spawner._refused = spawner._refused, None  # noqa: SLF001 - of the same class
             if refused and time.monotonic() - refused[0] < REDRAW:
-                found = refused[1], dict(spawner.user_options)
+                found = refused[1], refused[2]
         return found
 
     # State
@@ -212,6 +259,8 @@ class SessionMixin(_Base):
     def load_state(self, state: dict[str, Any]) -> None:
         """Remember after a restart of the hub what was granted and until when."""
         super().load_state(state)
+        options = state.get("granted_options")
+        self.granted_options = options if isinstance(options, dict) else None
         try:
             if "selection" in state:
                 self.selection = Selection.model_validate(state["selection"])
@@ -231,6 +280,8 @@ class SessionMixin(_Base):
     def get_state(self) -> dict[str, Any]:
         """Keep what was granted and until when."""
         state: dict[str, Any] = super().get_state()
+        if self.granted_options is not None:
+            state["granted_options"] = self.granted_options
         if self.selection is not None:
             state["selection"] = self.selection.model_dump(mode="json")
         if self.session_end is not None:
@@ -241,8 +292,12 @@ class SessionMixin(_Base):
         return state
 
     def clear_state(self) -> None:
-        """Forget the session: nothing of it is left for the next start."""
+        """Forget the session: nothing of it is left for the next start but what was chosen, for its form."""
         super().clear_state()
+        if self._start_pending and self.selection is None:
+            # The start failed before the gate, for example because IAM withdrew the access: the hub has saved its options.
+            self._options_before = self.granted_options
+            self._forget_options()
         self.selection = None
         self.session_began, self.session_end, self.extensions = None, None, 0
 

@@ -174,15 +174,79 @@ async def test_somebody_without_a_project_reads_what_to_do_and_cannot_start_anyt
     assert "do not belong to any project" in answer["message"]
 
 
-async def test_saved_choices_that_are_gone_are_refused_over_rest_and_replaced_in_the_form(hub):
-    await hub.begin("cleo", {"accelerator": "k80", "size": "small"})
-    status, answer = await hub.begin("cleo", None)
+async def saved(hub, user: str, server: str = "") -> dict | None:
+    """Give the options that the hub has saved for a server."""
+    model = await hub.server(user, server)
+    return model["user_options"] if model else None
+
+
+@pytest.mark.parametrize("server", ["", "second"])
+async def test_what_was_refused_is_never_saved(hub, server):
+    good = {"project": "flavour", "size": "small", "time_limit": "2h"}
+    status, _ = await hub.begin("cleo", good, server)
+    assert status in {201, 202}
+    await hub.ready("cleo", server)
+    await hub.end_session("cleo", server)
+    assert await saved(hub, "cleo", server) == good
+    for bad in (
+        {"accelerator": "k80", "size": "small"},
+        {"size": "large"},
+        {"x": "y"},
+        {"accelerator": "t4"},
+    ):
+        status, _ = await hub.begin("cleo", bad, server)
+        assert status >= 400  # the last one by vkd, which is down, and not by the gate
+        assert await saved(hub, "cleo", server) == good
+    async with hub.browser("cleo") as http:
+        await http.get(f"{hub.url}/hub/spawn")
+        path = f"/hub/spawn/cleo/{server}".rstrip("/")
+        async with http.post(f"{hub.url}{path}?_xsrf={xsrf(http)}", data={"size": "large"}) as page:
+            assert page.status == 403
+        assert await saved(hub, "cleo", server) == good
+        async with http.get(f"{hub.url}{path}") as page:
+            text = await page.text()
+    assert "Your last choice" not in text
+    assert '<option value="2h" selected>' in text
+
+
+@pytest.mark.parametrize(("server", "body"), [("", None), ("", b"{}"), ("third", None), ("third", b"{}")])
+async def test_a_start_without_a_choice_starts_what_the_form_has_selected(hub, server, body):
+    await hub.begin("ben", {"project": "medphys", "size": "large", "time_limit": "3h"}, server)
+    await hub.ready("ben", server)
+    await hub.end_session("ben", server)
+    # Of that, three hours are not among the times of the form, which says so and selects the usual one.
+    async with hub.browser("ben") as http, http.get(f"{hub.url}/hub/spawn/ben/{server}".rstrip("/")) as page:
+        text = await page.text()
+    assert '<option value="medphys" selected>' in text
+    assert "Your last choice “3h” is not offered any more" in text
+    status, answer = await hub.api("POST", server_path("ben", server), data=body)
+    assert status in {201, 202}, answer
+    await hub.ready("ben", server)
+    chosen = {"accelerator": "none", "project": "medphys", "image": "standard", "size": "large"}
+    assert await saved(hub, "ben", server) == chosen
+    environment = session_process(hub.data / "homes/ben").environ()
+    assert (environment["AIINFN_PROJECT"], environment["AIINFN_SIZE"]) == ("medphys", "large")
+    await hub.end_session("ben", server)
+
+
+async def test_options_that_a_server_was_made_with_are_judged_at_its_start(hub):
+    await hub.know("ada")
+    path = server_path("ada", "made")
+    status, _ = await hub.api("PUT", path, json={"user_options": {"accelerator": "k80"}})
+    assert status == 201
+    status, answer = await hub.api("POST", path)
     assert status == 422
     assert "There is no accelerator “k80” (any more)." in answer["message"]
-    async with hub.browser("cleo") as http, http.get(f"{hub.url}/hub/spawn") as page:
-        text = await page.text()
-    assert "Your last choice “k80” is not offered any more; the usual one is selected." in text
-    assert re.search(r'value="none" id="accelerator-none"[^>]* checked', text)
+    assert await saved(hub, "ada", "made") == {}
+    status, _ = await hub.api(
+        "PATCH", path, json={"user_options": {"project": "flavour", "time_limit": "1h"}}
+    )
+    assert status == 200
+    status, answer = await hub.api("POST", path)
+    assert status in {201, 202}, answer
+    await hub.ready("ada", "made")
+    assert await saved(hub, "ada", "made") == {"project": "flavour", "time_limit": "1h"}
+    await hub.end_session("ada", "made")
 
 
 async def test_a_refused_form_comes_back_with_its_choices_and_the_sentence_at_the_field(hub):
