@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import unquote
 
+from aiinfn_hub.platform import characters
 from aiinfn_hub.platform.groups import LONGEST_GROUP, normalised
 
 GROUP_CLAIMS: Final = ("groups", "wlcg.groups")
@@ -23,19 +24,21 @@ _USERNAME: Final = re.compile(r"[^\s/\\\x00-\x1f\x7f]{1,200}\Z")
 def username(claims: Mapping[str, Any], claim: str = "preferred_username") -> str | None:
     """Give the user name, or None if the claim is missing or cannot be a name."""
     value = claims.get(claim)
-    return value if isinstance(value, str) and _USERNAME.match(value) else None
+    if not isinstance(value, str) or not _USERNAME.match(value) or characters.forbidden(value):
+        return None
+    return value
 
 
 def groups(claims: Mapping[str, Any]) -> frozenset[str]:
     """Give the groups as whole paths without leading slash.
 
-    A plain string is one group: iterating over it would make each letter a group. Anything that is not text is left
-    out, since a wrong group is worse than a missing one.
+    A plain string is one group: iterating over it would make each letter a group. Anything that is not text, or holds
+    characters that cannot be seen, is left out, since a wrong group is worse than a missing one.
     """
-    found = {normalised(item) for item in _texts(claims, GROUP_CLAIMS)}
+    found = set(_texts(claims, GROUP_CLAIMS))
     for item in _texts(claims, ENTITLEMENT_CLAIMS):
         found |= entitlement(item)
-    return frozenset(path for path in found if path and len(path) <= LONGEST_GROUP)
+    return frozenset(path for path in map(normalised, found) if path and len(path) <= LONGEST_GROUP)
 
 
 def entitlement(urn: str) -> frozenset[str]:

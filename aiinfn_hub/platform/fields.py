@@ -18,6 +18,7 @@ from pydantic import (
     field_validator,
 )
 
+from . import characters
 from .groups import LONGEST_GROUP, normalised
 from .units import is_from_file
 
@@ -74,6 +75,10 @@ class BadNames(ValueError):  # noqa: N818 - findings about the file
 
 def _group_path(value: str, info: ValidationInfo) -> str:
     """Keep an IAM group as its whole path without the leading slash, as INDIGO IAM's ``groups`` claim has it."""
+    if is_from_file(info) and (wrong := characters.forbidden(value.strip())):
+        raise ValueError(
+            f"this group holds a character that cannot be seen: {characters.spelled(wrong)}; type it again without it"
+        )
     path = normalised(value)
     if not path or any(not part.strip() for part in path.split("/")):
         raise ValueError(f"'{value[:60]}' is no IAM group path; write for example ai-infn/flavour-physics")
@@ -97,6 +102,10 @@ def _user_name(value: str, info: ValidationInfo) -> str:
     if is_from_file(info) and (not value.strip() or value != value.strip().lower()):
         raise ValueError(
             f"user names of the hub are in lower case, without spaces; is {value.strip().lower()[:60]} meant?"
+        )
+    if is_from_file(info) and (wrong := characters.forbidden(value)):
+        raise ValueError(
+            f"this name holds a character that cannot be seen: {characters.spelled(wrong)}; type it again without it"
         )
     return value
 

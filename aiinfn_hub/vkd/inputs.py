@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from aiinfn_hub.language import gettext as _
+from aiinfn_hub.platform import characters
 from aiinfn_hub.platform.refusal import Reason, Refusal
 
 from .contract import MOST_LABELS, SNAPSHOT_ROOT, SweepRequest, Work
@@ -245,12 +246,23 @@ def check_sweep(work: Work, sweep: SweepRequest) -> None:
 
 
 def job_name(name: str | None, path: str) -> str:
-    """Give the name a job is shown with: the one asked for, else its file's."""
+    """Give the name a job is shown with: the one asked for, else its file's, of which nothing invisible is shown.
+
+    Raises
+    ------
+    Refusal
+        If the name that was asked for holds a character that is not seen.
+    """
     if name is None or not name.strip():
-        return path.rpartition("/")[2]
-    if not printable(name):
+        file = path.rpartition("/")[2]
+        return characters.shown(file, len(file))
+    if wrong := characters.forbidden(name.strip()):
         raise _invalid(
-            _("The job's name holds control characters."), _("Use letters, digits and spaces."), "name"
+            _("The job's name holds a character that cannot be seen: {character}.").format(
+                character=characters.spelled(wrong)
+            ),
+            _("Use letters, digits and spaces."),
+            "name",
         )
     return name.strip()
 
@@ -264,10 +276,9 @@ def label(text: str, field: str = "labels") -> str:
         If it is not one short word.
     """
     found = unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).strip().lower())
-    if not LABEL.fullmatch(found) or not printable(found):
-        shown = "".join(character if character.isprintable() else "?" for character in text[:40])
+    if not LABEL.fullmatch(found) or characters.forbidden(found):
         raise _invalid(
-            _("{label} cannot be a label.").format(label=repr(shown)),
+            _("{label} cannot be a label.").format(label=repr(characters.shown(text, 40))),
             _(
                 "A label is one word of at most 40 letters, digits and - _ . : / +, "
                 "and begins with a letter or digit."
