@@ -11,6 +11,7 @@ from traitlets import Float, Integer, Unicode, default
 from .catalogue import translate_schema
 from .handlers import routes
 from .hub import Hub
+from .kernels.offer import guard
 from .paths import Places
 from .session import Session
 from .tidying import Tidy
@@ -44,6 +45,7 @@ class AiinfnLab(ExtensionApp):
     def initialize_settings(self) -> None:
         """Make what the handlers share: the two folders, the session, and the one client."""
         translate_schema()
+        self.settings["kernel_spec_manager"] = guard(self._server())
         # The token is no setting: settings are shown by `jupyter server --show-config`.
         self.vkd = Vkd(
             self.vkd_url,

@@ -15,12 +15,13 @@ from jupyterhub.spawner import Spawner
 from jupyterhub.utils import random_port
 from traitlets import Instance, default
 
+from aiinfn_hub import private_kernels
 from aiinfn_hub.accounts import Account, AccountError
 from aiinfn_hub.language import Sentence, marked
 from aiinfn_hub.language import gettext as _
 from aiinfn_hub.platform.refusal import Reason, Refusal
 from aiinfn_hub.platform.selection import Selection
-from aiinfn_hub.spawner import claims, processes
+from aiinfn_hub.spawner import claims, processes, runtime_folder
 from aiinfn_hub.spawner.session import SessionMixin, asked
 from aiinfn_hub.spawner.steps import Step
 from aiinfn_hub.vkd.client import VkdUnavailable
@@ -147,6 +148,7 @@ class LocalSpawner(SessionMixin, Spawner):
         pid, started, cookie = self.pid, self.pid_started, self.cookie
         if pid and not await processes.end(pid, started, cookie, now=now):
             self.log.warning("Some processes of the session %s could not be ended", self.session_id)
+        await asyncio.to_thread(runtime_folder.remove, cookie)
         self._forget_process()
         if self._holds_devices():
             claims.release(self.context.vkd, self.session_id)
@@ -213,9 +215,22 @@ class LocalSpawner(SessionMixin, Spawner):
         self.cookie = secrets.token_hex(16)
         prefix = Path(selection.image.local_prefix) if selection.image.local_prefix else Path(sys.prefix)
         python = prefix / "bin" / "python" if selection.image.local_prefix else Path(sys.executable)
-        command = [*(self.cmd or [str(python), "-m", "jupyterhub.singleuser"]), *self.get_args()]
+        command = [*(self.cmd or [str(python), "-P", "-s", "-m", "jupyterhub.singleuser"]), *self.get_args()]
         if os.geteuid() == 0 and account.uid is None:
             command.append("--allow-root")
+        separate = account.uid is not None
+        if separate:
+            # Also without our extension: a kernel that cannot use the sockets then does not start.
+            command.append("--KernelManager.transport=ipc")
+        try:
+            runtime = str(runtime_folder.make(self.cookie, account))
+        except OSError as error:
+            self.log.error("No runtime folder for %s: %s", self.user.name, error)  # noqa: TRY400 - it is told
+            raise Refusal(
+                Reason.UNAVAILABLE,
+                _("This machine has no place for the sockets of your session."),
+                _("Tell the operators of the platform."),
+            ) from error
         env = self.get_env() | {
             "HOME": str(account.home),
             "USER": account.name,
@@ -223,6 +238,9 @@ class LocalSpawner(SessionMixin, Spawner):
             "SHELL": "/bin/bash" if Path("/bin/bash").exists() else "/bin/sh",
             "PATH": os.pathsep.join((str(prefix / "bin"), os.environ.get("PATH", os.defpath))),
             "JUPYTERHUB_ROOT_DIR": str(account.home),
+            "XDG_RUNTIME_DIR": runtime,
+            "JUPYTER_RUNTIME_DIR": runtime,
+            private_kernels.VARIABLE: private_kernels.policy(separate),
             processes.COOKIE: self.cookie,
             # Of a session without a device, or with a simulated one, no GPU of this machine is visible.
             "CUDA_VISIBLE_DEVICES": "",

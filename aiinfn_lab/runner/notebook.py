@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,13 +47,18 @@ class _Run:
         self._stop = asyncio.Event()
         self._execution: Execution | None = None
         self._errors = _KernelErrors()
+        self._left = contextlib.ExitStack()
 
     async def run(self) -> int:
         """Execute the notebook, or stop when told so."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
-        kernel = await self._start_kernel()
+        try:
+            kernel = await self._start_kernel()
+        except BaseException:
+            self._left.close()
+            raise
         work = asyncio.ensure_future(self._execute(kernel))
         told = asyncio.ensure_future(self._stop.wait())
         looking = asyncio.ensure_future(self._look())
@@ -72,6 +78,7 @@ class _Run:
             work.cancel()
             with contextlib.suppress(asyncio.CancelledError, Exception):
                 await work
+            self._left.close()
 
     async def _look(self) -> None:
         while True:
@@ -82,6 +89,9 @@ class _Run:
         # Of Jupyter only this is needed to launch the kernel; the rest is loaded while the kernel starts.
         from jupyter_client.kernelspec import NoSuchKernel  # noqa: PLC0415
         from jupyter_client.manager import AsyncKernelManager  # noqa: PLC0415
+
+        from aiinfn_lab.kernels.prepare import NotPrivateError, prepare  # noqa: PLC0415
+        from aiinfn_lab.kernels.transport import Transport  # noqa: PLC0415
 
         name = self._spec.work.kernel
         if not name:
@@ -96,6 +106,8 @@ class _Run:
         try:
             arguments = []
             spec: Any = kernel.kernel_spec
+            # Encrypted first: of a runner that is killed, no folder with sockets is left then.
+            prepare(kernel, self._sockets, prefer=Transport.CURVE)
             if any("ipykernel" in word for word in spec.argv):
                 # Jobs at the same time would wait for each other's lock on the history, on network file systems for ever.
                 arguments = ["--HistoryManager.hist_file=:memory:"]
@@ -106,6 +118,8 @@ class _Run:
                     preexec_fn=die_with_parent,
                     stderr=descriptor,
                 )
+        except NotPrivateError as error:
+            raise CannotRunError("Kernel not private", str(error)) from error
         except NoSuchKernel as error:
             raise CannotRunError(
                 "Kernel missing",
@@ -116,6 +130,12 @@ class _Run:
                 "Kernel missing", f"The kernel '{name}' could not be started: {error.strerror}."
             ) from error
         return kernel
+
+    def _sockets(self) -> Path:
+        """Make the folder for the kernel's sockets, which goes with it."""
+        folder = tempfile.TemporaryDirectory(prefix="aiinfn-kernel-", ignore_cleanup_errors=True)
+        self._left.callback(folder.cleanup)
+        return Path(folder.name)
 
     async def _execute(self, kernel: Any) -> int:
         execution_type = await asyncio.to_thread(_load)

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from aiinfn_hub.private_kernels import REQUIRED, VARIABLE
+
 
 def test_a_notebook_runs_beside_its_input_with_its_parameters(start, notebook, home):
     (home / "work").mkdir()
@@ -317,3 +319,38 @@ def test_what_a_dying_kernel_says_is_told_and_what_an_ending_one_says_is_not(sta
     run = start("b.ipynb", notebook(own + "os.write(own, b'out of luck')\nos._exit(9)"), job="second")
     assert run.finish() == 1
     assert run.errors == "out of luck"
+
+
+def test_a_kernel_without_encryption_uses_private_sockets_which_go_with_it(
+    start, notebook, home, monkeypatch, tmp_path
+):
+    monkeypatch.setenv(VARIABLE, REQUIRED)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    kernel(home, "plain", [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"])
+    code = "import json, sys; told = json.load(open(sys.argv[sys.argv.index('-f') + 1])); print(told['transport'], told['ip'])"
+    run = start("a.ipynb", notebook(code), kernel="plain")
+    assert run.finish() == 0, run.errors
+    transport, prefix = run.texts().split()
+    assert transport == "ipc"
+    assert Path(prefix).parent.parent == tmp_path
+    assert not Path(prefix).parent.exists()
+
+
+def test_a_kernel_that_others_could_listen_to_is_not_started_on_a_shared_machine(
+    start, notebook, home, monkeypatch
+):
+    kernel(home, "loud", ["touch", str(home / "started"), "{connection_file}"])
+    monkeypatch.setenv(VARIABLE, REQUIRED)
+    run = start("a.ipynb", notebook("1"), kernel="loud")
+    assert run.finish() == 2
+    assert run.error.name == "Kernel not private"
+    assert "others who work here could read its code" in run.error.message
+    assert not (home / "started").exists()
+
+
+def kernel(home: Path, name: str, argv: list[str]) -> None:
+    folder = home / ".local/share/jupyter/kernels" / name
+    folder.mkdir(parents=True)
+    (folder / "kernel.json").write_text(
+        json.dumps({"argv": argv, "display_name": name, "language": "python"})
+    )

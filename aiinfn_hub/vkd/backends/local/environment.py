@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from aiinfn_hub import private_kernels
 from aiinfn_hub.accounts import Account
 from aiinfn_hub.platform.model import Accelerator, AcceleratorKind, Image
 from aiinfn_hub.vkd.backends.base import BackendJob
@@ -74,6 +75,7 @@ def job_environment(
         "AIINFN_COUNT": str(selection.count),
         "AIINFN_IMAGE": selection.image_name,
         "AIINFN_SIZE": selection.size_name,
+        private_kernels.VARIABLE: private_kernels.policy(account.uid is not None),
     }
     return environment | device_environment(selection.accelerator, devices)
 
