@@ -20,7 +20,7 @@ JOBS: Final = "batch/v1"
 KUEUE: Final = "kueue.x-k8s.io/v1beta2"
 SPEC_FOLDER: Final = "/run/aiinfn"
 SPEC_FILE: Final = "run-spec.json"
-RUNNER: Final = ("python", "-P", "-m", "aiinfn_lab.runner", f"{SPEC_FOLDER}/{SPEC_FILE}")
+RUNNER: Final = ("python", "-P", "-s", "-m", "aiinfn_lab.runner", f"{SPEC_FOLDER}/{SPEC_FILE}")
 """``-P`` keeps the home, its working folder, off its module path: a person's ``random.py`` must not break it."""
 CONTAINER: Final = "job"
 LONGEST_GRACE: Final = 10.0

@@ -27,7 +27,7 @@ from aiinfn_hub.platform.refusal import Reason, Refusal
 from aiinfn_hub.platform.selection import Selection
 from aiinfn_hub.spawner import claims, profile_list
 from aiinfn_hub.spawner.podstart import LOOK, PodStart
-from aiinfn_hub.spawner.session import SessionMixin, asked
+from aiinfn_hub.spawner.session import SERVER, SessionMixin, asked
 from aiinfn_hub.spawner.steps import Step
 
 REFRESH: Final = 5.0
@@ -43,7 +43,7 @@ Json = dict[str, Any]
 
 
 class KubernetesSpawner(SessionMixin, KubeSpawner):
-    """Starts ``jupyterhub-singleuser`` as a pod.
+    """Starts a session's server as a pod.
 
     Of kubespawner it keeps the names, labels and states of pods, named servers, its watch on pods and its hooks
     (``modify_pod_hook`` has the last word on a pod). Traits that describe the pod are set anew, as whole values, by each
@@ -75,7 +75,7 @@ class KubernetesSpawner(SessionMixin, KubeSpawner):
 
     @default("cmd")
     def _default_cmd(self) -> list[str]:
-        return ["jupyterhub-singleuser"]
+        return ["python", *SERVER]
 
     @default("events_enabled")
     def _default_events_enabled(self) -> bool:

@@ -7,6 +7,7 @@ privileged process that writes there could be led elsewhere by a symbolic link.
 Arguments: the log file, the folder with examples (or nothing), then the command to become.
 """
 
+import contextlib
 import ctypes
 import os
 import shutil
@@ -22,13 +23,39 @@ def main(arguments: Sequence[str]) -> None:
     log, examples, *command = arguments
     # From here on no set-uid program gives more rights. Where the kernel lacks it, the uid is what protects.
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-    Path(log).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+    with contextlib.suppress(OSError):
+        open_home(Path.cwd())
+    descriptor = open_log(Path(log))
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
     if examples:
         welcome(Path(examples), Path.cwd(), Path(log).parent / "welcomed")
     os.execv(command[0], command)  # noqa: S606 - this is its purpose; there is no shell
+
+
+def open_home(home: Path) -> None:
+    """Give the person their home back that they shut for themselves, for example by ``chmod 0 ~``."""
+    status = home.stat()
+    if status.st_uid == os.geteuid() and status.st_mode & 0o700 != 0o700:
+        home.chmod(status.st_mode & 0o7777 | 0o700)
+
+
+def open_log(log: Path) -> int:
+    """Open the log; in the runtime folder if something is in its way at home, which must not keep a session from starting."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
+    try:
+        log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return os.open(log, flags, 0o600)
+    except OSError as error:
+        try:
+            descriptor = os.open(Path(os.environ["XDG_RUNTIME_DIR"], log.name), flags, 0o600)
+        except (OSError, KeyError):
+            return os.open(os.devnull, os.O_WRONLY)
+        os.write(
+            descriptor,
+            f"[aiinfn] The log is here because {log} cannot be written: {error.strerror}\n".encode(),
+        )
+        return descriptor
 
 
 def welcome(examples: Path, home: Path, mark: Path) -> None:
@@ -37,10 +64,9 @@ def welcome(examples: Path, home: Path, mark: Path) -> None:
         return
     try:
         copy(examples, home / examples.name)
+        mark.touch(mode=0o600)
     except OSError as error:
         print(f"The examples could not be copied: {error}", file=sys.stderr, flush=True)  # noqa: T201 - the log
-        return
-    mark.touch(mode=0o600)
 
 
 def copy(source: Path, target: Path) -> None:

@@ -22,7 +22,7 @@ from aiinfn_hub.language import gettext as _
 from aiinfn_hub.platform.refusal import Reason, Refusal
 from aiinfn_hub.platform.selection import Selection
 from aiinfn_hub.spawner import claims, processes, runtime_folder
-from aiinfn_hub.spawner.session import SessionMixin, asked
+from aiinfn_hub.spawner.session import SERVER, SessionMixin, asked
 from aiinfn_hub.spawner.steps import Step
 from aiinfn_hub.vkd.client import VkdUnavailable
 from aiinfn_hub.vkd.contract import Claim
@@ -41,7 +41,7 @@ ENV_KEEP: Final = (
 
 
 class LocalSpawner(SessionMixin, Spawner):
-    """Starts ``jupyterhub-singleuser`` as a process of this machine.
+    """Starts a session's server as a process of this machine.
 
     It stands on `Spawner` itself: JupyterHub's `LocalProcessSpawner` needs system users of the same name, knows a
     process by its number alone, passes the hub's environment on, and leaves kernels behind when a server is killed.
@@ -215,7 +215,7 @@ class LocalSpawner(SessionMixin, Spawner):
         self.cookie = secrets.token_hex(16)
         prefix = Path(selection.image.local_prefix) if selection.image.local_prefix else Path(sys.prefix)
         python = prefix / "bin" / "python" if selection.image.local_prefix else Path(sys.executable)
-        command = [*(self.cmd or [str(python), "-P", "-s", "-m", "jupyterhub.singleuser"]), *self.get_args()]
+        command = [*(self.cmd or [str(python), *SERVER]), *self.get_args()]
         if os.geteuid() == 0 and account.uid is None:
             command.append("--allow-root")
         separate = account.uid is not None

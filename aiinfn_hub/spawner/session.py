@@ -32,6 +32,9 @@ else:
     # Any Spawner comes behind it in the bases of a class; this one only lets traitlets see the trait.
     _Base = LoggingConfigurable
 
+SERVER: Final = ("-P", "-s", "-m", "aiinfn_lab.singleuser")
+"""What Python runs as a session's server. With these flags neither the home, in which it starts, nor ``~/.local`` is among
+its modules: a ``random.py`` or a ``pip install --user`` there must not keep a session from starting."""
 START_MARGIN: Final = 30
 """Seconds that a start may take beyond the wait for a device, before the hub gives up on it."""
 REDRAW: Final = 2.0

@@ -340,7 +340,7 @@ def server_of(who):
     """The process of this machine that is the server in somebody's container."""
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            if process.environ().get("JUPYTERHUB_USER") == who and "jupyterhub-singleuser" in " ".join(
+            if process.environ().get("JUPYTERHUB_USER") == who and "aiinfn_lab.singleuser" in " ".join(
                 process.cmdline()
             ):
                 return process.pid

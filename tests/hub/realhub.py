@@ -291,7 +291,7 @@ async def pause() -> None:
 
 def session_process(home: Path) -> psutil.Process:
     """Find the server of the session that has this home."""
-    return next(each for each in processes_of(home) if "jupyterhub.singleuser" in each.cmdline())
+    return next(each for each in processes_of(home) if "aiinfn_lab.singleuser" in each.cmdline())
 
 
 def processes_of(home: Path) -> list[psutil.Process]:

@@ -315,7 +315,7 @@ async def test_a_sessions_runtime_folder_goes_with_it(hub):
     await hub.begin("cleo", {})
     await hub.ready("cleo")
     home = hub.data / "homes/cleo"
-    server = next(each for each in processes_of(home) if "jupyterhub.singleuser" in each.cmdline())
+    server = next(each for each in processes_of(home) if "aiinfn_lab.singleuser" in each.cmdline())
     runtime = Path(server.environ()["XDG_RUNTIME_DIR"])
     assert runtime.is_dir()
     assert runtime.stat().st_uid == home.stat().st_uid

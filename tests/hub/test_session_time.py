@@ -32,7 +32,7 @@ async def ask(hub: RealHub, method: str, session: str, token: str | None, **head
 def token_of(hub: RealHub, who: str, server: str = "") -> str:
     """The token that a session's server has, out of its environment."""
     home = hub.data / "homes" / who
-    found = [each.environ() for each in processes_of(home) if "jupyterhub.singleuser" in each.cmdline()]
+    found = [each.environ() for each in processes_of(home) if "aiinfn_lab.singleuser" in each.cmdline()]
     return next(each["JUPYTERHUB_API_TOKEN"] for each in found if each["JUPYTERHUB_SERVER_NAME"] == server)
 
 

@@ -127,7 +127,7 @@ def _launch(spec: str, home: Path) -> subprocess.Popen[bytes]:
         name: value for name, value in os.environ.items() if not name.startswith(("JUPYTER", "PYTEST_"))
     }
     process = subprocess.Popen(
-        [sys.executable, "-m", "aiinfn_lab.runner", "-"],
+        [sys.executable, "-P", "-s", "-m", "aiinfn_lab.runner", "-"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

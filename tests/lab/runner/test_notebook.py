@@ -348,6 +348,15 @@ def test_a_kernel_that_others_could_listen_to_is_not_started_on_a_shared_machine
     assert not (home / "started").exists()
 
 
+def test_modules_beside_a_notebook_keep_its_kernel_from_starting_no_more(start, notebook, home):
+    for name in ("types", "random", "json", "logging", "warnings", "contextlib"):
+        (home / f"{name}.py").write_text("raise SystemExit('imported from the home')\n")
+    (home / "helper.py").write_text("here = 'beside'\n")
+    run = start("a.ipynb", notebook("import random, helper; print(helper.here)"))
+    assert run.finish() == 0, run.errors
+    assert run.texts() == "beside\n"
+
+
 def kernel(home: Path, name: str, argv: list[str]) -> None:
     folder = home / ".local/share/jupyter/kernels" / name
     folder.mkdir(parents=True)

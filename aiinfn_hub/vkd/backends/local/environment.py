@@ -95,13 +95,13 @@ def attempt_spec(
     Parameters
     ----------
     command
-        None for the runner of the image's environment. ``-P`` keeps the home, its working folder, off its module path:
-        a person's ``random.py`` must not break it.
+        None for the runner of the image's environment. ``-P`` and ``-s`` keep the home, its working folder, and ``~/.local``
+        off its module path: a person's ``random.py`` must not break it. What it runs is started without them.
     grace
         Seconds between SIGTERM and SIGKILL.
     """
     work = RunSpec(job=job.id, attempt=attempt, home=str(account.home), work=job.work, output=job.output)
-    runner = [interpreter_of(job.selection.image), "-P", "-m", "aiinfn_lab.runner", "-"]
+    runner = [interpreter_of(job.selection.image), "-P", "-s", "-m", "aiinfn_lab.runner", "-"]
     return {
         "command": list(command or runner),
         "environment": job_environment(job, attempt, account, devices, os.environ),

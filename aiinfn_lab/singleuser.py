@@ -1,0 +1,132 @@
+"""Start of a session's server: JupyterHub's own, which nothing that stands in a home can keep from starting.
+
+Run as ``python -P -s -m aiinfn_lab.singleuser``: neither the working folder (``-P``) nor ``~/.local`` (``-s``) is among the
+server's modules. Kernels and terminals are started without these flags: there, both are the person's to use.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+_FOLDERS = {
+    "JUPYTER_CONFIG_DIR": ".jupyter",
+    "JUPYTER_DATA_DIR": ".local/share/jupyter",
+    "IPYTHONDIR": ".ipython",
+}
+"""Folders of the home that Jupyter and IPython cannot do without, by the variable that names another one."""
+
+
+def main() -> None:
+    """Prepare what the home may not decide, and become the server."""
+    home = Path.home()
+    use_other_folders(home)
+    leave_out_home(home)
+    put_aside_unreadable(Path(os.environ.get("JUPYTER_CONFIG_DIR", home / ".jupyter"), "lab"))
+    sys.argv += without_broken_extensions()
+    from jupyterhub.singleuser import main as serve  # noqa: PLC0415
+
+    serve()
+
+
+def use_other_folders(home: Path) -> None:
+    """Name an empty folder for each of those that cannot be used, for example because a file is in its place."""
+    for variable, place in _FOLDERS.items():
+        if variable in os.environ:
+            continue
+        folder = home / place
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+        except OSError as error:
+            other = tempfile.mkdtemp(prefix="aiinfn-", dir=os.environ.get("XDG_RUNTIME_DIR"))
+            os.environ[variable] = other
+            _say(
+                f"~/{place} cannot be used ({error.strerror}): what belongs there is lost when this session ends"
+            )
+
+
+def leave_out_home(home: Path) -> None:
+    """Read no configuration of the server from the home.
+
+    It is code, or can name any class, and one wrong line ends the server. Unlike JupyterHub's ``disable_user_config``,
+    this keeps the person's kernels and JupyterLab's settings.
+    """
+    from jupyter_core.application import JupyterApp  # noqa: PLC0415
+
+    # Not `jupyter_config_path` itself, by which JupyterLab finds its page's settings.
+    find: Any = vars(JupyterApp)["config_file_paths"]
+
+    def elsewhere(app: JupyterApp) -> list[str]:
+        return [path for path in find.fget(app) if not _in_home(Path(path), home)]
+
+    JupyterApp.config_file_paths = property(elsewhere)  # type: ignore[assignment, method-assign]
+    for path in _ignored(home):
+        _say(f"{path} is not read: a server's configuration comes with its image")
+
+
+def put_aside_unreadable(folder: Path) -> None:
+    """Rename settings and workspaces of JupyterLab that cannot be parsed: one such file makes all of them unreadable."""
+    from json5 import loads as loads_json5  # noqa: PLC0415
+
+    for pattern in ("user-settings/**/*.jupyterlab-settings", "workspaces/*.jupyterlab-workspace"):
+        for path in sorted(folder.glob(pattern)):
+            try:
+                text = path.read_text(encoding="utf-8")
+                try:
+                    json.loads(text)
+                except ValueError:
+                    loads_json5(text)
+            except (OSError, ValueError, RecursionError) as error:
+                with contextlib.suppress(OSError):
+                    path.rename(path.with_name(f"{path.name}.unreadable"))
+                    _say(f"{path} cannot be read ({error}); it is now {path.name}.unreadable")
+
+
+def without_broken_extensions() -> list[str]:
+    """Return the options that leave out folders with labextensions which JupyterLab cannot read.
+
+    It reads them all for each page, and one with a broken description leaves no page at all.
+    """
+    from jupyter_core.paths import jupyter_path  # noqa: PLC0415
+    from jupyterlab_server.config import get_federated_extensions  # noqa: PLC0415
+
+    folders, usable = jupyter_path("labextensions"), []
+    for folder in folders:
+        try:
+            get_federated_extensions([folder])
+        except Exception as error:  # whatever it is, no page would survive it
+            _say(
+                f"the labextensions in {folder} are left out, one cannot be read: {type(error).__name__}: {error}"
+            )
+        else:
+            usable.append(folder)
+    return [] if usable == folders else [f"--LabApp.labextensions_path={folder}" for folder in usable]
+
+
+def _in_home(path: Path, home: Path) -> bool:
+    path, home, prefix = path.resolve(), home.resolve(), Path(sys.prefix).resolve()
+    return path.is_relative_to(home) and not (prefix.is_relative_to(home) and path.is_relative_to(prefix))
+
+
+def _ignored(home: Path) -> Iterable[Path]:
+    for stem in ("jupyter_config", "jupyter_server_config", "jupyter_notebook_config"):
+        for ending in (".py", ".json"):
+            path = home / ".jupyter" / f"{stem}{ending}"
+            if os.path.lexists(path):
+                yield path
+
+
+def _say(sentence: str) -> None:
+    print(f"[aiinfn] {sentence}", file=sys.stderr, flush=True)  # noqa: T201 - the session's log
+
+
+if __name__ == "__main__":
+    main()
