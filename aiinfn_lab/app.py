@@ -14,6 +14,7 @@ from .hub import Hub
 from .kernels.offer import guard
 from .paths import Places
 from .session import Session
+from .terminal import shell_command
 from .tidying import Tidy
 from .vkd import Vkd
 
@@ -46,6 +47,9 @@ class AiinfnLab(ExtensionApp):
         """Make what the handlers share: the two folders, the session, and the one client."""
         translate_schema()
         self.settings["kernel_spec_manager"] = guard(self._server())
+        server = self._server()
+        if "shell_command" not in server.terminado_settings and (command := shell_command()):
+            server.terminado_settings = {**server.terminado_settings, "shell_command": command}
         # The token is no setting: settings are shown by `jupyter server --show-config`.
         self.vkd = Vkd(
             self.vkd_url,

@@ -9,11 +9,14 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+
+from aiinfn_hub import own_accounts
 
 _FOLDERS = {
     "JUPYTER_CONFIG_DIR": ".jupyter",
@@ -26,6 +29,7 @@ _FOLDERS = {
 def main() -> None:
     """Prepare what the home may not decide, and become the server."""
     home = Path.home()
+    keep_path()
     use_other_folders(home)
     leave_out_home(home)
     put_aside_unreadable(Path(os.environ.get("JUPYTER_CONFIG_DIR", home / ".jupyter"), "lab"))
@@ -33,6 +37,17 @@ def main() -> None:
     from jupyterhub.singleuser import main as serve  # noqa: PLC0415
 
     serve()
+
+
+def keep_path() -> None:
+    """Let what this Python's environment has be found in terminals, login shell or not."""
+    own = str(Path(sys.executable).parent)
+    path = os.environ.get("PATH", os.defpath)
+    if own not in path.split(os.pathsep):
+        path = os.environ["PATH"] = os.pathsep.join((own, path))
+    os.environ[own_accounts.PATH] = path
+    if "SHELL" not in os.environ and (bash := shutil.which("bash")):
+        os.environ["SHELL"] = bash
 
 
 def use_other_folders(home: Path) -> None:

@@ -80,6 +80,10 @@ class Labels:
         """Annotation of a job's pods: the `RunSpec` as JSON, which the runner reads through the downward API."""
         return f"{self.prefix}/run-spec"
 
+    def account_file(self, name: str) -> str:
+        """Annotation of every pod: the text of one of its account files, which it has through the downward API."""
+        return f"{self.prefix}/{name}"
+
     @property
     def managed(self) -> str:
         """On everything that ``aiinfn-hub kueue apply`` made; only what has it is ever pruned."""

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from aiinfn_hub import own_accounts
 from aiinfn_hub.kube import names
 from aiinfn_hub.platform.model import Accelerator, KubernetesSettings, Platform, Storage, StorageKind
 from aiinfn_hub.platform.selection import Door, Selection
@@ -20,6 +21,13 @@ Json = dict[str, Any]
 DEFAULT_HOME: Final = "/home/user"
 """Home of a project without a storage of that kind: an empty folder that goes with the pod."""
 EMPTY_HOME: Final = "empty-home"
+ACCOUNT_FILES: Final = {
+    "passwd": "/etc/passwd",
+    "group": "/etc/group",
+    "profile": f"/etc/profile.d/{own_accounts.PROFILE_FILE}",
+}
+"""Files that each pod gets out of annotations of these names, and where: an image has no entry for a person's uid."""
+ACCOUNT_VOLUME: Final = "account-files"
 SHARED_MEMORY: Final = "shared-memory"
 """Volume at /dev/shm: the 64 MiB that a container gets there otherwise end every parallel data loader."""
 
@@ -76,6 +84,7 @@ def pod_parts(selection: Selection, platform: Platform) -> PodParts:
     home = home_of(platform, selection.project)
     volumes, mounts = _volumes(selection, platform, home)
     labels, annotations = _marks(selection, platform)
+    annotations |= _account_files(selection, platform, home)
     job = selection.door is Door.JOB
     return PodParts(
         labels=labels,
@@ -185,6 +194,31 @@ def _marks(selection: Selection, platform: Platform) -> tuple[dict[str, str], di
     return labels | count, said | count
 
 
+def _account_files(selection: Selection, platform: Platform, home: str) -> dict[str, str]:
+    """Return the annotations that hold a pod's account files."""
+    uid, gid = platform.kubernetes.user_id, platform.kubernetes.group_id
+    login = own_accounts.login_name(selection.person, names.slug(selection.person))
+    texts = {
+        "passwd": own_accounts.passwd(
+            own_accounts.BASE_ACCOUNTS, login, uid, gid, selection.person, home, "/bin/bash"
+        ),
+        "group": own_accounts.group(own_accounts.BASE_GROUPS, login, gid),
+        "profile": own_accounts.PROFILE,
+    }
+    keys = names.Labels(platform.label_prefix)
+    return {keys.account_file(name): text for name, text in texts.items()}
+
+
+def _account_volume(platform: Platform) -> Json:
+    keys = names.Labels(platform.label_prefix)
+    items = [
+        {"path": name, "fieldRef": {"fieldPath": f"metadata.annotations['{keys.account_file(name)}']"}}
+        for name in ACCOUNT_FILES
+    ]
+    # Read by everybody in the container, and only read.
+    return {"name": ACCOUNT_VOLUME, "downwardAPI": {"defaultMode": 0o444, "items": items}}
+
+
 def _environment(selection: Selection, home: str) -> dict[str, str]:
     return {
         **selection.image.environment,
@@ -250,7 +284,15 @@ def _volumes(selection: Selection, platform: Platform, home: str) -> tuple[list[
     settings = platform.kubernetes
     volumes += [dict(volume) for volume in settings.volumes]
     mounts += [dict(mount) for mount in settings.volume_mounts]
-    if not any(mount["mountPath"] == home for mount in mounts):
+    # An operator's own file at such a place goes first.
+    taken = {mount["mountPath"] for mount in mounts}
+    volumes.append(_account_volume(platform))
+    mounts += [
+        {"name": ACCOUNT_VOLUME, "mountPath": path, "subPath": name, "readOnly": True}
+        for name, path in ACCOUNT_FILES.items()
+        if path not in taken
+    ]
+    if home not in taken:
         volumes.append({"name": EMPTY_HOME, "emptyDir": {}})
         mounts.append({"name": EMPTY_HOME, "mountPath": home})
     return volumes, mounts

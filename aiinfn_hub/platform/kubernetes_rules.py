@@ -54,7 +54,7 @@ _OWN_MOUNTS: Final = {
     "/run/aiinfn": "the description of a job",
 }
 _SYSTEM: Final = ("/proc", "/sys", "/dev")
-_OWN_VOLUMES: Final = ("shared-memory", "empty-home", "run-spec")
+_OWN_VOLUMES: Final = ("shared-memory", "account-files", "empty-home", "run-spec")
 _PASSING: Final = ("emptyDir", "ephemeral")
 """Volumes that go with the pod."""
 _ACCESS: Final = ("ReadWriteOnce", "ReadOnlyMany", "ReadWriteMany", "ReadWriteOncePod")

@@ -1,26 +1,35 @@
-"""The first process of a local session, already under the person's uid: prepares the home and becomes the server.
+"""The first process of a local session: makes it the person's, prepares the home and becomes the server.
 
 It is run as a file by ``python -I -S``, so that it starts fast and no setting of the person can reach into it; it
-therefore imports the standard library only. What touches the person's home is done here, as the person, because a
+therefore imports the standard library only. What touches the person's home is done as the person, because a
 privileged process that writes there could be led elsewhere by a symbolic link.
 
-Arguments: the log file, the folder with examples (or nothing), then the command to become.
+On its standard input it reads the account as JSON. Arguments: the log file, the folder with examples (or nothing), then the command to become.
 """
 
 import contextlib
 import ctypes
+import json
 import os
 import shutil
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 PR_SET_NO_NEW_PRIVS = 38
+CLONE_NEWNS = 0x00020000
+MS_BIND, MS_REC, MS_SLAVE = 0x1000, 0x4000, 0x80000
 
 
 def main(arguments: Sequence[str]) -> None:
     """Drop the way back to privileges, open the log, copy the examples once, and become the command."""
     log, examples, *command = arguments
+    unnamed = become(json.load(sys.stdin))
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
     # From here on no set-uid program gives more rights. Where the kernel lacks it, the uid is what protects.
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     with contextlib.suppress(OSError):
@@ -28,9 +37,58 @@ def main(arguments: Sequence[str]) -> None:
     descriptor = open_log(Path(log))
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
+    if unnamed:
+        print(f"[aiinfn] {unnamed}", file=sys.stderr, flush=True)  # noqa: T201 - the log
     if examples:
         welcome(Path(examples), Path.cwd(), Path(log).parent / "welcomed")
     os.execv(command[0], command)  # noqa: S606 - this is its purpose; there is no shell
+
+
+def become(account: dict[str, Any]) -> str:
+    """Take on a person's uid, in a mount namespace where it has a name. Nothing is done where all share a uid.
+
+    Returns
+    -------
+    str
+        Why the uid has no name; empty if it has.
+    """
+    uid, gid = account["uid"], account["gid"]
+    if uid is None:
+        return ""
+    problem = ""
+    try:
+        name_uid(account)
+    except OSError as error:
+        problem = f"This machine does not let a session have its own list of accounts ({error.strerror}): whoami has no name"
+    os.setgroups([])
+    os.setresgid(gid, gid, gid)
+    os.setresuid(uid, uid, uid)
+    return problem
+
+
+def name_uid(account: dict[str, Any]) -> None:
+    """Put this session's own ``passwd``, ``group`` and ``profile`` in the places of the machine's, for it alone."""
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def mount(source: str, target: str, flags: int) -> None:
+        if libc.mount(source.encode(), target.encode(), None, ctypes.c_ulong(flags), None) != 0:
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), target)
+
+    if libc.unshare(CLONE_NEWNS) != 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), "unshare")
+    # What the machine mounts later, as automounters do, still arrives here; what is mounted here stays here.
+    mount("none", "/", MS_REC | MS_SLAVE)
+    for target, text in account["files"].items():
+        if not os.path.exists(target):  # noqa: PTH110 - a name out of a dictionary
+            continue
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", dir=account["folder"], prefix=".mount-"
+        ) as file:
+            file.write(text)
+            file.flush()
+            os.fchmod(file.fileno(), 0o644)
+            # The file's name goes at once; what is mounted stays until the session ends.
+            mount(file.name, target, MS_BIND)
 
 
 def open_home(home: Path) -> None:

@@ -15,7 +15,7 @@ from jupyterhub.spawner import Spawner
 from jupyterhub.utils import random_port
 from traitlets import Instance, default
 
-from aiinfn_hub import private_kernels
+from aiinfn_hub import own_accounts, private_kernels
 from aiinfn_hub.accounts import Account, AccountError
 from aiinfn_hub.language import Sentence, marked
 from aiinfn_hub.language import gettext as _
@@ -219,6 +219,7 @@ class LocalSpawner(SessionMixin, Spawner):
         if os.geteuid() == 0 and account.uid is None:
             command.append("--allow-root")
         separate = account.uid is not None
+        login = own_accounts.login_name(account.name, account.slug) if separate else account.name
         if separate:
             # Also without our extension: a kernel that cannot use the sockets then does not start.
             command.append("--KernelManager.transport=ipc")
@@ -233,8 +234,8 @@ class LocalSpawner(SessionMixin, Spawner):
             ) from error
         env = self.get_env() | {
             "HOME": str(account.home),
-            "USER": account.name,
-            "LOGNAME": account.name,
+            "USER": login,
+            "LOGNAME": login,
             "SHELL": "/bin/bash" if Path("/bin/bash").exists() else "/bin/sh",
             "PATH": os.pathsep.join((str(prefix / "bin"), os.environ.get("PATH", os.defpath))),
             "JUPYTERHUB_ROOT_DIR": str(account.home),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -11,10 +12,11 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import psutil
 
+from aiinfn_hub import own_accounts
 from aiinfn_hub.accounts import Account
 
 COOKIE: Final = "AIINFN_SESSION"
@@ -36,16 +38,50 @@ def launch(
 ) -> subprocess.Popen[bytes]:
     """Start a session's server as its person, in the home, with exactly this environment."""
     arguments = [str(account.home / LOG), str(examples or ""), *command]
-    return subprocess.Popen(
-        [sys.executable, "-I", "-S", str(_LAUNCH), *arguments],
-        cwd=account.home,
-        env=dict(env),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-        **account.process_options(),
-    )
+    # Not as an argument, which may have 128 KiB at most: a machine's list of accounts may be long.
+    with os.fdopen(os.memfd_create("aiinfn-first-steps"), "w+", encoding="utf-8") as steps:
+        json.dump(_first_steps(account, env), steps)
+        steps.flush()
+        steps.seek(0)
+        return subprocess.Popen(
+            [sys.executable, "-I", "-S", str(_LAUNCH), *arguments],
+            cwd=account.home,
+            env=dict(env),
+            stdin=steps,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            umask=0o077,
+        )
+
+
+def _first_steps(account: Account, env: Mapping[str, str]) -> dict[str, Any]:
+    """Return what `launch.py` needs, which becomes the person by itself: it first gives the uid a name."""
+    steps: dict[str, Any] = {"uid": account.uid, "gid": account.gid}
+    if account.uid is not None and account.gid is not None:
+        login = own_accounts.login_name(account.name, account.slug)
+        steps["folder"] = str(Path(env["XDG_RUNTIME_DIR"]).parent)
+        steps["files"] = {
+            "/etc/passwd": own_accounts.passwd(
+                _text("/etc/passwd"),
+                login,
+                account.uid,
+                account.gid,
+                account.name,
+                str(account.home),
+                env["SHELL"],
+            ),
+            "/etc/group": own_accounts.group(_text("/etc/group"), login, account.gid),
+            "/etc/profile": f"{_text('/etc/profile').rstrip()}\n\n{own_accounts.PROFILE}",
+        }
+    return steps
+
+
+def _text(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
 
 
 def started_at(pid: int) -> float:

@@ -15,9 +15,10 @@ import psutil
 import pytest
 
 from aiinfn_hub.kube import names
-from tests.cluster.harness import wait_for
-from tests.cluster.hub_world import ClusterHub, Lab, cluster_hub, post_form
+from tests.cluster.harness import images, wait_for
+from tests.cluster.hub_world import ClusterHub, Lab, cluster_hub, notebook_of, post_form
 from tests.hub.stack import browser
+from tests.hub.terminals import Terminal
 from tests.hub.test_config_hub import vkd_of
 
 GPU = "nvidia.com/gpu"
@@ -326,6 +327,54 @@ async def events_of(client, who):
     """What the hub's own progress says of a session that runs."""
     async with client._session.get(f"{client.hub.url}/hub/api/users/{who}/server/progress") as answer:
         return [line async for line in answer.content if line.startswith(b"data:")]
+
+
+async def test_the_terminal_of_a_pod_knows_the_commands_and_the_person(hub):
+    async with browser(hub) as client:
+        await client.sign_in("ada")
+        await asyncio.to_thread(hub.start_session, "ada", size="small")
+        lab = Lab(client, "ada")
+        await lab.open()
+        name = (await lab.ask("api/terminals", "POST"))["name"]
+        url = f"{hub.url}{lab.base}/terminals/websocket/{name}"
+        async with client._session.ws_connect(url, headers={"Sec-Fetch-Mode": "websocket"}) as socket:
+            terminal = Terminal(socket)
+            for shell in ("", "bash -c ", "bash -lc ", "sh -lc "):
+                for command in ("aiinfn", "python", "jupyter"):
+                    asked = f"command -v {command}"
+                    found = await terminal.type(f"{shell}'{asked}'" if shell else asked)
+                    assert found.endswith(f"/bin/{command}"), (shell, found)
+            assert await terminal.type("whoami") == "ada"
+            assert await terminal.type("id -un; id -gn") == "ada\nada"
+            asked = "import getpass, os, pwd; print(pwd.getpwuid(os.getuid()).pw_name, getpass.getuser())"
+            assert await terminal.type(f"python -c '{asked}'") == "ada ada"
+            assert await terminal.type("echo ~ada") == await terminal.type("echo $HOME")
+            assert "Usage: aiinfn" in await terminal.type("aiinfn --help")
+
+
+async def test_a_session_starts_in_a_pod_whatever_is_in_the_home(hub, site):
+    home = site.home("bruno")
+    spoiled = [
+        home / f"{name}.py" for name in ("random", "json", "logging", "types", "jupyter_server", "tornado")
+    ]
+    config = home / ".jupyter/jupyter_server_config.py"
+    config.parent.mkdir(exist_ok=True)
+    os.chown(config.parent, images.UID, images.UID)
+    try:
+        for path in (*spoiled, config):
+            path.write_text("raise SystemExit('of the home')\n")
+            os.chown(path, images.UID, images.UID)
+        async with browser(hub) as client:
+            await client.sign_in("bruno")
+            await asyncio.to_thread(hub.start_session, "bruno", size="small")
+            lab = Lab(client, "bruno")
+            assert "JupyterLab" in await lab.open()
+            await lab.write("a.ipynb", notebook_of("print(1)"))
+            kernel = await lab.start_kernel("a.ipynb")
+            assert "42" in await lab.run(kernel, "import random; print(6 * 7)")
+    finally:
+        for path in (*spoiled, config):
+            path.unlink(missing_ok=True)
 
 
 def test_a_server_that_is_killed_is_told(hub):

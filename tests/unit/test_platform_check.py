@@ -576,7 +576,9 @@ def test_no_text_makes_check_raise(tmp_path_factory, text):
 
 def test_names_of_the_rules_are_those_of_the_objects():
     """The suite's own volumes and places, which nobody may take."""
-    assert {pods.SHARED_MEMORY, pods.EMPTY_HOME, "run-spec"} == set(kubernetes_rules._OWN_VOLUMES)
+    assert {pods.SHARED_MEMORY, pods.ACCOUNT_VOLUME, pods.EMPTY_HOME, "run-spec"} == set(
+        kubernetes_rules._OWN_VOLUMES
+    )
     assert jobs.SPEC_FOLDER in kubernetes_rules._OWN_MOUNTS
     assert pods.storage_volume("a").startswith("storage-")
     assert queues.MOST_FLAVORS == kubernetes_rules.MOST_FLAVORS

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aiinfn_hub import own_accounts
 from aiinfn_hub.kube import names
-from aiinfn_hub.kube.pods import DEFAULT_HOME, home_of, pod_parts, pod_spec
+from aiinfn_hub.kube.pods import ACCOUNT_FILES, ACCOUNT_VOLUME, DEFAULT_HOME, home_of, pod_parts, pod_spec
 from aiinfn_hub.platform.gate import resolve
 from aiinfn_hub.platform.model import Platform
 from aiinfn_hub.platform.person import Person
@@ -155,7 +156,7 @@ def test_labels_hold_slugs_and_annotations_names():
         "ai.infn.it/count": "2",
     }
     assert made.annotations["ai.infn.it/user"] == "ada@example.org"
-    assert made.annotations.keys() == made.labels.keys()
+    assert made.annotations.keys() - made.labels.keys() == {f"ai.infn.it/{name}" for name in ACCOUNT_FILES}
 
 
 def test_a_session_and_a_job_of_one_choice_differ_in_what_tells_them_apart_only():
@@ -191,12 +192,56 @@ def test_the_image_brings_its_environment_and_the_platform_has_the_last_word():
     }
 
 
+def account_files(made):
+    """Return what the container reads at each place, following the volume to the pod's annotations."""
+    (volume,) = [each for each in made.volumes if each["name"] == ACCOUNT_VOLUME]
+    texts = {
+        item["path"]: made.annotations[item["fieldRef"]["fieldPath"][len("metadata.annotations['") : -2]]
+        for item in volume["downwardAPI"]["items"]
+    }
+    mounts = [each for each in made.volume_mounts if each["name"] == ACCOUNT_VOLUME]
+    assert all(each["readOnly"] for each in mounts)
+    return {each["mountPath"]: texts[each["subPath"]] for each in mounts}
+
+
+@pytest.mark.parametrize("door", [Door.SESSION, Door.JOB])
+def test_the_persons_uid_has_a_name_in_the_pod_and_login_shells_keep_the_path(door):
+    found = account_files(parts(door=door))
+    login = names.slug("ada@example.org")
+    assert found["/etc/passwd"].splitlines()[0] == f"{login}:x:1234:4321:ada@example.org:/home/user:/bin/bash"
+    assert "\nroot:x:0:0:" in found["/etc/passwd"]
+    assert found["/etc/group"].splitlines()[0] == f"{login}:x:4321:"
+    assert found["/etc/profile.d/zz-aiinfn.sh"] == own_accounts.PROFILE
+
+
+@given(st.text(max_size=60))
+def test_no_name_adds_an_account(name):
+    found = account_files(parts(person=Person.of(name, ["a"])))
+    assert found["/etc/passwd"].split("\n")[1:] == [*own_accounts.BASE_ACCOUNTS.split("\n")]
+
+
+def test_an_operators_own_list_of_accounts_goes_first():
+    own = {
+        "volumes": [{"name": "own", "configMap": {"name": "own"}}],
+        "volume_mounts": [{"name": "own", "mountPath": "/etc/passwd", "subPath": "passwd"}],
+    }
+    platform = Platform.model_validate(FILE | {"kubernetes": FILE.get("kubernetes", {}) | own})
+    made = parts(platform=platform)
+    paths = [mount["mountPath"] for mount in made.volume_mounts]
+    assert len(paths) == len(set(paths))
+    assert "/etc/passwd" not in account_files(made)
+
+
 def volumes_of(made):
     """Mount path -> (source, mount without name and path)."""
     sources = {volume["name"]: volume for volume in made.volumes}
     assert len(sources) == len(made.volumes)
     found = {}
+    # Those of the person's account stand in each pod; they have a test of their own.
+    sources.pop(ACCOUNT_VOLUME)
     for mount in made.volume_mounts:
+        if mount["name"] == ACCOUNT_VOLUME:
+            continue
         source = {key: value for key, value in sources.pop(mount["name"]).items() if key != "name"}
         found[mount["mountPath"]] = (source, {k: mount[k] for k in mount if k not in {"name", "mountPath"}})
     assert not sources
