@@ -15,16 +15,17 @@ from pathlib import Path
 from typing import Any, Final
 
 import nbformat
-from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError, DeadKernelError
+from nbclient.exceptions import DeadKernelError
 from nbformat.v4.nbjson import JSONWriter
 from papermill.engines import NotebookExecutionManager
 from papermill.exceptions import PapermillException
 from papermill.execute import ERROR_MARKER_TAG, remove_error_markers
 
 from aiinfn_hub.vkd.contract import RunSpec
-from aiinfn_lab.runner import notebook_file, takeover
-from aiinfn_lab.runner.protocol import OUT_OF_MEMORY, CannotRunError, Exit, Reporter, no_room
+from aiinfn_lab.runner import inside_kernel, notebook_file, takeover
+from aiinfn_lab.runner.client import Client
+from aiinfn_lab.runner.outputs import Outputs
+from aiinfn_lab.runner.protocol import CannotRunError, Exit, Reporter, no_room
 from aiinfn_lab.runner.watch import Watch
 
 _SKIP_TAG: Final = "skip-execution"
@@ -32,6 +33,9 @@ _SAVE_EVERY: Final = 1.0
 """Seconds between saves of a notebook that changes; longer if a save takes long."""
 _SHARE: Final = 10
 """A save may take at most one part in this many of the time."""
+_HOLD: Final = 1.5
+"""Seconds to wait for the last outputs of a job that is told to stop; the shortest grace is 2 s."""
+_WAITING: Final = "all cells have run; the job waits for threads or processes that they started"
 _WRITER: Final[Any] = JSONWriter()
 _KEY: Final = "aiinfn"
 """Our part of the output's metadata."""
@@ -61,6 +65,8 @@ class Execution:
         self._variables: takeover.Variables | None = None
         self._complained = False
         self._stopped = False
+        self._outputs = Outputs()
+        self._client: Client | None = None
         # Both libraries log what is in the log or in the error record already.
         for name in ("papermill", "traitlets", "nbclient"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
@@ -101,17 +107,24 @@ class Execution:
 
     async def run(self) -> int:
         """Execute all cells and give the runner's exit code."""
-        client = _Client(self.notebook, self._kernel, self._reporter, self._output)
+        client = Client(self.notebook, self._kernel, self._reporter, self._outputs)
         try:
-            await client.async_start_new_kernel_client()
+            await client.start()
         except Exception as error:
             raise CannotRunError(
                 "Kernel not starting", f"The kernel '{self._spec.work.kernel}' ended before it was ready."
             ) from error
+        self._client = client
+        try:
+            return await self._run(client)
+        finally:
+            await client.close()
+
+    async def _run(self, client: Client) -> int:
         await self._ask_language(client)
         if self._variables is not None:
             try:
-                await self._variables.restore(client)
+                await self._variables.restore(client, self._why_ended)
             except CannotRunError:
                 self._note("failed")
                 self._save_last(Exit.CANNOT_RUN)
@@ -119,6 +132,8 @@ class Execution:
         saver = asyncio.ensure_future(self._keep_saving())
         try:
             code = await self._run_cells(client)
+            if code == Exit.SUCCESS and not self._stopped:
+                code = await self._finish(client)
             if self._variables is not None and code == Exit.SUCCESS and not self._stopped:
                 await self._keep_variables(client, self._variables)
         finally:
@@ -130,55 +145,146 @@ class Execution:
         self._manager.notebook_complete()
         return self._save_last(code)
 
-    def stopped(self) -> None:
-        """Save what there is, with a note that it is not all. What happens to the kernel from now on is no error."""
+    async def stop(self) -> None:
+        """Save what there is, with a note that it is not all. What happens to the kernel from now on is no error.
+
+        Then the code is held where it is, and what it wrote before is added.
+        """
         self._stopped = True
         self._note("stopped")
+        # First of all, as there may be only seconds left.
+        self._save_stopped()
+        if self._client is not None:
+            await self._client.hold(_HOLD)
+            if self._client.changed:
+                self._save_stopped()
+
+    def _save_stopped(self) -> None:
         try:
-            self._output.save(self.notebook, durable=True)
+            self._save(durable=True)
         except OSError as error:
             self._reporter.line(f"[the last outputs could not be saved: {error.strerror}]")
 
-    async def _run_cells(self, client: _Client) -> int:
+    def _save(self, *, durable: bool = False) -> None:
+        if self._client is not None:
+            self._client.changed = False
+        self._outputs.render()
+        self._output.save(self.notebook, durable=durable)
+
+    async def _run_cells(self, client: Client) -> int:
         for index, cell in list(enumerate(self.notebook.cells))[self._start :]:
-            if _runs(cell):
+            runs = _runs(cell)
+            if runs:
                 self._cell += 1
                 self._reporter.progress(self._cell, self._total)
                 self._reporter.line(f"[cell {self._cell} of {self._total}]")
             self._manager.cell_start(cell, index)
             try:
-                await client.async_execute_cell(cell, index, execution_count=client.code_cells_executed + 1)
-            except CellExecutionError as error:
-                self._manager.cell_exception(cell, cell_index=index, exception=error)
-                message = error.evalue or error.ename
-                self._reporter.error(
-                    error.ename,
-                    self._variables.explain(error.ename, message) if self._variables else message,
-                    cell=self._cell,
-                    traceback=_traceback(cell, error),
-                )
-                return Exit.FAILED
-            except DeadKernelError:
-                if self._stopped:
-                    return Exit.STOPPED
-                self._manager.cell_exception(cell, cell_index=index)
-                known = self._watch.why_killed("The kernel")
-                message = known or "The kernel died. It may have needed more memory than the job has."
-                cell.outputs.append(_error_output("DeadKernel", message))
-                self._reporter.error(OUT_OF_MEMORY if known else "The kernel died", message, cell=self._cell)
-                return Exit.FAILED
+                end = await self._run_cell(client, cell, index) if runs else None
             finally:
                 self._manager.cell_complete(cell, cell_index=index)
+            if end is not None:
+                return end
+        return Exit.SUCCESS
+
+    async def _run_cell(self, client: Client, cell: Any, index: int) -> int | None:
+        """Run a cell; return the runner's exit code if no other cell is to run."""
+        try:
+            reply = await client.run_cell(cell, index)
+        except DeadKernelError:
+            if self._stopped:
+                return Exit.STOPPED
+            self._manager.cell_exception(cell, cell_index=index)
+            name, message = self._why_ended()
+            cell.outputs.append(_error_output("DeadKernel", message))
+            self._reporter.error(name, message, cell=self._cell)
+            return Exit.FAILED
+        if self._stopped:
+            return Exit.STOPPED
+        if reply.get("status") != "error":
+            asked = any(each.get("source") == "ask_exit" for each in reply.get("payload") or ())
+            return self._exit(cell, index, 0, "") if asked else None
+        if "raises-exception" in cell.metadata.get("tags", []):
+            return None
+        name, message = str(reply.get("ename", "Error")), str(reply.get("evalue", ""))
+        traceback = [str(line) for line in reply.get("traceback") or ()]
+        if name == "SystemExit" and traceback and traceback[0].startswith(inside_kernel.EXIT):
+            return self._exit(cell, index, json.loads(traceback[0].removeprefix(inside_kernel.EXIT)), message)
+        self._manager.cell_exception(cell, cell_index=index)
+        message = message or name
+        self._reporter.error(
+            name,
+            self._variables.explain(name, message) if self._variables else message,
+            cell=self._cell,
+            traceback=_traceback(cell, traceback),
+        )
+        return Exit.FAILED
+
+    def _exit(self, cell: Any, index: int, code: int | None, text: str) -> int:
+        """Take note of an end that the code asked for.
+
+        Parameters
+        ----------
+        code
+            None for a text, which Python shows before it ends with 1.
+        """
+        left = self._total - self._cell
+        rest = ""
+        if left:
+            rest = f"the {f'{left} cells' if left > 1 else 'cell'} after it did not run"
+        if code == 0 or (text == inside_kernel.RESTART and not rest):
+            if rest:
+                self._say(cell, f"[the code ended the job in cell {self._cell} of {self._total}: {rest}]")
+            return Exit.SUCCESS
+        self._manager.cell_exception(cell, cell_index=index)
+        if text == inside_kernel.RESTART:
+            message = f"The code restarted its kernel. A job has one kernel from its first cell to its last: {rest}."
+            cell.outputs.append(_error_output("KernelRestart", message))
+            self._reporter.error("Kernel restarted", message, cell=self._cell)
+            return Exit.FAILED
+        shown = f"SystemExit: {text}"
+        cell.outputs.append(_error_output("SystemExit", text, shown))
+        if code is None:
+            self._reporter.error("SystemExit", text, cell=self._cell, traceback=shown)
+        else:
+            message = f"The code ended the job with exit code {code}{f', and {rest}' if rest else ''}."
+            self._reporter.error(f"Exit code {code}", message, cell=self._cell)
+        return Exit.FAILED
+
+    def _say(self, cell: Any, line: str) -> None:
+        """Tell in the log and below a cell."""
+        self._reporter.line(line)
+        new_output: Any = nbformat.v4.new_output
+        cell.outputs.append(new_output("stream", name="stderr", text=line + "\n"))
+
+    def _why_ended(self) -> tuple[str, str]:
+        """Say why the kernel's process ended that nobody told to: the error's name, and a sentence."""
+        code = self._client.ended_with() if self._client is not None else None
+        return self._watch.why_ended("The kernel", code)
+
+    async def _finish(self, client: Client) -> int:
+        """Wait for what is still at work after the last cell, as Python does at the end of a script."""
+        try:
+            answer = await client.finish(f"[{_WAITING}]")
+        except DeadKernelError:
+            if self._stopped:
+                return Exit.STOPPED
+            name, message = self._why_ended()
+            self._reporter.error(name, f"{message} All cells had run; it waited for what they had started.")
+            return Exit.FAILED
+        if answer:
+            tasks = "1 asyncio task that was" if answer == 1 else f"{answer} asyncio tasks that were"
+            self._reporter.line(f"[{tasks} not awaited did not get to the end]")
         return Exit.SUCCESS
 
     async def _keep_saving(self) -> None:
         """Save the growing output from time to time; a save that fails is told once and tried again."""
         while True:
             await asyncio.sleep(max(_SAVE_EVERY, _SHARE * self._output.duration))
-            if not self._output.changed:
+            if not (self._output.changed or (self._client is not None and self._client.changed)):
                 continue
             try:
-                self._output.save(self.notebook)
+                self._save()
             except OSError as error:
                 if not self._complained:
                     self._complained = True
@@ -187,7 +293,7 @@ class Execution:
 
     def _save_last(self, code: int) -> int:
         try:
-            self._output.save(self.notebook, durable=True)
+            self._save(durable=True)
         except OSError as error:
             why = "there is no room left in your home" if no_room(error) else f"{error.strerror}"
             self._reporter.error(
@@ -196,7 +302,7 @@ class Execution:
             return Exit.FAILED
         return code
 
-    async def _keep_variables(self, client: _Client, variables: takeover.Variables) -> None:
+    async def _keep_variables(self, client: Client, variables: takeover.Variables) -> None:
         if await variables.keep(client, self._spec.job):
             takeover.tell(self.notebook, self._start, self._spec.job)
 
@@ -209,7 +315,7 @@ class Execution:
         self._variables = takeover.Variables(state, self._reporter)
         return takeover.keep(self.notebook, self._start)
 
-    async def _ask_language(self, client: _Client) -> None:
+    async def _ask_language(self, client: Client) -> None:
         assert client.kc is not None  # noqa: S101 - it was started before
         reply = await client.async_wait_for_reply(client.kc.kernel_info())
         if reply is not None and "language_info" in reply["content"]:
@@ -238,37 +344,6 @@ class Execution:
             "state": state,
             "time": datetime.now(UTC).isoformat(timespec="seconds"),
         }
-
-
-class _Client(NotebookClient):
-    """Shows what the cells print in the job's log as well."""
-
-    def __init__(self, notebook: Any, kernel: Any, reporter: Reporter, output: _Output) -> None:
-        super().__init__(
-            notebook,
-            km=kernel,
-            timeout=None,
-            startup_timeout=120,
-            # The default gives up on large outputs that are still on their way when the cell is over.
-            iopub_timeout=60,
-            raise_on_iopub_timeout=False,
-            skip_cells_with_tag=_SKIP_TAG,
-        )
-        self.reset_execution_trackers()
-        self._reporter = reporter
-        self._file = output
-
-    def process_message(self, msg: dict[str, Any], cell: Any, cell_index: int) -> Any:
-        """Take a message of the kernel into the notebook."""
-        self._file.changed = True
-        content = msg["content"]
-        if msg["msg_type"] == "stream":
-            self._reporter.log(content["text"])
-        elif msg["msg_type"] in {"execute_result", "display_data"}:
-            text = content["data"].get("text/plain")
-            if isinstance(text, str):
-                self._reporter.line(text)
-        return super().process_message(msg, cell, cell_index)
 
 
 class _Manager(NotebookExecutionManager):
@@ -343,13 +418,13 @@ def _is_error_marker(cell: Any) -> bool:
     return ERROR_MARKER_TAG in cell.metadata.get("tags", [])
 
 
-def _error_output(name: str, message: str) -> Any:
+def _error_output(name: str, message: str, shown: str = "") -> Any:
     new_output: Any = nbformat.v4.new_output
-    return new_output("error", ename=name, evalue=message, traceback=[message])
+    return new_output("error", ename=name, evalue=message, traceback=[shown or message])
 
 
-def _traceback(cell: Any, error: CellExecutionError) -> str:
+def _traceback(cell: Any, replied: list[str]) -> str:
     for output in reversed(cell.outputs):
         if output.output_type == "error":
             return "\n".join(output.traceback)
-    return str(error.traceback)
+    return "\n".join(replied)

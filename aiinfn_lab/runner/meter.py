@@ -17,6 +17,9 @@ _log = logging.getLogger(__name__)
 _FIRST: Final = 2.0
 """Seconds between two points at first; doubled whenever the points are halved, see `supervisor.resources.Series`."""
 
+_RECENT: Final = 3.0
+"""Seconds for which a process that the system ended for want of memory is taken for the job's."""
+
 
 class Meter:
     """Measures in a thread of its own, because a driver or a file system that hangs must not hold up the job.
@@ -40,7 +43,9 @@ class Meter:
         self._points: deque[ResourcePoint] = deque()
         self._end = threading.Event()
         self._thread: threading.Thread | None = None
-        self._killed = self._usage.killed()
+        # A count of some seconds ago: what was ended longer ago, on a machine perhaps of somebody else, is another matter.
+        self._killed = self._killed_next = self._usage.killed()
+        self._counted = time.monotonic()
 
     def __enter__(self) -> Self:
         return self
@@ -59,10 +64,13 @@ class Meter:
         if self._thread is None:
             self._thread = threading.Thread(target=self._measure, name="meter", daemon=True)
             self._thread.start()
+        if time.monotonic() - self._counted >= _RECENT:
+            self._killed, self._killed_next = self._killed_next, self._usage.killed()
+            self._counted = time.monotonic()
         self._tell()
 
     def ran_out_of_memory(self) -> bool:
-        """Whether the system ended a process for want of memory since this was made: in the job's container if it has one."""
+        """Whether the system ended a process for want of memory in the last seconds: in the job's container if it has one."""
         return self._usage.killed() > self._killed
 
     def _tell(self) -> None:

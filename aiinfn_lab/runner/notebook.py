@@ -67,8 +67,7 @@ class _Run:
             if work.done():
                 return work.result()
             if self._execution is not None:
-                # First of all, as there may be only seconds left.
-                self._execution.stopped()
+                await self._execution.stop()
             self._reporter.line("[stopped]")
             return Exit.STOPPED
         finally:
@@ -116,6 +115,7 @@ class _Run:
                     cwd=str(self._folder),
                     extra_arguments=arguments,
                     preexec_fn=die_with_parent,
+                    stdout=descriptor,
                     stderr=descriptor,
                 )
         except NotPrivateError as error:
@@ -149,6 +149,10 @@ class _Run:
     async def _end_kernel(self, kernel: Any, *, kindly: bool) -> None:
         group = getattr(kernel.provisioner, "pgid", None)
         self._errors.wanted = False
+        if group and not kindly:
+            # jupyter_client interrupts a kernel before it kills it, and code may take that for a failure of its own.
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(group, signal.SIGKILL)
         with contextlib.suppress(Exception):
             kernel.shutdown_wait_time = 3.0
             await kernel.shutdown_kernel(now=not kindly)
@@ -159,7 +163,7 @@ class _Run:
 
 
 class _KernelErrors(asyncio.Protocol):
-    """What the kernel's process itself writes to standard error, e.g. why it dies; cells' output comes another way.
+    """What the kernel's process itself writes, e.g. why it dies; cells' output comes another way.
 
     Attributes
     ----------

@@ -24,6 +24,15 @@ from aiinfn_hub.vkd.contract import (
 _ANSI: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 OUT_OF_MEMORY: Final = "Out of memory"
 """Name of the error of what was ended for want of memory."""
+_MEANINGS: Final = {
+    "SIGSEGV": "compiled code used memory that is not its own",
+    "SIGBUS": "compiled code used memory that is not there",
+    "SIGABRT": "compiled code gave up",
+    "SIGILL": "compiled code is not for this processor",
+    "SIGFPE": "compiled code divided by zero",
+    "SIGXCPU": "its limit of processor time",
+    "SIGXFSZ": "its limit of the size of files",
+}
 _LONGEST_MESSAGE: Final = 2000
 _LONGEST_TRACEBACK: Final = 20_000
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -133,6 +142,16 @@ class Reporter:
 def plain(text: str) -> str:
     """Take colours and cursor movements out of text."""
     return _ANSI.sub("", text)
+
+
+def signal_name(number: int) -> str:
+    """Return what a signal is called, with a word on what it means where that helps."""
+    try:
+        name = signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+    meaning = _MEANINGS.get(name)
+    return f"{name} ({meaning})" if meaning else name
 
 
 def no_room(error: OSError) -> bool:

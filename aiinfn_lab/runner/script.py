@@ -33,6 +33,8 @@ _TAIL: Final = 4000
 """Bytes of the output that an error record shows."""
 _PIPE: Final = 2**20
 """Bytes that the script may be ahead of the log."""
+_NO_SIGNAL: Final = 128 + 65
+"""Exit codes of a shell from here on stand for no signal."""
 _GATHER: Final = 0.01
 """Seconds to wait for more output before what there is is handed on."""
 _LINGER: Final = 1.0
@@ -75,25 +77,22 @@ def run(spec: RunSpec, snapshot: Path, folder: Path, output: Path, reporter: Rep
         finally:
             stopper.kill_group()
             process.wait()
-    return _result(process.returncode, log, reporter, watch, stopped=stopper.stopped)
+    shell = Path(command[0]).name == "bash"
+    return _result(process.returncode, log, reporter, watch, shell=shell, stopped=stopper.stopped)
 
 
-def _result(code: int, log: _LogFile, reporter: Reporter, watch: Watch, *, stopped: bool) -> int:
+def _result(code: int, log: _LogFile, reporter: Reporter, watch: Watch, *, shell: bool, stopped: bool) -> int:
     if stopped:
         return Exit.STOPPED
     # What the script printed is in the log already: the log gets one line about its end.
     tail = log.tail.decode(errors="replace")
-    if code < 0:
-        try:
-            name = signal.Signals(-code).name
-        except ValueError:
-            name = f"signal {-code}"
-        if name == "SIGKILL" and (why := watch.why_killed("The script")):
-            reporter.error(OUT_OF_MEMORY, why, traceback=tail, line=f"[{why}]")
-            return Exit.FAILED
-        hint = " It may have needed more memory than the job has." if name == "SIGKILL" else ""
-        message = f"The script was ended by {name}.{hint}"
-        reporter.error("Killed", message, traceback=tail, line=f"[{message}]")
+    # 128 + N is how a shell tells that signal N ended its last command.
+    by_signal = code if code < 0 else 128 - code if shell and 128 < code < _NO_SIGNAL else 0
+    if by_signal:
+        what = "The script" if code < 0 else "The last command of the script"
+        name, message = watch.why_ended(what, by_signal)
+        name = name if name == OUT_OF_MEMORY else "Killed"
+        reporter.error(name, message, traceback=tail, line=f"[{message}]")
         return Exit.FAILED
     if code:
         last = next((line for line in reversed(tail.splitlines()) if line.strip()), "")

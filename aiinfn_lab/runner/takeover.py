@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -84,8 +85,13 @@ class Variables:
         self._reporter = reporter
         self._left_out: dict[str, str] = {}
 
-    async def restore(self, client: NotebookClient) -> None:
+    async def restore(self, client: NotebookClient, why_ended: Callable[[], tuple[str, str]]) -> None:
         """Have the kernel read the file.
+
+        Parameters
+        ----------
+        why_ended
+            Says why the kernel ended: the error's name, and a sentence.
 
         Raises
         ------
@@ -100,10 +106,8 @@ class Variables:
             )
             reply = await client.async_wait_for_reply(number)
         except DeadKernelError as error:
-            raise CannotRunError(
-                "The kernel died",
-                "The kernel died while it read the session's variables. It may have needed more memory than the job has.",
-            ) from error
+            name, message = why_ended()
+            raise CannotRunError(name, f"{message} It was reading the session's variables.") from error
         found = asking.answer(reply["content"] if reply else {})
         if "restored" not in found:
             raise CannotRunError("Variables", _why(found))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 from dataclasses import dataclass
 
 from aiinfn_lab.runner.meter import Meter
+from aiinfn_lab.runner.protocol import OUT_OF_MEMORY, signal_name
 from aiinfn_lab.runner.records import Records
 
 
@@ -20,16 +22,27 @@ class Watch:
         self.records.look()
         self.meter.look()
 
-    def why_killed(self, name: str) -> str | None:
-        """Say why something of the job was ended by SIGKILL; None if nothing tells.
+    def why_ended(self, name: str, code: int | None) -> tuple[str, str]:
+        """Say why a process of the job ended that should not have.
 
         Parameters
         ----------
         name
-            Of what was ended, at the beginning of a sentence.
+            Of what ended, at the beginning of a sentence.
+        code
+            Its exit code, negative for a signal; None if it is not known.
+
+        Returns
+        -------
+        tuple
+            Name of the error, and a sentence. Lack of memory is only told where the system says so.
         """
-        if not self.meter.ran_out_of_memory():
-            return None
-        return (
-            f"{name} was ended because there was no memory left. Choose a larger size, or load less at once."
-        )
+        if code is None:
+            return f"{name} died", f"{name} died."
+        if code >= 0:
+            return f"{name} died", f"{name} ended itself with {code} before its work was done."
+        if code == -signal.SIGKILL and self.meter.ran_out_of_memory():
+            return OUT_OF_MEMORY, (
+                f"{name} was ended because there was no memory left. Choose a larger size, or load less at once."
+            )
+        return f"{name} died", f"{name} was ended by {signal_name(-code)}."

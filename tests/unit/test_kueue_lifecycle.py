@@ -205,7 +205,7 @@ ERROR = {"error": {"type": "error", "error": {"name": "ValueError", "message": "
     [
         ({"exit_code": 1}, ERROR, Cause.ERROR, "Failed in cell 3: ValueError: no data"),
         ({"exit_code": 3}, {}, Cause.ERROR, "Failed: its process ended with exit code 3."),
-        ({"exit_code": 137}, {}, Cause.ERROR, "Failed: its process was ended by SIGKILL; perhaps it used too much memory."),
+        ({"exit_code": 137}, {}, Cause.ERROR, "Failed: its process was ended by SIGKILL."),
         ({"exit_code": 137, "ended_by": "OOMKilled"}, ERROR, Cause.ERROR, "Failed: it needed more than the 2Gi of memory of its size Small. Choose a larger size."),
         ({"exit_code": 128, "ended_by": "StartError"}, {}, Cause.START_FAILED, "The image Standard has no Python that starts the job. Choose another image."),
     ],

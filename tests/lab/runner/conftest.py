@@ -55,6 +55,13 @@ class Run:
         self.process.send_signal(signal.SIGTERM)
         return self.finish(20)
 
+    def signal_kernel(self) -> bool:
+        """Send SIGTERM to the runner's kernel, as a back end does that tells all of a job's processes."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        for pid in children:
+            os.kill(int(pid), signal.SIGTERM)
+        return bool(children)
+
     @property
     def error(self) -> Any:
         (record,) = [record for record in self.records if record.type == "error"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -13,6 +14,7 @@ from aiinfn_hub.vkd.contract import ResourcePoint, RunnerRecord
 from aiinfn_lab.runner import accelerator
 from aiinfn_lab.runner.protocol import Reporter
 from aiinfn_lab.runner.usage import CgroupV1, CgroupV2
+from aiinfn_lab.runner.watch import Watch
 
 
 def test_a_job_tells_what_it_uses(start, home):
@@ -149,3 +151,25 @@ def test_of_no_accelerator_and_of_a_simulated_one_nothing_is_read(driver, enviro
     for name, value in environment.items():
         driver.setenv(name, value)
     assert accelerator.find() is None
+
+
+def test_only_what_was_ended_for_want_of_memory_just_now_can_be_this_jobs(monkeypatch):
+    from aiinfn_lab.runner import meter as module
+
+    now, kills = [100.0], [7]
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    usage = SimpleNamespace(seconds=lambda: 0.0, memory=lambda: 0, killed=lambda: kills[0])
+    with module.Meter(Reporter(1), usage=cast("Any", usage)) as meter:
+        watch = Watch(cast("Any", None), meter)
+        for _ in range(40):
+            now[0] += 0.5
+            meter.look()
+        assert watch.why_ended("The kernel", -9) == ("The kernel died", "The kernel was ended by SIGKILL.")
+        kills[0] += 1
+        assert watch.why_ended("The kernel", -9)[0] == "Out of memory"
+        # Another signal is another matter.
+        assert watch.why_ended("The kernel", -11)[0] == "The kernel died"
+        for _ in range(40):
+            now[0] += 0.5
+            meter.look()
+        assert watch.why_ended("The kernel", -9)[0] == "The kernel died"

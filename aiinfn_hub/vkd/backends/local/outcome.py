@@ -182,7 +182,7 @@ def _failed(ended: ExitFacts, error: JobError | None) -> Outcome:
             name = signal.Signals(ended.signal).name
         except ValueError:
             name = f"signal {ended.signal}"
-        hint = "; perhaps it used too much memory" if ended.signal == signal.SIGKILL else ""
-        return Outcome(JobState.FAILED, Cause.ERROR, f"Failed: its process was ended by {name}{hint}.")
+        # A lack of memory is only told where the system says so.
+        return Outcome(JobState.FAILED, Cause.ERROR, f"Failed: its process was ended by {name}.")
     message = f"Failed: its process ended with exit code {ended.exit_code}."
     return Outcome(JobState.FAILED, Cause.ERROR, message, ended.exit_code)
