@@ -209,6 +209,7 @@ class Inventory:
         self._ends: dict[str, list[tuple[datetime, str]]] = {name: [] for name in platform.accelerators}
         self._until: dict[str, datetime] = {}
         self._bound: Counter[str] = Counter()
+        self._pending: Counter[str] = Counter()
 
     # Changes, as a watch tells them
 
@@ -246,10 +247,11 @@ class Inventory:
             self._count(name, self._nodes[name])
 
     def _note(self, pod: PodFacts, sign: int) -> None:
-        if pod.session and pod.node:
-            self._bound[pod.session] += sign
-            if self._bound[pod.session] <= 0:
-                del self._bound[pod.session]
+        if pod.session and (pod.node or not pod.ending):
+            sessions = self._bound if pod.node else self._pending
+            sessions[pod.session] += sign
+            if sessions[pod.session] <= 0:
+                del sessions[pod.session]
         if not pod.accelerator:
             return
         if not pod.node:
@@ -293,6 +295,10 @@ class Inventory:
     def is_bound(self, session: str) -> bool:
         """Tell whether the pod of a session, named by its slug, has its node."""
         return session in self._bound
+
+    def is_pending(self, session: str) -> bool:
+        """Return whether the pod of a session, named by its slug, is there and waits for a node."""
+        return session in self._pending
 
     def places(self, accelerator: str) -> Iterator[Place]:
         """List the nodes that can run something with it."""

@@ -199,7 +199,7 @@ class Sessions:
                 id=claim.id, state=ClaimState.GRANTED, sentence=_("Has its {devices}.").format(devices=wanted)
             )
         # Before its pod is bound, it has no more than good prospects.
-        now = self._choose(claim)
+        now, position = self._prospects(claim)
         if now.room is Room.FREE:
             return Claim(
                 id=claim.id,
@@ -212,7 +212,7 @@ class Sessions:
                 id=claim.id,
                 state=ClaimState.WAITING,
                 sentence=waiting(wanted, end),
-                position=self._position(claim),
+                position=position,
             )
         seconds = self.platform.limits.grace.total_seconds()
         return Claim(
@@ -221,14 +221,31 @@ class Sessions:
             sentence=making_room(title, seconds),
         )
 
-    def _position(self, claim: _Held) -> int:
-        ahead = [
-            other
-            for other in self._claims.values()
-            if other.request.accelerator == claim.request.accelerator
-            and not self.inventory.is_bound(other.slug)
-        ]
-        return ahead.index(claim) + 1 if claim in ahead else 1
+    def _prospects(self, claim: _Held) -> tuple[Choice, int]:
+        """Return where a session would get its devices after those that came before it, and its place among those that wait.
+
+        kube-scheduler takes pending pods of one priority as they came, and lets pass who fits where an earlier one does not.
+        """
+        name, resource = claim.request.accelerator, claim.accelerator.resource
+        promised: Counter[str] = Counter()
+        position = 1
+        for other in self._claims.values():
+            if other is claim:
+                break
+            if other.request.accelerator != name or not self._comes(other):
+                continue
+            choice = choose(self.inventory.places(name), resource, other.request.count, promised)
+            if choice.room is Room.NONE:
+                position += 1
+            else:
+                promised[choice.node] += other.request.count
+        return choose(self.inventory.places(name), resource, claim.request.count, promised), position
+
+    def _comes(self, claim: _Held) -> bool:
+        """Return whether a session still waits for its node."""
+        if self.inventory.is_bound(claim.slug):
+            return False
+        return claim.open or self.inventory.is_pending(claim.slug)
 
     async def close(self) -> None:
         """Let go: the next vkd lets back whom this one kept away."""
