@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pytest
 
 from aiinfn_hub.vkd.contract import Cause, ClaimState
-from tests.cluster.vkd_world import GRACE
+from tests.cluster.vkd_world import GRACE, patient_kueue
 from tests.vkd.local_world import QUICK, SLOW, STUBBORN
 
 PATIENCE = 20
@@ -133,23 +133,25 @@ async def test_a_claim_is_answered_within_a_second_and_costs_no_job_where_sessio
 
 async def test_a_job_whose_device_a_session_took_in_the_last_moment_goes_back_to_its_queue(world):
     cluster = world.site.cluster
-    await asyncio.to_thread(cluster.stop, "kube-scheduler")
-    try:
-        job = await world.submit(QUICK, accelerator="slice")
-        await world.until_condition(job, "Admitted")
-        await world.session("s", "slice", claim=False)
-        await asyncio.sleep(2)
-    finally:
-        await asyncio.to_thread(cluster.start, "kube-scheduler")
-    await world.until_session_runs("s")
-    assert world.backend.positions() == {}  # Kueue believes that it runs; we do not say so
-    assert world.states(job) == []
-    begin = time.monotonic()
-    await world.until_positions(job)
-    assert time.monotonic() - begin < 18  # before Kueue's own time is up
-    await world.end_session("s")
-    await world.until(job, "succeeded")
-    assert world.states(job) == ["starting", "running", "succeeded"]
+    async with patient_kueue(cluster):  # which would take it back in five minutes
+        await asyncio.to_thread(cluster.stop, "kube-scheduler")
+        try:
+            job = await world.submit(QUICK, accelerator="slice")
+            await world.until_condition(job, "Admitted")
+            await world.session("s", "slice", claim=False)
+            await asyncio.sleep(2)
+        finally:
+            await asyncio.to_thread(cluster.start, "kube-scheduler")
+        await world.until_session_runs("s")
+        assert world.backend.positions() == {}  # Kueue believes that it runs; we do not say so
+        assert world.states(job) == []
+        await world.until_positions(job, within=60)
+        conditions = (await world.workload(job))["status"]["conditions"]
+        evicted = next(each for each in conditions if each["type"] == "Evicted")
+        assert "Deactivated" in evicted["reason"] + evicted["message"], evicted
+        await world.end_session("s")
+        await world.until(job, "succeeded")
+        assert world.states(job) == ["starting", "running", "succeeded"]
 
 
 @pytest.mark.parametrize("dead", ["kueue", "vkd"])

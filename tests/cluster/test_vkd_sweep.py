@@ -16,6 +16,7 @@ from tests.vkd.local_world import SMALL_JOB
 from tests.vkd.world import until, vkd
 
 POINTS = 6
+DEVICES = 2
 POINT = """
 number = int(spec["work"]["arguments"][1].split("=")[1])
 open("/home/user/begun", "a").write(f"{number}\\n")
@@ -87,3 +88,48 @@ async def test_a_point_makes_room_for_a_session_and_only_what_failed_runs_again(
     rows = (await anna.get(f"/jobs/{again['id']}/points"))["points"]
     assert [row["values"] for row in rows] == [{"square": number**2} for number in range(1, POINTS + 1)]
     assert [row["point"] for row in rows if not row["carried"]] == [4]
+
+
+async def test_the_points_of_a_sweep_that_is_preempted_three_times_start_in_order(both, figure):
+    """Whenever devices are free, the lowest points that wait have them: Kueue has their Jobs in their order."""
+    v, world, _ = both
+    anna = v.as_("anna")
+    work = {
+        "kind": "script",
+        "path": "run.py",
+        "snapshot": ".aiinfn/jobs/q/run.py",
+        "arguments": ["sleep(3)"],
+    }
+    sweep = {"points": [{"n": number} for number in range(1, 21)], "at_most": 20}
+    begin = time.monotonic()
+    job = await anna.post("/jobs", {"work": work, "accelerator": "t4", "queue": "main", "sweep": sweep})
+    preempted = 0
+    for number in range(10):  # a point may end by itself in the moment in which a session comes
+        if preempted >= 3:
+            break
+        await shown(anna, job["id"], lambda it: it["sweep"]["running"] >= 1, "one runs")
+        await world.session(f"s{number}", "t4", DEVICES)
+        await world.until_session_runs(f"s{number}")
+        preempted = (await anna.get(f"/jobs/{job['id']}"))["preemptions"]
+        await world.end_session(f"s{number}")
+    done = await shown(anna, job["id"], lambda it: it["state"] == "succeeded", "the sweep is over")
+    figure("20 points on two devices, three sessions in between: over after, s", time.monotonic() - begin)
+    assert done["preemptions"] >= 3
+    rows = (await anna.get(f"/jobs/{job['id']}/points"))["points"]
+    events = []
+    for row in rows:
+        history = await anna.get(f"/jobs/{row['job']}/events")
+        events += [(event["time"], row["point"], event["state"], event["attempt"]) for event in history]
+    events.sort()
+    preempted = {(point, attempt) for _, point, state, attempt in events if state == "queued"}
+    waiting, started = set(range(1, 21)), []
+    for _, point, state, attempt in events:
+        if state == "starting":
+            # Two that get their devices in the same moment are told in any order. And when jobs are gone before the pod of the
+            # session for which they went is there, Kueue gives their devices to the next; those go again at once.
+            assert point in sorted(waiting)[:DEVICES] or (point, attempt) in preempted, started
+            waiting.remove(point)
+            started.append(point)
+        elif state == "queued":
+            waiting.add(point)
+    assert len(started) == 20 + done["preemptions"]

@@ -7,14 +7,14 @@ import contextlib
 import shutil
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from aiinfn_hub.kube import jobs, names
-from aiinfn_hub.kube.client import KubeClient, KubeError, path_of
+from aiinfn_hub.kube.client import KubeClient, path_of
 from aiinfn_hub.kube.pods import pod_parts, pod_spec
 from aiinfn_hub.platform.selection import Door, Selection
 from aiinfn_hub.vkd.backends.base import BackendJob, Start
@@ -74,6 +74,26 @@ def set_devices(cluster: Cluster, amounts: Mapping[str, int], node: str | None =
     cluster.api.patch(path, {"status": {"capacity": status, "allocatable": status}})
 
 
+@contextlib.asynccontextmanager
+async def patient_kueue(cluster: Cluster) -> AsyncIterator[None]:
+    """Let Kueue wait for minutes until it takes back what it admitted and what does not run."""
+    config = cluster.root / "kueue" / "config.yaml"
+    usual = config.read_text()
+    patient = usual.replace("timeout: 20s", "timeout: 5m")
+    assert patient != usual
+
+    def restart(text: str) -> None:
+        config.write_text(text)
+        cluster.stop("kueue")
+        cluster.start("kueue")
+
+    await asyncio.to_thread(restart, patient)
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(restart, usual)
+
+
 @dataclass
 class ClusterWorld(World):
     """One back end on one cluster; what the store would keep is here."""
@@ -82,7 +102,6 @@ class ClusterWorld(World):
     admin: KubeClient = None  # type: ignore[assignment]
     kubeconfig: Path = None  # type: ignore[assignment]
     command: Sequence[str] = COMMAND
-    _last_second: int = 0
 
     @classmethod
     async def on(cls, site: Site, data: Path, **more: Any) -> ClusterWorld:
@@ -128,22 +147,6 @@ class ClusterWorld(World):
             await asyncio.sleep(0.1)
 
     # Jobs
-
-    async def submit(self, code: str = QUICK, *, spaced: bool = True, **options: Any) -> str:
-        """Submit a job; Kueue orders jobs by whole seconds, so they come in different ones where the order matters."""
-        if spaced and int(time.time()) == self._last_second:
-            await asyncio.sleep(1 - time.time() % 1)
-        job_id = await super().submit(code, **options)
-        if spaced:
-            # vkd makes the Job after it has answered; with the API server away it comes later anyway.
-            path = jobs.jobs_path(self.platform, names.job_name(job_id))
-            with contextlib.suppress(KubeError):
-                for _ in range(100):
-                    if await self.admin.find(path) is not None:
-                        break
-                    await asyncio.sleep(0.02)
-        self._last_second = int(time.time())
-        return job_id
 
     def job(
         self, code: str = QUICK, *, image: str = "standard", size: str = "small", **options: Any

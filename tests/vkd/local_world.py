@@ -233,12 +233,13 @@ class World:
             lambda: f"{accelerator} is {expected}; it is {self.counts(accelerator)}",
         )
 
-    async def until_positions(self, *jobs: str) -> None:
+    async def until_positions(self, *jobs: str, within: float = 20) -> None:
         """Wait until exactly these jobs wait in the queue ``main``, in this order."""
         expected = {job: index for index, job in enumerate(jobs, 1)}
         await eventually(
             lambda: self.backend.positions() == expected,
             lambda: f"the places are {expected}; they are {self.backend.positions()}",
+            within,
         )
 
 

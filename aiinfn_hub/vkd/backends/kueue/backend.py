@@ -322,7 +322,7 @@ class KueueBackend:
         if track is None or not self._director.waits(job_id):
             return None
         if workload is None:
-            return track.obstacle or None
+            return self._director.obstacle(job_id) or None
         selection = track.job.selection
         largest = self._inventory.largest(selection.accelerator_name) if selection.accelerator else 0
         return words.waiting(workload.waiting, selection, largest, admitted=workload.admitted)

@@ -22,6 +22,7 @@ from aiinfn_hub.vkd.backends.base import BackendJob, Update
 from aiinfn_hub.vkd.contract import FINAL, Cause, JobState
 
 from .archive import Told
+from .creation_order import CreationOrder
 from .facts import Cluster, Seen
 from .files import KueueFiles, Note
 from .lifecycle import Step, advance
@@ -87,6 +88,7 @@ class Director:
         self._open = False
         self._chores: set[asyncio.Task[None]] = set()
         self._put: set[str] = set()
+        self._order = CreationOrder(time.monotonic, self.mark)
         self.tracks: dict[str, Track] = {}
         self._lines: dict[str, Counter[str]] = {}
         self._done: set[str] = set()
@@ -117,6 +119,10 @@ class Director:
     def _add(self, track: Track) -> None:
         self.tracks[track.id] = track
         self._count(track, 1)
+        if track.note.created:
+            self._order.created(track.job)
+        elif track.state is JobState.QUEUED:
+            self._order.add(track.job)
 
     def _count(self, track: Track, sign: int) -> None:
         selection = track.job.selection
@@ -140,11 +146,27 @@ class Director:
         self.mark(job.id)
 
     async def _create(self, track: Track) -> None:
+        """Make a job's Job, if it is its turn."""
+        pause = self._order.pause(track.job)
+        if pause is None:
+            return
+        if pause > 0:
+            self._later(track, pause)
+            return
         await self._requests.create(track.job)
         track.note.created = True
+        self._order.created(track.job)
         track.obstacle = ""
         await self._save(track)
         self._moved(track.queue, "")
+
+    def obstacle(self, job_id: str) -> str:
+        """Return why a job's Job could not be made yet, in words; also if it waits for one that could not."""
+        track = self.tracks[job_id]
+        if track.note.created or track.obstacle:
+            return track.obstacle
+        first = self.tracks.get(self._order.first(track.job))
+        return first.obstacle if first is not None else ""
 
     def forget(self, job_id: str) -> bool:
         """Forget that a job ever was; False if it is not over."""
@@ -249,6 +271,8 @@ class Director:
         seen = self._cluster.of(track.id)
         if seen.job is not None:
             track.appeared = True
+        if seen.workload is not None:
+            self._order.seen(track.job, admitted=seen.workload.admitted)
         self._adopt(track, seen)
         try:
             await self._act(track, seen)
@@ -400,6 +424,7 @@ class Director:
     def _finish(self, track: Track, step: Step) -> None:
         self.tracks.pop(track.id, None)
         self._done.add(track.id)
+        self._order.over(track.job)
         if step.remove:
             self._chore(self._remove(track.id))
 
