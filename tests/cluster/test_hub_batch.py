@@ -6,7 +6,9 @@ What is handed over is a notebook, a whole folder, or a notebook that goes on fr
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
+import re
 import time
 from datetime import datetime
 from pathlib import Path
@@ -16,11 +18,14 @@ import pytest
 import pytest_asyncio
 from nbformat.v4 import new_code_cell, new_output
 
-from aiinfn_hub.kube import names
+from aiinfn_hub.kube import jobs, names
 from tests.cluster.harness import has_condition, wait_for
 from tests.cluster.hub_world import ClusterHub, Lab, cluster_hub, notebook_of
+from tests.cluster.workbench import BACKGROUND
 from tests.hub.stack import browser
 
+EXAMPLES = Path(__file__).parents[2] / "examples"
+EPOCHS = 80
 CODE = """
 print("epochs =", epochs)
 open("trained.txt", "w").write(str(epochs))
@@ -113,6 +118,10 @@ def hub(site, tmp_path_factory):
         for who in ("ada", "bruno"):
             site.home(who)
         yield hub
+        # A test that failed must not cost the next module its queues.
+        path = jobs.jobs_path(site.platform)
+        for item in hub.cluster.api.get(path)["items"]:
+            hub.cluster.api.delete(f"{path}/{item['metadata']['name']}", BACKGROUND)
 
 
 @pytest.fixture
@@ -359,3 +368,49 @@ async def test_a_job_from_a_kernel_that_made_room_begins_at_its_cell_again(hub, 
     # With the variables as they were at submission.
     result = nbformat.read(site.home("ada") / done["output"], as_version=4)
     assert printed(result) == ["", "number 2\n"]
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.timeout(400)
+async def test_the_checkpoint_example_preempted_three_times_ends_as_an_unbroken_run(hub, site, lab, figure):
+    example = nbformat.read(EXAMPLES / "checkpoint.ipynb", as_version=4)
+    await lab.write("checkpoint.ipynb", example)
+    request = {"path": "checkpoint.ipynb", "size": "large", "parameters": {"epochs": EPOCHS}}
+    whole = (await lab.ask("aiinfn-lab/jobs", "POST", {**request, "accelerator": "none"}))["id"]
+    unbroken = await lab.until(whole, "succeeded")
+    begin = time.monotonic()
+    job = (await lab.ask("aiinfn-lab/jobs", "POST", {**request, "accelerator": "t4", "count": 2}))["id"]
+    for number in (1, 2, 3):
+        await progress(lab, job, attempt=number, epochs=EPOCHS // 10)
+        await asyncio.to_thread(hub.start_session, "ada", "needs", accelerator="t4", size="small")
+        assert (await lab.until(job, "queued"))["preemptions"] == number
+        await asyncio.to_thread(hub.end_session, "ada", "needs")
+    done = await lab.until(job, "succeeded")
+    figure("checkpoint example, preempted three times: submit to succeeded, s", time.monotonic() - begin)
+    assert (done["attempt"], done["preemptions"]) == (4, 3)
+    assert done["values"] == unbroken["values"]
+
+    logs = [await lab.ask(f"aiinfn-lab/jobs/{job}/logs?attempt={number}") for number in (1, 2, 3, 4)]
+    epochs = [[int(n) for n in re.findall(r"^epoch +(\d+):", log, re.M)] for log in logs]
+    for number, (before, after) in enumerate(itertools.pairwise(epochs), 2):
+        assert before, f"attempt {number - 1} came to something"
+        # Nothing is done twice; of the epoch in which it ended the checkpoint may be there, and its line not.
+        assert after[0] - before[-1] in {1, 2}
+    assert epochs[-1][-1] == EPOCHS
+    last = re.search(rf"^after {EPOCHS} epochs.*$", logs[-1], re.M)
+    assert last
+    assert last[0] in await lab.ask(f"aiinfn-lab/jobs/{whole}/logs")
+
+
+async def progress(lab: Lab, job: str, attempt: int, epochs: int) -> None:
+    """Wait until an attempt of a job runs and has come some epochs further than it was."""
+    deadline, before = time.monotonic() + 120, None
+    while True:
+        shown = await lab.ask(f"aiinfn-lab/jobs/{job}")
+        epoch = (shown["values"] or {}).get("epoch", 0)
+        if shown["state"] == "running" and shown["attempt"] == attempt:
+            before = epoch if before is None else before
+            if epoch - before >= epochs:
+                return
+        assert time.monotonic() < deadline, shown
+        await asyncio.sleep(0.1)
