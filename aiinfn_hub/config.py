@@ -16,10 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from jupyterhub.services.service import _ServiceSpawner
-
 from aiinfn_hub import speaking
 from aiinfn_hub.accounts import AccountError, Accounts, default_data
+from aiinfn_hub.auth import identity
 from aiinfn_hub.auth.dev_iam.people import ACCOUNTS
 from aiinfn_hub.auth.iam import IAMAuthenticator
 from aiinfn_hub.auth.routes import CUSTOM_SCOPES, USER_SCOPES, routes, server_scopes
@@ -36,7 +35,8 @@ from aiinfn_hub.orphans import end_orphaned_vkd
 from aiinfn_hub.platform import loader
 from aiinfn_hub.platform.model import Backend
 from aiinfn_hub.platform.reload import PlatformFile
-from aiinfn_hub.proxy import SessionProxy
+from aiinfn_hub.proxy import SessionProxy, guarded
+from aiinfn_hub.services import keep_starting
 from aiinfn_hub.spawner import session_time
 from aiinfn_hub.spawner.context import TEMPLATES, SpawnContext
 from aiinfn_hub.spawner.local import ENV_KEEP, LocalSpawner
@@ -49,6 +49,8 @@ CONFIG_FILE: Final = Path(__file__).with_name("jupyterhub_config.py")
 HUB_SERVICE: Final = "aiinfn-hub"
 """The service as which the hub's own code calls vkd."""
 VKD_SERVICE: Final = "vkd"
+METRICS_SERVICE: Final = "metrics"
+"""The service as which Prometheus reads the figures of hub and vkd."""
 
 USE_VKD: Final = f"access:services!service={VKD_SERVICE}"
 SERVER_SCOPES: Final = ("users:activity!user", "access:servers!server", USE_VKD)
@@ -56,8 +58,6 @@ SERVER_SCOPES: Final = ("users:activity!user", "access:servers!server", USE_VKD)
 
 VKD_PREFIX: Final = f"/services/{VKD_SERVICE}"
 LOOPBACK: Final = "127.0.0.1"
-SERVICE_POLL: Final = 2
-"""Seconds between two looks at whether vkd still runs."""
 NAMED_SERVERS: Final = 4
 """Sessions a person may have beside the first."""
 CONCURRENT_SPAWNS: Final = 50
@@ -205,12 +205,13 @@ def _configure(c: Any, settings: Settings) -> None:
     # A vkd in a pod of its own gets the same key by its own environment.
     ticket_key = os.environ.get("AIINFN_TICKET_KEY") or secret_file(folder / "ticket.key")
     hub_token = secret_file(folder / "hub-service.token")
+    metrics_token = os.environ.get("AIINFN_METRICS_TOKEN") or secret_file(folder / "metrics.token")
     if reach.starts_vkd:
         end_orphaned_vkd(settings.data)
     _hub(c, settings, reach, folder)
     _proxy(c, settings, proxy, folder)
     _sign_in(c, settings, file, folder)
-    _services(c, reach, _vkd_environment(settings, cluster, ticket_key), hub_token)
+    _services(c, reach, _vkd_environment(settings, cluster, ticket_key), hub_token, metrics_token)
     _rights(c, file)
     context = SpawnContext(
         file=file,
@@ -232,6 +233,8 @@ def _configure(c: Any, settings: Settings) -> None:
         "session_ending": lambda _reader: ending_of,
         "sessions_are_pods": cluster is not None,
     }
+    # A token that the hub takes back ends at vkd at once.
+    identity.Revocations(context.vkd.forget_tokens).watch()
     file.follow()
 
 
@@ -254,7 +257,7 @@ def _hub(c: Any, settings: Settings, reach: Reach, folder: Path) -> None:
 
 def _proxy(c: Any, settings: Settings, command: list[str], folder: Path) -> None:
     c.JupyterHub.proxy_class = SessionProxy
-    c.ConfigurableHTTPProxy.command = command
+    c.ConfigurableHTTPProxy.command = guarded(command, os.environ)
     c.ConfigurableHTTPProxy.api_url = f"http://{LOOPBACK}:{settings.proxy_api_port}"
     c.ConfigurableHTTPProxy.auth_token = secret_file(folder / "proxy.token")
     c.ConfigurableHTTPProxy.pid_file = str(folder / "proxy.pid")
@@ -270,7 +273,12 @@ def _sign_in(c: Any, settings: Settings, file: PlatformFile, folder: Path) -> No
     iam.token_client_secret = settings.token_client_secret
     iam.manage_groups = True
     iam.rules = lambda: Rules.of(file.current)
-    c.JupyterHub.extra_handlers = [*routes(lambda: file.current), *session_time.routes(), *speaking.routes()]
+    c.JupyterHub.extra_handlers = [
+        *routes(lambda: file.current),
+        *identity.routes(),
+        *session_time.routes(),
+        *speaking.routes(),
+    ]
     c.JupyterHub.custom_scopes = dict(CUSTOM_SCOPES)
     if settings.public_url:
         iam.oauth_callback_url = settings.public_url.rstrip("/") + "/hub/oauth_callback"
@@ -291,6 +299,7 @@ def _vkd_environment(settings: Settings, cluster: ClusterSettings | None, ticket
     for name in (
         "AIINFN_VKD_DATABASE",
         "AIINFN_JOBS_END_WITH_VKD",
+        "AIINFN_METRICS_PUBLIC",
         "AIINFN_DEMO_ID",
         "LD_LIBRARY_PATH",
         "TZ",
@@ -302,19 +311,24 @@ def _vkd_environment(settings: Settings, cluster: ClusterSettings | None, ticket
     return environment
 
 
-def _services(c: Any, reach: Reach, environment: dict[str, str], hub_token: str) -> None:
+def _services(c: Any, reach: Reach, environment: dict[str, str], hub_token: str, metrics_token: str) -> None:
     vkd = {"name": VKD_SERVICE, "url": reach.vkd_listens, "display": False}
     if reach.starts_vkd:
         vkd |= {"command": [sys.executable, "-P", "-m", "aiinfn_hub.vkd"], "environment": environment}
-    c.JupyterHub.services = [vkd, {"name": HUB_SERVICE, "api_token": hub_token, "display": False}]
-    # The hub makes this object without any configuration, and would notice the end of vkd after half a minute only.
-    _ServiceSpawner.poll_interval = SERVICE_POLL
+    c.JupyterHub.services = [
+        vkd,
+        {"name": HUB_SERVICE, "api_token": hub_token, "display": False},
+        {"name": METRICS_SERVICE, "api_token": metrics_token, "display": False},
+    ]
+    c.JupyterHub.authenticate_prometheus = os.environ.get("AIINFN_METRICS_PUBLIC") != "1"
+    keep_starting()
 
 
 def _rights(c: Any, file: PlatformFile) -> None:
     # vkd asks who its callers are with their own tokens: its own needs no right.
     c.JupyterHub.load_roles = [
         {"name": HUB_SERVICE, "services": [HUB_SERVICE], "scopes": [USE_VKD]},
+        {"name": METRICS_SERVICE, "services": [METRICS_SERVICE], "scopes": ["read:metrics"]},
         *manager_roles(file.current),
     ]
     # The token of a session gets what its owner has too, so people need the right as well.

@@ -1,10 +1,39 @@
-"""The proxy in front of sessions, which does not tell who works in one."""
+"""The proxy in front of sessions: what it is started with, and what it tells of their activity."""
 
 from __future__ import annotations
 
-from typing import Any
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
 
 from jupyterhub.proxy import ConfigurableHTTPProxy
+
+ERRORS: Final = Path(__file__).with_name("proxy_errors.mjs")
+"""Loaded into the proxy: while a part of the platform is away, programs read JSON."""
+_PASSED_ON: Final = frozenset(
+    {
+        "PATH",
+        "HOME",
+        "USER",
+        "LOGNAME",
+        "SHELL",
+        "LANG",
+        "TZ",
+        "TMPDIR",
+        "LD_LIBRARY_PATH",
+        "SSL_CERT_FILE",
+        "SSL_CERT_DIR",
+        "NODE_EXTRA_CA_CERTS",
+        "NODE_PATH",
+        "CONFIGPROXY_AUTH_TOKEN",
+        "CONFIGPROXY_SSL_KEY_PASSPHRASE",
+        # By these two the processes of a demonstration are found.
+        "AIINFN_DATA",
+        "AIINFN_DEMO_ID",
+    }
+)
+"""What the proxy gets of the hub's environment, which also holds the secrets of the hub; beside ``LC_*``."""
 
 
 class SessionProxy(ConfigurableHTTPProxy):
@@ -22,3 +51,13 @@ class SessionProxy(ConfigurableHTTPProxy):
         for route in routes.values():
             route["data"].pop("last_activity", None)
         return routes
+
+
+def guarded(command: Sequence[str], environment: Mapping[str, str]) -> list[str]:
+    """Give the command that runs the proxy with what it needs of an environment, and with JSON for programs.
+
+    JupyterHub hands its whole environment to the proxy, hence the detour over ``env``, which becomes the proxy.
+    """
+    dropped = sorted(name for name in environment if name not in _PASSED_ON and not name.startswith("LC_"))
+    options = [option for name in dropped if "=" not in name for option in ("-u", name)]
+    return [shutil.which("env") or "env", *options, f"NODE_OPTIONS=--import={ERRORS.as_uri()}", *command]

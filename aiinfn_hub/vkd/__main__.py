@@ -29,6 +29,7 @@ from . import app as application
 from .auth import Auth
 from .backends.base import Backend
 from .migrations import SchemaError
+from .protocol import BoundedProtocol
 from .service import Service
 from .settings import Settings, SettingsError, from_environment
 from .store import Store
@@ -103,7 +104,13 @@ async def build(settings: Settings, file: PlatformFile) -> FastAPI:
     store = await Store.open(settings.database)
     service = Service(file, store, backend)
     auth = Auth(settings.hub_api, settings.service_name, admin_groups=lambda: service.platform.admin_groups)
-    return application.create(service, auth, prefix=settings.prefix, ticket_key=settings.ticket_key)
+    return application.create(
+        service,
+        auth,
+        prefix=settings.prefix,
+        ticket_key=settings.ticket_key,
+        open_metrics=settings.open_metrics,
+    )
 
 
 async def _serve(settings: Settings, file: PlatformFile) -> int:
@@ -127,6 +134,7 @@ async def _run(settings: Settings, app: FastAPI) -> int:
             access_log=False,  # it would write queries, and a query may hold a ticket
             server_header=False,
             ws="none",
+            http=BoundedProtocol,
             lifespan="on",
             timeout_graceful_shutdown=_GRACE_SECONDS,
             # Longer than clients wait between two questions: with uvicorn's 5 s a question now and then meets a closing door.

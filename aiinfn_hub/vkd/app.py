@@ -7,11 +7,14 @@ from contextlib import asynccontextmanager
 
 from fastapi import APIRouter, FastAPI, Response
 
+from aiinfn_hub.platform.refusal import Reason
+
 from . import errors
 from .auth import Auth
 from .contract import PREFIX
 from .metrics import CONTENT_TYPE, Metrics
-from .routes import changes, jobs, logs, platform, sessions
+from .routes import changes, jobs, logs, platform, revocations, sessions
+from .routes.common import metrics_only
 from .service import Service
 from .views import VERSION
 
@@ -22,6 +25,7 @@ def create(
     *,
     prefix: str = "/services/vkd",
     ticket_key: str | None = None,
+    open_metrics: bool = False,
 ) -> FastAPI:
     """Make the application.
 
@@ -33,6 +37,8 @@ def create(
         Path under which the hub's proxy forwards here.
     ticket_key
         Checks the tickets of forms.
+    open_metrics
+        Whether the figures for Prometheus need no token.
     """
     metrics = Metrics()
 
@@ -68,15 +74,15 @@ def create(
 
     app.add_middleware(errors.Guard, observe=observe)
     api = APIRouter(prefix=prefix + PREFIX)
-    for part in (platform, changes, jobs, logs, sessions):
+    for part in (platform, changes, jobs, logs, sessions, revocations):
         api.include_router(part.router)
     app.include_router(api)
-    app.include_router(_own(prefix, service, metrics))
+    app.include_router(_own(prefix, service, metrics, open_metrics=open_metrics))
     return app
 
 
-def _own(prefix: str, service: Service, metrics: Metrics) -> APIRouter:
-    """Give the routes about vkd itself, which need no token."""
+def _own(prefix: str, service: Service, metrics: Metrics, *, open_metrics: bool) -> APIRouter:
+    """Give the routes about vkd itself."""
     router = APIRouter(prefix=prefix, tags=["vkd"])
 
     @router.get(
@@ -88,9 +94,15 @@ def _own(prefix: str, service: Service, metrics: Metrics) -> APIRouter:
         response.status_code = 503 if failed else 200
         return {"status": "failed" if failed else "ok", "version": VERSION}
 
-    @router.get("/metrics", summary="Figures for Prometheus", response_class=Response)
+    @router.get(
+        "/metrics",
+        summary="Figures for Prometheus",
+        response_class=Response,
+        dependencies=[] if open_metrics else [metrics_only],
+        responses=errors.problems(Reason.UNAUTHENTICATED, Reason.FORBIDDEN, Reason.UNAVAILABLE),
+    )
     async def figures() -> Response:
-        """Give sums by state, accelerator and queue."""
+        """Give sums by state, accelerator and queue, to tokens with the scope ``read:metrics`` and to operators."""
         text = metrics.expose(
             await service.store.states(),
             service.backend.inventory(),

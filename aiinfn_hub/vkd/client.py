@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import quote
@@ -18,7 +18,7 @@ from yarl import URL
 
 from aiinfn_hub import language
 from aiinfn_hub.platform.refusal import Reason, Refusal
-from aiinfn_hub.vkd.contract import PREFIX, AvailabilityReading, Claim, ClaimRequest, Problem
+from aiinfn_hub.vkd.contract import MOST_REVOKED, PREFIX, AvailabilityReading, Claim, ClaimRequest, Problem
 
 AVAILABILITY_TIMEOUT: Final = 0.5
 """Seconds a form waits for figures; without them it says that they are unknown."""
@@ -102,6 +102,12 @@ class VkdClient:
         except Refusal as refusal:
             if refusal.reason is not Reason.NOT_FOUND:
                 raise
+
+    async def forget_tokens(self, token_ids: Sequence[str]) -> None:
+        """Tell that tokens were revoked, by the hub's names for them. Raises `VkdUnavailable`."""
+        for first in range(0, len(token_ids), MOST_REVOKED):
+            revoked = {"token_ids": list(token_ids[first : first + MOST_REVOKED])}
+            await self._call("POST", "revocations", json=revoked)
 
     def _landed(self, flight: asyncio.Task[AvailabilityReading | None]) -> None:
         self._reading = None if flight.cancelled() else flight.result()

@@ -15,6 +15,7 @@ from pydantic import Field, StringConstraints
 from .contract_paths import folder_copy, output_folder, output_path, point_output
 from .contract_platform import (
     MOST_LABELS,
+    MOST_REVOKED,
     AcceleratorChoice,
     Availability,
     AvailabilityReading,
@@ -27,6 +28,7 @@ from .contract_platform import (
     PlatformView,
     ProjectChoice,
     QueueChoice,
+    Revoked,
     SizeChoice,
     Usage,
     UsageEntry,
@@ -50,6 +52,7 @@ __all__ = [
     "MOST_LABELS",
     "MOST_POINTS",
     "MOST_RESOURCE_POINTS",
+    "MOST_REVOKED",
     "MOST_STARTUP_STEPS",
     "PREFIX",
     "RECORD_SEPARATOR",
@@ -81,6 +84,7 @@ __all__ = [
     "RelativePath",
     "ResourcePoint",
     "Resources",
+    "Revoked",
     "RunSpec",
     "RunnerRecord",
     "Scalar",

@@ -166,6 +166,16 @@ class ClaimRequest(Model):
     """Start of that process, seconds since the epoch, as psutil gives it."""
 
 
+MOST_REVOKED: Final = 1000
+"""Tokens that one message about revoked ones names."""
+
+
+class Revoked(Model):
+    """Body of ``POST revocations``, sent by the hub when it deletes tokens before their time."""
+
+    token_ids: list[Annotated[str, Field(max_length=64)]] = Field(max_length=MOST_REVOKED)
+
+
 class ClaimState(StrEnum):
     """How far a session's claim is."""
 

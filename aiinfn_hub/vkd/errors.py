@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import secrets
@@ -26,7 +27,14 @@ logger = logging.getLogger(__name__)
 
 BODY_BYTES: Final = 1024 * 1024
 """Largest body of a request."""
+BODY_SECONDS: Final = 30.0
+"""Seconds in which a body has to arrive."""
 _RETRY: Final = {Reason.TOO_MANY: "30", Reason.UNAVAILABLE: "3", Reason.STORAGE_FULL: "60"}
+
+
+class BrokenOff(Exception):  # noqa: N818 - it is what becomes of the answer
+    """An answer that had begun ends here, and its reader has to see that it is not whole."""
+
 
 Observe = Callable[[str, str, int, float], None]
 
@@ -55,6 +63,7 @@ def problems(*reasons: Reason) -> dict[int | str, dict[str, Any]]:
     found: dict[int, list[str]] = {}
     for reason in (*common, *reasons):
         found.setdefault(STATUS[reason], []).append(reason.value)
+    found[408], found[413] = ["too slow"], ["too large a body"]
     return {
         status: {"model": Problem, "description": " or ".join(dict.fromkeys(names))}
         for status, names in found.items()
@@ -94,7 +103,14 @@ def _of_status(status: int) -> tuple[Refusal, int]:
                 _("The request is larger than {size} KiB.").format(size=BODY_BYTES // 1024),
                 _("Put large values into a file."),
             )
-            return refusal, refusal.status
+            return refusal, 413
+        case 408:
+            refusal = Refusal(
+                Reason.INVALID,
+                _("The request did not arrive within {seconds} s.").format(seconds=int(BODY_SECONDS)),
+                _("Send it again, all at once."),
+            )
+            return refusal, 408
         case _ if status < 500:
             return Refusal(Reason.INVALID, _("The request cannot be read.")), 400
         case _:
@@ -137,7 +153,7 @@ def _plain(text: str, length: int = 60) -> str:
 
 
 class Guard:
-    """The outermost layer: sets the language, bounds the body, catches what nobody caught, times and logs the request.
+    """The outermost layer: sets the language, bounds the body in size and time, catches what nobody caught, times and logs the request.
 
     The query is never logged: it may hold a ticket. Neither are headers, which hold tokens.
     """
@@ -160,10 +176,17 @@ class Guard:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                sent = message.setdefault("headers", [])
+                if not any(name.lower() == b"x-content-type-options" for name, _value in sent):
+                    # What people wrote is in most answers: no browser may take one for a page.
+                    message = {**message, "headers": [*sent, (b"x-content-type-options", b"nosniff")]}
             await send(message)
 
         try:
             await self._app(scope, _bounded(scope, receive), watched)
+        except BrokenOff as error:
+            # Nothing more is sent, so the server closes the connection.
+            logger.info("response broken off path=%s why=%s", _path(scope), error)
         except Exception as error:
             if status:
                 # Too late for another answer: the server closes the connection, and the reader sees that it is cut.
@@ -205,14 +228,24 @@ def _path(scope: Scope) -> str:
 
 
 def _bounded(scope: Scope, receive: Receive) -> Receive:
-    """Refuse a body as soon as it is too large, by its announced length or by what arrives."""
+    """Refuse a body as soon as it is too large, by its announced length or by what arrives, or takes too long."""
     announced = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
     left = BODY_BYTES if not announced.isdigit() or int(announced) <= BODY_BYTES else 0
+    until = asyncio.get_running_loop().time() + BODY_SECONDS
+    arrived = False
 
     async def limited() -> Message:
-        nonlocal left
-        message = await receive()
+        nonlocal left, arrived
+        if arrived:
+            # What is waited for now is the reader's departure.
+            return await receive()
+        try:
+            async with asyncio.timeout_at(until):
+                message = await receive()
+        except TimeoutError:
+            raise HTTPException(408, headers={"Connection": "close"}) from None
         if message["type"] == "http.request":
+            arrived = not message.get("more_body", False)
             left -= len(message.get("body", b""))
             if left < 0:
                 raise HTTPException(413)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Final
@@ -235,7 +235,7 @@ class Follower:
         job_id: str,
         limit: int,
         gone: Callable[[], Coroutine[Any, Any, bool]],
-    ) -> AsyncIterator[bytes]:
+    ) -> AsyncGenerator[bytes]:
         """Yield an attempt's log as it grows, after a first chunk, until the attempt is over or nobody reads it.
 
         Parameters

@@ -6,6 +6,7 @@ It stands between the routes, which know HTTP, and the store and the back end, w
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
 
@@ -65,6 +66,8 @@ class Service:
         self.aftercare = Aftercare(store)
         self.housekeeping = Housekeeping(self.aftercare, backend, lambda: self.platform)
         self.afterwards = Afterwards(self)
+        self.followed: Counter[str] = Counter()
+        """Logs that are being followed, by person."""
 
     async def start(self) -> None:
         """Hand the back end what is not over, and follow it from then on."""

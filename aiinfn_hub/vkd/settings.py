@@ -32,6 +32,8 @@ class Settings:
         Signs the tickets with which a form reads availability; None refuses them all.
     end_jobs
         Stop running jobs with vkd, so that ending the demonstration leaves no process behind.
+    open_metrics
+        Whether the figures for Prometheus need no token.
     """
 
     platform: Path
@@ -45,6 +47,7 @@ class Settings:
     kubeconfig: Path | None = None
     ticket_key: str | None = field(default=None, repr=False)
     end_jobs: bool = False
+    open_metrics: bool = False
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> Settings:
@@ -82,6 +85,7 @@ class Settings:
             kubeconfig=Path(kubeconfig) if (kubeconfig := environment.get("AIINFN_VKD_KUBECONFIG")) else None,
             ticket_key=environment.get("AIINFN_TICKET_KEY") or None,
             end_jobs=environment.get("AIINFN_JOBS_END_WITH_VKD") == "1",
+            open_metrics=environment.get("AIINFN_METRICS_PUBLIC") == "1",
         )
 
 

@@ -64,7 +64,10 @@ from pathlib import Path
 from jupyterhub.auth import DummyAuthenticator
 from aiinfn_hub import speaking
 from aiinfn_hub.accounts import Accounts
+from aiinfn_hub.auth import identity
 from aiinfn_hub.platform.reload import PlatformFile
+from aiinfn_hub.proxy import SessionProxy, guarded
+from aiinfn_hub.services import keep_starting
 from aiinfn_hub.spawner import session_time
 from aiinfn_hub.spawner.context import TEMPLATES, SpawnContext
 from aiinfn_hub.spawner.local import LocalSpawner
@@ -90,7 +93,9 @@ c.Authenticator.allow_all = True
 c.JupyterHub.bind_url = f"http://127.0.0.1:{t['port']}/"
 c.JupyterHub.hub_bind_url = f"http://127.0.0.1:{t['hub_port']}/"
 c.ConfigurableHTTPProxy.api_url = f"http://127.0.0.1:{t['proxy_port']}"
-c.ConfigurableHTTPProxy.command = [t["proxy"]]
+c.JupyterHub.proxy_class = SessionProxy
+c.ConfigurableHTTPProxy.command = guarded([t["proxy"]], os.environ)
+keep_starting()
 c.ConfigurableHTTPProxy.pid_file = str(data / "hub/proxy.pid")
 c.JupyterHub.db_url = f"sqlite:///{data}/hub/hub.sqlite"
 c.JupyterHub.cookie_secret_file = str(data / "hub/cookie")
@@ -100,7 +105,7 @@ c.Spawner.http_timeout = 120  # several servers start at the same time on a busy
 c.JupyterHub.tornado_settings = {"slow_spawn_timeout": t["slow_spawn_timeout"]}
 c.JupyterHub.spawner_class = LocalSpawner
 speaking.configure_pages(c, str(TEMPLATES))
-c.JupyterHub.extra_handlers = [*session_time.routes(), *speaking.routes()]
+c.JupyterHub.extra_handlers = [*identity.routes(), *session_time.routes(), *speaking.routes()]
 platform_file = PlatformFile.open(Path(t["platform"]))
 platform_file.follow()
 c.JupyterHub.template_vars = {"platform_problem": lambda reader: platform_file.problem if reader and reader.admin else ""}
@@ -108,6 +113,7 @@ c.LocalSpawner.context = SpawnContext(
     file=platform_file, vkd=VkdClient(url, t["vkd_token"]), vkd_url=url,
     accounts=Accounts(data, t["separate"]), ticket_key=t["ticket_key"],
 )
+identity.Revocations(c.LocalSpawner.context.vkd.forget_tokens).watch()
 c.LocalSpawner.skeleton = Path(t["skeleton"]) if t["skeleton"] else None
 c.LocalSpawner.poll_interval = 1
 scope = "access:services!service=vkd"

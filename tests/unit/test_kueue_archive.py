@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import random
+import time
+import tracemalloc
 
 import pytest
 
 from aiinfn_hub.vkd.backends.kueue.archive import Archive, NoLine
 from aiinfn_hub.vkd.backends.local.files import AttemptFolder
+from aiinfn_hub.vkd.backends.local.supervisor.output import Splitter
 
 
 @pytest.fixture
@@ -119,3 +122,62 @@ def test_a_log_that_is_too_long_ends_with_a_word_about_it(folder):
     again = archive(folder, limit=20)
     again.feed(STREAM[-1])
     assert folder.log.read_bytes() == text
+
+
+def test_a_line_without_an_end_is_written_as_it_comes_and_held_nowhere(folder):
+    made = archive(folder, limit=2**30)
+    made.feed(STREAM[0] + f"{stamp(1)} ".encode())
+    piece = b"\r[" + b"#" * 65533 + b"]"
+    tracemalloc.start()
+    try:
+        for number in range(1, 257):
+            made.feed(piece)
+            assert folder.log.stat().st_size == len(LINES[0]) + number * len(piece)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 2 * 2**20
+    # It goes on where it was, in another vkd too.
+    again = archive(folder, limit=2**30)
+    again.feed(STREAM[0] + f"{stamp(1)} ".encode() + 256 * piece + b" done\n" + STREAM[2])
+    again.finish()
+    assert folder.log.read_bytes() == LINES[0] + 256 * piece + b" done\n" + LINES[2]
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_line_of_which_part_was_written_is_completed_once(folder, restart):
+    made = archive(folder)
+    at = stamp(1)
+    made.feed(STREAM[0] + f"{at} half of".encode())
+    assert folder.log.read_bytes() == LINES[0] + b"half of"
+    if restart:
+        made = archive(folder)
+    else:
+        made.reconnect()
+    made.feed(STREAM[0] + f"{at} half".encode())
+    made.feed(b" of it\n" + f"{at} \x1e{{".encode())
+    made.reconnect()
+    progress = json.dumps({"type": "progress", "progress": {"cell": 1, "cells": 9}})
+    told = made.feed(STREAM[0] + f"{at} half of it\n{at} \x1e{progress}\n".encode())
+    assert told.progress.cell == 1
+    assert folder.log.read_bytes() == LINES[0] + b"half of it\n"
+
+
+def test_a_line_that_is_no_line_of_the_log_is_noticed_before_it_ends(folder):
+    made = archive(folder)
+    for _ in range(63):
+        assert not made.feed(b"x")
+    with pytest.raises(NoLine):
+        made.feed(b"x")
+
+
+@pytest.mark.parametrize("text", [b"\x1e", b"\x1e{", b"\x1e\n", b"\n\x1e\x1e", b"a\x1e" + b"b" * 50])
+def test_what_only_looks_like_records_takes_time_in_proportion(text):
+    data = text * (2**20 // len(text))
+    splitter = Splitter()
+    began = time.perf_counter()
+    said, records = splitter.feed(data)
+    assert said + splitter.rest() == data
+    assert not records
+    # It takes about a second; with a copy of the rest for each one it would take minutes.
+    assert time.perf_counter() - began < 30

@@ -71,6 +71,53 @@ async def test_a_change_of_groups_arrives_when_the_answer_of_the_hub_is_old(tmp_
         await nina.ask("GET", "/platform", status=401)
 
 
+async def test_a_token_ends_at_its_second_however_lately_the_hub_was_asked(v):
+    v.hub.people["token-anna"] = world.PEOPLE["token-anna"] | {"expires_in": 0.4}
+    await v.as_("anna").get("/jobs")
+    del v.hub.people["token-anna"]
+
+    async def refused():
+        return (await v.as_("anna").ask("GET", "/jobs"))[0] == 401
+
+    await until(refused, "the token ended", seconds=5)
+
+
+async def test_a_revoked_token_ends_when_the_hub_says_so_and_others_stay(v):
+    v.hub.people["token-anna"] = world.PEOPLE["token-anna"] | {"token_id": "a7"}
+    for name in ("anna", "bruno"):
+        await v.as_(name).get("/jobs")
+    v.hub.people.clear()
+    revoked = {"token_ids": ["a7", "a999"]}
+    v.hub.people["token-hub"] = world.PEOPLE["token-hub"]
+    await Client(v.http, v.root, "token-hub").ask("POST", "/revocations", status=204, json=revoked)
+    await v.as_("anna").get("/jobs", status=401)
+    await v.as_("bruno").get("/jobs")
+
+
+async def test_what_the_hub_said_before_a_revocation_is_not_kept(v):
+    hub = Client(v.http, v.root, "token-hub")
+    await hub.get("/availability")
+    v.hub.hold = asyncio.Event()
+    asking = asyncio.create_task(v.as_("anna").get("/jobs"))
+
+    async def asked():
+        return "token-anna" in v.hub.asked
+
+    await until(asked, "vkd asks the hub")
+    await hub.ask("POST", "/revocations", status=204, json={"token_ids": ["a27"]})
+    v.hub.hold.set()
+    await asking
+    del v.hub.people["token-anna"]
+    await v.as_("anna").get("/jobs", status=401)
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("who", ["anna", "oscar", "other", None])
+async def test_nobody_but_the_hub_revokes(shared, who):
+    status, _ = await shared.as_(who).ask("POST", "/revocations", json={"token_ids": ["a27"]})
+    assert status == (403 if who else 401)
+
+
 async def test_without_the_hub_nobody_is_let_in_and_the_sentence_says_so(tmp_path):
     async with vkd(tmp_path, MemoryBackend, keep=0) as v:
         v.hub.broken = True

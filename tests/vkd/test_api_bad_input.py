@@ -185,7 +185,7 @@ async def test_a_bad_request_is_refused_about_its_field_and_nothing_is_kept(
         (b"work=1", "application/x-www-form-urlencoded", 400),
         (json.dumps(notebook()).encode(), "text/plain", 400),
         (json.dumps(notebook()).encode(), "nonsense", 400),
-        (b'{"work": ' + b" " * 2_000_000 + b"1}", "application/json", 422),
+        (b'{"work": ' + b" " * 2_000_000 + b"1}", "application/json", 413),
         (
             json.dumps(nb(parameters={"x": "SURROGATE"})).replace("SURROGATE", "\\ud800").encode(),
             "application/json",
@@ -232,7 +232,7 @@ async def test_a_large_body_without_a_length_is_cut_off(v):
     status, body = await v.as_("anna").ask(
         "POST", "/jobs", data=endless(), headers={"Content-Type": "application/json"}
     )
-    assert (status, body["reason"]) == (422, "too_large")
+    assert (status, body["reason"]) == (413, "too_large")
 
 
 @pytest.mark.parametrize(

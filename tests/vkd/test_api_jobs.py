@@ -427,12 +427,23 @@ async def test_use_is_summed_for_whom_it_concerns(v):
         assert (await anna.get(f"/usage?since={odd}", status=400))["field"] == "since"
 
 
-async def test_health_metrics_and_documentation_need_no_token_and_tell_nothing_about_people(v):
+@pytest.mark.parametrize(
+    ("who", "status"),
+    [(None, 401), ("unknown", 401), ("anna", 403), ("mara", 403), ("other", 403), ("metrics", 200), ("oscar", 200)],
+)  # fmt: skip
+async def test_figures_are_for_prometheus_and_operators(v, who, status):
+    headers = v.as_(who).headers
+    async with v.http.get(f"{v.root}/services/vkd/metrics", headers=headers) as answer:
+        assert answer.status == status
+        assert ("vkd_jobs" in await answer.text()) is (status == 200)
+
+
+async def test_health_and_documentation_need_no_token_and_metrics_tell_nothing_about_people(v):
     job = await v.as_("anna").post("/jobs", notebook(accelerator="t4", name="secret-name"))
     base = f"{v.root}/services/vkd"
     async with v.http.get(f"{base}/health") as answer:
         assert (await answer.json())["status"] == "ok"
-    async with v.http.get(f"{base}/metrics") as answer:
+    async with v.http.get(f"{base}/metrics", headers=v.as_("metrics").headers) as answer:
         text = await answer.text()
     assert 'vkd_jobs{state="queued"} 1.0' in text
     assert 'vkd_devices{accelerator="t4",holder="free"} 2.0' in text

@@ -41,6 +41,7 @@ OPERATIONS = [
     "PUT /sessions/{session_id}",
     "GET /sessions/{session_id}",
     "DELETE /sessions/{session_id}",
+    "POST /revocations",
 ]
 PREFIX = "/services/vkd/api/v1"
 

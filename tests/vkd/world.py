@@ -18,6 +18,7 @@ from aiinfn_hub.platform.reload import PlatformFile
 from aiinfn_hub.vkd import app as application
 from aiinfn_hub.vkd.auth import Auth
 from aiinfn_hub.vkd.backends.base import Backend
+from aiinfn_hub.vkd.protocol import BoundedProtocol
 from aiinfn_hub.vkd.service import Service
 from aiinfn_hub.vkd.store import Store
 from tests.ports import free_port
@@ -68,7 +69,7 @@ def platform(**changes: Any) -> Platform:
 def user_model(
     name: str, *groups: str, scopes: tuple[str, ...] = ("access:services!service=vkd",)
 ) -> dict[str, Any]:
-    """What JupyterHub 6.1 answers to ``GET /hub/api/user`` for a server's token, as recorded."""
+    """What the hub answers to ``GET /hub/api/aiinfn/identity`` for a server's token, as recorded."""
     return {
         "kind": "user",
         "name": name,
@@ -87,6 +88,7 @@ PEOPLE: dict[str, dict[str, Any]] = {
     "token-nina": user_model("nina"),
     "token-noscope": user_model("anna", "ai-infn/flavour", scopes=()),
     "token-hub": {"kind": "service", "name": "aiinfn-hub", "roles": [], "admin": False, "url": "", "prefix": None, "info": {}, "scopes": [], "session_id": None, "token_id": "a3"},
+    "token-metrics": {"kind": "service", "name": "metrics", "roles": ["metrics"], "admin": False, "url": "", "prefix": None, "info": {}, "scopes": ["read:metrics"], "session_id": None, "token_id": "a5"},
     "token-other": {"kind": "service", "name": "other", "roles": [], "admin": False, "url": "", "prefix": None, "info": {}, "scopes": ["access:services!service=vkd"], "session_id": None, "token_id": "a4"},
 }  # fmt: skip
 
@@ -99,6 +101,7 @@ class Hub:
     people: dict[str, dict[str, Any]] = field(default_factory=lambda: dict(PEOPLE))
     asked: list[str] = field(default_factory=list)
     broken: bool = False
+    hold: asyncio.Event | None = None
 
     async def _user(self, request: web.Request) -> web.Response:
         scheme, _, token = request.headers["Authorization"].partition(" ")
@@ -108,12 +111,15 @@ class Hub:
             return web.json_response({"status": 500, "message": "Internal Server Error"}, status=500)
         if token not in self.people:
             return web.json_response({"status": 403, "message": "Forbidden"}, status=403)
-        return web.json_response(self.people[token])
+        answer = web.json_response(self.people[token])
+        if self.hold is not None:
+            await self.hold.wait()
+        return answer
 
     @contextlib.asynccontextmanager
     async def run(self) -> AsyncIterator[Hub]:
         app = web.Application()
-        app.router.add_get("/hub/api/user", self._user)
+        app.router.add_get("/hub/api/aiinfn/identity", self._user)
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -223,6 +229,7 @@ async def vkd(
                 log_config=None,
                 access_log=False,
                 ws="none",
+                http=BoundedProtocol,
                 timeout_graceful_shutdown=3,
                 # On a busy machine more than the usual 5 s pass between two requests of a client.
                 timeout_keep_alive=75,

@@ -43,10 +43,19 @@ async def _hub(
     await auth.hub_service(request.headers.get("Authorization"))
 
 
+async def _metrics(
+    request: Request,
+    auth: Annotated[Auth, Depends(auth_of)],
+    _documented: Annotated[object, Security(_scheme)],
+) -> None:
+    await auth.metrics_reader(request.headers.get("Authorization"))
+
+
 Serving = Annotated[Service, Depends(service_of)]
 Authentication = Annotated[Auth, Depends(auth_of)]
 Caller = Annotated[Person, Depends(_caller)]
 hub_only = Depends(_hub)
+metrics_only = Depends(_metrics)
 Key = Annotated[
     str | None,
     Header(

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import Counter
+from collections.abc import AsyncGenerator
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from aiinfn_hub.language import gettext as _
 from aiinfn_hub.platform.refusal import Reason, Refusal
-from aiinfn_hub.vkd.errors import problems
+from aiinfn_hub.vkd.auth import Auth
+from aiinfn_hub.vkd.errors import BrokenOff, problems
 from aiinfn_hub.vkd.service import no_attempt
 
-from .common import Caller, Serving
+from .common import Caller, Serving, auth_of
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 
 _LARGEST: Final = 2**53
 _CHUNK: Final = 256 * 1024
+MOST_FOLLOWED: Final = 40
+"""Logs that one person may follow at a time: as many as all sessions of a person together."""
+_LOOK: Final = 0.5
+"""Seconds between two looks at whether the reader's token is still good; mostly one into memory."""
 
 
 @router.get(
@@ -38,7 +47,12 @@ _CHUNK: Final = 256 * 1024
             },
         },
         **problems(
-            Reason.UNAUTHENTICATED, Reason.FORBIDDEN, Reason.NOT_FOUND, Reason.CONFLICT, Reason.UNAVAILABLE
+            Reason.UNAUTHENTICATED,
+            Reason.FORBIDDEN,
+            Reason.NOT_FOUND,
+            Reason.CONFLICT,
+            Reason.TOO_MANY,
+            Reason.UNAVAILABLE,
         ),
     },
 )
@@ -73,12 +87,71 @@ async def logs(
         "X-Log-Attempt": str(first.attempt),
         "X-Log-Offset": str(first.offset),
         "Cache-Control": "no-store",
-        "X-Content-Type-Options": "nosniff",
     }
     media = "text/plain; charset=utf-8"
     if not follow:
         headers["X-Log-Complete"] = "1" if first.complete else "0"
         return Response(first.data, 200, headers, media)
-    stream = follower.stream_log(first, job_id, limit, request.is_disconnected)
+    followed = service.followed
+    if followed[person.name] >= MOST_FOLLOWED:
+        raise Refusal(
+            Reason.TOO_MANY,
+            _("You follow {number} logs at the same time already.").format(number=followed[person.name]),
+            _("Stop following one of them first."),
+        )
+    authorization = request.headers.get("Authorization")
+    stream = _while_good(
+        follower.stream_log(first, job_id, limit, request.is_disconnected),
+        await auth_of(request),
+        authorization,
+    )
     # No buffering in a proxy before us either: a log line is read when it is written.
-    return StreamingResponse(stream, 200, {**headers, "X-Accel-Buffering": "no"}, media)
+    answer = _Followed(stream, 200, {**headers, "X-Accel-Buffering": "no"}, media)
+    answer.begin(followed, person.name)
+    return answer
+
+
+class _Followed(StreamingResponse):
+    """A stream that counts among those of its reader until it ended."""
+
+    def begin(self, followed: Counter[str], name: str) -> None:
+        self._followed, self._name = followed, name
+        followed[name] += 1
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._followed[self._name] -= 1
+            if not self._followed[self._name]:
+                del self._followed[self._name]
+
+
+async def _while_good(
+    stream: AsyncGenerator[bytes], auth: Auth, authorization: str | None
+) -> AsyncGenerator[bytes]:
+    """Hand on a stream until its reader's token ends, which may be before the log does."""
+    bad = asyncio.create_task(_until_bad(auth, authorization))
+    try:
+        while True:
+            piece = asyncio.ensure_future(anext(stream, None))
+            try:
+                await asyncio.wait({piece, bad}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                if not piece.done():
+                    piece.cancel()
+                    await asyncio.wait({piece})
+            if bad.done():
+                raise BrokenOff("the token is not good any more")
+            if (data := piece.result()) is None:
+                return
+            yield data
+    finally:
+        bad.cancel()
+        await stream.aclose()
+
+
+async def _until_bad(auth: Auth, authorization: str | None) -> None:
+    # Also a token that expires makes no event.
+    while await auth.still_good(authorization):  # noqa: ASYNC110
+        await asyncio.sleep(_LOOK)

@@ -1,7 +1,7 @@
 """The log of an attempt on disk: each line of the pod's log once, however often the stream broke off.
 
-``archive.json`` says how far it is: the size of the log, and the time stamp of the last line with the number of lines that
-have it. It is written after the log; what the log has more than it says, because vkd was killed between the two, is cut
+``archive.json`` says how far it is: the size of the log, the time stamp of the last line with the number of lines that
+have it, and of a line that has no end yet the time stamp and how much of it is written. It is written after the log; what the log has more than it says, because vkd was killed between the two, is cut
 off and comes again.
 """
 
@@ -11,7 +11,7 @@ import contextlib
 import json
 import os
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, NamedTuple
 
 from aiinfn_hub.vkd.backends.local.files import AttemptFolder
@@ -21,6 +21,8 @@ from aiinfn_hub.vkd.backends.local.supervisor.resources import Series
 from aiinfn_hub.vkd.backends.local.supervisor.system import write_all, write_atomically
 from aiinfn_hub.vkd.contract import Progress, Scalar
 
+_STAMP_LENGTH: Final = 64
+"""Bytes within which a line's time stamp has ended."""
 _STAMP: Final = re.compile(rb"\d{4}-\d\d-\d\dT[^ ]+\Z")
 
 
@@ -45,6 +47,26 @@ class _Mark:
     stamp: str = ""
     same: int = 0
     complete: bool = False
+    begun: str = ""
+    partial: int = 0
+
+
+@dataclass(slots=True)
+class _Line:
+    """The line that is being read.
+
+    Attributes
+    ----------
+    known
+        Whether it is in the log already.
+    written
+        Bytes of it that are in the log and come again.
+    """
+
+    at: str
+    known: bool = False
+    written: int = 0
+    taken: bool = False
 
 
 class Archive:
@@ -64,7 +86,8 @@ class Archive:
         self._series = Series()
         self._mark = _Mark(pod)
         self._skip = 0
-        self._held = b""
+        self._head = b""
+        self._line: _Line | None = None
 
     @property
     def since(self) -> str | None:
@@ -100,10 +123,14 @@ class Archive:
         finally:
             os.close(descriptor)
         self._skip = self._mark.same
-        self._held = b""
+        self._splitter = Splitter()
+        self._head = b""
+        self._line = None
 
     def feed(self, data: bytes) -> Told:
         """Take in a part of the stream; gives what the runner told in it.
+
+        A line is not gathered before it is written: it may have no end. What a part costs depends on its size alone.
 
         Raises
         ------
@@ -112,32 +139,35 @@ class Archive:
         OSError
             If it cannot be written.
         """
-        *lines, self._held = (self._held + data).split(b"\n")
+        mark = replace(self._mark)
         text: list[bytes] = []
         records: list[dict[str, Any]] = []
-        stamp, same = self._mark.stamp, self._mark.same
         broken = False
-        for line in lines:
-            head, _, rest = line.partition(b" ")
-            if not _STAMP.match(head):
-                broken = True
-                break
-            at = head.decode()
-            if at < stamp:
-                continue
-            if at == stamp:
-                if self._skip > 0:
-                    self._skip -= 1
-                    continue
-                same += 1
-            else:
-                stamp, same, self._skip = at, 1, 0
-            said, told = self._splitter.feed(rest + b"\n")
-            text.append(said)
-            records += told
+        position = 0
+        while position < len(data):
+            end = data.find(b"\n", position)
+            piece = data[position : end + 1 if end >= 0 else len(data)]
+            position += len(piece)
+            if self._line is None:
+                # A stamp is short; what is longer and has none is no line of the log.
+                whole = self._head + piece
+                stamp, space, rest = whole[:_STAMP_LENGTH].partition(b" ")
+                if not space and end < 0 and len(whole) < _STAMP_LENGTH:
+                    self._head = whole
+                    break
+                stamp = stamp.removesuffix(b"\n")
+                self._head = b""
+                if not _STAMP.match(stamp):
+                    broken = True
+                    break
+                self._line = self._begin(stamp.decode(), mark)
+                piece = rest + whole[_STAMP_LENGTH:] if space else b"\n"
+            self._take(piece, self._line, mark, text, records)
+            if end >= 0:
+                self._line = None
         used = [record for record in records if record["type"] == RESOURCES]
         records = [record for record in records if record["type"] != RESOURCES]
-        self._write(b"".join(text), records, used, stamp, same)
+        self._write(b"".join(text), records, used, mark)
         if broken:
             raise NoLine
         kept: dict[str, Any] = {}
@@ -145,10 +175,46 @@ class Archive:
             keep(kept, record)
         return Told(progress_of(kept), values_of(kept))
 
-    def _write(
-        self, text: bytes, records: list[dict[str, Any]], used: list[dict[str, Any]], stamp: str, same: int
+    def _begin(self, at: str, mark: _Mark) -> _Line:
+        """Begin a line; `mark` is how far the lines before it are."""
+        if at < mark.stamp:
+            return _Line(at, known=True)
+        if at == mark.stamp and self._skip > 0:
+            self._skip -= 1
+            return _Line(at, known=True)
+        if at > mark.stamp:
+            self._skip = 0
+        # The rest of a line that was written in part when the stream broke off.
+        return _Line(at, written=mark.partial if mark.begun == at else 0)
+
+    def _take(
+        self, piece: bytes, line: _Line, mark: _Mark, text: list[bytes], records: list[dict[str, Any]]
     ) -> None:
-        if (stamp, same) == (self._mark.stamp, self._mark.same):
+        """Take a piece of a line."""
+        whole = piece.endswith(b"\n")
+        if line.known:
+            return
+        if line.written:
+            known = min(line.written, len(piece) - whole)
+            line.written -= known
+            piece = piece[known:]
+        said = b""
+        if piece:
+            said, told = self._splitter.feed(piece)
+            text.append(said)
+            records += told
+            line.taken = True
+        if whole:
+            mark.same = mark.same + 1 if line.at == mark.stamp else 1
+            mark.stamp, mark.begun, mark.partial = line.at, "", 0
+        elif line.taken:
+            mark.partial = (mark.partial if mark.begun == line.at else 0) + len(said)
+            mark.begun = line.at
+
+    def _write(
+        self, text: bytes, records: list[dict[str, Any]], used: list[dict[str, Any]], mark: _Mark
+    ) -> None:
+        if mark == self._mark:
             return
         room = self._limit - self._mark.size
         if len(text) > room:
@@ -167,12 +233,13 @@ class Archive:
         added = [self._series.add(record) for record in used]
         if any(added):
             write_atomically(str(self._folder.resources), self._series.points, durable=False)
-        self._mark = _Mark(self._mark.pod, self._mark.size + len(text), stamp, same)
+        mark.size += len(text)
+        self._mark = mark
         self._save()
 
     def finish(self) -> None:
         """Note that nothing follows."""
-        if self._held:
+        if self._line is not None or self._head:
             with contextlib.suppress(NoLine):
                 self.feed(b"\n")
         self._mark.complete = True

@@ -26,30 +26,33 @@ class Splitter:
         self._held = bytearray()
 
     def feed(self, data: bytes) -> tuple[bytes, list[dict[str, Any]]]:
-        """Give the text and the records that are complete now."""
+        """Give the text and the records that are complete now. It takes time in proportion to the data, whatever they are."""
         text: list[bytes] = []
         records: list[dict[str, Any]] = []
-        while data:
+        at, size = 0, len(data)
+        while at < size:
+            start = data.find(RECORD_START, at)
             if not self._held:
-                before, start, data = data.partition(RECORD_START)
-                text.append(before)
-                self._held += start
+                text.append(data[at : start if start >= 0 else size])
+                if start < 0:
+                    break
+                self._held += RECORD_START
+                at = start + 1
                 continue
             # JSON never holds a raw RECORD_START: if one comes first, the earlier one began no record.
-            cut = min(
-                (at for at in (data.find(b"\n"), data.find(RECORD_START)) if at >= 0), default=len(data)
-            )
-            self._held += data[:cut]
-            data = data[cut:]
-            if data[:1] == b"\n":
+            end = data.find(b"\n", at, start if start >= 0 else size)
+            cut = end if end >= 0 else start if start >= 0 else size
+            self._held += data[at:cut]
+            at = cut
+            if end >= 0:
                 record = _as_record(self._held[1:])
                 if record is not None:
                     records.append(record)
-                    data = data[1:]
+                    at += 1
                 else:
                     text.append(bytes(self._held))
                 self._held.clear()
-            elif data or len(self._held) > RECORD_LIMIT:
+            elif at < size or len(self._held) > RECORD_LIMIT:
                 text.append(bytes(self._held))
                 self._held.clear()
         return b"".join(text), records
