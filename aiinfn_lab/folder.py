@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from aiinfn_hub.platform.refusal import Reason, Refusal
 
 from .inspection import LANGUAGES
-from .paths import show
+from .paths import look, show
 
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
@@ -247,7 +247,11 @@ class _Look:
         return found
 
     def _add(self, parent: Entry, entry: os.DirEntry[str], path: str, depth: int) -> None:
-        is_folder = entry.is_dir(follow_symlinks=False)
+        try:
+            is_folder = entry.is_dir(follow_symlinks=False)
+        except OSError:
+            self.unreadable.append(path)
+            return
         shown = f"{path}/" if is_folder else path
         if self._ignored.match_file(shown) or (is_folder and _is_environment(entry.path)):
             self.left_out.append(shown)
@@ -354,7 +358,7 @@ def _ignored(place: Path) -> GitIgnoreSpec:
     except OSError as error:
         raise _refuse(
             Reason.FORBIDDEN,
-            f"{IGNORE_FILE} cannot be read: {error.strerror}.",
+            f"{show(f'{place.name}/{IGNORE_FILE}')} cannot be read: {error.strerror}.",
             "Make it a text file that you may read.",
         ) from error
     if len(data) > _LARGEST_IGNORE:
@@ -376,7 +380,7 @@ def _ignored(place: Path) -> GitIgnoreSpec:
 
 
 def _is_environment(path: str) -> bool:
-    return any(Path(path, name).exists() for name in _ENVIRONMENT)
+    return any(look(Path(path, name))[0] or look(Path(path, name), folder=True)[0] for name in _ENVIRONMENT)
 
 
 def _runs(path: str) -> bool:

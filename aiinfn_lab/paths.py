@@ -135,6 +135,26 @@ class Places:
         )
 
 
+_NOT_THERE: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP})
+
+
+def look(place: Path, *, folder: bool = False) -> tuple[bool, str | None]:
+    """Return whether there is a file, or a folder, and if it cannot be looked at why. Blocks.
+
+    `Path.is_file` and its likes let through what a folder without rights or a stale network file system gives, and
+    from Python 3.14 on call it missing.
+    """
+    try:
+        mode = place.stat().st_mode
+    except OSError as error:
+        if error.errno in _NOT_THERE:
+            return False, None
+        return False, error.strerror or "the file system gave an error"
+    except ValueError:
+        return False, None
+    return (stat.S_ISDIR(mode) if folder else stat.S_ISREG(mode)), None
+
+
 def clean(api_path: object, field: str = "path") -> str:
     """Check the path that the browser sent and take off the drive and leading slashes.
 

@@ -121,7 +121,13 @@ def _copy(source: Path, place: Path, entry: Entry) -> None:
 def _take(home: Path, key: str, name: str, fill: Callable[[Path], None]) -> Snapshot:
     path = planned(key, name)
     folder = (home / path).parent
-    if (home / path).exists():
+    try:
+        (home / path).stat()
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError as error:
+        raise _explain(error) from error
+    else:
         return Snapshot(path, folder, fresh=False)
     draft = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
     try:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import click
+
+from aiinfn_lab.paths import look
 
 from .common import (
     Word,
@@ -246,7 +249,7 @@ def _what(
 
 def _is_folder(path: str) -> bool:
     """Tell whether a folder is meant; of the home, which may be elsewhere, only the name says so."""
-    return path.endswith("/") or Path(path).expanduser().is_dir()
+    return path.endswith("/") or look(Path(os.path.expanduser(path)), folder=True)[0]  # noqa: PTH111 - "~nobody" is a name
 
 
 def _sweep(

@@ -16,7 +16,7 @@ from typing import Any, Final
 from aiinfn_hub.platform.refusal import Reason, Refusal
 from aiinfn_lab import directives, folder, submission, sweeping, target, values
 from aiinfn_lab.inspection import LANGUAGES, Inspection, inspect
-from aiinfn_lab.paths import Document, Places, clean, show
+from aiinfn_lab.paths import Document, Places, clean, look, show
 from aiinfn_lab.session import Session
 from aiinfn_lab.target import Target
 
@@ -224,7 +224,8 @@ def _target(places: Places, what: Submission) -> Target:
         document = _command_document(places.home, what.command or ())
         return Target(document, inspect(document))
     path = _in_home(places.home, what)
-    if not Path(places.root, path).is_dir():
+    # Of a folder that cannot be looked at, the attempt to read it as a file says why.
+    if not look(Path(places.root, path), folder=True)[0]:
         return target.find(places, keys_of_file(what, path), LARGEST)
     if what.command:
         return target.find(places, {"folder": path, "command": command_line(what.command)}, LARGEST)

@@ -13,6 +13,7 @@ from weakref import WeakValueDictionary
 from aiinfn_hub.platform.refusal import Reason, Refusal
 from aiinfn_lab import parameters, submission, sweeping
 from aiinfn_lab.kernel_state import request as from_here
+from aiinfn_lab.paths import look
 from aiinfn_lab.precheck.checks import refuse
 from aiinfn_lab.vkd import Answer, Unanswered
 
@@ -32,24 +33,29 @@ class _JobAnswers(Handler):
         """Say of each job where its files are for JupyterLab. One trip to a thread for all: the home may be slow."""
         person, places = self.extension.session.person, self.places
 
-        def look(home_path: str, *, folder: bool = False) -> tuple[str | None, bool]:
-            path, file = places.to_root(home_path), Path(places.home, home_path)
-            return path, path is not None and (file.is_dir() if folder else file.is_file())
+        def look_at(home_path: str, *, folder: bool = False) -> tuple[str | None, bool, str | None]:
+            path = places.to_root(home_path)
+            if path is None:
+                return None, False, None
+            return path, *look(Path(places.home, home_path), folder=folder)
 
         def look_all() -> None:
             for job in jobs:
                 # Another person's job, which a manager sees, is in another home.
                 own = person is None or job.get("owner") == person
                 command = job["work"].get("kind") == "command"
-                source, has_source = look(job["work"]["path"], folder=command) if own else (None, False)
-                output, has_output = (
-                    look(job["output"], folder=bool(job.get("sweep"))) if own else (None, False)
+                source, has_source, unreadable = (
+                    look_at(job["work"]["path"], folder=command) if own else (None, False, None)
+                )
+                output, has_output, why = (
+                    look_at(job["output"], folder=bool(job.get("sweep"))) if own else (None, False, None)
                 )
                 job["lab"] = {
                     "input": source,
                     "output": output,
                     "input_exists": has_source,
                     "output_exists": has_output,
+                    "unreadable": unreadable or why,
                 }
 
         await asyncio.to_thread(look_all)

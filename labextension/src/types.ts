@@ -139,6 +139,8 @@ export interface IJob {
     output: string | null;
     input_exists: boolean;
     output_exists: boolean;
+    /** Why their folder could not be looked at; null if it could. Missing from an older server half. */
+    unreadable?: string | null;
   };
 }
 

@@ -316,14 +316,19 @@ def running_server(
     base: str = "",
     token: str = TOKEN,
     extensions: Iterable[str] = (),
+    prefix: Iterable[str] = (),
 ) -> Iterator[Lab]:
-    """Start a real ``jupyter server`` with a home of its own, and perhaps more extensions, and end it again."""
+    """Start a real ``jupyter server`` with a home of its own, and perhaps more extensions, and end it again.
+
+    ``prefix`` goes before its command.
+    """
     home = folder / "home"
     home.mkdir(exist_ok=True)
     port = free_port()
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("JUPYTER", "AIINFN"))}
     log = folder / "server.log"
     command = [
+        *prefix,
         *(sys.executable, "-m", "jupyter_server", "--no-browser", "--allow-root", f"--port={port}"),
         *(
             "--ServerApp.port_retries=0",

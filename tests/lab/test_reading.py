@@ -91,9 +91,16 @@ def test_jobs_tell_where_their_files_are_for_jupyterlab(lab, peer):
         "output": mine.output,
         "input_exists": (lab.home / "work/a.ipynb").exists(),
         "output_exists": True,
+        "unreadable": None,
     }
     assert second["id"] == other.id
-    assert second["lab"] == {"input": None, "output": None, "input_exists": False, "output_exists": False}
+    assert second["lab"] == {
+        "input": None,
+        "output": None,
+        "input_exists": False,
+        "output_exists": False,
+        "unreadable": None,
+    }
 
 
 def test_an_unchanged_list_is_not_sent_again(lab, peer):

@@ -36,6 +36,11 @@ export function Details({ id, job, runtime, now, onReveal }: IDetailsProps): JSX
       ) : (
         <>
           <p className="aiinfn-Details-sentence">{job.sentence}</p>
+          {job.lab?.unreadable && (
+            <p className="aiinfn-Quiet">
+              {runtime.trans.__('Its folder cannot be read: %1.', job.lab.unreadable)}
+            </p>
+          )}
           <Failure job={job} runtime={runtime} />
           <Actions job={job} runtime={runtime} onReveal={onReveal} />
           <Recorded job={job} runtime={runtime} />
@@ -85,9 +90,11 @@ function Actions({
           title={
             !waiting
               ? output
-              : isFinal(job)
-                ? trans.__('There is no output: the job did not get so far, or it was deleted.')
-                : trans.__('The output appears when the job has started.')
+              : job.lab?.unreadable
+                ? trans.__('Its folder cannot be read: %1.', job.lab.unreadable)
+                : isFinal(job)
+                  ? trans.__('There is no output: the job did not get so far, or it was deleted.')
+                  : trans.__('The output appears when the job has started.')
           }
           onClick={() => void commands.execute(CommandIDs.openOutput, outputAt(output, job))}
         >
