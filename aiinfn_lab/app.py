@@ -11,7 +11,7 @@ from traitlets import Float, Integer, Unicode, default
 from .catalogue import translate_schema
 from .handlers import routes
 from .hub import Hub
-from .kernels.offer import guard
+from .kernels.offer import guard, left_out
 from .paths import Places
 from .session import Session
 from .terminal import shell_command
@@ -46,7 +46,8 @@ class AiinfnLab(ExtensionApp):
     def initialize_settings(self) -> None:
         """Make what the handlers share: the two folders, the session, and the one client."""
         translate_schema()
-        self.settings["kernel_spec_manager"] = guard(self._server())
+        offered = self.settings["kernel_spec_manager"] = guard(self._server())
+        self._show_left_out(left_out(offered))
         server = self._server()
         if "shell_command" not in server.terminado_settings and (command := shell_command()):
             server.terminado_settings = {**server.terminado_settings, "shell_command": command}
@@ -84,6 +85,12 @@ class AiinfnLab(ExtensionApp):
         if end is not None:
             page = self._server().web_app.settings.setdefault("page_config_data", {})
             page["aiinfnSession"] = {"end": end, "certainUntil": certain_until or ""}
+
+    def _show_left_out(self, kernels: list[str]) -> None:
+        """Let JupyterLab's page say which kernels are not offered."""
+        if kernels:
+            page = self._server().web_app.settings.setdefault("page_config_data", {})
+            page["aiinfnKernelsLeftOut"] = {"names": kernels}
 
     def _server(self) -> Any:
         assert self.serverapp is not None  # noqa: S101 - set before, and the type says Optional

@@ -53,19 +53,29 @@ def keep_path() -> None:
 def use_other_folders(home: Path) -> None:
     """Name an empty folder for each of those that cannot be used, for example because a file is in its place."""
     for variable, place in _FOLDERS.items():
-        if variable in os.environ:
-            continue
-        folder = home / place
+        if variable not in os.environ:
+            folder = home / place
+            try:
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                with os.scandir(folder):
+                    pass
+            except OSError as error:
+                os.environ[variable] = _another()
+                _say(
+                    f"~/{place} cannot be used ({error.strerror}): what belongs there is lost when this session ends"
+                )
+    if "JUPYTER_RUNTIME_DIR" not in os.environ:
+        runtime = Path(os.environ.get("JUPYTER_DATA_DIR", home / _FOLDERS["JUPYTER_DATA_DIR"]), "runtime")
         try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=folder):
+            runtime.mkdir(mode=0o700, exist_ok=True)
+            with tempfile.TemporaryFile(dir=runtime):
                 pass
-        except OSError as error:
-            other = tempfile.mkdtemp(prefix="aiinfn-", dir=os.environ.get("XDG_RUNTIME_DIR"))
-            os.environ[variable] = other
-            _say(
-                f"~/{place} cannot be used ({error.strerror}): what belongs there is lost when this session ends"
-            )
+        except OSError:
+            os.environ["JUPYTER_RUNTIME_DIR"] = _another()
+
+
+def _another() -> str:
+    return tempfile.mkdtemp(prefix="aiinfn-", dir=os.environ.get("XDG_RUNTIME_DIR"))
 
 
 def leave_out_home(home: Path) -> None:

@@ -62,8 +62,11 @@ class _NotOfferedError(HTTPError):
 
 
 def left_out(manager: Any) -> list[str]:
-    """Return the kernels that are not offered, as people see their names."""
-    return sorted(manager.left_out.values()) if isinstance(manager, _Offered) else []
+    """Look which kernels are not offered, and return their names as people see them."""
+    if not isinstance(manager, _Offered):
+        return []
+    manager.get_all_specs()
+    return sorted(manager.left_out.values())
 
 
 def guard(server: Any) -> KernelSpecManager:

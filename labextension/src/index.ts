@@ -19,7 +19,7 @@ import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import { addCommands } from './commands';
 import { jobsIcon } from './icons';
 import { places } from './places/plugin';
-import { session } from './session/plugin';
+import { kernels, session } from './session/plugin';
 import { JobsSidebar } from './sidebar';
 import { CommandIDs, DOMAIN, IJobs, PANEL_ID, PluginIDs } from './tokens';
 
@@ -150,6 +150,6 @@ const panel: JupyterFrontEndPlugin<void> = {
   }
 };
 
-const plugins: JupyterFrontEndPlugin<unknown>[] = [jobs, commands, panel, places, session];
+const plugins: JupyterFrontEndPlugin<unknown>[] = [jobs, commands, panel, places, session, kernels];
 
 export default plugins;

@@ -15,6 +15,7 @@ export namespace PluginIDs {
   /** The commands; the settings schema has its name. */
   export const commands = '@aiinfn/labextension:plugin';
   export const jobs = '@aiinfn/labextension:jobs';
+  export const kernels = '@aiinfn/labextension:kernels';
   export const panel = '@aiinfn/labextension:panel';
   export const places = '@aiinfn/labextension:places';
   export const session = '@aiinfn/labextension:session';

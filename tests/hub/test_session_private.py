@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import subprocess
 import sys
 import textwrap
@@ -284,7 +285,8 @@ async def test_the_debugger_of_a_kernel_opens_no_port_for_everybody(hub, session
     assert specs["python3"]["spec"]["metadata"]["debugger"] is False
 
 
-async def test_a_kernel_that_everybody_could_listen_to_is_not_offered_and_that_is_said(hub, session):
+async def test_a_kernel_that_everybody_could_listen_to_is_not_offered_and_that_is_said(hub):
+    session = Accounts(hub.data).get("ben").home
     folder = session / ".local/share/jupyter/kernels/loud"
     folder.mkdir(parents=True)
     (folder / "kernel.json").write_text(
@@ -292,9 +294,11 @@ async def test_a_kernel_that_everybody_could_listen_to_is_not_offered_and_that_i
             {"argv": ["loud-kernel", "{connection_file}"], "display_name": "Loud 1.0", "language": "loud"}
         )
     )
+    await hub.begin("ben", {})
+    await hub.ready("ben")
     headers = {"Authorization": f"token {hub.settings['admin_token']}"}
     async with aiohttp.ClientSession(headers=headers) as http:
-        url = f"{hub.url}/user/ada"
+        url = f"{hub.url}/user/ben"
         async with http.get(f"{url}/api/kernelspecs") as answer:
             assert set((await answer.json())["kernelspecs"]) == {"python3"}
         for path, body in (
@@ -306,6 +310,16 @@ async def test_a_kernel_that_everybody_could_listen_to_is_not_offered_and_that_i
                 assert (
                     "others who work here could read its code and results" in (await answer.json())["message"]
                 )
+        async with http.get(f"{url}/lab") as page:
+            config = json.loads(
+                re.search(
+                    r'id="jupyter-config-data" type="application/json">(.*?)</script>',
+                    await page.text(),
+                    re.S,
+                )[1]
+            )
+            assert config["aiinfnKernelsLeftOut"] == {"names": ["Loud 1.0"]}
+    await hub.end_session("ben")
     log = (session / ".aiinfn/session.log").read_text()
     assert "The kernel “Loud 1.0” is not offered on this machine" in log
     assert "Traceback" not in log

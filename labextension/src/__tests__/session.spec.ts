@@ -4,8 +4,9 @@ import { nullTranslator } from '@jupyterlab/translation';
 import { CommandRegistry } from '@lumino/commands';
 
 import { due, Keeper } from '../session/keeper';
+import { tellLeftOut } from '../session/kernels';
 import { left, span } from '../session/left';
-import { readPage } from '../session/plugin';
+import { readLeftOut, readPage } from '../session/plugin';
 import type { ISessionTime } from '../types';
 import { type Answer, FakeServer } from './server';
 
@@ -83,6 +84,28 @@ describe('the page', () => {
   it.each(['', '{', '{}', 'null', '[]', '{"end": "soon"}'])('may say nothing: %p', value =>
     expect(read(value)).toBeNull()
   );
+});
+
+describe('kernels that are not offered', () => {
+  it('are named in the page', () => {
+    PageConfig.setOption('aiinfnKernelsLeftOut', JSON.stringify({ names: ['Loud 1.0', 3] }));
+    expect(readLeftOut()).toEqual(['Loud 1.0']);
+  });
+
+  it.each(['', '{', '{}', 'null', '[]', '{"names": "x"}'])('may be none: %p', value => {
+    PageConfig.setOption('aiinfnKernelsLeftOut', value);
+    expect(readLeftOut()).toEqual([]);
+  });
+
+  it('are told once in a window, and again when they change', () => {
+    const before = Notification.manager.count;
+    expect(tellLeftOut(['Loud 1.0'], nullTranslator.load('aiinfn'))).toBe(true);
+    expect(tellLeftOut(['Loud 1.0'], nullTranslator.load('aiinfn'))).toBe(false);
+    expect(Notification.manager.notifications[0].message).toContain('Loud 1.0');
+    expect(tellLeftOut(['Loud 1.0', 'Louder'], nullTranslator.load('aiinfn'))).toBe(true);
+    expect(Notification.manager.count).toBe(before + 2);
+    Notification.dismiss();
+  });
 });
 
 describe('Keeper', () => {

@@ -34,6 +34,35 @@ export function readPage(): { end: number; certainUntil: number } | null {
   }
 }
 
+/** Kernels that the server does not offer because others could listen to them, by their titles. */
+export function readLeftOut(): string[] {
+  try {
+    const known = JSON.parse(PageConfig.getOption('aiinfnKernelsLeftOut')) as { names?: unknown };
+    return Array.isArray(known.names)
+      ? known.names.filter((name): name is string => typeof name === 'string')
+      : [];
+  } catch {
+    return [];
+  }
+}
+
+export const kernels: JupyterFrontEndPlugin<void> = {
+  id: PluginIDs.kernels,
+  description: 'Says which kernels are not offered on a machine that is shared.',
+  autoStart: true,
+  optional: [ITranslator],
+  activate: (app: JupyterFrontEnd, translator: ITranslator | null): void => {
+    const names = readLeftOut();
+    if (names.length) {
+      const trans = (translator ?? nullTranslator).load(DOMAIN);
+      void app.restored
+        .then(() => import('./kernels'))
+        .then(({ tellLeftOut }) => tellLeftOut(names, trans))
+        .catch(error => console.warn('Kernels that are not offered are not told', error));
+    }
+  }
+};
+
 export const session: JupyterFrontEndPlugin<void> = {
   id: PluginIDs.session,
   description: 'Shows how much time the session has left, warns before its end, and extends it.',
