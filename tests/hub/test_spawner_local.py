@@ -279,9 +279,10 @@ async def test_nothing_of_a_start_sticks_to_the_next_one(hub):
 
 
 async def test_a_session_ends_at_its_time_limit(hub):
-    await hub.begin("ada", {"time_limit": "15s"})
+    # On a busy machine most of it is the start.
+    await hub.begin("ada", {"time_limit": "45s"})
     await hub.ready("ada")
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 75
     while (await hub.server("ada"))["ready"]:
         assert time.monotonic() < deadline, "it went on"
         await pause()
