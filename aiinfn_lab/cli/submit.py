@@ -153,7 +153,7 @@ def submit(
       aiinfn submit train.ipynb --sweep lr=0.1,0.2 --sweep seed=1..5
       aiinfn submit fit.py -- --runs 3 data.root     a script with arguments
       aiinfn submit -a t4 -- ./simulate --events 10  a command
-      aiinfn submit -- 'make | tee log.txt'          a line of the shell
+      aiinfn submit -- 'cd build; make'              a line of the shell
       aiinfn submit project -- make all              a command in a folder
       aiinfn submit project                          its main.py, or the like
       aiinfn submit project/fit.py --with-folder     a file, with its whole folder

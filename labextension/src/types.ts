@@ -405,6 +405,8 @@ export interface IChecked {
   /** What a submission would be refused with. */
   problem: IProblem | null;
   checks: ICheck[];
+  /** Parameters that are given, as Python will have them. */
+  values?: { [name: string]: string };
 }
 
 /** Body of a submission. */
@@ -414,6 +416,10 @@ export interface ISubmission {
   folder?: string;
   command?: string;
   parameters?: { [name: string]: Json };
+  /** What was typed for parameters; the server reads it. */
+  typed?: { [name: string]: string };
+  /** Submit it although something was found that is sure to fail. */
+  anyway?: boolean;
   arguments?: string[];
   name?: string;
   project?: string;

@@ -51,7 +51,7 @@ def test_the_check_the_header_and_a_folder(demo: Demo, page: Page):
         "Problem: This environment has no package nosuch_package_at_all", timeout=30_000
     )
     expect(checks).to_contain_text(re.compile(r"\d+ other things are fine"))
-    expect(dialog.get_by_role("button", name="Submit", exact=True)).to_be_enabled()
+    expect(dialog.get_by_role("button", name="Submit anyway", exact=True)).to_be_enabled()
     checks.get_by_role("button", name="How many").click()
     expect(dialog.get_by_label("How many")).to_be_focused()
     clean(page, ".aiinfn-SubmitDialog")

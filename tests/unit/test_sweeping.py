@@ -106,10 +106,10 @@ def test_a_table_is_read_whatever_separates_it(separator):
     ("text", "points"),
     [
         ("lr,seed\n0.1,1\n", [{"lr": 0.1, "seed": 1}]),
-        ("lr\tlayers\n0.1\t[1,2]\n", [{"lr": 0.1, "layers": [1, 2]}]),
-        ('optimiser,layers\n"a,b","[""x""]"\n', [{"optimiser": "a,b", "layers": ["x"]}]),
+        ("lr\tlayers\n0.1\t[1, 2]\n", [{"lr": 0.1, "layers": [1, 2]}]),
+        ("optimiser,layers\n\"a,b\",['x']\n", [{"optimiser": "a,b", "layers": ["x"]}]),
         ('optimiser\n""" \\"""""\n1\n', [{"optimiser": ' "'}, {"optimiser": "1"}]),
-        ('word\n"""1"""\nsgd\ntrue\n', [{"word": "1"}, {"word": "sgd"}, {"word": True}]),
+        ('word\n"""1"""\nsgd\nTrue\n', [{"word": "1"}, {"word": "sgd"}, {"word": True}]),
     ],
 )
 def test_a_table_that_the_dialog_writes_gives_the_same_points(text, points):

@@ -59,7 +59,7 @@ describe('takeOver', () => {
       name: 'The fit',
       labels: ['paper-2026'],
       time_limit: 5400,
-      parameters: { epochs: 50, shuffle: false }
+      typed: { epochs: '50', shuffle: 'False' }
     });
     form.dispose();
   });
@@ -98,7 +98,7 @@ describe('takeOver', () => {
     const taken = takeOver(form, makeJob('old', { sweep, work }), server.api);
     expect([form.sweep.on, form.canSubmit]).toEqual([true, false]);
     await taken;
-    expect(form.sweep.table).toBe('epochs,rate\n50,0.1\n50,1e-7\n');
+    expect(form.sweep.table).toBe('epochs,rate\n50,0.1\n50,1e-07\n');
     expect([form.sweep.way, form.sweep.size, form.sweep.atMost]).toEqual(['table', 2, '1']);
     await form.submit();
     expect(JSON.parse(bodies.jobs[0]).sweep).toEqual({
@@ -138,10 +138,10 @@ describe('takeOver', () => {
   // tests/unit/test_sweeping.py reads the same texts.
   it.each([
     [[{ lr: 0.1, seed: 1 }], 'lr,seed\n0.1,1\n'],
-    [[{ lr: 0.1, layers: [1, 2] }], 'lr\tlayers\n0.1\t[1,2]\n'],
-    [[{ optimiser: 'a,b', layers: ['x'] }], 'optimiser,layers\n"a,b","[""x""]"\n'],
-    [[{ optimiser: ' "' }, { optimiser: '1' }], 'optimiser\n""" """""\n1\n'],
-    [[{ word: '1' }, { word: 'sgd' }, { word: true }], 'word\n"""1"""\nsgd\ntrue\n']
+    [[{ lr: 0.1, layers: [1, 2] }], 'lr\tlayers\n0.1\t[1, 2]\n'],
+    [[{ optimiser: 'a,b', layers: ['x'] }], 'optimiser,layers\n"a,b",[\'x\']\n'],
+    [[{ optimiser: ' "' }, { optimiser: '1' }], 'optimiser\n""" \\"""""\n1\n'],
+    [[{ word: '1' }, { word: 'sgd' }, { word: true }], 'word\n"""1"""\nsgd\nTrue\n']
   ])('writes %j as a table', (points, text) => {
     const optimiser = {
       name: 'optimiser',

@@ -4,8 +4,8 @@ import { initial, offer, settle } from '../submit/choices';
 import { SubmitForm } from '../submit/form';
 import { completions, labelsInUse } from '../submit/labels';
 import { type IRemembered, propose, seconds as headerSeconds } from '../submit/proposal';
-import { inUnit, parseInput, parseLabels, seconds, splitArguments } from '../submit/values';
-import type { IFolder, IInspection, IParameter, ISession, ParameterType } from '../types';
+import { inUnit, parseLabels, seconds, splitArguments } from '../submit/values';
+import type { IFolder, IInspection, ISession } from '../types';
 import {
   type Answer,
   FakeServer,
@@ -55,42 +55,6 @@ describe('choices', () => {
 });
 
 describe('values', () => {
-  const parameter = (type: ParameterType): IParameter => ({
-    name: 'p',
-    type,
-    default: null,
-    source: '',
-    help: ''
-  });
-
-  it.each([
-    ['int', '12', 12],
-    ['int', ' -3 ', -3],
-    ['float', '1e-3', 0.001],
-    ['float', '.5', 0.5],
-    ['str', ' as typed ', ' as typed '],
-    ['list', '[1, "a"]', [1, 'a']],
-    ['dict', '{"a": 1}', { a: 1 }],
-    ['unknown', '', undefined],
-    ['unknown', '"x"', 'x'],
-    ['none', '3', 3]
-  ] as const)('%s reads %j', (type, text, value) => {
-    expect(parseInput(parameter(type), text, trans)).toEqual({ value });
-  });
-
-  it.each([
-    ['int', '1.5'],
-    ['int', ''],
-    ['int', '99999999999999999999'],
-    ['float', 'fast'],
-    ['float', 'Infinity'],
-    ['list', '{"a": 1}'],
-    ['dict', '[1]'],
-    ['none', 'text without quotes']
-  ] as const)('%s refuses %j with a sentence', (type, text) => {
-    expect(parseInput(parameter(type), text, trans)).toHaveProperty('error');
-  });
-
   it.each([
     ['--a 1', ['--a', '1']],
     ['  "two words" \'$HOME\' ', ['two words', '$HOME']],
@@ -298,7 +262,7 @@ describe('SubmitForm', () => {
       image: 'standard',
       size: 'large',
       time_limit: 3600,
-      parameters: { epochs: 50 },
+      typed: { epochs: '50' },
       name: 'long'
     });
   });
@@ -391,6 +355,36 @@ describe('SubmitForm', () => {
     expect(form.notes).toEqual({ image: 'Another environment. Look.' });
   });
 
+  it('submits what is sure to fail only as somebody who knows it', async () => {
+    await form.submit();
+    check = () => accepted({ ...MISSING, verdict: 'problem' });
+    form.setInput('epochs', '3');
+    await answered();
+    expect([form.anyway, form.canSubmit]).toEqual([true, true]);
+    await form.submit();
+    const bodies = posts().map(({ body }) => (JSON.parse(body) as { anyway?: boolean }).anyway);
+    expect(bodies).toEqual([undefined, true]);
+  });
+
+  it('says how Python will have what is typed, and where it cannot be read', async () => {
+    const body = { sentence: 'Would start now.', ahead: 0, problem: null, checks: [FITS] };
+    check = () => ({ body: { ...body, values: { epochs: '2000000' } } });
+    form.setInput('epochs', '2_000_000');
+    await answered();
+    expect(form.checker.values).toEqual({ epochs: '2000000' });
+    const problem = {
+      reason: 'invalid',
+      message: 'It must be a number.',
+      hint: '',
+      field: 'parameters.epochs'
+    };
+    check = () => ({ body: { sentence: '', ahead: null, problem, checks: [], values: {} } });
+    form.setInput('epochs', 'many');
+    await answered();
+    expect(form.errors).toEqual({ 'parameters.epochs': 'It must be a number.' });
+    expect([form.refused, form.checker.values]).toEqual([true, {}]);
+  });
+
   it('remembers what was chosen, and forgets it when told so', async () => {
     form.select({ accelerator: 'v70' });
     form.set({ amount: '2' });
@@ -434,9 +428,8 @@ describe('SubmitForm', () => {
   });
 
   it('does not send what it cannot read', async () => {
-    form.setInput('epochs', 'many');
     form.set({ amount: '30', unit: 'days' });
-    expect(Object.keys(form.errors)).toEqual(['time_limit', 'parameters.epochs']);
+    expect(Object.keys(form.errors)).toEqual(['time_limit']);
     expect(await form.submit()).toBeNull();
     expect(posts()).toHaveLength(0);
   });
@@ -560,7 +553,7 @@ describe('a folder in the form', () => {
     expect([form.selection?.accelerator, form.amount, form.given]).toEqual(['t4', '3', '']);
     form.setInput('epochs', '7');
     await form.submit();
-    expect(sent()).toMatchObject({ path: 'work/proj/explore.ipynb', parameters: { epochs: 7 } });
+    expect(sent()).toMatchObject({ path: 'work/proj/explore.ipynb', typed: { epochs: '7' } });
     expect(sent()).not.toHaveProperty('arguments');
   });
 

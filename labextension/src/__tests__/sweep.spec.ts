@@ -92,9 +92,11 @@ describe('the table of a sweep', () => {
     [1.5e-9, '1.5e-9', undefined],
     [1e300, '1e+300', undefined],
     ['nan', 'nan', undefined],
-    [true, 'true', undefined],
-    [[1, 2], '[1,2]', undefined],
-    [null, '', undefined],
+    [true, 'True', undefined],
+    [[1, 2], '[1, 2]', undefined],
+    [null, 'None', undefined],
+    [{ $float: 'nan' }, 'nan', undefined],
+    [{ $tuple: [1] }, '(1,)', undefined],
     [undefined, '', undefined],
     ['x'.repeat(30), 'x'.repeat(30), 'x'.repeat(30)]
   ])('shows %j as %j', (value, text, title) => {
@@ -174,7 +176,7 @@ describe('SweepDraft', () => {
 
   it('begins with what was changed for one run', () => {
     draft.turn(true, NOTEBOOK, { epochs: '50', rate: '0.01', shuffle: false });
-    expect(draft.grid).toEqual({ epochs: '50', shuffle: 'false' });
+    expect(draft.grid).toEqual({ epochs: '50', shuffle: 'False' });
   });
 
   it.each([

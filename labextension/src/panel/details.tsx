@@ -3,6 +3,7 @@
 import * as React from 'react';
 
 import type { Runtime } from '../runtime';
+import { asPython } from '../submit/python';
 import { show, whole } from '../sweep/table';
 import { CommandIDs } from '../tokens';
 import type { IJob } from '../types';
@@ -252,7 +253,7 @@ function Values({ job, runtime: { trans } }: IPartProps): JSX.Element | null {
           {names.map(name => (
             <React.Fragment key={name}>
               <dt>{name}</dt>
-              <dd>{JSON.stringify(parameters[name])}</dd>
+              <dd>{asPython(parameters[name])}</dd>
             </React.Fragment>
           ))}
         </dl>

@@ -4,7 +4,7 @@ import type { Api } from '../api';
 import type { IJob } from '../types';
 import type { IRuns } from './folder';
 import type { SubmitForm } from './form';
-import { initialInput, inUnit } from './values';
+import { inputOf, inUnit } from './values';
 
 /**
  * Take the choices, name, labels, and the parameters or arguments of a job over into a form that is loaded; of a sweep
@@ -16,7 +16,7 @@ export async function takeOver(form: SubmitForm, job: IJob, api: Api): Promise<v
   for (const parameter of form.inspection?.parameters ?? []) {
     const value = job.work.parameters[parameter.name];
     if (value !== undefined) {
-      form.setInput(parameter.name, initialInput({ ...parameter, default: value }));
+      form.setInput(parameter.name, inputOf(parameter, value));
     }
   }
   form.set({

@@ -51,6 +51,13 @@ export class Checker implements IDisposable {
   verdict: Verdict = { kind: 'none' };
   /** What the last answers told, of the platform first. */
   checks: readonly ICheck[] = [];
+  /** The values that were typed for parameters, as Python will have them. */
+  values: { [name: string]: string } = {};
+  /** Whether something was found in the file that is sure to fail. */
+  get doomed(): boolean {
+    return this._ofFile.some(({ verdict }) => verdict === 'problem');
+  }
+
   /** Whether an answer to what stands there now is awaited. */
   pending = false;
   /** Whether that takes unusually long. */
@@ -147,8 +154,9 @@ export class Checker implements IDisposable {
       }
       return;
     }
-    const { sentence, problem, checks } = await api.check(body, signal);
+    const { sentence, problem, checks, values } = await api.check(body, signal);
     if (!signal.aborted) {
+      this.values = values ?? {};
       this._subject = subject;
       this.verdict = problem ? { kind: 'refused', problem } : accepted(sentence, checks);
       this._keep(
@@ -175,9 +183,9 @@ export class Checker implements IDisposable {
 
 /** The part of a submission that the checks of the file depend on. */
 function subjectOf(body: ISubmission): string {
-  const { path, folder, image, parameters, sweep, from_here: from } = body;
+  const { path, folder, image, typed, sweep, from_here: from } = body;
   const swept = sweep && [sweep.points.length, Object.keys(sweep.points[0] ?? {})];
-  return JSON.stringify([path, folder, image, parameters, swept, from?.cell]);
+  return JSON.stringify([path, folder, image, typed, swept, from?.cell]);
 }
 
 function accepted(sentence: string, checks: readonly ICheck[]): Verdict {

@@ -158,7 +158,7 @@ class SubmitDialog extends Dialog<null> {
     if (!button) {
       return;
     }
-    const { trans, busy, ready, fatal, refused, sweep } = this._form;
+    const { trans, busy, ready, fatal, refused, sweep, anyway } = this._form;
     button.disabled = busy || !ready || !!fatal || refused;
     button.setAttribute('aria-busy', String(busy));
     const label = button.querySelector('.jp-Dialog-buttonLabel');
@@ -169,9 +169,11 @@ class SubmitDialog extends Dialog<null> {
     if (label) {
       const words = busy
         ? trans.__('Submitting…')
-        : sweep.size
-          ? trans._n('Submit %1 run', 'Submit %1 runs', sweep.size)
-          : trans.__('Submit');
+        : anyway
+          ? trans.__('Submit anyway')
+          : sweep.size
+            ? trans._n('Submit %1 run', 'Submit %1 runs', sweep.size)
+            : trans.__('Submit');
       label.textContent = words;
       button.setAttribute('aria-label', words);
     }

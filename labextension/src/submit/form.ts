@@ -166,6 +166,11 @@ export class SubmitForm extends Fields implements IDisposable {
     return !!this.refusal && !PASSING.has(this.refusal.reason);
   }
 
+  /** Whether the button submits what is known to be sure to fail. */
+  get anyway(): boolean {
+    return this.checker.doomed && !this.refused;
+  }
+
   /** Advice by the field that it is about: of the file's header, and of the checks. */
   get notes(): { [field: string]: string } {
     const notes = { ...this.advice };
@@ -287,6 +292,9 @@ export class SubmitForm extends Fields implements IDisposable {
       const { body, errors } = this._read();
       if (Object.keys(errors).length) {
         return null;
+      }
+      if (this.anyway) {
+        body.anyway = true;
       }
       const text = JSON.stringify(body);
       if (text !== this._sent) {

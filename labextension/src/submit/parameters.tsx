@@ -34,6 +34,7 @@ export function Parameters({ form, inspection, errors }: IPartProps): JSX.Elemen
           parameter={parameter}
           input={form.inputs[parameter.name] ?? initialInput(parameter)}
           error={errors[`parameters.${parameter.name}`]}
+          read={form.checker.pending ? undefined : form.checker.values[parameter.name]}
           trans={trans}
           onChange={value => form.setInput(parameter.name, value)}
           onReset={() => {
@@ -50,20 +51,28 @@ interface IParameterProps {
   parameter: IParameter;
   input: Typed;
   error?: string;
+  /** How Python will have what is typed; undefined while that is not known. */
+  read?: string;
   trans: TranslationBundle;
   onChange: (value: Typed) => void;
   onReset: () => void;
 }
 
 function Parameter(props: IParameterProps): JSX.Element {
-  const { parameter, input, error, trans, onChange, onReset } = props;
+  const { parameter, input, error, read, trans, onChange, onReset } = props;
   const changed = isChanged(parameter, input);
   return (
     <Field
       field={`parameters.${parameter.name}`}
       className={`aiinfn-Parameter${changed ? ' aiinfn-mod-changed' : ''}`}
       label={parameter.name}
-      hint={[parameter.help, emptyHint(parameter, trans)].filter(Boolean).join(' ')}
+      hint={[
+        parameter.help,
+        emptyHint(parameter, trans),
+        changed && !error && read !== undefined ? trans.__('In Python: %1', read) : ''
+      ]
+        .filter(Boolean)
+        .join(' ')}
       error={error}
       aside={
         changed ? (

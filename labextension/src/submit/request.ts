@@ -100,10 +100,6 @@ function addValues(
       errors.arguments = trans.__('A quote is opened but not closed.');
     }
   } else if (!sweep.on) {
-    const read = readParameters(inspection.parameters, form.inputs, trans);
-    body.parameters = read.values;
-    for (const [name, sentence] of Object.entries(read.errors)) {
-      errors[`parameters.${name}`] = sentence;
-    }
+    body.typed = readParameters(inspection.parameters, form.inputs);
   }
 }

@@ -3,29 +3,29 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 
 import type { IParameter, Json } from '../types';
+import { asPython } from './python';
 
 /** What a parameter's input holds: text as it was typed, or the state of a box. */
 export type Typed = string | boolean;
 
-/** A value, or a sentence why there is none. `value` is undefined where the notebook's own value counts. */
-export type Parsed = { value: Json | undefined; error?: undefined } | { error: string };
-
 /** What the input of a parameter shows before somebody types. */
 export function initialInput(parameter: IParameter): Typed {
-  switch (parameter.type) {
-    case 'bool':
-      return parameter.default === true;
-    case 'str':
-      return typeof parameter.default === 'string' ? parameter.default : '';
-    case 'int':
-    case 'float':
-      return String(parameter.default ?? '');
-    case 'list':
-    case 'dict':
-      return JSON.stringify(parameter.default);
-    default:
-      return '';
+  const { type, default: value } = parameter;
+  if (type === 'bool' && value === null) {
+    return false;
   }
+  return value === null || type === 'unknown' ? '' : inputOf(parameter, value);
+}
+
+/** What the input of a parameter shows of a value, so that the server (`aiinfn_lab/values.py`) reads it as the same one. */
+export function inputOf({ type }: IParameter, value: Json): Typed {
+  if (type === 'bool' && typeof value === 'boolean') {
+    return value;
+  }
+  if (type === 'str' && typeof value === 'string') {
+    return value === 'None' || /^\s*(["'])[^]*\1\s*$/.test(value) ? asPython(value) : value;
+  }
+  return asPython(value);
 }
 
 /** Whether an input differs from the notebook. */
@@ -33,79 +33,19 @@ export function isChanged(parameter: IParameter, input: Typed): boolean {
   return input !== initialInput(parameter);
 }
 
-/** Read the input of a parameter. */
-export function parseInput(parameter: IParameter, input: Typed, trans: TranslationBundle): Parsed {
-  if (typeof input === 'boolean') {
-    return { value: input };
-  }
-  const typed = input.trim();
-  switch (parameter.type) {
-    case 'str':
-      return { value: input };
-    case 'int': {
-      if (!/^[+-]?\d+$/.test(typed)) {
-        return { error: trans.__('A whole number is expected, for example 20.') };
-      }
-      const value = Number(typed);
-      return Number.isSafeInteger(value)
-        ? { value }
-        : { error: trans.__('This number is too large to be passed exactly.') };
-    }
-    case 'float': {
-      const value = Number(typed);
-      return typed && /^[+-]?[\d.]/.test(typed) && Number.isFinite(value)
-        ? { value }
-        : { error: trans.__('A number is expected, for example 0.001 or 1e-3.') };
-    }
-    case 'list':
-      return json(typed, Array.isArray, trans.__('A list is expected, for example [1, 2, 3].'));
-    case 'dict':
-      return json(
-        typed,
-        value => typeof value === 'object' && value !== null && !Array.isArray(value),
-        trans.__('Pairs are expected, for example {"depth": 3}.')
-      );
-    default:
-      return typed
-        ? json(
-            typed,
-            () => true,
-            trans.__('A number, true, false, null, [list] or "text" in quotes is expected.')
-          )
-        : { value: undefined };
-  }
-}
-
-function json(text: string, accept: (value: Json) => boolean, error: string): Parsed {
-  try {
-    const value = JSON.parse(text) as Json;
-    return accept(value) ? { value } : { error };
-  } catch {
-    return { error };
-  }
-}
-
-/** The parameters that differ from the notebook, or sentences for those that cannot be read. */
+/** What was typed for the parameters that differ from the notebook; the server reads it, by one rule for all doors. */
 export function readParameters(
   parameters: readonly IParameter[],
-  inputs: { [name: string]: Typed },
-  trans: TranslationBundle
-): { values: { [name: string]: Json }; errors: { [name: string]: string } } {
-  const values: { [name: string]: Json } = {};
-  const errors: { [name: string]: string } = {};
+  inputs: { [name: string]: Typed }
+): { [name: string]: string } {
+  const typed: { [name: string]: string } = {};
   for (const parameter of parameters) {
     const input = inputs[parameter.name] ?? initialInput(parameter);
-    if (!isChanged(parameter, input)) {
-      continue;
-    }
-    const parsed = parseInput(parameter, input, trans);
-    if (parsed.error !== undefined) {
-      errors[parameter.name] = parsed.error;
-    } else if (parsed.value !== undefined) {
-      values[parameter.name] = parsed.value;
+    if (isChanged(parameter, input)) {
+      typed[parameter.name] = typeof input === 'boolean' ? asPython(input) : input;
     }
   }
-  return { values, errors };
+  return typed;
 }
 
 /**

@@ -5,6 +5,7 @@ import type { IDisposable } from '@lumino/disposable';
 import { type ISignal, Signal } from '@lumino/signaling';
 
 import type { Api } from '../api';
+import { asPython } from '../submit/python';
 import { initialInput, isChanged, type Typed } from '../submit/values';
 import type { IInspection, IParameter, IProblem, Point } from '../types';
 import { explain } from '../words';
@@ -301,8 +302,8 @@ function rowErrors(rows: readonly IRow[], trans: TranslationBundle): { [field: s
 /** What was typed for one run, as the only value of a list. */
 function asOneValue(input: Typed): string {
   if (typeof input === 'boolean') {
-    return String(input);
+    return asPython(input);
   }
   // A comma would make it several values.
-  return /^[^[{"'].*,/.test(input) ? `"${input}"` : input;
+  return /^[^[({"'].*,/.test(input) ? JSON.stringify(input) : input;
 }

@@ -4,8 +4,8 @@ import * as React from 'react';
 
 import { Field, FieldError } from '../submit/field';
 import type { SubmitForm } from '../submit/form';
+import { asPython } from '../submit/python';
 import type { Point } from '../types';
-import { show } from './table';
 
 /** Rows that are shown. */
 const SHOWN = 5;
@@ -65,7 +65,7 @@ export function Preview({ form, errors }: IPreviewProps): JSX.Element {
 
 function Points({ points, form }: { points: Point[]; form: SubmitForm }): JSX.Element {
   const { trans } = form;
-  const names = Object.keys(points[0]);
+  const names = [...new Set(points.flatMap(point => Object.keys(point)))];
   return (
     <>
       <div
@@ -90,7 +90,13 @@ function Points({ points, form }: { points: Point[]; form: SubmitForm }): JSX.El
               <tr key={index}>
                 <td>{index + 1}</td>
                 {names.map(name => (
-                  <td key={name}>{show(point[name])}</td>
+                  <td key={name}>
+                    {name in point ? (
+                      asPython(point[name])
+                    ) : (
+                      <span className="aiinfn-Field-hint">{trans.__('as in the file')}</span>
+                    )}
+                  </td>
                 ))}
               </tr>
             ))}

@@ -3,6 +3,7 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 
 import type { ISweepPoint, ISweepProgress, JobState, Json } from '../types';
+import { asPython, numberOf } from '../submit/python';
 import { FINAL } from '../words';
 
 /** A column; its cells are compared and shown by their values. */
@@ -101,11 +102,13 @@ function compare(a: Json | undefined, b: Json | undefined): number {
   return show(a).localeCompare(show(b), undefined, { numeric: true });
 }
 
-/** A number, also of the words that stand for those that JSON cannot hold; "nan" is none. */
+/** A number, also of what stands for those that JSON cannot hold; "nan" is none. */
 function number(value: Json | undefined): number | null {
+  const found = numberOf(value);
+  if (found !== null) {
+    return Number.isNaN(found) ? null : found;
+  }
   switch (typeof value) {
-    case 'number':
-      return value;
     case 'boolean':
       return Number(value);
     case 'string':
@@ -117,7 +120,7 @@ function number(value: Json | undefined): number | null {
 
 /** What a cell shows: numbers with at most six digits; the whole value is in its title. */
 export function show(value: Json | undefined): string {
-  if (value === undefined || value === null) {
+  if (value === undefined) {
     return '';
   }
   if (typeof value === 'number') {
@@ -125,15 +128,13 @@ export function show(value: Json | undefined): string {
       ? String(value)
       : String(Number(value.toPrecision(6)));
   }
-  return typeof value === 'string' ? value : JSON.stringify(value);
+  return typeof value === 'string' ? value : asPython(value);
 }
 
 /** The whole value, where the cell shows less. */
 export function whole(value: Json | undefined): string | undefined {
-  const text = typeof value === 'string' ? value : JSON.stringify(value);
-  return text !== undefined && (text !== show(value) || text.length > 24) && value !== null
-    ? text
-    : undefined;
+  const text = typeof value === 'number' ? String(value) : show(value);
+  return text !== show(value) || text.length > 24 ? text : undefined;
 }
 
 /** A part of a sweep's bar. */

@@ -1,5 +1,6 @@
 /** Points as the text of a table, which the server (`aiinfn_lab/sweeping.py`) reads as the same points. No React. */
 
+import { asPython } from '../submit/python';
 import type { IParameter, Json, Point } from '../types';
 
 export function writeTable(points: readonly Point[], parameters: readonly IParameter[]): string {
@@ -14,26 +15,24 @@ export function writeTable(points: readonly Point[], parameters: readonly IParam
   return all.map(row => row.map(text => quoted(text, separator)).join(separator) + '\n').join('');
 }
 
+/** Words that the server reads as values. */
+const VALUES = /^(none|true|false|null|-?(np\.|numpy\.|math\.)?(inf|nan|infinity))$/i;
+
 /** Write a value so that it is read as the same one. */
 function cell(value: Json | undefined, isText: boolean): string {
   if (typeof value !== 'string') {
-    return value === undefined ? '' : JSON.stringify(value);
+    return value === undefined ? '' : asPython(value);
   }
-  const bare = value !== '' && value === value.trim();
+  const bare = value !== '' && value === value.trim() && !/[\r\n]/.test(value);
   if (isText) {
-    return bare && !/^(["'])[^]*\1$/.test(value) ? value : `"${value}"`;
+    return bare && value !== 'None' && !/^(["'])[^]*\1$/.test(value)
+      ? value
+      : JSON.stringify(value);
   }
   // A text that reads like a number, a list or the like has quotes of its own.
-  return bare && !isJson(value) && !/[\r\n]/.test(value) ? value : JSON.stringify(value);
-}
-
-function isJson(text: string): boolean {
-  try {
-    JSON.parse(text);
-    return true;
-  } catch {
-    return false;
-  }
+  return bare && /^[\p{L}_/.~]/u.test(value) && !VALUES.test(value) && !/^\.\d/.test(value)
+    ? value
+    : JSON.stringify(value);
 }
 
 function quoted(text: string, separator: string): string {
