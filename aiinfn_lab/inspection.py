@@ -17,6 +17,8 @@ _SKIP_TAG: Final = "skip-execution"
 _RAISES_TAG: Final = "raises-exception"
 LANGUAGES: Final = {".py": "python", ".sh": "shell", ".R": "r", ".r": "r"}
 """Scripts that the runner can execute, by the ending of their name."""
+PROGRAMS: Final = {"shell": "bash", "r": "Rscript"}
+"""What executes them, where it is not the Python that the runner itself runs in."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from io import StringIO
 from typing import Any, Final
 
 from .contract import FINAL, JobState, SweepProgress, SweepTable, Work
-from .contract_values import as_argument, as_python, tag_of
+from .contract_values import TAGS, as_argument, as_python
 
 
 def at_point(work: Work, values: Mapping[str, Any]) -> Work:
@@ -93,7 +93,7 @@ def csv_of(table: SweepTable) -> str:
             [
                 point.point,
                 point.state.value,
-                *(_cell(point.parameters.get(name)) for name in parameters),
+                *(_given(point.parameters, name) for name in parameters),
                 *(_cell(point.values.get(name)) for name in values),
                 seconds,
                 point.started.isoformat() if point.started else None,
@@ -106,9 +106,16 @@ def csv_of(table: SweepTable) -> str:
     return out.getvalue()
 
 
+def _given(values: Mapping[str, Any], name: str) -> Any:
+    """Write a parameter; an empty cell is one that was not given."""
+    return "None" if name in values and values[name] is None else _cell(values.get(name))
+
+
 def _cell(value: Any) -> Any:
     if isinstance(value, (dict, list)):
-        return json.dumps(value) if tag_of(value) is None else as_python(value)
+        text = json.dumps(value)
+        # What is tagged in it is of no use to whoever reads the table.
+        return as_python(value) if any(f'"{tag}"' in text for tag in TAGS) else text
     if isinstance(value, str) and value[:1] in {"=", "+", "-", "@", "\t", "\r"}:
         return f"'{value}"
     return value

@@ -15,7 +15,7 @@ from aiinfn_hub.platform.refusal import Reason, Refusal
 from aiinfn_hub.vkd.contract_values import as_python
 from aiinfn_lab import parameters
 from aiinfn_lab.folder import IGNORE_FILE, Plan, bytes_in_words
-from aiinfn_lab.inspection import Inspection
+from aiinfn_lab.inspection import PROGRAMS, Inspection
 from aiinfn_lab.paths import Document, show
 from aiinfn_lab.session import Session
 from aiinfn_lab.target import Target
@@ -32,7 +32,6 @@ _MOST_PATHS: Final = 200
 _ROOM: Final = 50 * 2**20
 """Bytes that should be free for a result."""
 _OWN_TO_SESSION: Final = ("/tmp/", "/var/tmp/", "/dev/shm/")  # noqa: S108 - it is looked for, not used
-_PROGRAMS: Final = {"shell": "bash", "r": "Rscript"}
 
 
 @dataclass(frozen=True)
@@ -171,8 +170,8 @@ def _kernel(subject: Subject) -> Finding:
             return Finding("kernel", "problem", "This environment has no bash, which runs the command.", "Choose an image that has it.", "command")  # fmt: skip
         return Finding("kernel", "ok", "This environment has bash, which runs the command.")
     if not subject.notebook:
-        program = _PROGRAMS.get(inspection.language, "Python")
-        if program in _PROGRAMS.values() and shutil.which(program) is None:
+        program = PROGRAMS.get(inspection.language, "Python")
+        if program in PROGRAMS.values() and shutil.which(program) is None:
             return Finding("kernel", "problem", f"This environment has no {program}, which runs the script.", "Choose an image that has it.", "path")  # fmt: skip
         return Finding("kernel", "ok", f"This environment has {program}, which runs the script.")
     if inspection.kernel is None:

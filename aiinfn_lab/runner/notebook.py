@@ -113,6 +113,8 @@ class _Run:
             async with self._errors.end() as descriptor:
                 await kernel.start_kernel(
                     cwd=str(self._folder),
+                    # As JupyterLab does: ipykernel's __session__.
+                    env={**os.environ, "JPY_SESSION_NAME": str(self._folder / self._snapshot.name)},
                     extra_arguments=arguments,
                     preexec_fn=die_with_parent,
                     stdout=descriptor,

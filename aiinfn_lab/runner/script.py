@@ -18,6 +18,7 @@ from types import FrameType
 from typing import Final, Self
 
 from aiinfn_hub.vkd.contract import RunSpec
+from aiinfn_lab.inspection import LANGUAGES, PROGRAMS
 from aiinfn_lab.runner import launcher
 from aiinfn_lab.runner.protocol import (
     OUT_OF_MEMORY,
@@ -136,9 +137,10 @@ def _command(snapshot: Path, folder: Path, scratch: contextlib.ExitStack) -> lis
 
 def _interpreter(name: str) -> list[str]:
     ending = Path(name).suffix
-    if ending == ".py":
+    language = LANGUAGES.get(ending)
+    if language == "python":
         return [sys.executable, "-u"]
-    program = {".sh": "bash", ".R": "Rscript", ".r": "Rscript"}.get(ending)
+    program = PROGRAMS.get(language or "")
     if program is None:
         raise CannotRunError(
             "Unknown script", f"Scripts that end in '{ending}' cannot be run; use .py, .sh or .R."

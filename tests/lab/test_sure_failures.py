@@ -1,6 +1,7 @@
 """What is sure to fail is said before it is sent, and refused at submission unless one asks to go on."""
 
 import json
+import os
 import shutil
 import subprocess
 
@@ -100,6 +101,17 @@ def test_the_check_says_what_really_happens(tmp_path, verdicts):
             [*program, str(tmp_path / name)], stdin=subprocess.DEVNULL, capture_output=True, check=False
         )
         assert problem == (ran.returncode != 0), name
+
+
+def test_a_folder_that_cannot_be_written_is_refused(tmp_path, monkeypatch):
+    (tmp_path / "a.py").write_text("print(1)\n")
+    document = Places(tmp_path.resolve(), tmp_path.resolve()).read("a.py", 10**6)
+    subject = Subject.of({}, Target(document, inspect(document)), tmp_path, Session(), None)
+    refuse(look(subject))
+    # As root everything can be written.
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(Refusal, match="cannot be written"):
+        refuse(look(subject))
 
 
 # One reading of files

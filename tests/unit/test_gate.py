@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aiinfn_hub.platform import asked
 from aiinfn_hub.platform.gate import JOB_KEYS, offer, resolve
 from aiinfn_hub.platform.loader import load
 from aiinfn_hub.platform.model import CPU_ONLY, Platform
@@ -250,3 +251,31 @@ def test_whatever_is_offered_is_granted(person, data):
 def test_a_selection_survives_json():
     granted = resolve({"accelerator": "t4"}, PLATFORM, ALPHA, Door.SESSION)
     assert Selection.model_validate_json(granted.model_dump_json()) == granted
+
+
+@pytest.mark.parametrize(
+    ("person", "request_", "named", "not_named"),
+    [
+        (BETA, {"accelerator": "h100"}, "t4", "v70"),
+        (ALPHA, {"image": "nope"}, "base", "secret"),
+        (ALPHA, {"size": "nope"}, "s (S)", "xl"),
+        (ALPHA, {"project": "nope"}, "alpha", "beta"),
+    ],
+)
+def test_a_hint_names_what_the_person_may_use_and_nothing_else(person, request_, named, not_named):
+    with pytest.raises(Refusal) as refused:
+        resolve(request_, PLATFORM, person, Door.SESSION)
+    assert named in refused.value.hint
+    assert not_named not in refused.value.hint
+
+
+def test_a_hint_says_that_there_is_more_than_it_names():
+    choices = {f"c{number}": None for number in range(9)}
+    assert asked.instead(choices) == "Choose one of c0, c1, c2, c3, c4, c5, or of 3 more."
+    assert asked.instead(dict.fromkeys(["a", "b"])) == "Choose one of a, b."
+
+
+def test_blanks_that_do_not_break_are_shown_as_they_are():
+    with pytest.raises(Refusal) as refused:
+        resolve({"image": "a\u00a0b\u202fc\x1b"}, PLATFORM, ALPHA, Door.SESSION)
+    assert "“a\u00a0b\u202fc?”" in refused.value.message
