@@ -15,6 +15,7 @@ from sqlalchemy.engine import RowMapping
 
 from aiinfn_hub.platform.selection import Selection
 
+from .backends.local.supervisor.records import Kept, Refused, check_values, merge_values
 from .contract import (
     FINAL,
     Cause,
@@ -41,6 +42,17 @@ def new_id() -> str:
 def now() -> datetime:
     """Give the time in UTC."""
     return datetime.now(UTC)
+
+
+def usable_values(found: Mapping[str, Any]) -> dict[str, Scalar]:
+    """Return those recorded values that can be shown: what a job said is checked again wherever it is read."""
+    usable: dict[str, Scalar] = {}
+    for name, value in found.items():
+        try:
+            usable |= check_values({name: value})
+        except Refused:
+            continue
+    return merge_values({}, usable)[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +126,19 @@ class StoredJob:
         values: dict[str, Any] = {str(key): value for key, value in row.items()}
         values["state"] = JobState(values["state"])
         values["cause"] = Cause(values["cause"])
-        values["progress"] = Progress.model_validate(values["progress"]) if values["progress"] else None
-        values["error"] = JobError.model_validate(values["error"]) if values["error"] else None
+        told = Kept(
+            {
+                kind: {"type": kind, kind: content}
+                for kind, content in (("progress", values["progress"]), ("error", values["error"]))
+                if content
+            }
+        ).records
+        values["progress"] = (
+            Progress.model_validate(told["progress"]["progress"]) if told["progress"] else None
+        )
+        values["error"] = JobError.model_validate(told["error"]["error"]) if told["error"] else None
         values["sweep"] = SweepProgress.model_validate(values["sweep"]) if values["sweep"] else None
-        values["recorded"] = values["recorded"] or {}
+        values["recorded"] = usable_values(values["recorded"] or {})
         values["labels"] = values["labels"] or []
         values["pinned"] = bool(values["pinned"])
         return cls(**values)

@@ -22,7 +22,7 @@ _AGAIN: Final = {
 }
 
 _FAILED: Final = {
-    Cause.LOST: "Failed: its process disappeared, for example because the machine was restarted",
+    Cause.LOST: "Failed: its process disappeared",
     Cause.NEVER_FITS: "Failed: the platform does not have what it asks for",
     Cause.START_FAILED: "Failed: it could not be started",
     Cause.DEVICE_LOST: "Failed: its device vanished",
@@ -56,6 +56,7 @@ def job(
     exit_code: int | None = None,
     time_limit: timedelta | None = None,
     cancelled_by: str | None = None,
+    message: str = "",
 ) -> str:
     """Say in one sentence where a job is.
 
@@ -69,6 +70,8 @@ def job(
         Why it waits, where more than its place is known.
     cancelled_by
         Who asked for its end, if somebody did and it is not the owner; ``""`` if it is the owner.
+    message
+        What the back end said of the last change. Only it knows what became of a process that is lost.
     """
     if cancelled_by is not None and state in {JobState.QUEUED, JobState.STARTING, JobState.RUNNING}:
         return "Being cancelled" + (f" by {cancelled_by}" if cancelled_by else "")
@@ -86,6 +89,8 @@ def job(
         case JobState.CANCELLED:
             return "Cancelled" + (f" by {cancelled_by}" if cancelled_by else "")
         case JobState.FAILED:
+            if cause is Cause.LOST and message.startswith("Failed: "):
+                return message.removesuffix(".")
             return _failed(cause, error, exit_code, time_limit)
 
 

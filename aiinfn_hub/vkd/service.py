@@ -130,17 +130,7 @@ class Service:
         """Show a page of jobs."""
         page = await self.store.page(self.view(person), wanted)
         positions, reading = self.backend.positions(), self.backend.inventory()
-        shown = [
-            views.job(
-                stored,
-                person,
-                self.platform,
-                positions.get(stored.id),
-                reading,
-                self._reason(stored),
-            )
-            for stored in page.jobs
-        ]
+        shown = [self._shown(stored, person, positions, reading) for stored in page.jobs]
         cursor = None
         searched_to = None
         if page.more:
@@ -313,15 +303,22 @@ class Service:
 
     def show(self, stored: StoredJob, person: Person) -> Job:
         """Show a job as it is kept."""
-        positions: Mapping[str, int] = self.backend.positions()
-        return views.job(
-            stored,
-            person,
-            self.platform,
-            positions.get(stored.id),
-            self.backend.inventory(),
-            self._reason(stored),
-        )
+        return self._shown(stored, person, self.backend.positions(), self.backend.inventory())
+
+    def _shown(
+        self,
+        stored: StoredJob,
+        person: Person,
+        positions: Mapping[str, int],
+        reading: AvailabilityReading,
+    ) -> Job:
+        try:
+            return views.job(
+                stored, person, self.platform, positions.get(stored.id), reading, self._reason(stored)
+            )
+        except Exception:
+            logger.exception("job cannot be shown job=%s", stored.id)
+            return views.unreadable(stored)
 
     def _reason(self, stored: StoredJob) -> str | None:
         if self.follower.sweeps.holds(stored.id):

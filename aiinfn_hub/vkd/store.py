@@ -21,6 +21,7 @@ from aiinfn_hub.platform.refusal import Reason, Refusal
 
 from . import devicetime, pages, rows, searchrows, startup, sweeprows
 from .backends.base import Update
+from .backends.local.supervisor.records import merge_values
 from .contract import TRANSITIONS, Cause, HistoryEntry, JobState, Progress, UsageEntry
 from .database import Database
 from .records import ACTIVE, Applied, Filter, NewJob, Notes, Page, StoredJob, View
@@ -405,7 +406,8 @@ class Store:
     ) -> None:
         job = await _get(connection, job_id, lock=True)
         if job is not None:
-            values = {"recorded": {**job.recorded, **recorded}, "change": change}
+            # The bound is that of the job: each attempt has its own, and may use other names.
+            values = {"recorded": merge_values(job.recorded, recorded)[0], "change": change}
             await connection.execute(sa.update(jobs).where(jobs.c.id == job_id).values(values))
 
     async def _count(self, connection: AsyncConnection) -> int:

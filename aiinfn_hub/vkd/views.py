@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final, Literal
 
+from aiinfn_hub.language import gettext as _
 from aiinfn_hub.platform.gate import Offer
 from aiinfn_hub.platform.model import CPU_ONLY, Platform
 from aiinfn_hub.platform.person import Person
@@ -97,6 +98,7 @@ def job(
             time_limit=limit,
             queue=line,
             cancelled_by=canceller,
+            message=stored.message,
         ),
         position=position if stored.state is JobState.QUEUED else None,
         accelerator=stored.accelerator,
@@ -127,6 +129,39 @@ def job(
         pinned=stored.pinned,
         kept_until=kept_until(stored, platform),
         actions=actions,
+    )
+
+
+def unreadable(stored: StoredJob) -> Job:
+    """Show a job of which what is kept makes no sense, so that it hides no other."""
+    nothing = Work(kind="script", path="unknown", snapshot="unknown")
+    return Job(
+        id=stored.id,
+        name=str(stored.name),
+        owner=stored.owner,
+        project=stored.project,
+        queue=stored.queue,
+        state=stored.state,
+        cause=stored.cause,
+        sentence=_("What is kept of this job cannot be read. Tell the operators its id."),
+        accelerator=stored.accelerator,
+        accelerator_title=stored.accelerator,
+        count=stored.count,
+        image="",
+        size="",
+        priority=0,
+        time_limit=0,
+        work=nothing,
+        output="",
+        attempt=stored.attempt,
+        preemptions=stored.preemptions,
+        created=stored.created,
+        started=stored.started,
+        ended=stored.ended,
+        updated=stored.updated,
+        sweep_of=stored.sweep_of,
+        point=stored.point,
+        actions=[] if stored.final or stored.cancelled_by is not None else ["cancel"],
     )
 
 

@@ -15,9 +15,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
+from aiinfn_hub.accounts import Account
 from aiinfn_hub.vkd.backends.local import process
+from aiinfn_hub.vkd.backends.local.supervisor import marks
 from aiinfn_hub.vkd.contract import Cause, ClaimState, JobState
 from tests.vkd.local_world import QUICK, SLOW, World, claim_request, eventually, make_platform, running
 
@@ -31,6 +34,21 @@ async def world(tmp_path) -> Any:
     yield world
     if world.backend is not None:
         await world.end()
+
+
+class SharedAccounts:
+    """Gives everybody the account of nobody, in a home that it can use."""
+
+    def __init__(self, data: Path) -> None:
+        self.home = data / "homes" / "alice"
+
+    def get(self, name: str) -> Account:
+        self.home.mkdir(parents=True, exist_ok=True)
+        os.chown(self.home, 65534, 65534)
+        for folder in self.home.parents:
+            if folder.owner() == "root" and folder != Path("/"):
+                folder.chmod(folder.stat().st_mode | 0o111)
+        return Account(name=name, slug=name, uid=65534, gid=65534, home=self.home)
 
 
 class Host:
@@ -70,6 +88,14 @@ class Host:
 
 def home(world: World) -> Path:
     return world.data / "homes" / "alice"
+
+
+def kill_above(facts: dict[str, Any]) -> None:
+    """Kill guard and supervisor at once, so that neither cleans up after the other."""
+    for pid in (facts["pid"], facts["supervisor"]):
+        os.kill(pid, signal.SIGSTOP)
+    for pid in (facts["supervisor"], facts["pid"]):
+        os.kill(pid, signal.SIGKILL)
 
 
 async def test_killed_with_one_job_running_and_three_queued_all_four_succeed_once_each_in_order(world):
@@ -129,7 +155,7 @@ async def test_a_job_that_died_without_a_word_while_vkd_was_away_is_lost(world, 
     await world.start()
     end = await world.until("j0001", "failed")
     assert end.cause is Cause.LOST
-    assert end.message.startswith("Its process disappeared without a word")
+    assert end.message.startswith("Failed: the process that supervises it was killed")
     assert not running([facts["child"]])
     assert world.counts("slice") == (1, 0, 0, 0)
     assert (await world.backend.read_log("j0001", 1, 0, 100)).complete
@@ -141,23 +167,69 @@ async def test_a_restart_of_the_machine_is_named_as_the_probable_cause(world):
     await world.until(job, "running")
     await world.stop()
     facts = world.facts(job, "run.json")
-    os.kill(facts["pid"], signal.SIGKILL)
-    await eventually(lambda: not running([facts["pid"], facts["child"]]), "the job is gone")
+    kill_above(facts)
+    await eventually(lambda: not running([facts["supervisor"], facts["child"]]), "the job is gone")
     (world.folder(job) / "run.json").write_text(json.dumps(facts | {"boot": "another"}))
     await world.start()
     assert "the machine was restarted" in (await world.until(job, "failed")).message
 
 
-async def test_a_supervisor_that_is_killed_leaves_no_process_of_its_job(world):
+@pytest.mark.parametrize("killed", ["supervisor", "pid", "both"], ids=["supervisor", "guard", "both"])
+@pytest.mark.parametrize("away", [False, True], ids=["vkd there", "vkd away"])
+@pytest.mark.parametrize("root", [False, True], ids=["one account", "accounts"])
+async def test_no_process_of_a_killed_supervisor_keeps_a_device_that_another_job_gets(
+    tmp_path, world, killed, away, root, monkeypatch
+):
+    """Detached by two forks and a session of its own, without a word of its environment, and deaf to SIGTERM."""
+    if root:
+        if os.geteuid() != 0:
+            pytest.skip("accounts of their own need root")
+        world.options["accounts"] = SharedAccounts(world.data)
+        # So that it is the additional group that finds them.
+        monkeypatch.setattr(marks, "_own_cgroup", str)
+    elif killed == "both" and not marks._own_cgroup():
+        pytest.skip("without root, a cgroup is needed to find them; none can be made here")
     await world.start()
-    job = await world.submit("os.system('sleep 120 & echo started $!'); sleep(120)", accelerator="slice")
-    await world.until_log(job, b"started")
-    child = int((await world.log(job)).split()[1])
-    facts = world.facts(job, "run.json")
-    os.kill(facts["pid"], signal.SIGKILL)
-    end = await world.until(job, "failed")
+    first = await world.submit("ignore_sigterm(); daemon(); sleep(120)", accelerator="slice")
+    await world.until_log(first, b" \n")
+    daemon = int((await world.log(first)).split()[1])
+    assert psutil.Process(daemon).environ() == {}
+    facts = world.facts(first, "run.json")
+    second = await world.submit(f"say(os.path.exists('/proc/{daemon}/exe'))", accelerator="slice")
+    if away:
+        await world.stop()
+    if killed == "both":
+        kill_above(facts)
+    else:
+        os.kill(facts[killed], signal.SIGKILL)
+    if away:
+        await world.start()
+    end = await world.until(first, "failed")
     assert end.cause is Cause.LOST
-    assert not running([facts["child"], child])
+    assert end.message.startswith("Failed: the process that supervises it was killed")
+    await world.until(second, "succeeded")
+    assert await world.log(second) == b"False\n"
+    assert not running([facts["child"], daemon])
+    assert world.counts("slice") == (1, 0, 0, 0)
+
+
+async def test_a_device_is_not_free_while_a_process_of_the_attempt_is_there(world, monkeypatch):
+    """One that is stuck in the kernel takes no SIGKILL: its device stays taken, and the job goes on being stopped."""
+    await world.start()
+    job = await world.submit(SLOW, accelerator="slice")
+    await world.until_log(job, b"waiting")
+    stuck, looked = True, []
+
+    def leftovers(*_: Any) -> list[int]:
+        looked.append(1)
+        return [1] if stuck else []
+
+    monkeypatch.setattr(process, "kill_leftovers", leftovers)
+    kill_above(world.facts(job, "run.json"))
+    await eventually(lambda: len(looked) > 3, "vkd looks for what is left")
+    assert world.counts("slice") == (0, 0, 1, 0)
+    stuck = False
+    await world.until(job, "failed")
     assert world.counts("slice") == (1, 0, 0, 0)
 
 

@@ -10,6 +10,7 @@ import signal
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
@@ -17,6 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aiinfn_hub.vkd.backends.local.supervisor import main
 from aiinfn_hub.vkd.backends.local.supervisor.output import RECORD_LIMIT, Log, Splitter
 from aiinfn_hub.vkd.contract import Cause, RunnerRecord, RunSpec
 from tests.vkd.local_world import SLOW, STUBBORN, World, eventually, running
@@ -117,7 +119,7 @@ async def test_a_full_disk_ends_neither_the_job_nor_its_supervisor(world):
         "record(type='progress', progress=dict(cell=4, cells=4))"
     )
     await world.until_log(job, b"begin")
-    pid = world.facts(job, "run.json")["pid"]
+    pid = world.facts(job, "run.json")["supervisor"]
     # A file size limit is a full disk as far as the log is concerned.
     resource.prlimit(pid, resource.RLIMIT_FSIZE, (65536, resource.RLIM_INFINITY))
     (world.data / "homes" / "alice" / "go").touch()
@@ -179,6 +181,35 @@ async def test_a_job_that_ignores_sigterm_is_killed_after_the_grace_period(world
     assert world.facts(job, "exit.json")["signal"] == signal.SIGKILL
 
 
+def test_the_grace_period_is_whole_however_late_the_supervisor_notices(tmp_path, monkeypatch):
+    """On a busy machine it may be set aside for long between reading the clock and seeing that it is to stop."""
+    now, told, killed = [100.0], [], []
+    wakeup, _ = os.pipe2(os.O_NONBLOCK)
+    spec = {"log_limit": 1000, "grace": 1.0, "uid": None}
+    supervisor = main.Supervisor(str(tmp_path), spec, wakeup, os.getpid())
+    supervisor._output = os.open("/dev/null", os.O_RDONLY)
+
+    def clock() -> float:
+        # Each reading is followed by a pause, and the signal comes in the first one.
+        read = now[0]
+        now[0] += 0.4
+        supervisor.asked_to_stop = True
+        return read
+
+    def kill() -> None:
+        killed.append(now[0])
+        supervisor._childless = True
+
+    monkeypatch.setattr(main.time, "monotonic", clock)
+    monkeypatch.setattr(main, "descendants", lambda _: told.append(now[0]) or [])
+    monkeypatch.setattr(main.select, "poll", lambda: SimpleNamespace(register=lambda *_: None, unregister=lambda *_: None, poll=lambda _: None))  # fmt: skip
+    monkeypatch.setattr(supervisor, "_reap", lambda: None)
+    monkeypatch.setattr(supervisor, "_kill", kill)
+    monkeypatch.setattr(main.os, "killpg", lambda *_: None)
+    supervisor._watch(1e9)
+    assert killed[0] - told[0] >= 1.0
+
+
 @pytest.mark.parametrize("after", ["sleep(120)", "exit(0)"], ids=["cancelled", "left behind"])
 async def test_a_process_that_detaches_itself_does_not_outlive_its_job(world, after):
     job = await world.submit(f"daemon()\n{after}")
@@ -221,7 +252,7 @@ async def test_a_stuck_supervisor_is_killed_with_its_job(world, monkeypatch):
     os.kill(facts["pid"], signal.SIGSTOP)
     await world.backend.cancel(job)
     await world.until(job, "cancelled")
-    assert not running([facts["pid"], facts["child"]])
+    assert not running([facts["pid"], facts["supervisor"], facts["child"]])
 
 
 async def test_a_shutdown_of_the_machine_is_no_failure_of_the_job(world):
@@ -315,6 +346,7 @@ def test_the_runners_records_are_the_ones_that_are_taken_out():
 async def test_a_supervisor_is_small(world):
     job = await world.submit(SLOW)
     await world.until_log(job, b"waiting")
-    pid = world.facts(job, "run.json")["pid"]
-    resident = psutil.Process(pid).memory_info().rss / 1024
-    assert resident < 20 * 1024
+    facts = world.facts(job, "run.json")
+    for pid in (facts["pid"], facts["supervisor"]):
+        resident = psutil.Process(pid).memory_info().rss / 1024
+        assert resident < 20 * 1024

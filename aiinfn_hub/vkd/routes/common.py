@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, cast
+import logging
+from enum import Enum
+from typing import Annotated, Any, cast
 
 from fastapi import Depends, Header, Request, Response, Security
 from fastapi.security import HTTPBearer
 from pydantic import BaseModel
+from pydantic_core import to_json
 
 from aiinfn_hub.platform.person import Person
 from aiinfn_hub.vkd.auth import Auth
 from aiinfn_hub.vkd.service import Service
+
+logger = logging.getLogger(__name__)
 
 # Only for the documentation: `Auth` reads the header itself, because Jupyter also says "token".
 _scheme = HTTPBearer(auto_error=False, description="A token of the hub, as Bearer or as token")
@@ -67,9 +72,26 @@ Key = Annotated[
 
 def answer(model: BaseModel, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """Write a model at once; FastAPI would validate it a second time on its way out, at several times the cost."""
+    try:
+        body = model.model_dump_json().encode()
+    except ValueError:
+        # One text that is no text, written by an older version, would hide all the rest of the answer.
+        logger.warning("answer with text that cannot be written as UTF-8 model=%s", type(model).__name__)
+        body = to_json(_writable(model.model_dump()), inf_nan_mode="null")
     return Response(
-        model.model_dump_json(),
+        body,
         status,
         {"Cache-Control": "no-store", **(headers or {})},
         "application/json",
     )
+
+
+def _writable(value: Any) -> Any:
+    """Replace what cannot be written as UTF-8 in all texts of a value."""
+    if isinstance(value, str):
+        return value if isinstance(value, Enum) else value.encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {_writable(key): _writable(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_writable(entry) for entry in value]
+    return value

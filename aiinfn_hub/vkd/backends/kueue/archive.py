@@ -16,8 +16,7 @@ from typing import Any, Final, NamedTuple
 
 from aiinfn_hub.vkd.backends.local.files import AttemptFolder
 from aiinfn_hub.vkd.backends.local.outcome import progress_of, values_of
-from aiinfn_hub.vkd.backends.local.supervisor.output import RESOURCES, Splitter, keep
-from aiinfn_hub.vkd.backends.local.supervisor.resources import Series
+from aiinfn_hub.vkd.backends.local.supervisor.output import Recorder, Splitter
 from aiinfn_hub.vkd.backends.local.supervisor.system import write_all, write_atomically
 from aiinfn_hub.vkd.contract import Progress, Scalar
 
@@ -82,8 +81,7 @@ class Archive:
         self._folder = folder
         self._limit = limit
         self._splitter = Splitter()
-        self._records: dict[str, Any] = {}
-        self._series = Series()
+        self._recorder = Recorder()
         self._mark = _Mark(pod)
         self._skip = 0
         self._head = b""
@@ -106,11 +104,10 @@ class Archive:
             found = _Mark(**json.loads((self._folder.path / "archive.json").read_bytes()))
             if found.pod == self._mark.pod:
                 self._mark = found
-                self._records = self._folder.read_records()
-                self._series = Series(self._folder.read_resources())
-        if not self._records:
+                self._recorder = Recorder(self._folder.read_records(), self._folder.read_resources())
+        if not self._recorder.kept.records["serial"]:
             self._folder.records.unlink(missing_ok=True)
-        if not self._series.points:
+        if not self._recorder.series.points:
             self._folder.resources.unlink(missing_ok=True)
         self.reconnect()
 
@@ -165,15 +162,13 @@ class Archive:
             self._take(piece, self._line, mark, text, records)
             if end >= 0:
                 self._line = None
-        used = [record for record in records if record["type"] == RESOURCES]
-        records = [record for record in records if record["type"] != RESOURCES]
-        self._write(b"".join(text), records, used, mark)
+        self._write(b"".join(text), mark)
         if broken:
             raise NoLine
-        kept: dict[str, Any] = {}
-        for record in records:
-            keep(kept, record)
-        return Told(progress_of(kept), values_of(kept))
+        # Only what came now is news, checked as that which is kept.
+        news = Recorder()
+        news.add(records)
+        return Told(progress_of(news.kept.records), values_of(news.kept.records))
 
     def _begin(self, at: str, mark: _Mark) -> _Line:
         """Begin a line; `mark` is how far the lines before it are."""
@@ -202,7 +197,9 @@ class Archive:
         if piece:
             said, told = self._splitter.feed(piece)
             text.append(said)
-            records += told
+            if told:
+                text.append(self._recorder.add(told))
+                records += told
             line.taken = True
         if whole:
             mark.same = mark.same + 1 if line.at == mark.stamp else 1
@@ -211,9 +208,7 @@ class Archive:
             mark.partial = (mark.partial if mark.begun == line.at else 0) + len(said)
             mark.begun = line.at
 
-    def _write(
-        self, text: bytes, records: list[dict[str, Any]], used: list[dict[str, Any]], mark: _Mark
-    ) -> None:
+    def _write(self, text: bytes, mark: _Mark) -> None:
         if mark == self._mark:
             return
         room = self._limit - self._mark.size
@@ -226,13 +221,13 @@ class Archive:
                 write_all(descriptor, text)
             finally:
                 os.close(descriptor)
-        if records:
-            for record in records:
-                keep(self._records, record)
-            write_atomically(str(self._folder.records), self._records, durable=False)
-        added = [self._series.add(record) for record in used]
-        if any(added):
-            write_atomically(str(self._folder.resources), self._series.points, durable=False)
+        recorder = self._recorder
+        if recorder.news:
+            write_atomically(str(self._folder.records), recorder.kept.records, durable=False)
+            recorder.news = False
+        if recorder.measured:
+            write_atomically(str(self._folder.resources), recorder.series.points, durable=False)
+            recorder.measured = False
         mark.size += len(text)
         self._mark = mark
         self._save()

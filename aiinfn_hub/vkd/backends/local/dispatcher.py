@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -206,7 +207,8 @@ class Dispatcher:
             run.intent = await asyncio.to_thread(folder.intent)
             if facts is None and not await asyncio.to_thread(folder.abandon):
                 facts = await asyncio.to_thread(folder.run)
-            if facts is not None and run.adopt(facts):
+            # If its guard is gone, but other processes of it are not yet, its devices are in use all the same.
+            if facts is not None and (run.adopt(facts) or not await asyncio.to_thread(run.settled)):
                 self._take_over_devices(run)
                 run.task = asyncio.create_task(self._carry(run, fresh=False))
                 return
@@ -233,6 +235,7 @@ class Dispatcher:
             await self._see_it_up(run)
             if run.watch is not None:
                 await run.watch.gone.wait()
+            await run.settle()
             self._end(run, await asyncio.to_thread(run.conclude))
         except asyncio.CancelledError:
             raise
@@ -243,8 +246,10 @@ class Dispatcher:
     async def _drop(self, run: Run) -> None:
         """Give up an attempt after a fault of ours, but not its devices before its processes are gone."""
         if run.watch is not None:
-            run.stop(IntentKind.INTERRUPT)
+            with contextlib.suppress(Exception):
+                run.stop(IntentKind.INTERRUPT)
             await run.watch.gone.wait()
+        await run.settle()
         message = "The platform made a mistake while it ran this. The operators find it in vkd's log."
         self._end(run, Conclusion(None, Outcome(JobState.FAILED, Cause.START_FAILED, message), {}))
 

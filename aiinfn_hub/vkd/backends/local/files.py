@@ -47,21 +47,34 @@ class Intent:
 
 @dataclass(frozen=True, slots=True)
 class RunFacts:
-    """Content of ``run.json``: which process supervises the attempt, and since when the job runs."""
+    """Content of ``run.json``: which processes are above the job, and since when it runs.
+
+    Attributes
+    ----------
+    pid, ticks
+        The guard, which is the last of an attempt to go, and its start.
+    supervisor, supervisor_ticks
+        The supervisor below it; None if an older version wrote this, where both were one.
+    cgroup
+        Folder of the job's cgroup; empty if it has none.
+    """
 
     pid: int
     ticks: int
     boot: str
     child: int | None
     started: float
+    supervisor: int | None = None
+    supervisor_ticks: int | None = None
+    cgroup: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ExitFacts:
     """Content of ``exit.json``.
 
-    ``why`` is ``exited``, ``stopped``, ``time_limit``, ``start_failed``, or ``lost`` (written by vkd). ``out_of_memory``: it
-    was killed when the machine ran out of memory.
+    ``why`` is ``exited``, ``stopped``, ``time_limit``, ``start_failed``, ``supervisor_killed`` or ``supervisor_failed``
+    (``message`` says how), or ``lost`` (written by vkd). ``out_of_memory``: it was killed when the machine ran out of memory.
     """
 
     exit_code: int | None
@@ -111,6 +124,20 @@ class AttemptFolder:
         """Read how it ended; None if it did not, or nobody could write it."""
         value = self._read("exit.json")
         return None if value is None else ExitFacts(**value)
+
+    def supervised(self) -> bool:
+        """Tell whether a guard or a supervisor of this attempt is alive: they hold its lock."""
+        try:
+            lock = os.open(self.path / "lock", os.O_RDWR | os.O_CLOEXEC)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(lock)
+        return False
 
     def intent(self) -> Intent | None:
         """Read why it was being stopped."""

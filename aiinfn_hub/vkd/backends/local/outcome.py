@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import signal
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -25,6 +24,8 @@ from aiinfn_hub.vkd.contract import (
 )
 
 from .files import ExitFacts, Intent, IntentKind
+from .supervisor.records import Refused, check
+from .supervisor.resources import checked
 
 _LINE: Final = 200
 """Longest quotation from an error in a sentence."""
@@ -92,19 +93,14 @@ def values_of(records: Mapping[str, Any]) -> dict[str, Scalar]:
 
 def points_of(found: Iterable[Any]) -> list[ResourcePoint]:
     """Give what the job used over time, as far as it makes sense."""
-    points = []
-    for value in found:
-        with contextlib.suppress(ValidationError):
-            points.append(ResourcePoint.model_validate(value))
-    return points
+    return [ResourcePoint.model_validate(point) for point in checked(found)]
 
 
 def _record(value: Any) -> RunnerRecord | None:
-    if value is None:
-        return None
+    # What the supervisor took is checked again: an older one may have taken more, and the job wrote it.
     try:
-        return RunnerRecord.model_validate(value)
-    except ValidationError:
+        return RunnerRecord.model_validate(check(value)) if isinstance(value, dict) else None
+    except (ValidationError, Refused):
         return None
 
 

@@ -7,7 +7,6 @@ import contextlib
 import os
 import signal
 import sys
-import time
 from pathlib import Path
 from typing import Final
 
@@ -16,13 +15,12 @@ import psutil
 from .files import RunFacts
 from .supervisor import __main__ as program
 from .supervisor.main import READY_FD
+from .supervisor.marks import Marks
 from .supervisor.system import boot_id, start_ticks
 
 _PROGRAM: Final = str(Path(program.__file__).resolve())
 _CLOCK_STEP: Final = 5.0
 """Seconds by which two readings of a process's start may differ."""
-_CLEAN_UP: Final = 5.0
-"""Seconds that killed processes get to disappear."""
 
 
 def spawn(folder: Path) -> tuple[int, int]:
@@ -128,25 +126,38 @@ def _of_job(marker: bytes) -> list[int]:
     return found
 
 
-def kill_leftovers(job_id: str, uid: int | None) -> None:
-    """Kill what a job left behind whose supervisor was killed: its processes carry its id in their environment.
+def kill_leftovers(job_id: str, folder: Path, uid: int | None, facts: RunFacts | None) -> list[int]:
+    """Kill what an attempt left behind whose guard and supervisor were both killed. Blocks.
 
     Parameters
     ----------
     uid
         The account that the job ran as; processes of others are left alone. None: that of this process.
+
+    Returns
+    -------
+    list
+        The processes that were found; whether they are gone is for another call to see.
     """
+    marks = Marks(str(folder), {"uid": uid}, facts.cgroup if facts else "")
     owner = os.geteuid() if uid is None else uid
-    marker = f"AIINFN_JOB_ID={job_id}".encode()
-    deadline = time.monotonic() + _CLEAN_UP
-    while time.monotonic() < deadline:
-        found = [pid for pid in _of_job(marker) if _owner(pid) == owner and start_ticks(pid) is not None]
-        if not found:
-            return
-        for pid in found:
-            with contextlib.suppress(OSError):
-                os.kill(pid, signal.SIGKILL)
-        time.sleep(0.02)
+    # By their environment, too: where there are no other marks, that is what is left.
+    found = {pid for pid in _of_job(f"AIINFN_JOB_ID={job_id}".encode()) if _owner(pid) == owner}
+    found |= set(marks.processes())
+    found = {pid for pid in found if start_ticks(pid) is not None}
+    for pid in found:
+        with contextlib.suppress(OSError):
+            os.kill(pid, signal.SIGKILL)
+    if not found:
+        marks.remove()
+    return sorted(found)
+
+
+def kill_supervisor(facts: RunFacts) -> None:
+    """Kill the supervisor of an attempt, which is stuck; its guard ends the job then."""
+    if facts.supervisor is not None and still(facts.supervisor, facts.supervisor_ticks, facts.boot):
+        with contextlib.suppress(OSError):
+            os.kill(facts.supervisor, signal.SIGKILL)
 
 
 def _owner(pid: int) -> int | None:

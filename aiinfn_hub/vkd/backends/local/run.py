@@ -19,6 +19,7 @@ from . import process
 from .files import AttemptFolder, ExitFacts, Intent, IntentKind, RunFacts
 from .outcome import Outcome, judge, progress_of, stopped, values_of
 from .process import ProcessWatch
+from .recovery import lost
 from .supervisor.system import boot_id
 
 _log = logging.getLogger(__name__)
@@ -74,6 +75,7 @@ class Run:
         # Only now is the number bound to one process, so that it is worth comparing.
         if not process.is_alive(facts):
             self.let_go()
+            self.watch = self._overdue = None
             return False
         return True
 
@@ -97,9 +99,18 @@ class Run:
             return
         self.watch.send(signal.SIGTERM)
         # The supervisor ends its job itself; only one that is stuck or stopped needs this.
-        self._overdue = asyncio.get_running_loop().call_later(
-            self.grace + _OVERDUE, self.watch.send, signal.SIGKILL
-        )
+        self._overdue = asyncio.get_running_loop().call_later(self.grace + _OVERDUE, self._force)
+
+    def _force(self) -> None:
+        """Kill the supervisor, and then, if that helps nothing, its guard."""
+        if self.watch is not None and (facts := self.folder.run()) is not None:
+            process.kill_supervisor(facts)
+            self.watch.send(signal.SIGCONT)
+        self._overdue = asyncio.get_running_loop().call_later(_OVERDUE, self._kill)
+
+    def _kill(self) -> None:
+        if self.watch is not None:
+            self.watch.send(signal.SIGKILL)
 
     def told(self) -> tuple[Progress | None, dict[str, Scalar]]:
         """Look what the job told since the last look: its progress, and what it recorded."""
@@ -120,8 +131,41 @@ class Run:
         if self._overdue is not None:
             self._overdue.cancel()
 
+    def settled(self, *, patient: bool = True) -> bool:
+        """Tell whether no process of this attempt lives, once its guard is gone; end those that do. Blocks.
+
+        Parameters
+        ----------
+        patient
+            Leave a supervisor that lost its guard the time to end the job itself.
+        """
+        facts = self.folder.run()
+        if facts is None or facts.boot != boot_id() or self.folder.exit() is not None:
+            return True  # whoever writes how it ended does so when nothing is left
+        if self.folder.supervised():
+            if not patient:
+                process.kill_supervisor(facts)
+            return False
+        uid = self.folder.spec().get("uid")
+        return not process.kill_leftovers(self.job.id, self.folder.path, uid, facts)
+
+    async def settle(self) -> None:
+        """Wait until no process of this attempt lives, however long it takes: until then its devices are in use."""
+        loop = asyncio.get_running_loop()
+        began, pause, told = loop.time(), 0.02, False
+        while not await asyncio.to_thread(self.settled, patient=loop.time() < began + _OVERDUE):
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, 1.0)
+            if not told and loop.time() > began + _OVERDUE:
+                told = True
+                _log.warning(
+                    "Processes of job %s do not go away; its devices stay taken: %s",
+                    self.job.id,
+                    ", ".join(self.devices) or "none",
+                )
+
     def conclude(self) -> Conclusion:
-        """Find out how it ended, once its supervisor is gone. Blocks."""
+        """Find out how it ended, once its supervisor is gone and `settle` has returned. Blocks."""
         facts = self.folder.run()
         ended = self.folder.exit()
         intent = self.intent or self.folder.intent()
@@ -132,12 +176,11 @@ class Run:
             return Conclusion(None, None if intent is None else stopped(intent, self.job.selection), records)
         rebooted = facts is not None and facts.boot != boot_id()
         if ended is None:
-            if not rebooted:
-                process.kill_leftovers(self.job.id, self.folder.spec().get("uid"))
             ended = self.folder.write_lost(facts, rebooted=rebooted)
-        return Conclusion(
-            ended, judge(ended, intent, records, self.job.selection, rebooted=rebooted), records
-        )
+        outcome = lost(ended, rebooted=rebooted) if intent is None else None
+        if outcome is None:
+            outcome = judge(ended, intent, records, self.job.selection, rebooted=rebooted)
+        return Conclusion(ended, outcome, records)
 
 
 @dataclass(frozen=True, slots=True)

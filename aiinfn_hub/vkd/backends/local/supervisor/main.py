@@ -12,8 +12,8 @@ import sys
 import time
 from typing import Any, Final, NoReturn
 
-from .output import RESOURCES, Log, Splitter, keep
-from .resources import Series
+from .marks import Marks
+from .output import Log, Recorder, Splitter
 from .system import (
     PR_SET_CHILD_SUBREAPER,
     PR_SET_NO_NEW_PRIVS,
@@ -29,18 +29,19 @@ from .system import (
 
 LEFTOVER_GRACE: Final = 2.0
 """Seconds that processes which the job left behind get between SIGTERM and SIGKILL."""
-GIVE_UP: Final = 30.0
-"""Seconds after SIGKILL when a process that still is there (stuck in the kernel) is waited for no longer."""
 RECORDS_EVERY: Final = 0.2
+SUPERVISOR_KILLED: Final = "supervisor_killed"
+SUPERVISOR_FAILED: Final = "supervisor_failed"
 READY_FD: Final = 3
 """vkd's end of a pipe that is closed here when the job is up."""
 EXIT_ROOM: Final = 65536
 """Bytes on disk that are set aside for ``exit.json``."""
 
 
-def _become_job(spec: dict[str, Any], stdin: int, output: int, parent: int) -> None:
+def _become_job(spec: dict[str, Any], stdin: int, output: int, parent: int, marks: Marks) -> None:
     """Turn this forked process into the job: from here on nothing of the supervisor's rights is left."""
     os.setsid()
+    marks.enter()
     for number in (signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(number, signal.SIG_DFL)
     # Batch gives way to sessions in processor time, and is the first to go if the machine runs out of memory.
@@ -50,7 +51,7 @@ def _become_job(spec: dict[str, Any], stdin: int, output: int, parent: int) -> N
         stream.write("500")
     os.chdir(spec["cwd"])
     if spec["uid"] is not None:
-        os.setgroups([])
+        marks.set_groups()
         os.setresgid(spec["gid"], spec["gid"], spec["gid"])
         os.setresuid(spec["uid"], spec["uid"], spec["uid"])
     os.umask(0o077)
@@ -66,8 +67,13 @@ def _become_job(spec: dict[str, Any], stdin: int, output: int, parent: int) -> N
     os.execve(command[0], command, spec["environment"])  # noqa: S606 - a list, never a shell string
 
 
-def start_job(spec: dict[str, Any]) -> tuple[int, int]:
+def start_job(spec: dict[str, Any], marks: Marks) -> tuple[int, int]:
     """Start the job.
+
+    Parameters
+    ----------
+    marks
+        What it gets so that its processes are found, whatever becomes of this one.
 
     Returns
     -------
@@ -88,7 +94,7 @@ def start_job(spec: dict[str, Any]) -> tuple[int, int]:
     pid = os.fork()
     if pid == 0:
         try:
-            _become_job(spec, stdin, writing, parent)
+            _become_job(spec, stdin, writing, parent, marks)
         except OSError as error:
             os.write(fault_writing, json.dumps([error.errno, error.strerror or "", error.filename]).encode())
         finally:
@@ -108,19 +114,18 @@ def start_job(spec: dict[str, Any]) -> tuple[int, int]:
 class Supervisor:
     """One attempt of one job."""
 
-    def __init__(self, folder: str, spec: dict[str, Any], wakeup: int) -> None:
+    def __init__(self, folder: str, spec: dict[str, Any], wakeup: int, guard: int) -> None:
         self._folder = folder
         self._spec = spec
+        self._guard = guard
+        self._marks = Marks(folder, spec)
         self._wakeup = wakeup
         self._splitter = Splitter()
         self._log = Log(
             os.open(f"{folder}/log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600),
             spec["log_limit"],
         )
-        self._records: dict[str, Any] = {"serial": 0, "progress": None, "error": None}
-        self._series = Series()
-        self._measured = False
-        self._unwritten = False
+        self._told = Recorder()
         self._written_at = 0.0
         self._output = -1
         self._child = -1
@@ -129,18 +134,28 @@ class Supervisor:
         self._why = ""
         self._kill_at: float | None = None
         self.asked_to_stop = False
+        self.guard_is_gone = False
 
     def run(self) -> dict[str, Any]:
         """Run the job to its end and tell how it ended."""
-        me = os.getpid()
-        runs = {"pid": me, "ticks": start_ticks(me), "boot": boot_id(), "child": None, "started": time.time()}
+        me, guard = os.getpid(), self._guard
+        runs = {
+            "pid": guard,
+            "ticks": start_ticks(guard),
+            "supervisor": me,
+            "supervisor_ticks": start_ticks(me),
+            "boot": boot_id(),
+            "cgroup": self._marks.cgroup,
+            "child": None,
+            "started": time.time(),
+        }
         # Before the job's first instruction: an attempt of which this file exists is never begun again.
         write_atomically(f"{self._folder}/run.json", runs)
         ended = {"exit_code": None, "signal": None, "started": None, "message": ""}
         if self.asked_to_stop:
             return {**ended, "ended": time.time(), "why": "stopped"}
         try:
-            self._child, self._output = start_job(self._spec)
+            self._child, self._output = start_job(self._spec, self._marks)
         except OSError as error:
             message = f"{error.strerror}: {error.filename}" if error.filename else str(error.strerror)
             return {**ended, "ended": time.time(), "why": "start_failed", "message": message[:1000]}
@@ -160,7 +175,7 @@ class Supervisor:
             "ended": time.time(),
             "why": self._why or "exited",
             "out_of_memory": code == -signal.SIGKILL and not self._why and oom_kills() > kills,
-            "records": self._records,
+            "records": self._told.kept.records,
         }
 
     def _watch(self, limit: float) -> None:
@@ -176,16 +191,13 @@ class Supervisor:
                 os.close(self._output)
                 self._output = -1
             self._reap()
-            now = time.monotonic()
-            if self._status is None and not self._why:
-                if self.asked_to_stop:
-                    self._terminate("stopped", now + self._spec["grace"])
-                elif now >= limit:
-                    self._terminate("time_limit", now + self._spec["grace"])
-            if self._childless or (self._kill_at is not None and now > self._kill_at + GIVE_UP):
+            self._heed(limit)
+            # However long it takes: while a process of the attempt lives, its devices are in use.
+            if self._childless:
                 break
             if self._status is not None and self._kill_at is None:
-                self._terminate("", now + LEFTOVER_GRACE)
+                self._terminate("", LEFTOVER_GRACE)
+            now = time.monotonic()
             if self._kill_at is not None and now >= self._kill_at:
                 self._kill()
             self._keep_records(now)
@@ -194,14 +206,27 @@ class Supervisor:
         self._log.write(self._splitter.rest())
         self._keep_records(float("inf"))
 
+    def _heed(self, limit: float) -> None:
+        """End the job if it has to end now."""
+        if self.guard_is_gone and self._why != SUPERVISOR_KILLED:
+            # Nobody is left to clean up after this process, so it ends what it can now.
+            self._why, self._kill_at = SUPERVISOR_KILLED, time.monotonic()
+        if self._status is None and not self._why:
+            if self.asked_to_stop:
+                self._terminate("stopped", self._spec["grace"])
+            elif time.monotonic() >= limit:
+                self._terminate("time_limit", self._spec["grace"])
+
     def _timeout(self, limit: float) -> float:
         """Give the seconds until something is due though nothing happens."""
         now = time.monotonic()
         due = [limit] if not self._why and self._status is None else []
         if self._kill_at is not None:
-            # In the killing phase rounds are short: a process may have forked while the list was read.
-            due.append(max(self._kill_at, now + 0.05))
-        if self._unwritten:
+            # In the killing phase rounds are short: a process may have forked while the list was read. One that does
+            # not go away, because it is stuck in the kernel, is not asked all the time.
+            pause = min(1.0, max(0.05, (now - self._kill_at) / 10))
+            due.append(max(self._kill_at, now + pause))
+        if self._told.news:
             due.append(self._written_at + RECORDS_EVERY)
         return min(60.0, max(0.0, min(due, default=now + 60.0) - now))
 
@@ -216,26 +241,21 @@ class Supervisor:
                 return False
             text, records = self._splitter.feed(data)
             self._log.write(text)
-            for record in records:
-                if record["type"] == RESOURCES:
-                    self._measured |= self._series.add(record)
-                    continue
-                keep(self._records, record)
-                self._records["serial"] += 1
-                self._unwritten = True
+            self._log.write(self._told.add(records))
         return True
 
     def _keep_records(self, now: float) -> None:
-        if self._unwritten and now >= self._written_at + RECORDS_EVERY:
+        told = self._told
+        if told.news and now >= self._written_at + RECORDS_EVERY:
             self._written_at = now
             # Best effort: what is lost with a full disk is a progress figure, and the next one is tried again.
             with contextlib.suppress(OSError):
-                write_atomically(f"{self._folder}/records.json", self._records, durable=False)
-                self._unwritten = False
-        if self._measured:
+                write_atomically(f"{self._folder}/records.json", told.kept.records, durable=False)
+                told.news = False
+        if told.measured:
             with contextlib.suppress(OSError):
-                write_atomically(f"{self._folder}/resources.json", self._series.points, durable=False)
-                self._measured = False
+                write_atomically(f"{self._folder}/resources.json", told.series.points, durable=False)
+                told.measured = False
 
     def _reap(self) -> None:
         while True:
@@ -249,9 +269,8 @@ class Supervisor:
             if pid == self._child:
                 self._status = status
 
-    def _terminate(self, why: str, kill_at: float) -> None:
+    def _terminate(self, why: str, grace: float) -> None:
         self._why = why
-        self._kill_at = kill_at
         below = descendants(os.getpid())
         if self._status is None:
             with contextlib.suppress(OSError):
@@ -261,6 +280,8 @@ class Supervisor:
             with contextlib.suppress(OSError):
                 if self._status is not None or os.getpgid(pid) != self._child:
                     os.kill(pid, signal.SIGTERM)
+        # Counted from when all of them were told, so that each has the whole grace period on a busy machine, too.
+        self._kill_at = time.monotonic() + grace
 
     def _kill(self) -> None:
         if self._status is None:
@@ -279,7 +300,8 @@ def _reserve_exit(folder: str) -> int:
 
 
 def _tell_exit(folder: str, descriptor: int, ended: dict[str, Any]) -> None:
-    data = json.dumps(ended).encode()
+    # Not as ASCII, which could take three times the room; a message may have parts of a name that is no text.
+    data = json.dumps(ended, ensure_ascii=False).encode(errors="backslashreplace")
     if len(data) > EXIT_ROOM:
         data = json.dumps({**ended, "records": None}).encode()
     os.pwrite(descriptor, data, 0)
@@ -288,6 +310,108 @@ def _tell_exit(folder: str, descriptor: int, ended: dict[str, Any]) -> None:
     os.rename(f"{folder}/exit.json.new", f"{folder}/exit.json")  # noqa: PTH104 - no pathlib here
     here = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     os.fsync(here)
+
+
+def kill_below(root: int, marks: Marks) -> None:
+    """End everything below a subreaper, and all that has its marks, however long it takes."""
+    began = time.monotonic()
+    while True:
+        found = set(descendants(root)) | set(marks.processes())
+        found.discard(root)
+        for pid in found:
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        if not found:
+            return
+        time.sleep(min(1.0, max(0.02, (time.monotonic() - began) / 10)))
+
+
+def _supervise(folder: str, spec: dict[str, Any], reserved: int, guard: int) -> NoReturn:
+    """Be the supervisor, below its guard."""
+    prctl(PR_SET_CHILD_SUBREAPER, 1)
+    wakeup, waker = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+    signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
+    supervisor = Supervisor(folder, spec, wakeup, guard)
+
+    def stop(*_: object) -> None:
+        supervisor.asked_to_stop = True
+
+    def unguarded(*_: object) -> None:
+        supervisor.guard_is_gone = True
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    for number in (signal.SIGCHLD, signal.SIGHUP):
+        signal.signal(number, lambda *_: None)
+    signal.signal(signal.SIGUSR1, unguarded)
+    prctl(PR_SET_PDEATHSIG, signal.SIGUSR1)
+    if os.getppid() != guard:
+        sys.exit(0)
+    # vkd starts this with SIGTERM blocked, so that an early one is not lost and does not kill it.
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    try:
+        ended = supervisor.run()
+    except Exception as error:
+        # Whatever it is: no process of the job stays behind, and the fault is found in `supervisor.err`.
+        traceback_of(error)
+        kill_below(os.getpid(), Marks(folder, spec))
+        ended = _without_word(SUPERVISOR_FAILED, f"{type(error).__name__}: {error}"[:500])
+    _tell_exit(folder, reserved, ended)
+    sys.exit(0)
+
+
+def traceback_of(error: BaseException) -> None:
+    """Write a fault of this program to its standard error."""
+    sys.excepthook(type(error), error, error.__traceback__)
+
+
+def _without_word(why: str, message: str) -> dict[str, Any]:
+    return {
+        "exit_code": None,
+        "signal": None,
+        "started": None,
+        "ended": time.time(),
+        "why": why,
+        "message": message,
+    }
+
+
+def _guard(folder: str, spec: dict[str, Any], reserved: int, supervisor: int) -> NoReturn:
+    """Wait for the supervisor. If it was killed, end what it leaves, and say so.
+
+    vkd follows this process: it is the last of an attempt, and while it lives the attempt's devices are in use. It
+    does nothing but wait, so that little can happen to it; should it be killed, the supervisor ends the job.
+    """
+    with contextlib.suppress(OSError):
+        os.close(READY_FD)
+
+    def pass_on(number: int, _frame: object) -> None:
+        with contextlib.suppress(OSError):
+            os.kill(supervisor, number)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, pass_on)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    status = 0
+    while True:
+        pid, found = os.waitpid(-1, 0)
+        if pid == supervisor:
+            status = os.waitstatus_to_exitcode(found)
+            break
+    marks = Marks(folder, spec)
+    kill_below(os.getpid(), marks)
+    marks.remove()
+    if not os.path.exists(f"{folder}/exit.json"):  # noqa: PTH110 - no pathlib here
+        why = SUPERVISOR_KILLED if status < 0 else SUPERVISOR_FAILED
+        message = signal.Signals(-status).name if status < 0 else f"exit code {status}"
+        # Before the job's first instruction there is nothing to tell, and vkd lets it begin again.
+        if os.path.exists(f"{folder}/run.json"):  # noqa: PTH110
+            _tell_exit(folder, reserved, _without_word(why, message))
+    sys.exit(0)
 
 
 def main(folder: str) -> NoReturn:
@@ -306,19 +430,9 @@ def main(folder: str) -> NoReturn:
     with open(f"{folder}/spec.json", encoding="utf-8") as stream:  # noqa: PTH123 - no pathlib here
         spec = json.load(stream)
     prctl(PR_SET_CHILD_SUBREAPER, 1)
-    wakeup, waker = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-    signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
     reserved = _reserve_exit(folder)
-    supervisor = Supervisor(folder, spec, wakeup)
-
-    def stop(*_: object) -> None:
-        supervisor.asked_to_stop = True
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
-    for number in (signal.SIGCHLD, signal.SIGHUP):
-        signal.signal(number, lambda *_: None)
-    # vkd starts this with SIGTERM blocked, so that an early one is not lost and does not kill it.
-    signal.pthread_sigmask(signal.SIG_SETMASK, [])
-    _tell_exit(folder, reserved, supervisor.run())
-    sys.exit(0)
+    guard = os.getpid()
+    supervisor = os.fork()
+    if supervisor == 0:
+        _supervise(folder, spec, reserved, guard)
+    _guard(folder, spec, reserved, supervisor)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any, Final
 
+from .records import RECORD_TYPES, RESOURCES, Kept, Refused, check
+from .resources import Series
 from .system import write_all
 
 RECORD_START: Final = b"\x1e"
-RECORD_LIMIT: Final = 256 * 1024
-RESOURCES: Final = "resources"
-"""The type of records that are gathered in a file of their own: see `resources.Series`."""
-RECORD_TYPES: Final = ("progress", "error", "values", RESOURCES)
-MOST_VALUES: Final = 100
-"""Recorded values that are kept of one attempt."""
+RECORD_LIMIT: Final = 128 * 1024
+"""Bytes of one record. More than is kept of it: an error's traceback is shortened, not refused."""
+MOST_NOTICES: Final = 10
+"""Refused records that are named in the log of an attempt."""
 
 
 class Splitter:
@@ -66,21 +67,58 @@ class Splitter:
 
 def _as_record(line: bytearray) -> dict[str, Any] | None:
     try:
-        value = json.loads(line)
+        # Decoded here: `json` would guess other encodings, and let through what is no text in any.
+        value = json.loads(line.decode())
     except (ValueError, RecursionError):
         return None
-    return value if isinstance(value, dict) and value.get("type") in RECORD_TYPES else None
+    kind = value.get("type") if isinstance(value, dict) else None
+    return value if isinstance(kind, str) and kind in RECORD_TYPES else None
 
 
-def keep(kept: dict[str, Any], record: dict[str, Any]) -> None:
-    """Take a record in: the last of its type counts, but recorded values add up."""
-    if record["type"] != "values":
-        kept[record["type"]] = record
-        return
-    new = record.get("values")
-    if isinstance(new, dict):
-        values = {**(kept.get("values") or {}).get("values", {}), **new}
-        kept["values"] = {"type": "values", "values": dict(list(values.items())[:MOST_VALUES])}
+class Recorder:
+    """What a job told: takes records in, and says which of them were refused and why.
+
+    Attributes
+    ----------
+    kept
+        Progress, error and values.
+    series
+        What it used over time.
+    news, measured
+        Something changed in the one or the other; whoever writes them to disk sets these back.
+    """
+
+    def __init__(
+        self, records: dict[str, Any] | None = None, points: list[dict[str, Any]] | None = None
+    ) -> None:
+        self.kept = Kept(records)
+        self.series = Series(points)
+        self.news = False
+        self.measured = False
+        self._named: set[str] = set()
+
+    def add(self, records: Iterable[dict[str, Any]]) -> bytes:
+        """Take records in; return what is to be said about refused ones in the log, each reason once."""
+        notices = []
+        for record in records:
+            try:
+                checked = check(record)
+                if checked["type"] == RESOURCES:
+                    self.measured |= self.series.add(checked[RESOURCES])
+                    continue
+                self.news = True
+                self.kept.add(checked)
+            except Refused as refused:
+                notices.append(self._notice(str(refused)))
+        return b"".join(notices)
+
+    def _notice(self, why: str) -> bytes:
+        if why in self._named or len(self._named) > MOST_NOTICES:
+            return b""
+        self._named.add(why)
+        if len(self._named) > MOST_NOTICES:
+            return b"[aiinfn] More of what this job told about itself was refused.\n"
+        return f"[aiinfn] Something that this job told about itself was refused: {why}.\n".encode()
 
 
 class Log:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final
+
+from .records import Refused, check_point
 
 MOST_POINTS: Final = 240
 """`contract.MOST_RESOURCE_POINTS`, which this must not import."""
-_FIELDS: Final = ("time", "cores", "memory", "busy", "accelerator_memory")
 
 
 class Series:
@@ -22,14 +24,13 @@ class Series:
     """
 
     def __init__(self, points: list[dict[str, Any]] | None = None) -> None:
-        self.points = [point for point in points or () if _is_point(point)]
+        self.points = checked(points or ())[:MOST_POINTS]
 
-    def add(self, record: dict[str, Any]) -> bool:
-        """Take in a record of the runner; False if it is none, or known."""
-        point: dict[str, Any] = record.get("resources") or {}
-        if not _is_point(point) or (self.points and point["time"] <= self.points[-1]["time"]):
+    def add(self, point: dict[str, Any]) -> bool:
+        """Take in a point that was checked; False if it is known."""
+        if self.points and point["time"] <= self.points[-1]["time"]:
             return False
-        self.points.append({name: point[name] for name in _FIELDS if point.get(name) is not None})
+        self.points.append(point)
         if len(self.points) > MOST_POINTS:
             self._halve()
         return True
@@ -65,7 +66,13 @@ def _joined(began: float, first: dict[str, Any], second: dict[str, Any]) -> dict
     return joined
 
 
-def _is_point(point: Any) -> bool:
-    return isinstance(point, dict) and all(
-        isinstance(point.get(name), (int, float)) for name in ("time", "cores", "memory")
-    )
+def checked(points: Iterable[Any]) -> list[dict[str, Any]]:
+    """Return those points that can be used."""
+    found = []
+    for point in points:
+        if isinstance(point, dict):
+            try:
+                found.append(check_point(point))
+            except Refused:
+                continue
+    return found

@@ -55,6 +55,19 @@ def descendants(root: int) -> list[int]:
     return found
 
 
+def groups_of(pid: int | str) -> list[int]:
+    """Return the supplementary groups of a process; empty if it is gone, or a zombie."""
+    try:
+        with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as stream:  # noqa: PTH123
+            lines = stream.read().splitlines()
+    except OSError:
+        return []
+    if any(line.startswith("State:\tZ") for line in lines):
+        return []
+    found = next((line for line in lines if line.startswith("Groups:")), "")
+    return [int(word) for word in found.split()[1:]]
+
+
 def oom_kills() -> int:
     """Count the processes that the kernel has ended for want of memory since the machine's start."""
     try:
