@@ -57,22 +57,35 @@ def _cell(value: Scalar) -> Scalar:
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     if isinstance(value, str):
-        return value[:LONGEST_TEXT]
+        return storable(value)[:LONGEST_TEXT]
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) > 2**53:
-        return float(value) if abs(value) < 10**300 else str(value)[:LONGEST_TEXT]
+        try:
+            return float(value)
+        except OverflowError:
+            # Python itself writes no number of more than 4,300 digits as text.
+            return f"about {'-' if value < 0 else ''}1e+{int(math.log10(abs(value)))}"
     return value
+
+
+def storable(text: str) -> str:
+    """Write text so that it can be kept and sent: what is no character is written as its number.
+
+    The name of a file that is not UTF-8 has such: Python reads it with lone surrogates.
+    """
+    return text.encode(errors="backslashreplace").decode().replace("\0", "\\x00")
 
 
 def read(line: bytes) -> Mapping[str, Scalar]:
     """Read a line of the file; what is no object of values is left out."""
     try:
-        found = json.loads(line)
+        # Decoded here: `json` would guess other encodings.
+        found = json.loads(line.decode(errors="replace"))
     except (ValueError, RecursionError):
         return {}
     if not isinstance(found, dict):
         return {}
     return {
-        name[:100]: _cell(value)
+        storable(name)[:100]: _cell(value)
         for name, value in found.items()
         if name and (value is None or isinstance(value, (bool, int, float, str)))
     }

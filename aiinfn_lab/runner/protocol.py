@@ -20,6 +20,7 @@ from aiinfn_hub.vkd.contract import (
     RunnerRecord,
     Scalar,
 )
+from aiinfn_lab.recording import storable
 
 _ANSI: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 OUT_OF_MEMORY: Final = "Out of memory"
@@ -120,7 +121,7 @@ class Reporter:
             traceback = "...\n" + traceback[-(_LONGEST_TRACEBACK - 4) :]
         where = f" in cell {cell}" if cell else ""
         self.line(line or traceback or f"{name}{where}: {message}")
-        error = JobError(name=name[:200], message=message, cell=cell, traceback=traceback)
+        error = JobError(name=plain(name)[:200], message=message, cell=cell, traceback=traceback)
         self._record(RunnerRecord(type="error", error=error))
 
     def _record(self, record: RunnerRecord) -> None:
@@ -140,8 +141,8 @@ class Reporter:
 
 
 def plain(text: str) -> str:
-    """Take colours and cursor movements out of text."""
-    return _ANSI.sub("", text)
+    """Take colours and cursor movements out of text, and write what is no character as its number."""
+    return storable(_ANSI.sub("", text))
 
 
 def signal_name(number: int) -> str:

@@ -6,7 +6,7 @@ import os
 import tempfile
 import time
 from pathlib import Path
-from typing import Final, Self
+from typing import IO, Final, Self
 
 from aiinfn_lab.recording import LONGEST_LINE, RECORDS, read
 from aiinfn_lab.runner.protocol import Reporter
@@ -20,25 +20,27 @@ class Records:
 
     def __init__(self, reporter: Reporter) -> None:
         self._reporter = reporter
+        self._file: IO[bytes] | None = None
         self._path: Path | None = None
         self._offset = 0
         self._looked = 0.0
 
     def __enter__(self) -> Self:
         try:
-            descriptor, name = tempfile.mkstemp(prefix="aiinfn-records-")
+            # It has no name, so that nothing is left behind, however this process ends; those below open it by its number.
+            self._file = tempfile.TemporaryFile(prefix="aiinfn-records-")
         except OSError:
             return self  # a full disk must not keep the job from running
-        os.close(descriptor)
-        self._path = Path(name)
-        os.environ[RECORDS] = name
+        self._path = Path(f"/proc/{os.getpid()}/fd/{self._file.fileno()}")
+        os.environ[RECORDS] = str(self._path)
         return self
 
     def __exit__(self, *_: object) -> None:
         os.environ.pop(RECORDS, None)
         if self._path is not None:
             self._look()
-            self._path.unlink(missing_ok=True)
+        if self._file is not None:
+            self._file.close()
 
     def look(self) -> None:
         """Tell what is new, but not more often than every `EVERY` seconds."""

@@ -19,6 +19,7 @@ import pytest
 from aiinfn_hub.accounts import Accounts
 from aiinfn_hub.vkd.backends.local import dispatcher, launch
 from aiinfn_hub.vkd.backends.local.claims import Held, Victim, choose_victims, decide
+from aiinfn_hub.vkd.backends.local.supervisor.marks import Marks
 from aiinfn_hub.vkd.contract import Cause, ClaimState, JobState
 from tests.vkd.local_world import QUICK, SLOW, STUBBORN, World, claim_request, eventually, running
 
@@ -258,7 +259,8 @@ async def _see_that_people_are_separated(world, accounts):
     await world.until(job, "succeeded")
     alice = accounts.get("alice")
     assert alice.uid is not None
-    assert (await world.log(job)).decode().split("\n")[:2] == [f"{alice.uid} {alice.gid} []", "1"]
+    mark = Marks(str(world.folder(job)), {"uid": alice.uid}).group
+    assert (await world.log(job)).decode().split("\n")[:2] == [f"{alice.uid} {alice.gid} [{mark}]", "1"]
     assert (alice.home / "mine").stat().st_uid == alice.uid
     assert (alice.home / "mine").stat().st_mode & 0o777 == 0o600
     for forbidden in (alice.home, world.folder(job), world.data / "vkd"):

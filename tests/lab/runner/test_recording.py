@@ -2,11 +2,13 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 
 import pytest
 
+from aiinfn_hub.vkd.backends.local.supervisor.records import check
 from aiinfn_lab.recording import read
 
 
@@ -58,6 +60,47 @@ def test_values_are_told_while_the_job_runs(start, home):
     )
     assert run.finish() == 0, run.log
     assert [record.values for record in run.records if record.values] == [{"step": 1}, {"step": 2}]
+
+
+ODD = """
+from aiinfn_lab import record
+record(**{"caf\\udce9": "caf\\udce9", "n\\0l": "a\\0b"}, huge=10**5000, large=-(10**300), small=2**60)
+raise ValueError("no file caf\\udce9")
+"""
+
+
+@pytest.mark.parametrize("name", ["run.ipynb", "run.py"])
+def test_names_and_texts_that_are_no_utf8_end_no_job_and_can_be_kept(start, name):
+    run = start(name, notebook(ODD) if name.endswith(".ipynb") else ODD)
+    assert run.finish() == 1, run.log
+    assert recorded(run) == {
+        "caf\\udce9": "caf\\udce9",
+        "n\\x00l": "a\\x00b",
+        "huge": "about 1e+5000",
+        "large": -1e300,
+        "small": 2.0**60,
+    }
+    if name.endswith(".ipynb"):
+        assert run.error.name == "ValueError"
+    for record in run.records:
+        check(json.loads(record.model_dump_json(exclude_unset=True)))
+
+
+KILLING = """
+import os, pathlib, signal
+from aiinfn_lab import record
+record(a=1)
+pathlib.Path("where").write_text(os.environ["AIINFN_RECORDS"])
+os.kill(os.getppid(), signal.SIGKILL)
+"""
+
+
+def test_a_job_that_is_killed_leaves_no_file_behind(start, home, tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    run = start("run.py", KILLING)
+    assert run.finish() == -signal.SIGKILL
+    assert (home / "where").read_text()
+    assert not list(tmp_path.glob("aiinfn-records-*"))
 
 
 @pytest.mark.parametrize(
