@@ -32,7 +32,7 @@ def test_however_long_a_job_runs_its_points_are_few_and_say_the_same(stretches):
     time, seconds, used = 0.0, 0.0, 0.0
     for length, cores, memory in stretches:
         time += length
-        assert series.add(record(time, cores, memory))
+        assert series.add(record(time, cores, memory)["resources"])
         seconds += length
         used += cores * length
     points = [ResourcePoint.model_validate(point) for point in series.points]
@@ -45,11 +45,10 @@ def test_however_long_a_job_runs_its_points_are_few_and_say_the_same(stretches):
 
 def test_what_is_told_twice_or_is_no_point_is_left_out():
     series = Series()
-    assert series.add(record(2))
-    assert not series.add(record(2))
-    assert not series.add(record(1))
-    assert not series.add({"type": "resources"})
-    assert not series.add({"type": "resources", "resources": {"time": "x"}})
+    assert series.add(record(2)["resources"])
+    assert not series.add(record(2)["resources"])
+    assert not series.add(record(1)["resources"])
+    assert Series([{}, {"time": "x"}, *series.points]).points == series.points
     assert len(series.points) == 1
 
 
