@@ -151,6 +151,78 @@ class Accounts:
             _hand_over(home, uid)
         return Account(name=name, slug=slug(name), uid=uid, gid=uid, home=home)
 
+    # Giving a name free
+
+    def home_of(self, name: str) -> Path | None:
+        """Return a person's home if there is one; unlike `get`, this makes none."""
+        with _locked(self._data / "accounts.lock"):
+            home = home_folder(self._homes, name)
+        return home if home.is_dir() and not home.is_symlink() else None
+
+    def processes_of(self, name: str) -> int:
+        """Count the processes that run as a person with the home; 0 where people share a uid and cannot be told apart.
+
+        Another data folder of this machine may have given the same uid to somebody else, so the uid alone does not count.
+        """
+        import psutil  # noqa: PLC0415 - vkd, which has no use for it here, must stay small
+
+        uid = self._table().get(name) if self.separate else None
+        if uid is None:
+            return 0
+        home, found = self._homes / slug(name), 0
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                if process.uids().real == uid and process.status() != psutil.STATUS_ZOMBIE:
+                    found += process.environ().get("HOME") == str(home) or Path(process.cwd()).is_relative_to(
+                        home
+                    )
+        return found
+
+    def archived(self, name: str, stamp: str) -> Path:
+        """Return where `archive` puts a person's home."""
+        return self._data / "archive" / f"{slug(name)}-{stamp}"
+
+    def archive(self, name: str, stamp: str) -> None:
+        """Put a person's home where only the platform's own account gets, and never give the uid to anybody else.
+
+        Whoever has the name next starts with an empty home and another uid, so that nothing that the first person left anywhere
+        on this machine is theirs. Done again, it finishes what was cut short.
+
+        Parameters
+        ----------
+        stamp
+            Tells several archives of one name apart.
+        """
+        folder = self._data / "archive"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        folder.chmod(0o700)
+        with _locked(self._data / "accounts.lock"):
+            home = home_folder(self._homes, name)
+            if home.is_dir() and not home.is_symlink():
+                home.rename(self.archived(name, stamp))
+            former = self._homes / _former_slug(name)
+            if former.is_symlink():
+                former.unlink()
+            known = self._table()
+            if (uid := known.pop(name, None)) is not None:
+                # No user name has a slash, so this entry is nobody's and keeps the uid taken.
+                known[f"{name}/released-{stamp}"] = uid
+                self._keep_table(known)
+
+    def _table(self) -> dict[str, int]:
+        table = self._data / "accounts.json"
+        known: dict[str, int] = json.loads(table.read_text("utf-8")) if table.exists() else {}
+        return known
+
+    def _keep_table(self, known: dict[str, int]) -> None:
+        # Atomic: a crash in between leaves the old table, never half of one, since a lost uid is a lost home.
+        draft = self._data / "accounts.json.new"
+        with draft.open("w", encoding="utf-8") as stream:
+            json.dump(known, stream, indent=1)
+            stream.flush()
+            os.fsync(stream.fileno())
+        draft.replace(self._data / "accounts.json")
+
     def _obstacle(self) -> Text:
         """Say what keeps people from having a uid each, or nothing."""
         if os.geteuid() != 0:
@@ -161,9 +233,8 @@ class Accounts:
         return _unreachable(sys.executable, str(self._homes))
 
     def _allocate(self, name: str) -> int:
-        table = self._data / "accounts.json"
         with _locked(self._data / "accounts.lock"):
-            known: dict[str, int] = json.loads(table.read_text("utf-8")) if table.exists() else {}
+            known = self._table()
             if name in known:
                 return known[name]
             taken = set(known.values())
@@ -176,13 +247,7 @@ class Accounts:
                     )
                 )
             known[name] = uid
-            # Atomic: a crash in between leaves the old table, never half of one, since a lost uid is a lost home.
-            draft = table.with_suffix(".json.new")
-            with draft.open("w", encoding="utf-8") as stream:
-                json.dump(known, stream, indent=1)
-                stream.flush()
-                os.fsync(stream.fileno())
-            draft.replace(table)
+            self._keep_table(known)
             return uid
 
 

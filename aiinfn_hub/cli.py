@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from aiinfn_hub.cli_accounts import accounts
 from aiinfn_hub.cli_kueue import kueue
 from aiinfn_hub.cli_platform import COMMANDS
 from aiinfn_hub.platform import loader
@@ -49,7 +50,7 @@ def demo(port: int, data: Path, platform_file: Path | None, no_browser_hint: boo
         raise click.ClickException(str(error)) from None
 
 
-for command in (*COMMANDS, kueue):
+for command in (*COMMANDS, kueue, accounts):
     main.add_command(command)
 
 if __name__ == "__main__":

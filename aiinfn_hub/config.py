@@ -16,14 +16,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from aiinfn_hub import speaking
+from aiinfn_hub import release, speaking
 from aiinfn_hub.accounts import AccountError, Accounts, default_data
 from aiinfn_hub.auth import identity
+from aiinfn_hub.auth.accounts.authenticator import AccountAuthenticator
+from aiinfn_hub.auth.accounts.migrations import SchemaError
+from aiinfn_hub.auth.accounts.store import AccountStore, StoreError
 from aiinfn_hub.auth.dev_iam.people import ACCOUNTS
-from aiinfn_hub.auth.iam import IAMAuthenticator
 from aiinfn_hub.auth.routes import CUSTOM_SCOPES, USER_SCOPES, routes, server_scopes
 from aiinfn_hub.auth.rules import Rules, manager_roles
-from aiinfn_hub.config_environment import ConfigurationError, in_url, port, required, url
+from aiinfn_hub.config_environment import ConfigurationError, accounts_url, in_url, port, required, url
 from aiinfn_hub.config_kubernetes import (
     EVERYWHERE,
     HTTP_TIMEOUT,
@@ -187,7 +189,7 @@ def configure(c: Any) -> None:
     """
     try:
         _configure(c, Settings.of(os.environ))
-    except (ConfigurationError, loader.PlatformError, AccountError) as error:
+    except (ConfigurationError, loader.PlatformError, AccountError, StoreError, SchemaError) as error:
         sys.exit(f"The hub does not start. {error}")
     except OSError as error:
         sys.exit(f"The hub does not start. {error.filename} cannot be used ({error.strerror}).")
@@ -212,6 +214,9 @@ def _configure(c: Any, settings: Settings) -> None:
     _proxy(c, settings, proxy, folder)
     _sign_in(c, settings, file, folder)
     _services(c, reach, _vkd_environment(settings, cluster, ticket_key), hub_token, metrics_token)
+    c.JupyterHub.services.append(
+        {"name": release.SERVICE, "api_token": secret_file(folder / "accounts.token"), "display": False}
+    )
     _rights(c, file)
     context = SpawnContext(
         file=file,
@@ -220,6 +225,7 @@ def _configure(c: Any, settings: Settings) -> None:
         accounts=accounts,
         ticket_key=ticket_key,
     )
+    c.JupyterHub.extra_handlers.extend(release.routes(context.vkd, accounts))
     if cluster is None:
         _local_sessions(c, settings, context)
     else:
@@ -264,7 +270,11 @@ def _proxy(c: Any, settings: Settings, command: list[str], folder: Path) -> None
 
 
 def _sign_in(c: Any, settings: Settings, file: PlatformFile, folder: Path) -> None:
-    c.JupyterHub.authenticator_class = IAMAuthenticator
+    c.JupyterHub.authenticator_class = AccountAuthenticator
+    accounts = AccountStore(accounts_url(os.environ, settings.data))
+    accounts.open()
+    accounts.close()
+    c.AccountAuthenticator.accounts_url = accounts.url
     iam = c.IAMAuthenticator
     iam.openid_provider_url = settings.issuer
     iam.client_id = settings.client_id
@@ -279,7 +289,7 @@ def _sign_in(c: Any, settings: Settings, file: PlatformFile, folder: Path) -> No
         *session_time.routes(),
         *speaking.routes(),
     ]
-    c.JupyterHub.custom_scopes = dict(CUSTOM_SCOPES)
+    c.JupyterHub.custom_scopes = {**CUSTOM_SCOPES, **release.CUSTOM_SCOPES}
     if settings.public_url:
         iam.oauth_callback_url = settings.public_url.rstrip("/") + "/hub/oauth_callback"
     # IAM's tokens are kept encrypted, so that groups can be checked while somebody works.
@@ -329,6 +339,7 @@ def _rights(c: Any, file: PlatformFile) -> None:
     c.JupyterHub.load_roles = [
         {"name": HUB_SERVICE, "services": [HUB_SERVICE], "scopes": [USE_VKD]},
         {"name": METRICS_SERVICE, "services": [METRICS_SERVICE], "scopes": ["read:metrics"]},
+        {"name": release.SERVICE, "services": [release.SERVICE], "scopes": [release.SCOPE]},
         *manager_roles(file.current),
     ]
     # The token of a session gets what its owner has too, so people need the right as well.

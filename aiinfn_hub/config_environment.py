@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from urllib.parse import urlsplit
 
 
@@ -34,6 +35,11 @@ def url(environment: Mapping[str, str], name: str) -> str | None:
     if urlsplit(value).scheme not in {"http", "https"} or not urlsplit(value).netloc:
         raise ConfigurationError(f"{name} must be a URL such as https://iam.example.org/.")
     return value
+
+
+def accounts_url(environment: Mapping[str, str], data: Path) -> str:
+    """Give the SQLAlchemy URL of the table that says whose the hub's accounts are."""
+    return environment.get("AIINFN_ACCOUNTS_DATABASE") or f"sqlite:///{data / 'hub' / 'accounts.sqlite'}"
 
 
 def in_url(address: str) -> str:

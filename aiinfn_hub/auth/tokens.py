@@ -192,6 +192,10 @@ class Wallets:
         """Give one person's."""
         return self._of.setdefault(name, Wallet())
 
+    def drop(self, name: str) -> None:
+        """Forget one person's altogether: the name may be another person's next."""
+        self._of.pop(name, None)
+
 
 def renewed_at(state: Mapping[str, Any]) -> float:
     """Give when IAM gave these tokens."""

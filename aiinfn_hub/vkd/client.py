@@ -19,11 +19,14 @@ from yarl import URL
 from aiinfn_hub import language
 from aiinfn_hub.platform.refusal import Reason, Refusal
 from aiinfn_hub.vkd.contract import MOST_REVOKED, PREFIX, AvailabilityReading, Claim, ClaimRequest, Problem
+from aiinfn_hub.vkd.contract_people import PersonRelease, PersonReleased
 
 AVAILABILITY_TIMEOUT: Final = 0.5
 """Seconds a form waits for figures; without them it says that they are unknown."""
 CLAIM_TIMEOUT: Final = 3.0
 """Seconds until vkd counts as not answering when devices are asked for."""
+RELEASE_TIMEOUT: Final = 60.0
+"""Seconds to give a user name free: all jobs that its person ever had are rewritten."""
 CACHE: Final = 1.5
 """Seconds an answer, or the lack of one, serves all forms that are drawn meanwhile."""
 
@@ -108,6 +111,25 @@ class VkdClient:
         for first in range(0, len(token_ids), MOST_REVOKED):
             revoked = {"token_ids": list(token_ids[first : first + MOST_REVOKED])}
             await self._call("POST", "revocations", json=revoked)
+
+    async def release_person(self, name: str, released_as: str, *, dry_run: bool) -> int:
+        """Let a person's jobs be those of a name that nobody can have; returns their number.
+
+        Raises
+        ------
+        VkdUnavailable
+            If vkd does not answer.
+        Refusal
+            While one of them is not over.
+        """
+        body = PersonRelease(released_as=released_as, dry_run=dry_run).model_dump()
+        answer = await self._call(
+            "POST", f"people/{quote(name, safe='')}/release", json=body, seconds=RELEASE_TIMEOUT
+        )
+        try:
+            return PersonReleased.model_validate(answer).jobs
+        except ValidationError as error:
+            raise VkdUnavailable("the delegation service answers in another version's words") from error
 
     def _landed(self, flight: asyncio.Task[AvailabilityReading | None]) -> None:
         self._reading = None if flight.cancelled() else flight.result()

@@ -18,7 +18,7 @@ from aiinfn_hub.platform.refusal import Reason, Refusal
 from aiinfn_hub.platform.reload import PlatformFile
 from aiinfn_hub.platform.selection import Door
 
-from . import resources, sentences, views
+from . import people, resources, sentences, views
 from .adoption import Adoption
 from .aftercare import Aftercare
 from .afterwards import Afterwards, no_job
@@ -288,6 +288,15 @@ class Service:
         """Give a session's devices back."""
         await self.backend.release(session_id)
         logger.info("session release session=%s", session_id)
+
+    # People
+
+    async def release_person(self, name: str, released_as: str, *, dry_run: bool) -> int:
+        """Give a user name free; see `people.release`."""
+        kept = await people.release(self.store, name, released_as, dry_run=dry_run)
+        if not dry_run:
+            logger.info("person released owner=%s as=%s jobs=%d", name, released_as, kept)
+        return kept
 
     # Who sees what
 

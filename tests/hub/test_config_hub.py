@@ -14,7 +14,14 @@ from jupyterhub.services.auth import HubAuth
 
 from tests.hub.stack import Hub, Iam, browser, wait_for
 
-SECRETS = ("auth-state.key", "cookie.secret", "hub-service.token", "proxy.token", "ticket.key")
+SECRETS = (
+    "accounts.token",
+    "auth-state.key",
+    "cookie.secret",
+    "hub-service.token",
+    "proxy.token",
+    "ticket.key",
+)
 
 
 def vkd_of(hub: Hub) -> psutil.Process | None:

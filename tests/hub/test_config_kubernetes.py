@@ -119,7 +119,7 @@ def test_a_vkd_that_the_hub_starts_gets_rights_of_its_own(monkeypatch, tmp_path,
     config = configured(
         monkeypatch, tmp_path, platform_file, KUBECONFIG=kubeconfig, AIINFN_VKD_KUBECONFIG=str(own)
     )
-    (vkd, hub) = config.JupyterHub.services
+    (vkd, hub, *_others) = config.JupyterHub.services
     assert vkd["environment"]["KUBECONFIG"] == str(own)
     assert "command" in vkd
     assert hub["name"] == "aiinfn-hub"
@@ -139,7 +139,7 @@ def test_a_vkd_in_a_pod_of_its_own_is_not_started(monkeypatch, tmp_path, platfor
         AIINFN_VKD_URL="http://vkd.aiinfn-system:8082/",
         AIINFN_TICKET_KEY="the same for both",
     )
-    (vkd, _) = config.JupyterHub.services
+    (vkd, *_others) = config.JupyterHub.services
     assert vkd == {"name": "vkd", "url": "http://vkd.aiinfn-system:8082", "display": False}
     context = config.KubernetesSpawner.context
     assert context.vkd_url == "http://vkd.aiinfn-system:8082/services/vkd"

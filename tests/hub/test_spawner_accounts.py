@@ -141,3 +141,59 @@ def test_when_told_so_all_share_the_uid_of_the_process(tmp_path):
         ["id", "-u"], capture_output=True, text=True, check=True, **account.process_options()
     )
     assert int(done.stdout) == os.geteuid()
+
+
+@pytest.mark.parametrize("separate", [pytest.param(True, marks=as_root), False])
+@pytest.mark.parametrize("name", ["ada", "Ada Müller"])
+def test_an_archived_home_is_out_of_reach_and_the_next_person_has_an_empty_one_and_another_uid(
+    data, separate, name
+):
+    accounts = Accounts(data, separate)
+    first = accounts.get(name)
+    (first.home / "secret.txt").write_text("x")
+    assert accounts.home_of(name) == first.home
+    accounts.archive(name, "1")
+    archived = accounts.archived(name, "1")
+    assert (archived / "secret.txt").read_text() == "x"
+    assert archived.parent.stat().st_mode & 0o777 == 0o700
+    assert archived.parent.stat().st_uid == os.geteuid()
+    assert accounts.home_of(name) is None
+    second = Accounts(data, separate).get(name)
+    assert second.home == first.home
+    assert list(second.home.iterdir()) == []
+    if separate:
+        assert second.uid != first.uid
+        assert second.home.stat().st_uid == second.uid
+        reading = ["cat", str(archived / "secret.txt")]
+        done = subprocess.run(reading, stderr=subprocess.PIPE, check=False, **second.process_options())
+        assert b"Permission denied" in done.stderr
+    # The third one too, and what an earlier call began is finished by another one.
+    (second.home / "mine.txt").write_text("y")
+    accounts.archive(name, "2")
+    accounts.archive(name, "2")
+    assert (accounts.archived(name, "2") / "mine.txt").exists()
+    third = accounts.get(name)
+    assert not separate or third.uid not in {first.uid, second.uid}
+
+
+def test_nothing_is_archived_of_whom_there_is_nothing(data):
+    accounts = Accounts(data, separate=False)
+    assert accounts.home_of("ada") is None
+    accounts.archive("ada", "1")
+    assert not accounts.archived("ada", "1").exists()
+    assert accounts.home_of("ada") is None
+
+
+@as_root
+def test_the_processes_of_a_person_are_counted(data):
+    accounts = Accounts(data)
+    assert accounts.processes_of("ada") == 0
+    ada = accounts.get("ada")
+    process = subprocess.Popen(["sleep", "60"], cwd=ada.home, **ada.process_options())
+    try:
+        assert accounts.processes_of("ada") == 1
+        assert accounts.processes_of("ben") == 0
+    finally:
+        process.kill()
+        process.wait()
+    assert accounts.processes_of("ada") == 0
