@@ -42,6 +42,7 @@ from aiinfn_hub.services import keep_starting
 from aiinfn_hub.spawner import session_time
 from aiinfn_hub.spawner.context import TEMPLATES, SpawnContext
 from aiinfn_hub.spawner.local import ENV_KEEP, LocalSpawner
+from aiinfn_hub.spawner.operator_notices import node_notices
 from aiinfn_hub.spawner.session import ending_of
 from aiinfn_hub.vkd.client import VkdClient
 
@@ -233,6 +234,7 @@ def _configure(c: Any, settings: Settings) -> None:
     c.JupyterHub.template_vars = {
         # JupyterHub calls what can be called with the reader of the page, and takes what it gives.
         "platform_title": lambda _reader: file.current.title,
+        "node_notices": lambda reader: node_notices(context, reader),
         "platform_problem": lambda reader: file.problem if reader and reader.admin else "",
         "demo_accounts": ACCOUNTS if settings.demo_id else (),
         "shared_account_notice": lambda _reader: str(accounts.notice) if accounts else "",

@@ -24,7 +24,9 @@ from aiinfn_hub.platform.model import Backend, Platform
 from . import in_use, kinds, names, queues, rbac
 from .client import KubeClient, KubeError, path_of
 from .difference import Field, fields
+from .inventory import Inventory, Reader
 from .kinds import Kind
+from .node_notices import sentence
 
 Json = dict[str, Any]
 A = TypeVar("A")
@@ -161,6 +163,7 @@ async def make_plan(client: KubeClient, platform: Platform, *, force: bool = Fal
         _plan_removals(plan, present, desired)
         plan.before, plan.after = in_use.Queues.of(present), in_use.Queues.of(desired)
         plan.obstacles += await _hurt(client, platform, plan)
+        plan.notes += await _about_nodes(client, platform)
     except KubeError as error:
         raise _cannot(error) from error
     return plan
@@ -298,6 +301,19 @@ async def _ours(client: KubeClient, labels: names.Labels) -> list[Json]:
 def _is_ours(body: Json) -> bool:
     managed = body["metadata"].get("managedFields", [])
     return any(each["manager"] == names.FIELD_MANAGER and each["operation"] == "Apply" for each in managed)
+
+
+async def _about_nodes(client: KubeClient, platform: Platform) -> list[str]:
+    """Say of which accelerators no node has the labels, and which nodes hand one device out several times."""
+    reader, inventory = Reader(platform), Inventory(platform)
+    try:
+        async for each in _pages(client, path_of("v1", "nodes")):
+            inventory.see_node(None, reader.node(each))
+    except KubeError as error:
+        if error.status != HTTPStatus.FORBIDDEN:
+            raise
+        return ["Whether the nodes fit the file cannot be told: this account may not list nodes."]
+    return [sentence(each, platform) for each in inventory.notices()]
 
 
 async def _hurt(client: KubeClient, platform: Platform, plan: Plan) -> list[str]:

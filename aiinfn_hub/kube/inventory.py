@@ -11,13 +11,16 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from aiinfn_hub.platform.model import Accelerator, Platform
 
 from . import names
 
 Json = Mapping[str, Any]
+
+_SHOWN: Final = 5
+"""Nodes or values that a notice names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +42,51 @@ class NodeDevices:
 
 @dataclass(frozen=True, slots=True)
 class NodeFacts:
-    """What is kept of a node."""
+    """What is kept of a node.
+
+    Attributes
+    ----------
+    devices
+        By accelerator; empty if it has a resource of the platform, but the labels of no accelerator.
+    resources
+        The resources of the platform that it has.
+    labels
+        Its values of the labels that accelerators require.
+    shared
+        The resources of which it hands one device out several times.
+    """
 
     name: str
     devices: tuple[NodeDevices, ...]
+    resources: tuple[str, ...] = ()
+    labels: tuple[tuple[str, str], ...] = ()
+    shared: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NodeNotice:
+    """Something about the nodes that an operator should know.
+
+    Attributes
+    ----------
+    code
+        ``no_resource``: no node has the resource of the accelerator; ``no_labels``: some have it, but none has the labels;
+        ``shared``: a node hands one device out several times.
+    nodes
+        The first of them by name.
+    number
+        How many nodes it is about.
+    found
+    label, found
+        Of ``no_labels``: a required label that does not fit, and the values that nodes with the resource have of it.
+    """
+
+    code: str
+    accelerator: str
+    nodes: tuple[str, ...] = ()
+    number: int = 0
+    label: str = ""
+    found: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,12 +156,15 @@ class Reader:
     def __init__(self, platform: Platform) -> None:
         self._accelerators = platform.accelerators
         self._resources = {device.resource for device in platform.accelerators.values()}
+        self._required = sorted(
+            {key for device in platform.accelerators.values() for key in device.node_labels}
+        )
         self._by_slug = {names.slug(name): name for name in platform.accelerators}
         self._labels = names.Labels(platform.label_prefix)
         self._batch = platform.kubernetes.batch_namespace
 
     def node(self, item: Json) -> NodeFacts | None:
-        """Read a node; None if it has no accelerator of the platform, or stands for a remote site."""
+        """Read a node; None if it has no resource of the platform, or stands for a remote site."""
         metadata, spec, status = item["metadata"], item.get("spec") or {}, item.get("status") or {}
         labels = metadata.get("labels") or {}
         if any(labels.get(key) == value for key, value in names.VIRTUAL_NODE_LABELS.items()):
@@ -141,7 +188,16 @@ class Reader:
                         serves and _tolerated(spec.get("taints") or (), accelerator),
                     )
                 )
-        return NodeFacts(metadata["name"], tuple(devices)) if devices else None
+        has = tuple(sorted(each for each in self._resources if _number(capacity.get(each))))
+        if not has:
+            return None
+        return NodeFacts(
+            metadata["name"],
+            tuple(devices),
+            has,
+            tuple((key, labels[key]) for key in self._required if key in labels),
+            tuple(each for each in has if _is_shared(labels, each)),
+        )
 
     def pod(self, item: Json) -> PodFacts | None:
         """Read a pod that has not finished; None if it has nothing to do with accelerators."""
@@ -210,6 +266,8 @@ class Inventory:
         self._until: dict[str, datetime] = {}
         self._bound: Counter[str] = Counter()
         self._pending: Counter[str] = Counter()
+        self._accelerators = platform.accelerators
+        self._notices: tuple[NodeNotice, ...] | None = None
 
     # Changes, as a watch tells them
 
@@ -225,6 +283,7 @@ class Inventory:
             self._with[devices.accelerator].pop(facts.name, None)
             self._sizes[devices.accelerator].subtract([devices.healthy] if devices.usable else [])
         node.facts = after
+        self._notices = None
         for devices in after.devices if after else ():
             self._with[devices.accelerator][facts.name] = None
             self._sizes[devices.accelerator].update([devices.healthy] if devices.usable else [])
@@ -292,6 +351,17 @@ class Inventory:
             heapq.heappop(ends)
         return ends[0][0] if ends else None
 
+    def notices(self) -> tuple[NodeNotice, ...]:
+        """Return what an operator should know about the nodes; it is made again only after a node changed."""
+        if self._notices is None:
+            nodes = [node.facts for node in self._nodes.values() if node.facts]
+            self._notices = tuple(
+                notice
+                for name, device in self._accelerators.items()
+                if (notice := _notice(name, device, sorted(nodes, key=lambda each: each.name)))
+            )
+        return self._notices
+
     def is_bound(self, session: str) -> bool:
         """Tell whether the pod of a session, named by its slug, has its node."""
         return session in self._bound
@@ -312,6 +382,35 @@ class Inventory:
     def largest(self, accelerator: str) -> int:
         """Give the most devices that one pod can have."""
         return max((size for size, nodes in self._sizes.get(accelerator, {}).items() if nodes > 0), default=0)
+
+
+def _notice(name: str, device: Accelerator, nodes: list[NodeFacts]) -> NodeNotice | None:
+    having = [node for node in nodes if device.resource in node.resources]
+    if not having:
+        return NodeNotice("no_resource", name)
+    fitting = [node for node in having if any(each.accelerator == name for each in node.devices)]
+    if not fitting:
+        for key, value in device.node_labels.items():
+            found = sorted({dict(node.labels).get(key, "") for node in having} - {""})
+            if value not in found:
+                return NodeNotice("no_labels", name, _first(having), len(having), key, tuple(found[:_SHOWN]))
+        return NodeNotice("no_labels", name, _first(having), len(having))
+    shared = [node for node in fitting if device.resource in node.shared]
+    return NodeNotice("shared", name, _first(shared), len(shared)) if shared else None
+
+
+def _first(nodes: list[NodeFacts]) -> tuple[str, ...]:
+    return tuple(node.name for node in nodes[:_SHOWN])
+
+
+def _is_shared(labels: Mapping[str, str], resource: str) -> bool:
+    """Return whether a device plugin of NVIDIA hands one device out several times (time-slicing, MPS), by its labels."""
+    base = resource.removesuffix(".shared")
+    return (
+        _number(labels.get(f"{base}.replicas")) > 1
+        or labels.get(f"{base}.sharing-strategy", "none") not in {"", "none"}
+        or resource != base
+    )
 
 
 def held(pod: PodFacts, resource: str) -> int:

@@ -17,6 +17,9 @@ from pydantic import ValidationError
 from yarl import URL
 
 from aiinfn_hub import language
+from aiinfn_hub.kube.inventory import NodeNotice
+from aiinfn_hub.kube.node_notices import sentence
+from aiinfn_hub.platform.model import Platform
 from aiinfn_hub.platform.refusal import Reason, Refusal
 from aiinfn_hub.vkd.contract import MOST_REVOKED, PREFIX, AvailabilityReading, Claim, ClaimRequest, Problem
 from aiinfn_hub.vkd.contract_people import PersonRelease, PersonReleased
@@ -75,6 +78,12 @@ class VkdClient:
             return None
         kept = time.monotonic() - self._read_at
         return self._reading.model_copy(update={"age": self._reading.age + kept})
+
+    async def notices(self, platform: Platform) -> list[str]:
+        """Return what operators should know about the cluster's nodes, in the reader's language; nothing while vkd is away."""
+        reading = await self.availability()
+        notices = [NodeNotice(**each.model_dump()) for each in (reading.notices if reading else [])]
+        return [text for each in notices if (text := sentence(each, platform))]
 
     async def claim(self, session: str, request: ClaimRequest) -> Claim:
         """Ask for devices for a session, or tell more about it; idempotent.

@@ -93,6 +93,17 @@ class ProjectChoice(Choice):
     accelerators: list[str]
 
 
+class NodeNotice(Model):
+    """Something about the cluster's nodes that an operator should know; see `aiinfn_hub.kube.inventory.NodeNotice`."""
+
+    code: Literal["no_resource", "no_labels", "shared"]
+    accelerator: str
+    nodes: tuple[str, ...] = ()
+    number: int = 0
+    label: str = ""
+    found: tuple[str, ...] = ()
+
+
 class AvailabilityReading(Model):
     """Answer of ``GET availability``."""
 
@@ -103,6 +114,8 @@ class AvailabilityReading(Model):
     """Seconds since then, by vkd's clock."""
     platform: str = ""
     """Name of the state of the platform file that is in force; when it changes, there may be other choices."""
+    notices: list[NodeNotice] = Field(default_factory=list)
+    """For operators, through the hub; empty for everybody else."""
 
 
 class PlatformView(Model):

@@ -200,7 +200,13 @@ def aged(
     """Give a reading with its age now and the state of the platform file; only some accelerators if names are given."""
     age = max(0.0, (datetime.now(UTC) - reading.read_at).total_seconds())
     chosen = [entry for entry in reading.accelerators if names is None or entry.accelerator in names]
-    return AvailabilityReading(accelerators=chosen, read_at=reading.read_at, age=age, platform=platform)
+    return AvailabilityReading(
+        accelerators=chosen,
+        read_at=reading.read_at,
+        age=age,
+        platform=platform,
+        notices=reading.notices if names is None else [],
+    )
 
 
 def queues(offer: Offer, lengths: Mapping[str, QueueLength]) -> list[QueueChoice]:

@@ -71,6 +71,7 @@ from aiinfn_hub.services import keep_starting
 from aiinfn_hub.spawner import session_time
 from aiinfn_hub.spawner.context import TEMPLATES, SpawnContext
 from aiinfn_hub.spawner.local import LocalSpawner
+from aiinfn_hub.spawner.operator_notices import node_notices
 from aiinfn_hub.vkd.client import VkdClient
 
 t = json.loads(Path(os.environ["TEST_HUB"]).read_text())
@@ -108,12 +109,15 @@ speaking.configure_pages(c, str(TEMPLATES))
 c.JupyterHub.extra_handlers = [*identity.routes(), *session_time.routes(), *speaking.routes()]
 platform_file = PlatformFile.open(Path(t["platform"]))
 platform_file.follow()
-c.JupyterHub.template_vars = {"platform_problem": lambda reader: platform_file.problem if reader and reader.admin else ""}
-c.LocalSpawner.context = SpawnContext(
+context = c.LocalSpawner.context = SpawnContext(
     file=platform_file, vkd=VkdClient(url, t["vkd_token"]), vkd_url=url,
     accounts=Accounts(data, t["separate"]), ticket_key=t["ticket_key"],
 )
 identity.Revocations(c.LocalSpawner.context.vkd.forget_tokens).watch()
+c.JupyterHub.template_vars = {
+    "platform_problem": lambda reader: platform_file.problem if reader and reader.admin else "",
+    "node_notices": lambda reader: node_notices(context, reader),
+}
 c.LocalSpawner.skeleton = Path(t["skeleton"]) if t["skeleton"] else None
 c.LocalSpawner.poll_interval = 1
 scope = "access:services!service=vkd"

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from aiinfn_hub.kube.inventory import Inventory, Reader
+from aiinfn_hub.kube.node_notices import sentence
 from aiinfn_hub.platform.model import Accelerator, Image, Platform, Project, Size
 
 GPU, MIG, MODEL = "nvidia.com/gpu", "nvidia.com/mig-1g.5gb", "nvidia.com/gpu.product"
@@ -216,3 +217,67 @@ def test_any_order_of_changes_gives_what_a_fresh_count_gives():
         assert counts(inventory) == counts(fresh)
         assert inventory.largest("t4") == fresh.largest("t4")
         assert sorted(p.node for p in inventory.places("t4")) == sorted(p.node for p in fresh.places("t4"))
+
+
+# --- what operators are told ---------------------------------------------------------------------------------------------
+
+
+def told(*nodes):
+    return {each.accelerator: each for each in read(nodes).notices()}
+
+
+def test_nodes_that_fit_are_no_notice():
+    assert told(node(), node("n2", "A100"), node("n3", amounts={MIG: "7"})) == {}
+
+
+def test_labels_that_fit_no_node_are_told_with_what_nodes_have():
+    found = told(node(model="Tesla-T4-SHARED"), node("n2", "A100"), node("n3", amounts={MIG: "7"}))
+    notice = found.pop("t4")
+    assert (notice.code, notice.label, notice.found) == ("no_labels", MODEL, ("A100", "Tesla-T4-SHARED"))
+    assert not found
+    text = sentence(notice, PLATFORM)
+    assert "no node with nvidia.com/gpu has the label nvidia.com/gpu.product=Tesla-T4" in text
+    assert "what nodes have is A100, Tesla-T4-SHARED" in text
+
+
+def test_a_resource_that_no_node_has_is_told():
+    assert told(node(), node("n2", "A100"))["slice"].code == "no_resource"
+    assert set(told()) == {"t4", "a100", "slice"}
+    assert "no node has nvidia.com/mig-1g.5gb" in sentence(told()["slice"], PLATFORM)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        {"nvidia.com/gpu.replicas": "4"},
+        {"nvidia.com/gpu.sharing-strategy": "time-slicing"},
+        {"nvidia.com/gpu.sharing-strategy": "mps", "nvidia.com/gpu.replicas": "1"},
+    ],
+)
+def test_a_node_that_hands_one_device_out_several_times_is_told(labels):
+    found = told(node(**labels), node("n2", "A100"), node("n3", amounts={MIG: "7"}))
+    assert {name: (each.code, each.nodes) for name, each in found.items()} == {"t4": ("shared", ("n1",))}
+    assert "the node n1 hands one device out several times" in sentence(found["t4"], PLATFORM)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        {"nvidia.com/gpu.replicas": "1"},
+        {"nvidia.com/gpu.sharing-strategy": "none"},
+        {"nvidia.com/gpu.replicas": "x"},
+    ],
+)
+def test_a_node_that_shares_nothing_is_no_notice(labels):
+    assert told(node(**labels), node("n2", "A100"), node("n3", amounts={MIG: "7"})) == {}
+
+
+def test_notices_follow_the_nodes():
+    inventory = read([node(model="other"), node("n2", "A100"), node("n3", amounts={MIG: "7"})])
+    before = READER.node(node(model="other"))
+    assert [each.accelerator for each in inventory.notices()] == ["t4"]
+    assert inventory.notices() is inventory.notices()
+    inventory.see_node(before, READER.node(node()))
+    assert inventory.notices() == ()
+    inventory.see_node(READER.node(node()), None)
+    assert [each.code for each in inventory.notices()] == ["no_labels"]

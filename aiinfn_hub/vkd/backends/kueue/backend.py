@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -13,6 +14,7 @@ from typing import Any, Final
 from aiinfn_hub.kube import jobs, names
 from aiinfn_hub.kube.client import KubeClient, KubeError, path_of
 from aiinfn_hub.kube.inventory import Inventory, NodeFacts, Reader
+from aiinfn_hub.kube.inventory import NodeNotice as NodeFinding
 from aiinfn_hub.kube.inventory import PodFacts as DevicePod
 from aiinfn_hub.kube.watch import Kind, Watch
 from aiinfn_hub.language import gettext as _
@@ -26,6 +28,7 @@ from aiinfn_hub.vkd.contract import (
     AvailabilityReading,
     Claim,
     ClaimRequest,
+    NodeNotice,
     ResourcePoint,
 )
 
@@ -95,6 +98,7 @@ class KueueBackend:
         self._positions = Positions(client, platform, self._director.waits, self._director.lines)
         self._nudge = Nudge(self._director)
         self._fault: BaseException | None = None
+        self._logged_notices: tuple[NodeFinding, ...] = ()
         self._read_at = clock()
         self._tasks: list[asyncio.Task[None]] = []
         self._device_tasks: list[asyncio.Task[None]] = []
@@ -351,7 +355,25 @@ class KueueBackend:
                 )
             )
         age = max(0.0, (self._clock() - self._read_at).total_seconds())
-        return AvailabilityReading(accelerators=entries, read_at=self._read_at, age=age)
+        return AvailabilityReading(
+            accelerators=entries, read_at=self._read_at, age=age, notices=self._node_notices()
+        )
+
+    def _node_notices(self) -> list[NodeNotice]:
+        """Return what operators should know about the nodes, and log what is new; nothing before the nodes were read."""
+        if not self._nodes.synced.is_set():
+            return []
+        found = self._inventory.notices()
+        if found is not self._logged_notices:
+            for each in set(found).difference(self._logged_notices):
+                _log.warning(
+                    "nodes do not fit the platform file code=%s accelerator=%s nodes=%s",
+                    each.code,
+                    each.accelerator,
+                    ",".join(each.nodes),
+                )
+            self._logged_notices = found
+        return [NodeNotice.model_validate(asdict(each)) for each in found]
 
     def largest(self, accelerator: str) -> int:
         """Count the devices of an accelerator on the node that has most of them."""

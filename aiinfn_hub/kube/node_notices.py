@@ -1,0 +1,50 @@
+"""What an operator should know about the nodes, in words."""
+
+from __future__ import annotations
+
+from aiinfn_hub.language import gettext as _
+from aiinfn_hub.language import ngettext
+from aiinfn_hub.platform.model import Platform
+
+from .inventory import NodeNotice
+
+
+def sentence(notice: NodeNotice, platform: Platform) -> str:
+    """Return a notice in the reader's language; empty for an accelerator that the platform file has no more."""
+    device = platform.accelerators.get(notice.accelerator)
+    if device is None:
+        return ""
+    nodes = ", ".join(notice.nodes) + (", …" if notice.number > len(notice.nodes) else "")
+    facts = {"title": device.title, "name": notice.accelerator, "resource": device.resource, "nodes": nodes}
+    if notice.code == "no_resource":
+        text = _(
+            "{title} ({name}): no node has {resource}, so nothing with it can start. Is the device plugin running, and is "
+            "the name of the resource right?"
+        )
+        return text.format_map(facts)
+    if notice.code == "no_labels":
+        label = notice.label or ", ".join(device.node_labels)
+        facts |= {
+            "label": label,
+            "value": device.node_labels.get(notice.label, ""),
+            "found": ", ".join(notice.found),
+        }
+        if notice.label and notice.found:
+            text = _(
+                "{title} ({name}): no node with {resource} has the label {label}={value}, so nothing with it can start; what "
+                "nodes have is {found}. Correct node_labels in the platform file."
+            )
+        else:
+            text = _(
+                "{title} ({name}): no node with {resource} ({nodes}) has the labels {label} as required, so nothing with it can "
+                "start. Correct node_labels in the platform file."
+            )
+        return text.format_map(facts)
+    text = ngettext(
+        "{title} ({name}): the node {nodes} hands one device out several times (time-slicing or MPS), so sessions and jobs share "
+        "memory and time of a device that is shown as theirs alone. Set replicas to 1 in the device plugin there.",
+        "{title} ({name}): the nodes {nodes} hand one device out several times (time-slicing or MPS), so sessions and jobs share "
+        "memory and time of a device that is shown as theirs alone. Set replicas to 1 in the device plugin there.",
+        notice.number,
+    )
+    return text.format_map(facts)
