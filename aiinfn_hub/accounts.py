@@ -111,6 +111,8 @@ class Accounts:
 
     Attributes
     ----------
+    data
+        The data folder, absolute.
     separate
         What was decided.
     notice
@@ -118,7 +120,7 @@ class Accounts:
     """
 
     def __init__(self, data: Path, separate: bool | None = None) -> None:
-        self._data = data.absolute()
+        self.data = self._data = data.absolute()
         self._homes = self._data / "homes"
         self._homes.mkdir(parents=True, exist_ok=True)
         obstacle: Text = ""

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import click
 
+from aiinfn_hub import local_storage
 from aiinfn_hub.platform import explain as explaining
 from aiinfn_hub.platform import loader, schema
 from aiinfn_hub.platform.fields import parse_moment, show_moment
-from aiinfn_hub.platform.model import Platform
+from aiinfn_hub.platform.model import Backend, Platform, StorageKind
 from aiinfn_hub.platform.offer import offer
 from aiinfn_hub.platform.person import Person
 
@@ -60,7 +61,7 @@ def check(file: Path | None) -> None:
     ):
         names = ", ".join(getattr(platform, part)) or "none"
         click.echo(f"  {part:<13} {names}")
-    for note in _over(platform, datetime.now(UTC)):
+    for note in (*_over(platform, datetime.now(UTC)), *_storage(platform)):
         click.secho(note, fg="yellow")
 
 
@@ -98,6 +99,31 @@ def schema_(overlay: bool) -> None:
 def docs() -> None:
     """Print the documentation of every key of the platform file, in Markdown."""
     click.echo(schema.markdown(), nl=False)
+
+
+def _storage(platform: Platform) -> list[str]:
+    """Say where what people write is not kept, or is kept in another way than the file says."""
+    if platform.backend is Backend.LOCAL:
+        return list(local_storage.notes(platform))
+    found = []
+    homeless = [
+        name
+        for name in platform.projects
+        if not any(
+            each.kind is StorageKind.HOME and (each.projects is None or name in each.projects)
+            for each in platform.storage.values()
+        )
+    ]
+    if homeless:
+        found.append(
+            f"storage: there is no home for {', '.join(homeless)}; what people write there is gone with the session."
+        )
+    found += [
+        f"storage.{name}: its sub_path does not name {{person}}, so that everybody has the same home."
+        for name, each in platform.storage.items()
+        if each.kind is StorageKind.HOME and each.volume and "{person}" not in (each.sub_path or "")
+    ]
+    return found
 
 
 def _over(platform: Platform, now: datetime) -> list[str]:

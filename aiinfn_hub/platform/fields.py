@@ -206,6 +206,22 @@ def _volume_source(value: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
+def _local_path(value: str) -> str:
+    """Keep a folder of this machine absolute, with nothing in it but the two names that are filled in."""
+    plain = value.replace("{person}", "x").replace("{project}", "x")
+    if (
+        not plain.startswith("/")
+        or plain.strip("/") == ""
+        or ".." in plain.split("/")
+        or "{" in plain
+        or "\0" in plain
+    ):
+        raise ValueError(
+            f"'{value[:60]}' is no folder of a machine; write for example /srv/shares/{{project}}"
+        )
+    return value
+
+
 def _folder(value: str) -> str:
     """Keep a folder inside its volume."""
     parts = value.replace("{person}", "x").replace("{project}", "x").split("/")
@@ -232,6 +248,8 @@ Toleration = Annotated[
     ),
 ]
 """A toleration as in a pod; `kubernetes_rules` checks it."""
+LocalPath = Annotated[str, AfterValidator(_local_path)]
+"""An absolute path on this machine; ``{person}`` and ``{project}`` stand for their slugs."""
 VolumeSource = Annotated[
     dict[str, Any],
     AfterValidator(_volume_source),

@@ -21,6 +21,7 @@ from .fields import (
     EnvironmentName,
     Folder,
     GroupPath,
+    LocalPath,
     Name,
     Section,
     Toleration,
@@ -254,7 +255,16 @@ class Storage(Section):
         description="Kubernetes: folder in the volume; `{person}` and `{project}` become their slugs. The kubelet makes it "
         "like the volume's own top folder, which `kubernetes.group_id` must therefore be able to write to.",
     )
-    read_only: bool = Field(default=False, description="Whether it can only be read.")
+    path: LocalPath | None = Field(
+        default=None,
+        description="Local back end: the folder of this machine that a share or scratch space stands for; `{person}` and `{project}` "
+        "become their slugs. Sessions and jobs find a link to it in the home, named as the storage (and, with `{project}`, the "
+        "project). A home needs none.",
+    )
+    read_only: bool = Field(
+        default=False,
+        description="Whether it can only be read. On the local back end, permissions of the folder have to see to it.",
+    )
 
     @model_validator(mode="after")
     def _homes_are_for_everybody(self) -> Self:

@@ -15,8 +15,8 @@ from jupyterhub.spawner import Spawner
 from jupyterhub.utils import random_port
 from traitlets import Instance, default
 
-from aiinfn_hub import own_accounts, private_kernels
-from aiinfn_hub.accounts import Account, AccountError
+from aiinfn_hub import local_storage, own_accounts, private_kernels
+from aiinfn_hub.accounts import Account, AccountError, Accounts
 from aiinfn_hub.language import Sentence, marked
 from aiinfn_hub.language import gettext as _
 from aiinfn_hub.platform.refusal import Reason, Refusal
@@ -199,7 +199,7 @@ class LocalSpawner(SessionMixin, Spawner):
         if self.context.accounts is None:
             raise RuntimeError("The local spawner needs accounts in its context")
         try:
-            return await asyncio.to_thread(self.context.accounts.get, self.user.name)
+            return await asyncio.to_thread(self._account_with_storage, self.context.accounts)
         except (AccountError, OSError) as error:
             self.log.error("No account for %s: %s", self.user.name, error)  # noqa: TRY400 - it is told, not a fault here
             message = (
@@ -208,6 +208,12 @@ class LocalSpawner(SessionMixin, Spawner):
                 else _("Your home cannot be made on this machine.")
             )
             raise Refusal(Reason.UNAVAILABLE, message, _("Tell the operators of the platform.")) from error
+
+    def _account_with_storage(self, accounts: Accounts) -> Account:
+        """Return the account of the session's owner, with the storage that was granted in its home; blocks."""
+        account = accounts.get(self.user.name)
+        local_storage.link(account, self.granted(), self.context.platform, accounts.data)
+        return account
 
     def _launch(self, selection: Selection, account: Account, claim: Claim | None) -> None:
         self.port = self.port or random_port()

@@ -6,7 +6,9 @@ from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 from aiinfn_hub.language import gettext as _
+from aiinfn_hub.local_storage import is_missing
 from aiinfn_hub.platform.gate import Offer
+from aiinfn_hub.platform.model import Backend
 from aiinfn_hub.platform.rules import Denial, Rule
 
 
@@ -41,6 +43,7 @@ def missing(may: Offer, cards: Collection[str]) -> list[tuple[str, list[Group]]]
         (_("Environments"), list(_things(may, "images"))),
         (_("Sizes"), list(_things(may, "sizes"))),
         (_("Projects"), list(projects_in_time(may))),
+        (_("Folders"), list(_folders(may))),
     ]
     return [(title, _by_remedy(found)) for title, found in kinds if found]
 
@@ -68,6 +71,15 @@ def _accelerators(may: Offer, cards: Collection[str]) -> Iterator[Missing]:
         elif may.projects:
             reason = _("No environment or no size of your projects goes with {title}.")
             yield Missing(device.title, reason.format(title=device.title), _ask(may))
+
+
+def _folders(may: Offer) -> Iterator[Missing]:
+    """Give the shares of the person's projects that one machine does not have."""
+    if may.platform.backend is Backend.LOCAL:
+        for storage in may.storage.values():
+            if is_missing(storage):
+                reason = _("{title} is not on this machine.").format(title=storage.title)
+                yield Missing(storage.title, reason, _ask(may))
 
 
 def _things(may: Offer, kind: str) -> Iterator[Missing]:

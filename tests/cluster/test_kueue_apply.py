@@ -294,6 +294,21 @@ def test_a_field_that_cannot_change_is_refused_with_what_to_do(operator, cluster
     assert operator.apply()[0] == 0
 
 
+def test_what_does_not_fit_the_nodes_is_told(operator, cluster):
+    node = cluster.settings.node_name
+    operator.write(lambda data: data["accelerators"]["slice"].update(node_labels={"rack": "seven"}))
+    assert "A100 slice 1g.5gb (slice): no node with nvidia.com/mig-1g.5gb" in operator.diff()[1]
+    operator.write(None)
+    assert operator.diff()[1].endswith("26 objects are as they should be.\n")
+    cluster.kubectl("label", "node", node, "nvidia.com/gpu.replicas=4")
+    try:
+        said = operator.diff()
+        assert said[0] == 0
+        assert f"NVIDIA T4 (t4): the node {node} hands one device out several times" in said[1]
+    finally:
+        cluster.kubectl("label", "node", node, "nvidia.com/gpu.replicas-")
+
+
 def test_what_another_manager_holds_is_left_to_it_until_forced(operator, cluster):
     cohort = cluster.api.get(f"{KUEUE}/cohorts/aiinfn")
     spec = cohort["spec"]

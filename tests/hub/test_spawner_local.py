@@ -347,3 +347,39 @@ async def test_progress_names_the_steps_in_order(hub):
     ]
     assert seen[-1]["ready"]
     await hub.end_session("ada")
+
+
+@pytest.fixture
+def shares(hub) -> Iterator[Path]:
+    """Give a folder of this machine that the platform file names as a share, beside one that is not here and scratch space."""
+    path, share = Path(hub.settings["platform"]), hub.data / "shared"
+    share.mkdir()
+    (share / "events.txt").write_text("42")
+    before = path.read_text()
+    path.write_text(
+        f"{before}storage:\n  data: {{title: Data, kind: share, mount: /data, path: {share}}}\n"
+        "  away: {title: Far away, kind: share, mount: /away}\n"
+        "  scratch: {title: Scratch, kind: scratch, mount: /scratch}\n"
+    )
+    yield share
+    path.write_text(before)
+
+
+async def test_a_session_has_links_to_shares_and_scratch_and_the_form_says_what_is_not_here(hub, shares):
+    deadline = time.monotonic() + 30
+    async with hub.browser("ada") as http:
+        text = ""
+        while "Far away is not on this machine." not in text:  # until the file is read again
+            assert time.monotonic() < deadline, text
+            await pause()
+            async with http.get(f"{hub.url}/hub/spawn") as page:
+                text = await page.text()
+    await hub.begin("ada", {})
+    await hub.ready("ada")
+    home = hub.data / "homes/ada"
+    assert (home / "data/events.txt").read_text() == "42"
+    assert (home / "scratch").resolve() == (hub.data / "scratch/ada").resolve()
+    assert (home / "scratch").stat().st_uid == home.stat().st_uid
+    assert not (home / "away").exists()
+    assert "storage away is not there on one machine" in hub.log
+    await hub.end_session("ada")

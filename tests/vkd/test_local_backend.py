@@ -17,11 +17,21 @@ from typing import Any
 import pytest
 
 from aiinfn_hub.accounts import Accounts
+from aiinfn_hub.platform.model import Storage
 from aiinfn_hub.vkd.backends.local import dispatcher, launch
 from aiinfn_hub.vkd.backends.local.claims import Held, Victim, choose_victims, decide
 from aiinfn_hub.vkd.backends.local.supervisor.marks import Marks
 from aiinfn_hub.vkd.contract import Cause, ClaimState, JobState
-from tests.vkd.local_world import QUICK, SLOW, STUBBORN, World, claim_request, eventually, running
+from tests.vkd.local_world import (
+    QUICK,
+    SLOW,
+    STUBBORN,
+    World,
+    claim_request,
+    eventually,
+    make_platform,
+    running,
+)
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 
@@ -277,3 +287,24 @@ async def _see_that_people_are_separated(world, accounts):
     os.kill(world.facts(lost, "run.json")["pid"], signal.SIGKILL)
     await world.until(lost, "failed")
     assert not running([left])
+
+
+async def test_a_job_finds_the_shares_that_were_granted_in_its_home(tmp_path):
+    (tmp_path / "srv").mkdir()
+    (tmp_path / "srv/events.txt").write_text("42 events")
+    storage = {
+        "data": Storage(title="Data", kind="share", mount="/data", path=str(tmp_path / "srv")),
+        "other": Storage(title="Other", kind="share", mount="/other", path=str(tmp_path / "srv")),
+    }
+    world = World(tmp_path / "platform", make_platform(storage=storage))
+    await world.start()
+    try:
+        job = world.job("say(open(environ['HOME'] + '/data/events.txt').read())")
+        job = replace(job, selection=job.selection.model_copy(update={"storage": ("data",)}))
+        world.jobs[job.id] = job
+        await world.backend.submit(job)
+        await world.until(job.id, "succeeded")
+        assert b"42 events" in await world.log(job.id)
+        assert not (tmp_path / "platform/homes/alice/other").exists()
+    finally:
+        await world.end()

@@ -97,7 +97,7 @@ class LocalBackend:
         self._dispatcher = Dispatcher(
             platform,
             self._files,
-            Launcher(Settings(data.absolute(), accounts, command, log_limit)),
+            Launcher(Settings(data.absolute(), accounts, command, log_limit, lambda: self._platform)),
             clock,
             ledger=self._ledger,
             host=Host(cores or float(os.cpu_count() or 1), memory or psutil.virtual_memory().total),

@@ -6,12 +6,15 @@ import asyncio
 import errno
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from aiinfn_hub import local_storage
 from aiinfn_hub.accounts import Account, AccountError, Accounts, home_folder
+from aiinfn_hub.platform.model import Platform
+from aiinfn_hub.platform.selection import Selection
 from aiinfn_hub.slugs import slug
 from aiinfn_hub.vkd.contract import Cause, JobState
 
@@ -40,12 +43,15 @@ class Settings:
         What runs in a job instead of the runner.
     log_limit
         Bytes of an attempt's log that are kept.
+    platform
+        Returns the platform in force, for its storage.
     """
 
     data: Path
     accounts: Accounts | None
     command: Sequence[str] | None
     log_limit: int
+    platform: Callable[[], Platform]
 
 
 class Launcher:
@@ -64,7 +70,7 @@ class Launcher:
         """
         job, settings = run.job, self._settings
         try:
-            account = await asyncio.to_thread(self._account, job.selection.person)
+            account = await asyncio.to_thread(self._account, job.selection)
             spec = attempt_spec(
                 job,
                 run.attempt,
@@ -84,7 +90,13 @@ class Launcher:
             return could_not_start(error.errno, error.strerror)
         return None
 
-    def _account(self, person: str) -> Account:
+    def _account(self, selection: Selection) -> Account:
+        """Return the account under which a job runs, with the storage in its home."""
+        account = self._account_of(selection.person)
+        local_storage.link(account, selection, self._settings.platform(), self._settings.data)
+        return account
+
+    def _account_of(self, person: str) -> Account:
         if self._settings.accounts is not None:
             return self._settings.accounts.get(person)
         home = home_folder(self._settings.data / "homes", person)

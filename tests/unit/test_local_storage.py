@@ -1,0 +1,142 @@
+"""Storage of the platform file on one machine: links in the home, and words for what cannot be had."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from aiinfn_hub import local_storage
+from aiinfn_hub.accounts import Account
+from aiinfn_hub.cli_platform import check
+from aiinfn_hub.platform.gate import offer, resolve
+from aiinfn_hub.platform.loader import examine
+from aiinfn_hub.platform.model import Platform
+from aiinfn_hub.platform.person import Person
+from aiinfn_hub.platform.selection import Door, Selection
+from aiinfn_hub.spawner.missing import missing
+
+FILE = """\
+images: {std: {title: Std, reference: "a:1"}}
+sizes: {s: {title: S, cores: 1, memory: 1Gi}}
+projects: {one: {title: One, groups: [a]}, two: {title: Two, groups: [a]}}
+storage:
+  home: {title: Home, kind: home, mount: /home/user, volume: {persistentVolumeClaim: {claimName: homes}}}
+  data: {title: Detector data, kind: share, mount: /data, read_only: true, path: "PATH/data"}
+  common: {title: Project share, kind: share, mount: /shared, path: "PATH/{project}"}
+  away: {title: Far away, kind: share, mount: /away, projects: [one]}
+  scratch: {title: Scratch, kind: scratch, mount: /scratch}
+"""
+
+
+@pytest.fixture
+def platform(tmp_path) -> Platform:
+    path = tmp_path / "platform.yaml"
+    path.write_text(FILE.replace("PATH", str(tmp_path)))
+    found = examine(path)
+    assert found.platform is not None, list(map(str, found.problems))
+    return found.platform
+
+
+@pytest.fixture
+def account(tmp_path) -> Account:
+    home = tmp_path / "home"
+    home.mkdir()
+    return Account("ada", "ada", None, None, home)
+
+
+def granted(platform: Platform, project: str) -> Selection:
+    return resolve({"project": project}, platform, Person.of("ada", ["a"]), Door.SESSION)
+
+
+def links(account: Account) -> dict[str, str]:
+    return {each.name: str(each.readlink()) for each in account.home.iterdir() if each.is_symlink()}
+
+
+def test_a_home_has_links_to_what_was_granted(platform, account, tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    for name in ("data", "one", "two"):
+        (tmp_path / name).mkdir()
+    local_storage.link(account, granted(platform, "one"), platform, tmp_path)
+    local_storage.link(account, granted(platform, "one"), platform, tmp_path)
+    expected = {
+        "data": f"{tmp_path}/data",
+        "common-one": f"{tmp_path}/one",
+        "scratch": f"{tmp_path}/scratch/ada",
+    }
+    assert links(account) == expected
+    assert (account.home / "scratch").is_dir()
+    assert (tmp_path / "scratch/ada").stat().st_mode & 0o777 == 0o700
+    assert "storage away is not there on one machine" in caplog.text
+    local_storage.link(account, granted(platform, "two"), platform, tmp_path)
+    assert links(account) == expected | {"common-two": f"{tmp_path}/two"}
+
+
+def test_what_is_in_the_way_stays(platform, account, tmp_path, caplog):
+    (tmp_path / "mine").mkdir()
+    (account.home / "data").write_text("precious")
+    (account.home / "common-one").symlink_to(tmp_path / "mine")
+    (account.home / "scratch").symlink_to(tmp_path / "gone")
+    local_storage.link(account, granted(platform, "one"), platform, tmp_path)
+    assert (account.home / "data").read_text() == "precious"
+    assert links(account) == {"common-one": f"{tmp_path}/mine", "scratch": f"{tmp_path}/scratch/ada"}
+    assert "storage data is not in the home of ada: File exists" in caplog.text
+
+
+def test_a_home_that_is_a_link_is_not_followed(platform, account, tmp_path, caplog):
+    account.home.rmdir()
+    (tmp_path / "elsewhere").mkdir()
+    account.home.symlink_to(tmp_path / "elsewhere")
+    local_storage.link(account, granted(platform, "one"), platform, tmp_path)
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+    assert "storage data is not in the home of ada" in caplog.text
+
+
+def test_what_an_older_version_granted_has_no_links(platform, account, tmp_path):
+    old = granted(platform, "one").model_copy(update={"storage": None, "time_limit": timedelta(hours=1)})
+    local_storage.link(account, old, platform, tmp_path)
+    assert links(account) == {}
+
+
+def test_check_and_the_form_say_what_is_not_there(platform, tmp_path):
+    said = CliRunner().invoke(check, [str(tmp_path / "platform.yaml")])
+    assert said.exit_code == 0
+    for words in (
+        "storage.home: homes are in the data folder on one machine; volume, sub_path and path are not used.",
+        "storage.away: it is not there on one machine; give path",
+        "storage.scratch: on one machine, scratch space is a folder of its own for each person",
+        "storage.data: read_only is not enforced on one machine",
+    ):
+        assert words in said.output
+    (title, groups), *_ = missing(offer(platform, Person.of("ada", ["a"])), {"none"})
+    assert title == "Folders"
+    assert [each.reason for each in groups[0].things] == ["Far away is not on this machine."]
+
+
+@pytest.mark.parametrize("path", ["relative", "/", "/a/../b", "/a/{x}", "/a/{person"])
+def test_a_path_that_is_none_is_refused(tmp_path, path):
+    file = tmp_path / "platform.yaml"
+    file.write_text(FILE.replace('"PATH/data"', f'"{path}"'))
+    assert "storage.data.path" in [each.key for each in examine(file).problems]
+
+
+@pytest.mark.parametrize(
+    ("storage", "says"),
+    [
+        ("{}", "there is no home for p1; what people write there is gone with the session"),
+        (
+            "{h: {title: H, kind: home, mount: /h, volume: {persistentVolumeClaim: {claimName: homes}}}}",
+            "storage.h: its sub_path does not name {person}, so that everybody has the same home",
+        ),
+    ],
+)
+def test_on_kubernetes_check_says_where_homes_are_not_ones_own(tmp_path, storage, says):
+    file = Path(tmp_path / "platform.yaml")
+    file.write_text(
+        'backend: kubernetes\nimages: {std: {title: Std, reference: "a:1"}}\nsizes: {s: {title: S, cores: 1, memory: 1Gi}}\n'
+        f"projects: {{p1: {{title: P1, groups: [a]}}}}\nstorage: {storage}\n"
+    )
+    assert says in CliRunner().invoke(check, [str(file)]).output
