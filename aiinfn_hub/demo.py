@@ -26,8 +26,10 @@ import psutil
 
 from aiinfn_hub import config
 from aiinfn_hub.accounts import AccountError, Accounts
+from aiinfn_hub.auth.accounts.migrations import SchemaError
+from aiinfn_hub.auth.accounts.store import AccountStore, StoreError
 from aiinfn_hub.auth.dev_iam.people import ACCOUNTS
-from aiinfn_hub.config_environment import ConfigurationError
+from aiinfn_hub.config_environment import ConfigurationError, accounts_url
 from aiinfn_hub.platform import loader
 from aiinfn_hub.platform.model import Platform
 from aiinfn_hub.vkd.client import VkdClient
@@ -70,6 +72,26 @@ INTERNAL_PORTS: Final = {
 
 class DemoError(Exception):
     """The demonstration cannot start or go on; the message is for the person at the terminal."""
+
+
+def keep_accounts(data: Path, issuer: str) -> None:
+    """Let the accounts of earlier starts be those of this one's provider, whose address has a port that was free.
+
+    The invented people keep their subjects; without this nobody would get into an account of the day before.
+
+    Raises
+    ------
+    DemoError
+        If the table of accounts cannot be used.
+    """
+    store = AccountStore(accounts_url({}, data))
+    try:
+        for former in {each.identity.issuer for each in store.all() if each.identity} - {issuer}:
+            store.move(former, issuer)
+    except (StoreError, SchemaError, ValueError) as error:
+        raise DemoError(f"{error}. Delete {data} to start afresh.") from None
+    finally:
+        store.close()
 
 
 class Demo:
@@ -185,6 +207,7 @@ class Demo:
             "AIINFN_DATA": str(self.data),
             "AIINFN_IAM_CLIENT_SECRET": secrets.token_hex(32),
         }
+        keep_accounts(self.data, issuer)
         returns = [
             f"--redirect-uri=http://{host}:{self.port}/hub/oauth_callback"
             for host in ("127.0.0.1", "localhost")

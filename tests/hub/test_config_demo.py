@@ -10,6 +10,8 @@ import time
 import psutil
 import pytest
 
+from aiinfn_hub.auth.accounts.store import AccountStore, Identity
+from aiinfn_hub.demo import DemoError, keep_accounts
 from tests.hub.stack import PLATFORM, answers, clean_environment, free_ports, wait_for
 
 COMMAND = [sys.executable, "-m", "aiinfn_hub.cli"]
@@ -186,3 +188,18 @@ def test_check_lists_what_a_good_file_declares():
     assert ended.returncode == 0
     assert "is in order: Test platform" in ended.stdout
     assert "flavour, medphys" in ended.stdout
+
+
+def test_accounts_of_an_earlier_start_are_those_of_this_ones_provider(tmp_path):
+    keep_accounts(tmp_path, "http://127.0.0.1:8090")
+    url = f"sqlite:///{tmp_path / 'hub' / 'accounts.sqlite'}"
+    store = AccountStore(url)
+    store.bind("ada", Identity.of("http://127.0.0.1:8090", "1"))
+    store.close()
+    keep_accounts(tmp_path, "http://127.0.0.1:20001")
+    assert store.account_for("ada", Identity.of("http://127.0.0.1:20001", "1")).identity is not None
+    store.close()
+    for file in (tmp_path / "hub").iterdir():
+        file.write_bytes(b"no database" * 1000)
+    with pytest.raises(DemoError, match="start afresh"):
+        keep_accounts(tmp_path, "http://127.0.0.1:20001")
