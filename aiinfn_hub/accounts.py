@@ -22,6 +22,7 @@ from typing import Any, Final
 from aiinfn_hub.language import Sentence, Text
 from aiinfn_hub.language import gettext as _
 from aiinfn_hub.slugs import slug
+from aiinfn_hub.uids import TABLE, listed
 
 FIRST_UID: Final = 60000
 LAST_UID: Final = 64999
@@ -136,6 +137,13 @@ class Accounts:
                 why=obstacle or Sentence("the configuration says so"),
             )
         self._homes.chmod(0o711 if self.separate else 0o700)
+        if self.separate:
+            self._list_known()
+
+    def _list_known(self) -> None:
+        """List what was given out before there was a list of the machine."""
+        with _locked(self._data / "accounts.lock"), listed(self._data) as machine:
+            machine.take(uid for uid in self._table().values() if not machine.taken(uid))
 
     def get(self, name: str) -> Account:
         """Give a person's account; the first call allocates it and makes the home.
@@ -212,18 +220,19 @@ class Accounts:
                 self._keep_table(known)
 
     def _table(self) -> dict[str, int]:
-        table = self._data / "accounts.json"
+        table = self._data / TABLE
         known: dict[str, int] = json.loads(table.read_text("utf-8")) if table.exists() else {}
         return known
 
     def _keep_table(self, known: dict[str, int]) -> None:
         # Atomic: a crash in between leaves the old table, never half of one, since a lost uid is a lost home.
-        draft = self._data / "accounts.json.new"
-        with draft.open("w", encoding="utf-8") as stream:
+        draft = self._data / f"{TABLE}.new"
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
             json.dump(known, stream, indent=1)
             stream.flush()
             os.fsync(stream.fileno())
-        draft.replace(self._data / "accounts.json")
+        draft.replace(self._data / TABLE)
 
     def _obstacle(self) -> Text:
         """Say what keeps people from having a uid each, or nothing."""
@@ -235,12 +244,19 @@ class Accounts:
         return _unreachable(sys.executable, str(self._homes))
 
     def _allocate(self, name: str) -> int:
-        with _locked(self._data / "accounts.lock"):
+        # In this order everywhere: the lock of this folder, then that of the machine.
+        with _locked(self._data / "accounts.lock"), listed(self._data) as machine:
             known = self._table()
-            if name in known:
+            if name in known and not machine.taken(known[name]):
+                machine.take([known[name]])
                 return known[name]
+            # Else the uid is somebody else's in another data folder: each folder used to count for itself.
             taken = set(known.values())
-            free = (uid for uid in range(FIRST_UID, LAST_UID + 1) if uid not in taken and not _in_passwd(uid))
+            free = (
+                uid
+                for uid in range(FIRST_UID, LAST_UID + 1)
+                if uid not in taken and not machine.taken(uid) and not _in_passwd(uid)
+            )
             uid = next(free, None)
             if uid is None:
                 raise AccountError(
@@ -250,6 +266,7 @@ class Accounts:
                 )
             known[name] = uid
             self._keep_table(known)
+            machine.take([uid])
             return uid
 
 

@@ -37,6 +37,7 @@ from aiinfn_hub.orphans import end_orphaned_vkd
 from aiinfn_hub.platform import loader
 from aiinfn_hub.platform.model import Backend
 from aiinfn_hub.platform.reload import PlatformFile
+from aiinfn_hub.private_files import keep_private, write_secrets
 from aiinfn_hub.proxy import SessionProxy, guarded
 from aiinfn_hub.services import keep_starting
 from aiinfn_hub.spawner import session_time
@@ -189,7 +190,9 @@ def configure(c: Any) -> None:
         What ``get_config()`` gives in ``jupyterhub_config.py``.
     """
     try:
-        _configure(c, Settings.of(os.environ))
+        settings = Settings.of(os.environ)
+        keep_private(settings.data)
+        _configure(c, settings)
     except (ConfigurationError, loader.PlatformError, AccountError, StoreError, SchemaError) as error:
         sys.exit(f"The hub does not start. {error}")
     except OSError as error:
@@ -214,7 +217,13 @@ def _configure(c: Any, settings: Settings) -> None:
     _hub(c, settings, reach, folder)
     _proxy(c, settings, proxy, folder)
     _sign_in(c, settings, file, folder)
-    _services(c, reach, _vkd_environment(settings, cluster, ticket_key), hub_token, metrics_token)
+    _services(
+        c,
+        reach,
+        _vkd_environment(settings, cluster, ticket_key, folder / "vkd.secrets"),
+        hub_token,
+        metrics_token,
+    )
     c.JupyterHub.services.append(
         {"name": release.SERVICE, "api_token": secret_file(folder / "accounts.token"), "display": False}
     )
@@ -302,14 +311,20 @@ def _sign_in(c: Any, settings: Settings, file: PlatformFile, folder: Path) -> No
     c.CryptKeeper.keys = [bytes.fromhex(secret_file(folder / "auth-state.key"))]
 
 
-def _vkd_environment(settings: Settings, cluster: ClusterSettings | None, ticket_key: str) -> dict[str, str]:
+def _vkd_environment(
+    settings: Settings, cluster: ClusterSettings | None, ticket_key: str, place: Path
+) -> dict[str, str]:
+    # JupyterHub keeps the environment of a service in its database, and anybody of this account reads it in /proc.
+    hidden = {"AIINFN_TICKET_KEY": ticket_key}
+    if database := os.environ.get("AIINFN_VKD_DATABASE"):
+        hidden["AIINFN_VKD_DATABASE"] = database
+    write_secrets(place, hidden)
     environment = {
         "AIINFN_PLATFORM": str(settings.platform),
         "AIINFN_DATA": str(settings.data),
-        "AIINFN_TICKET_KEY": ticket_key,
+        "AIINFN_VKD_SECRETS": str(place),
     }
     for name in (
-        "AIINFN_VKD_DATABASE",
         "AIINFN_JOBS_END_WITH_VKD",
         "AIINFN_METRICS_PUBLIC",
         "AIINFN_DEMO_ID",

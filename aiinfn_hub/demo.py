@@ -32,6 +32,7 @@ from aiinfn_hub.auth.dev_iam.people import ACCOUNTS
 from aiinfn_hub.config_environment import ConfigurationError, accounts_url
 from aiinfn_hub.platform import loader
 from aiinfn_hub.platform.model import Platform
+from aiinfn_hub.private_files import keep_private
 from aiinfn_hub.vkd.client import VkdClient
 from aiinfn_hub.vkd.contract import Availability
 
@@ -183,7 +184,8 @@ class Demo:
     def _reserve(self) -> None:
         """Make the data folder this demonstration's own, and end what a killed one left running in it."""
         try:
-            (self.data / "logs").mkdir(parents=True, exist_ok=True)
+            (self.data / "logs").mkdir(mode=0o700, parents=True, exist_ok=True)
+            keep_private(self.data)
             self._lock = (self.data / "demo.lock").open("w", encoding="utf-8")
         except OSError as error:
             raise DemoError(f"The folder {self.data} cannot be used ({error.strerror}).") from None

@@ -26,6 +26,22 @@ function wantsJson(request) {
   return /\bapplication\/(?:[\w.-]+\+)?json\b/i.test(accept) || place.includes("/api/") || place.endsWith("/api");
 }
 
+const UNREADABLE = {
+  reason: "invalid",
+  message: "This address cannot be read.",
+  hint: "Go back and try another way.",
+};
+
+/** Whether an address is written so that nobody can say what it names: the proxy would call that its own fault. */
+function readable(request) {
+  try {
+    decodeURIComponent((request.url ?? "").split("?", 1)[0]);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** Whether the service closed the connection on a body that it did not want to read. */
 function cutOff(request, error) {
   return (
@@ -40,22 +56,26 @@ function mend(proxy) {
     if (kind === "ws" || !request || !response?.writeHead || response.headersSent) {
       return page.call(this, code, kind, request, response, error);
     }
+    const unreadable = !readable(request);
     const large = code === 503 && cutOff(request, error);
+    if (unreadable && !wantsJson(request)) return page.call(this, 400, kind, request, response, undefined);
     if (!wantsJson(request) && !large) {
       // Without a route there is no hub: it is starting. A 404 would be taken for an answer of it.
       if (code >= 500 || code === 404) response.setHeader?.("Retry-After", RETRY_AFTER);
       return page.call(this, code === 404 ? 503 : code, kind, request, response, error);
     }
-    const status = large ? 413 : code === 404 ? 503 : code;
+    const problem = unreadable ? UNREADABLE : large ? LARGE_BODY : AWAY;
+    const status = unreadable ? 400 : large ? 413 : code === 404 ? 503 : code;
     this.metrics?.requestsProxyCount?.labels(status).inc();
     this.log?.error("%s %s %s", status, request.method, (request.url ?? "").split("?", 1)[0]);
-    const body = JSON.stringify({ ...(large ? LARGE_BODY : AWAY), field: null });
+    const body = JSON.stringify({ ...problem, field: null });
     response.writeHead(status, {
       "Content-Type": "application/json",
       "Content-Length": Buffer.byteLength(body),
       "Cache-Control": "no-store",
       "X-Content-Type-Options": "nosniff",
-      ...(large ? { Connection: "close" } : { "Retry-After": RETRY_AFTER }),
+      ...(large ? { Connection: "close" } : {}),
+      ...(status === 503 ? { "Retry-After": RETRY_AFTER } : {}),
     });
     response.end(body);
   };

@@ -20,9 +20,10 @@ from jupyterhub.utils import url_path_join
 from markupsafe import Markup, escape
 from tornado.web import HTTPError
 
-from aiinfn_hub import language
+from aiinfn_hub import language, request_checks
 from aiinfn_hub.language import gettext as _
 from aiinfn_hub.language import marked, ngettext
+from aiinfn_hub.request_checks import leads_astray
 
 PATH: Final = "/language"
 KEPT_DAYS: Final = 365
@@ -158,8 +159,8 @@ class LanguageHandler(BaseHandler):
         """Give an address of this hub, whatever was sent."""
         home: str = url_path_join(self.hub.base_url, "home")
         parts = urlsplit(address)
-        inside = not parts.scheme and not parts.netloc and parts.path.startswith(self.hub.base_url)
-        return address if inside and address.isprintable() and "\\" not in address else home
+        inside = not parts.scheme and not parts.netloc and address.startswith(self.hub.base_url)
+        return address if inside and not leads_astray(address) else home
 
 
 def configure_pages(c: Any, *folders: str) -> None:
@@ -173,6 +174,7 @@ def configure_pages(c: Any, *folders: str) -> None:
     c.JupyterHub.template_paths = list(folders)
     c.JupyterHub.jinja_environment_options = {"extensions": [Translated]}
     speak_as_asked()
+    request_checks.install(c)
 
 
 def routes() -> list[tuple[Any, ...]]:

@@ -24,6 +24,7 @@ from aiinfn_hub.platform.model import Backend as BackendName
 from aiinfn_hub.platform.model import Platform
 from aiinfn_hub.platform.refusal import Refusal
 from aiinfn_hub.platform.reload import PlatformFile
+from aiinfn_hub.private_files import keep_private
 
 from . import app as application
 from .auth import Auth
@@ -172,6 +173,7 @@ def main() -> int:
     logging.getLogger("alembic").setLevel(logging.WARNING)
     try:
         settings = from_environment()
+        keep_private(settings.data, ["vkd"])
         file = PlatformFile.open(settings.platform)
         logger.info("vkd listens host=%s port=%d prefix=%s", settings.host, settings.port, settings.prefix)
         return asyncio.run(_serve(settings, file))

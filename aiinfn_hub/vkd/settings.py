@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from aiinfn_hub.accounts import default_data
 from aiinfn_hub.platform import loader
+from aiinfn_hub.private_files import read_secrets
 
 
 class SettingsError(Exception):
@@ -59,6 +60,11 @@ class Settings:
             If the address to listen on cannot be understood.
         """
         data = default_data()
+        if hidden := environment.get("AIINFN_VKD_SECRETS"):
+            try:
+                environment = read_secrets(Path(hidden)) | dict(environment)
+            except (OSError, ValueError) as error:
+                raise SettingsError(f"AIINFN_VKD_SECRETS names {hidden!r}, which cannot be read.") from error
         address = environment.get("JUPYTERHUB_SERVICE_URL") or (
             f"http://127.0.0.1:{environment.get('AIINFN_VKD_PORT') or 8082}"
         )

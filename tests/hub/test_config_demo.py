@@ -98,6 +98,10 @@ def test_it_says_who_one_can_be_and_what_is_not_real_and_ends_without_a_trace(de
         assert words in demo.said
     assert answers(f"http://127.0.0.1:{demo.port}/hub/login")
     assert len(demo.processes()) >= 4
+    private = [demo.data / name for name in ("hub", "vkd", "logs", "demo.lock")]
+    for path in (*private, *(demo.data / "logs").iterdir(), *(demo.data / "hub").iterdir()):
+        assert not path.stat().st_mode & 0o077, path
+    assert not demo.data.stat().st_mode & 0o066
     second = run("demo", f"--port={free_ports(1)[0]}", f"--data={demo.data}")
     assert second.returncode == 1
     assert "Another demonstration runs in" in second.stderr

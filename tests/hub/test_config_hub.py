@@ -76,7 +76,17 @@ def kill_leftovers(hub):
 def test_secrets_can_be_read_by_the_hub_only(hub):
     folder = hub.data / "hub"
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    for folder in (hub.data / "hub", hub.data / "vkd"):
+        for path in (folder, *folder.iterdir()):
+            assert not path.stat().st_mode & 0o077, path
+    assert (
+        not (hub.data / "accounts.lock").exists() or not (hub.data / "accounts.lock").stat().st_mode & 0o077
+    )
+    assert hub.data.stat().st_mode & 0o066 == 0
+    folder = hub.data / "hub"
+    kept = b"".join(path.read_bytes() for path in folder.glob("jupyterhub.sqlite*"))
     for name in SECRETS:
+        assert (folder / name).read_text().strip().encode() not in kept, name
         assert stat.S_IMODE((folder / name).stat().st_mode) == 0o600, name
         assert (folder / name).read_text().strip() not in hub.log
 

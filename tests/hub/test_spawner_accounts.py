@@ -197,3 +197,68 @@ def test_the_processes_of_a_person_are_counted(data):
         process.kill()
         process.wait()
     assert accounts.processes_of("ada") == 0
+
+
+@as_root
+def test_people_of_two_data_folders_never_share_a_uid(data, monkeypatch):
+    monkeypatch.setenv("AIINFN_UIDS", str(data.parent / "list/uids.json"))
+    first, second = data / "first", data / "second"
+    ada = Accounts(first).get("ada")
+    ben = Accounts(second).get("ben")
+    assert ada.uid != ben.uid
+    secret = ada.home / "secret"
+    secret.write_text("ada's")
+    done = subprocess.run(
+        ["cat", str(secret)], cwd=ben.home, stderr=subprocess.PIPE, check=False, **ben.process_options()
+    )
+    assert b"Permission denied" in done.stderr
+    assert (data.parent / "list/uids.json").stat().st_mode & 0o777 == 0o600
+    # Each keeps what it has, by whatever path it is reached.
+    (data / "alias").symlink_to(first)
+    assert Accounts(data / "alias").get("ada").uid == Accounts(first).get("ada").uid == ada.uid
+    assert Accounts(second).get("ben").uid == ben.uid
+    # What a folder had that is gone can be given out again.
+    shutil.rmtree(first)
+    assert Accounts(data / "third").get("cleo").uid == ada.uid
+
+
+@as_root
+def test_two_data_folders_that_gave_out_the_same_uid_part(data, monkeypatch):
+    """So it was before there was a list of the machine: each counted from the first."""
+    monkeypatch.setenv("AIINFN_UIDS", str(data.parent / "none/uids.json"))
+    first, second = data / "first", data / "second"
+    for folder, name in ((first, "ada"), (second, "ben")):
+        monkeypatch.setenv("AIINFN_UIDS", str(data.parent / name / "uids.json"))
+        account = Accounts(folder).get(name)
+        (account.home / "work").write_text(name)
+        os.chown(account.home / "work", account.uid, account.uid)
+        assert account.uid == FIRST_UID
+    monkeypatch.setenv("AIINFN_UIDS", str(data.parent / "common/uids.json"))
+    ada, ben = Accounts(first).get("ada"), Accounts(second).get("ben")
+    assert ada.uid == FIRST_UID != ben.uid
+    assert (ben.home / "work").stat().st_uid == ben.home.stat().st_uid == ben.uid
+    assert (ben.home / "work").read_text() == "ben"
+
+
+@as_root
+def test_two_platforms_that_allocate_at_once_give_no_uid_twice(data, monkeypatch):
+    monkeypatch.setenv("AIINFN_UIDS", str(data.parent / "list/uids.json"))
+    code = (
+        "import sys; from pathlib import Path; from aiinfn_hub.accounts import Accounts\n"
+        "accounts = Accounts(Path(sys.argv[1]))\n"
+        "for number in range(15): accounts.get(f'p{number}')"
+    )
+    folders = [data / name for name in "abc"]
+    with ThreadPoolExecutor() as pool:
+        for done in pool.map(
+            lambda folder: subprocess.run([sys.executable, "-c", code, str(folder)], check=False), folders
+        ):
+            assert done.returncode == 0
+    uids = [uid for folder in folders for uid in json.loads((folder / "accounts.json").read_text()).values()]
+    assert len(uids) == len(set(uids)) == 45
+
+
+@as_root
+def test_a_machine_without_a_place_for_the_list_has_accounts_all_the_same(data, monkeypatch):
+    monkeypatch.setenv("AIINFN_UIDS", "/proc/nowhere/uids.json")
+    assert Accounts(data).get("ada").uid >= FIRST_UID

@@ -1,0 +1,66 @@
+"""Files of the data folder that only the platform's own account may read, also those that an older version left open."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import stat
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Final
+
+_FOLDERS: Final = ("hub", "vkd", "logs")
+"""Below the data folder. Homes and jobs have modes of their own: they are people's."""
+_OPEN: Final = stat.S_IRWXG | stat.S_IRWXO
+
+
+def keep_private(data: Path, folders: Iterable[str] = _FOLDERS) -> None:
+    """Take the rights of others from the folders and files of the platform itself, and from what is made from now on.
+
+    What belongs to another account, or lies on a file system without modes, stays as it is.
+    """
+    # Before the mask: where people have uids of their own they must be able to pass through what is above it.
+    data.mkdir(parents=True, exist_ok=True)
+    os.umask(0o077)
+    places = [data / name for name in folders]
+    for place in (data, *places):
+        # People pass through the data folder to their homes, but do not list it.
+        _tighten(place, _OPEN if place != data else _OPEN & ~(stat.S_IXGRP | stat.S_IXOTH))
+        if place.is_dir():
+            for entry in os.scandir(place):
+                if entry.is_file(follow_symlinks=False):
+                    _tighten(Path(entry.path), _OPEN)
+
+
+def _tighten(path: Path, taken: int) -> None:
+    with contextlib.suppress(OSError):
+        mode = path.lstat().st_mode
+        if not stat.S_ISLNK(mode) and mode & taken:
+            path.chmod(stat.S_IMODE(mode) & ~taken)
+
+
+def write_secrets(path: Path, values: Mapping[str, str]) -> None:
+    """Write secrets for another process of this account, whole or not at all."""
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+        json.dump(dict(values), stream)
+        stream.flush()
+        os.fsync(stream.fileno())
+    draft.replace(path)
+
+
+def read_secrets(path: Path) -> dict[str, str]:
+    """Read what `write_secrets` wrote.
+
+    Raises
+    ------
+    OSError, ValueError
+        If that cannot be read.
+    """
+    found = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(found, dict):
+        raise ValueError(f"{path} holds no secrets")  # noqa: TRY004 - of what a file says
+    return {str(name): str(value) for name, value in found.items()}
