@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import IO, Final
 
 import click
 
@@ -16,6 +19,7 @@ from aiinfn_hub.platform.model import Backend, Platform, StorageKind
 from aiinfn_hub.platform.offer import offer
 from aiinfn_hub.platform.person import Person
 
+_LONGEST_TOKEN: Final = 100_000
 _FILE = click.argument("file", type=click.Path(path_type=Path), required=False)
 
 
@@ -32,7 +36,15 @@ class _Moment(click.ParamType):  # type: ignore[type-arg] # generic since click 
 
 @click.command()
 @_FILE
-def check(file: Path | None) -> None:
+@click.option(
+    "--iam", "try_iam", is_flag=True, help="Try IAM and the hub's client there too; AIINFN_IAM_* say which."
+)
+@click.option(
+    "--token-file",
+    type=click.File("r"),
+    help="With --iam: an access token of a person, for the shape of the group claims; - for standard input.",
+)
+def check(file: Path | None, try_iam: bool, token_file: IO[str] | None) -> None:
     """Check a platform FILE and say what it declares (default: AIINFN_PLATFORM, else platform.yaml here).
 
     Everything that is wrong is listed with file, line and key. The status is 0 if nothing is.
@@ -63,6 +75,39 @@ def check(file: Path | None) -> None:
         click.echo(f"  {part:<13} {names}")
     for note in (*_over(platform, datetime.now(UTC)), *_storage(platform)):
         click.secho(note, fg="yellow")
+    if try_iam:
+        _check_iam(platform, token_file.read(_LONGEST_TOKEN).strip() if token_file else "")
+
+
+def _check_iam(platform: Platform, access_token: str) -> None:
+    """Print what was found about IAM; the status is 1 if something is wrong."""
+    # The other commands start without JupyterHub.
+    from aiinfn_hub.auth import check as examination  # noqa: PLC0415
+    from aiinfn_hub.config_environment import ConfigurationError, required, url  # noqa: PLC0415
+
+    environment = os.environ
+    try:
+        client = examination.Client(
+            issuer=url(environment, "AIINFN_IAM_ISSUER")
+            or required(environment, "AIINFN_IAM_ISSUER", "the issuer URL of IAM"),
+            client_id=environment.get("AIINFN_IAM_CLIENT_ID") or "aiinfn-hub",
+            secret=required(
+                environment, "AIINFN_IAM_CLIENT_SECRET", "the secret of this hub as a client of IAM"
+            ),
+            public_url=url(environment, "AIINFN_PUBLIC_URL"),
+            token_client_id=environment.get("AIINFN_IAM_TOKEN_CLIENT_ID", ""),
+            token_client_secret=environment.get("AIINFN_IAM_TOKEN_CLIENT_SECRET", ""),
+        )
+    except ConfigurationError as error:
+        raise click.ClickException(str(error)) from None
+    if not access_token.isascii() or len(access_token.split()) > 1:
+        raise click.ClickException("The file of --token-file has to hold one access token and nothing else.")
+    found = asyncio.run(examination.examine(client, platform, access_token))
+    colours = {examination.Verdict.BAD: "red", examination.Verdict.NOTE: "yellow"}
+    for each in found:
+        click.secho(f"  {each.what:<13} {each.sentence}", fg=colours.get(each.verdict))
+    if bad := sum(each.verdict is examination.Verdict.BAD for each in found):
+        raise click.ClickException(f"IAM: {bad} of {len(found)} checks failed.")
 
 
 @click.command()

@@ -236,6 +236,7 @@ def _configure(c: Any, settings: Settings) -> None:
         ticket_key=ticket_key,
     )
     c.JupyterHub.extra_handlers.extend(release.routes(context.vkd, accounts))
+    c.IAMAuthenticator.vkd_client = lambda: context.vkd
     if cluster is None:
         _local_sessions(c, settings, context)
     else:
@@ -294,6 +295,7 @@ def _sign_in(c: Any, settings: Settings, file: PlatformFile, folder: Path) -> No
     iam.token_client_secret = settings.token_client_secret
     iam.manage_groups = True
     iam.rules = lambda: Rules.of(file.current)
+    iam.platform = lambda: file.current
     c.JupyterHub.extra_handlers = [
         *routes(lambda: file.current),
         *identity.routes(),

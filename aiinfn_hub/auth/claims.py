@@ -15,6 +15,7 @@ GROUP_CLAIMS: Final = ("groups", "wlcg.groups")
 ENTITLEMENT_CLAIMS: Final = ("entitlements", "eduperson_entitlement")
 """Where proxies that follow AARC put memberships, as URNs (AARC-G069, before it AARC-G002)."""
 
+_KINDS: Final = {dict: "an object", bool: "a truth value", int: "a number", float: "a number", list: "a list"}
 _ENTITLEMENT: Final = re.compile(
     r"urn:[^#]*?:group:(?P<groups>[^#=]+?)(?::role=(?P<role>[^:#]+))?(?:#.*)?\Z", re.IGNORECASE
 )
@@ -39,6 +40,21 @@ def groups(claims: Mapping[str, Any]) -> frozenset[str]:
     for item in _texts(claims, ENTITLEMENT_CLAIMS):
         found |= entitlement(item)
     return frozenset(path for path in map(normalised, found) if path and len(path) <= LONGEST_GROUP)
+
+
+def unusable(claims: Mapping[str, Any]) -> list[str]:
+    """Say which of the claims about groups cannot be read, and how they are: a fault of the provider, not of the person."""
+    found = []
+    for name in GROUP_CLAIMS + ENTITLEMENT_CLAIMS:
+        value = claims.get(name)
+        if value is None or isinstance(value, str):
+            continue
+        if not isinstance(value, list | tuple):
+            found.append(f"{name} is {_KINDS.get(type(value), 'of another kind')}, not a list of texts")
+        elif wrong := [item for item in value if not isinstance(item, str)]:
+            kind = _KINDS.get(type(wrong[0]), "of another kind")
+            found.append(f"{name} is a list in which {len(wrong)} of {len(value)} are {kind}, not text")
+    return found
 
 
 def entitlement(urn: str) -> frozenset[str]:

@@ -29,19 +29,30 @@ LEEWAY: Final = 60.0
 _KEYS_AGE: Final = 1.0
 """Seconds before unknown key ids may cause another download of the keys; id tokens come from the provider itself."""
 
+_LOGOUT_EVENT: Final = "http://schemas.openid.net/event/backchannel-logout"
+_LOGOUT_AGE: Final = 600.0
+"""Seconds for which a logout token counts, whatever it says itself."""
+_LONGEST_ID: Final = 200
+
 Fetch = Callable[[str, str], Awaitable[Any]]
 """Gets a URL (second argument: what it is, for the log) and gives the decoded JSON, or raises a problem."""
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """The parts of the discovery document that the hub uses."""
+    """The parts of the discovery document that the hub uses; the last two are empty where there are none."""
 
     issuer: str
     authorize: str
     token: str
     userinfo: str
     keys: str
+    end_session: str = ""
+    revocation: str = ""
+
+
+class LogoutTokenWrong(Exception):  # noqa: N818 - told to the provider only
+    """A logout token did not pass the checks."""
 
 
 class Provider:
@@ -146,6 +157,54 @@ class Provider:
             raise ProviderBroken(_("The id token from IAM belongs to another sign-in."))
         return str(claims["sub"])
 
+    async def verify_logout(
+        self, logout_token: str, *, client_id: str, leeway: float = LEEWAY
+    ) -> dict[str, Any]:
+        """Check a logout token (OpenID Connect Back-Channel Logout, 2.6).
+
+        Returns
+        -------
+        ``sub`` and ``sid``, of which one may be None, ``jti``, and ``until``: when it can be forgotten.
+
+        Raises
+        ------
+        ProviderUnreachable
+            If the keys cannot be had.
+        ProviderBroken
+            If the keys cannot be used.
+        LogoutTokenWrong
+            If any of the token is wrong; the message says what, never the token.
+        """
+        endpoints = await self.endpoints()
+        try:
+            key = await self._key(endpoints, str(jwt.get_unverified_header(logout_token).get("kid") or ""))
+            claims = jwt.decode(
+                logout_token,
+                key,
+                algorithms=list(ALGORITHMS),
+                audience=client_id,
+                issuer=endpoints.issuer,
+                leeway=leeway,
+                options={"require": ["iat", "aud", "iss", "jti", "events"]},
+            )
+        except jwt.PyJWTError as error:
+            raise LogoutTokenWrong(str(error)) from None
+        now, issued, events = time.time(), claims["iat"], claims["events"]
+        expires = claims.get("exp", issued + _LOGOUT_AGE)
+        sub, sid, jti = (claims.get(name) for name in ("sub", "sid", "jti"))
+        if not isinstance(events, dict) or not isinstance(events.get(_LOGOUT_EVENT), dict):
+            raise LogoutTokenWrong("it is no logout token: it has not the event")
+        if "nonce" in claims:
+            raise LogoutTokenWrong("it is no logout token: it has a nonce")
+        if now - issued > _LOGOUT_AGE + leeway:
+            raise LogoutTokenWrong("it is too old")
+        if not isinstance(jti, str) or not 0 < len(jti) <= _LONGEST_ID:
+            raise LogoutTokenWrong("its jti is no text")
+        if not (sub or sid) or any(each is not None and not isinstance(each, str) for each in (sub, sid)):
+            raise LogoutTokenWrong("it names neither sub nor sid")
+        until = min(float(expires), issued + _LOGOUT_AGE) + leeway
+        return {"sub": sub, "sid": sid, "jti": jti, "until": until}
+
     def _ahead(self, id_token: str) -> float:
         """Give how many seconds IAM's clock seems to be ahead of this one, and say so in the log."""
         issued = jwt.decode(id_token, options={"verify_signature": False}).get("iat")
@@ -201,6 +260,10 @@ class Provider:
             urls["token_endpoint"],
             urls["userinfo_endpoint"],
             urls["jwks_uri"],
+            *(
+                url if isinstance(url := document.get(key), str) and _usable(url, scheme) else ""
+                for key in ("end_session_endpoint", "revocation_endpoint")
+            ),
         )
 
     async def _key(self, endpoints: Endpoints, kid: str) -> jwt.PyJWK:
@@ -232,3 +295,9 @@ def _usable(url: str, scheme: str) -> bool:
     """Say whether an endpoint is at least as safe as its issuer: https never leads to plain http."""
     parts = urlsplit(url)
     return bool(parts.netloc) and parts.scheme in {"https", scheme}
+
+
+def session_of(id_token: str) -> str | None:
+    """Return the provider's session (``sid``) in an id token that was verified before."""
+    sid = jwt.decode(id_token, options={"verify_signature": False}).get("sid")
+    return sid if isinstance(sid, str) else None

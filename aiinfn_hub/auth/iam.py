@@ -6,10 +6,12 @@ from either IAM profile, access that is checked again at every refresh, and page
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Any, Final
 from urllib.parse import urlencode
 
+from jupyterhub import orm
 from jupyterhub.user import User
 from tornado.httpclient import HTTPClientError
 from tornado.web import RequestHandler
@@ -19,7 +21,9 @@ from aiinfn_hub.language import gettext as _
 
 from . import claims, tokens
 from .client import DiscoveringAuthenticator
+from .discovery import session_of
 from .handlers import IAMCallbackHandler, IAMLoginHandler, nonce_of
+from .logout import IAMLogoutHandler, SeenTokens
 from .managers import sync_manager_roles
 from .problems import (
     NotAllowed,
@@ -39,6 +43,8 @@ _REQUESTS: Final = {
     "refresh_token": "refresh token",
     tokens.EXCHANGE: "token exchange",
 }
+SIGNED_OUT: Final = "signed_out"
+"""Key of a state: its owner signed out, and it is kept for a session or a job only."""
 _SECRET: Final = ("code", "refresh_token", "subject_token", "client_secret", "code_verifier")
 """Parameters of requests for tokens that no log may hold."""
 
@@ -48,6 +54,7 @@ class IAMAuthenticator(DiscoveringAuthenticator):
 
     login_handler = IAMLoginHandler
     callback_handler = IAMCallbackHandler
+    logout_handler = IAMLogoutHandler
 
     unreachable_grace = Integer(
         24 * 3600,
@@ -71,6 +78,13 @@ class IAMAuthenticator(DiscoveringAuthenticator):
         help="""Function without arguments that gives the `Rules`, asked whenever somebody's groups are judged.
 
         They replace `allowed_groups` and `admin_groups`, and may change while the hub runs.""",
+    )
+    platform: Any = Callable(None, allow_none=True, config=True, help="Gives the platform in force.")
+    vkd_client: Any = Callable(
+        None,
+        allow_none=True,
+        config=True,
+        help="Gives the client of vkd, which holds jobs of who lost the access.",
     )
     scope = List(
         Unicode(),
@@ -116,6 +130,11 @@ class IAMAuthenticator(DiscoveringAuthenticator):
         super().__init__(**kwargs)
         self._pause_until = 0.0
         self._wallets = tokens.Wallets()
+        self.seen_tokens = SeenTokens()
+        self._signing_out: set[str] = set()
+        self._looked_back = False
+        self._told_claims: set[str] = set()
+        self._chores: set[asyncio.Task[None]] = set()
         self._watch: Watch | None = None
         self._roles: tuple[dict[str, Any], ...] | None = None
 
@@ -128,6 +147,9 @@ class IAMAuthenticator(DiscoveringAuthenticator):
             newest=self.newest_state,
             age=lambda: float(self.auth_refresh_age),
             grace=lambda: self.now().withdrawn_grace,
+            platform=self.platform,
+            jobs=self.vkd_client,
+            tidy=lambda: self.tidy(app.db, app.users),
         )
         self._watch.start()
         handlers: list[tuple[str, type[RequestHandler]]] = super().get_handlers(app)
@@ -192,6 +214,8 @@ class IAMAuthenticator(DiscoveringAuthenticator):
                 leeway=self.now().clock_skew,
                 nonce=nonce_of(handler.get_argument("state")),
             )
+            # Verified just now. By it IAM says later which of its sessions ended.
+            token_info["sid"] = session_of(token_info["id_token"])
         return token_info
 
     def _refused(self, refusal: Refusal, *, signing_in: bool) -> Exception:
@@ -211,6 +235,7 @@ class IAMAuthenticator(DiscoveringAuthenticator):
         model: dict[str, Any] | None = await super().authenticate(handler, data, **kwargs)
         if model and model["auth_state"]:
             self._wallets.of(model["name"]).supersede(model["auth_state"])
+            self._signing_out.discard(model["name"])
         return model
 
     async def token_to_user(self, token_info: dict[str, Any]) -> dict[str, Any]:
@@ -261,15 +286,32 @@ class IAMAuthenticator(DiscoveringAuthenticator):
             With the page that says so.
         """
         rules = self.now()
+        wrong = self._unusable_claims(auth_model)
         if not self._has_required(auth_model):
+            if wrong:
+                raise ProviderBroken(_("IAM's groups of this account cannot be read."))
             self.log.info("%s is in none of the required groups and is not let in", username)
             raise NotInRequiredGroup(
                 username, rules.title, rules.required, self.openid_provider_url, rules.support
             )
         if await super().check_allowed(username, auth_model):
             return True
+        if wrong:
+            raise ProviderBroken(_("IAM's groups of this account cannot be read."))
         self.log.info("%s belongs to no project and is not let in", username)
         raise NotAllowed(username, rules.title, rules.support)
+
+    def _unusable_claims(self, auth_model: dict[str, Any] | None) -> bool:
+        """Tell whether a claim about groups has a shape that cannot be read, which is told to the operators."""
+        info = ((auth_model or {}).get("auth_state") or {}).get(self.user_auth_state_key) or {}
+        found = claims.unusable(info)
+        for problem in found:
+            if problem not in self._told_claims:
+                self._told_claims.add(problem)
+                self.log.error(
+                    "IAM's claims about groups cannot be read: %s. See `aiinfn-hub check --iam`.", problem
+                )
+        return bool(found)
 
     def _has_required(self, auth_model: dict[str, Any] | None) -> bool:
         required = self.now().required
@@ -291,11 +333,11 @@ class IAMAuthenticator(DiscoveringAuthenticator):
             # JupyterHub 6.1.1 reads this after a refused refresh, but sets it for tokens only: a traceback in the log.
             vars(handler)["_token_authenticated"] = False
         found = await self.look(user)
-        if found is Verdict.LOST and self._watch is not None:
-            self._watch.lost(user)
+        if self._watch is not None:
+            self._watch.judged(user, found)
         return found is Verdict.HOLDS if isinstance(found, Verdict) else found
 
-    async def look(self, user: User) -> dict[str, Any] | Verdict:
+    async def look(self, user: User) -> dict[str, Any] | Verdict:  # noqa: C901 - one answer after the other
         """Ask IAM about somebody: the new auth model, or what else the answer means."""
         rules = self.now()
         if rules.manager_roles != self._roles:
@@ -317,17 +359,27 @@ class IAMAuthenticator(DiscoveringAuthenticator):
                     # It concerns everybody. An answer about one person must not keep others from being checked.
                     self._pause()
                 return self._holds(user.name, auth_state)
+            except GrantRefused:
+                self.log.info("%s has to sign in again", user.name)
+                return Verdict.REVOKED
             except WrongPerson:
                 model = None
             if model is None or self.normalize_username(model["name"]) != user.name:
                 self.log.info("%s has to sign in again", user.name)
                 return Verdict.SIGN_IN
+            if self._unusable_claims(model):
+                model["auth_state"]["checked_at"] = auth_state.get("checked_at", 0)
+            if auth_state.get(SIGNED_OUT):
+                model["auth_state"][SIGNED_OUT] = True
             await self._keep(user, wallet, auth_state, model["auth_state"])
         allowed = (
             self._has_required(model)
             and await super().check_allowed(user.name, model)
             and self.check_blocked_users(user.name, model)
         )
+        if not allowed and self._unusable_claims(model):
+            # It is the provider that is wrong: as if it did not answer.
+            return self._holds(user.name, auth_state)
         if not allowed:
             wallet.forget()
             self.log.info("%s has no group any more that gives access", user.name)
@@ -341,6 +393,91 @@ class IAMAuthenticator(DiscoveringAuthenticator):
         if tokens.renewed_at(after) > tokens.renewed_at(before):
             wallet.newest = after
             await user.save_auth_state(after)
+
+    # Signing out
+
+    def signed_out(self, user: User) -> None:
+        """Revoke the refresh token of somebody who signed out, once neither a session nor a job needs it."""
+        self._signing_out.add(user.name)
+        task = asyncio.get_running_loop().create_task(self._sign_out(user))
+        self._chores.add(task)
+        task.add_done_callback(self._chores.discard)
+
+    async def _sign_out(self, user: User) -> None:
+        wallet = self._wallets.of(user.name)
+        try:
+            async with wallet.lock:
+                state = wallet.latest(await user.get_auth_state())
+                if not state or user.name not in self._signing_out:
+                    return
+                marked = {**state, SIGNED_OUT: True}
+                if wallet.newest is not None:
+                    wallet.newest = marked
+                # Kept, so that it is not forgotten with a restart of the hub.
+                await user.save_auth_state(marked)
+            await self.revoke_unneeded(user)
+        except Exception:
+            self.log.exception("The tokens of %s, who signed out, could not be looked at", user.name)
+
+    async def revoke_unneeded(self, user: User) -> None:
+        """Revoke the refresh token (RFC 7009) of somebody who signed out and whom no session and no job needs."""
+        if self._watch is None or await self._watch.needed(user):
+            return
+        wallet = self._wallets.of(user.name)
+        async with wallet.lock:
+            state = wallet.latest(await user.get_auth_state())
+            if not state or user.name not in self._signing_out or not await self._revoke(user.name, state):
+                return
+            wallet.revoked(state)
+            # Somebody may have signed in again meanwhile.
+            if user.name in self._signing_out:
+                self._signing_out.discard(user.name)
+                await user.save_auth_state(None)
+
+    async def _revoke(self, name: str, state: tokens.State) -> bool:
+        """Tell IAM that a refresh token is not used any more; False if it has to be told again."""
+        token = state.get("refresh_token")
+        try:
+            endpoint = (await self.discover()).revocation
+            if not token or not endpoint:
+                return True
+            params = {"token": token, "token_type_hint": "refresh_token"}
+            if not self.basic_auth:
+                params |= {"client_id": self.client_id, "client_secret": self.client_secret}
+            await self.httpfetch(
+                endpoint,
+                "revocation",
+                parse_json=False,
+                method="POST",
+                headers=self.build_token_info_request_headers(),
+                body=urlencode(params),
+                validate_cert=self.validate_server_cert,
+                follow_redirects=False,
+            )
+        except HTTPClientError as error:
+            refusal = Refusal.of(error, [self.client_secret, token])
+            self.log.warning("IAM refused to revoke the refresh token of %s (%s)", name, refusal)
+            return not refusal.of_the_client
+        except (ProviderUnreachable, ProviderBroken) as problem:
+            self.log.warning("The refresh token of %s could not be revoked yet: %s", name, problem.what)
+            return False
+        self.log.info("The refresh token of %s, who signed out, is revoked", name)
+        return True
+
+    async def tidy(self, db: Any, users: Any) -> None:
+        """Revoke what was needed until now; the first time those are found who signed out before the hub started."""
+        if not self._looked_back:
+            self._looked_back = True
+            for found in db.query(orm.User).filter(orm.User.encrypted_auth_state.is_not(None)).all():
+                state = await users[found].get_auth_state()
+                if (state or {}).get(SIGNED_OUT):
+                    self._signing_out.add(found.name)
+        for name in sorted(self._signing_out):
+            found = orm.User.find(db, name)
+            if found is None:
+                self._signing_out.discard(name)
+            else:
+                await self.revoke_unneeded(users[found])
 
     # Tokens for sessions
 
@@ -452,7 +589,13 @@ class IAMAuthenticator(DiscoveringAuthenticator):
     async def _renew(
         self, user: User, wallet: tokens.Wallet, auth_state: tokens.State
     ) -> dict[str, Any] | None:
-        """Make a new auth model with the stored tokens, or return None if IAM takes none of them."""
+        """Make a new auth model with the stored tokens, or return None if there is none that can be renewed.
+
+        Raises
+        ------
+        GrantRefused
+            If IAM takes none of them.
+        """
         await self.discover()
         token_info: dict[str, Any] = auth_state["token_response"]
         try:
@@ -464,12 +607,12 @@ class IAMAuthenticator(DiscoveringAuthenticator):
             return None
         try:
             renewed = await self.get_token_info(None, self.build_refresh_token_request_params(refresh_token))
-        except GrantRefused:
-            return None
         except ScopeRefused:
             raise ProviderBroken(_("IAM refused the platform's request for tokens.")) from None
         # A provider may keep the refresh token and leave it, and the id token, out of this answer.
-        kept = {key: token_info[key] for key in ("refresh_token", "id_token", "sub") if key in token_info}
+        kept = {
+            key: token_info[key] for key in ("refresh_token", "id_token", "sub", "sid") if key in token_info
+        }
         renewed = kept | renewed
         # Before anything else is asked: if that fails, the old refresh token may be worth nothing any more.
         await self._keep(user, wallet, auth_state, tokens.with_tokens(auth_state, renewed))
@@ -480,7 +623,7 @@ class IAMAuthenticator(DiscoveringAuthenticator):
             self.log.warning("IAM refused a token that it has just made at its userinfo (%s)", refusal)
             if refusal.status not in {400, 401} or refusal.error == "insufficient_scope":
                 raise ProviderBroken(_("IAM's userinfo cannot be read.")) from None
-            return None
+            raise GrantRefused from None
 
     def newest_state(self, name: str, state: tokens.State | None) -> tokens.State | None:
         """Return what to save instead of a state: tokens may have been renewed, or revoked, since it was made."""

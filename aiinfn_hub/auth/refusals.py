@@ -99,6 +99,11 @@ class ClientRefused(ProviderBroken):
         super().__init__(_("IAM does not accept this platform as a client."))
 
 
+def readable(value: object, secrets: Iterable[str] = ()) -> str:
+    """Return text of a stranger as part of one line, without what may be a token."""
+    return _safe(value, [secret for secret in secrets if secret], _LONGEST_DESCRIPTION)
+
+
 def _safe(value: object, secrets: list[str], longest: int) -> str:
     """Return one bounded line of printable text, without anything that may be a token."""
     if not isinstance(value, str):

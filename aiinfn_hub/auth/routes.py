@@ -8,7 +8,7 @@ from typing import Any, Final
 from aiinfn_hub.language import marked
 from aiinfn_hub.platform.model import Platform
 
-from . import managers, session_tokens
+from . import logout, managers, session_tokens
 from .rules import PROJECT_SESSIONS
 
 CUSTOM_SCOPES: Final = {
@@ -32,6 +32,7 @@ def routes(platform: Callable[[], Platform]) -> list[tuple[Any, ...]]:
     of_platform = {"platform": platform}
     return [
         (session_tokens.PATH, session_tokens.SessionTokenHandler),
+        (logout.BACKCHANNEL_PATH, logout.BackChannelLogoutHandler),
         (managers.LIST_PATH, managers.ProjectSessionsHandler, of_platform),
         (managers.ONE_PATH, managers.ProjectSessionHandler, of_platform),
         (managers.PAGE_PATH, managers.ProjectSessionsPage, of_platform),

@@ -43,8 +43,9 @@ class IamSettings(Section):
     )
     withdrawn_grace: Duration = Field(
         default=timedelta(minutes=15),
-        description="How long the sessions of somebody whom no group lets in any more go on. Access to them ends at once; "
-        "they are stopped if IAM still says so after this time.",
+        description="How long sessions and running jobs go on of somebody whom no group lets in any more, whose tokens IAM "
+        "refuses, or who left their project. Access to them ends at once; they are stopped, and the jobs held, if IAM still says "
+        "so after this time.",
     )
 
 

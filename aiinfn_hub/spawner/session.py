@@ -100,6 +100,8 @@ class SessionMixin(_Base):
     """When the session is ended; both are set when it starts."""
     extensions = 0
     """How often its end was put off."""
+    withdrawn: tuple[datetime, Text] | None = None
+    """When it ends because its owner lost the access, and why, unless that changes by then."""
 
     endings: ClassVar[dict[str, Text]] = {}
     """Why sessions ended that nobody stopped, by session; JupyterHub forgets the spawner of one that ended."""
@@ -303,6 +305,7 @@ class SessionMixin(_Base):
             self._forget_options()
         self.selection = None
         self.session_began, self.session_end, self.extensions = None, None, 0
+        self.withdrawn = None
 
     # The session's life
 

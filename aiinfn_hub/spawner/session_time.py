@@ -16,7 +16,7 @@ from tornado.web import HTTPError
 
 from aiinfn_hub.language import gettext as _
 from aiinfn_hub.platform import extension
-from aiinfn_hub.platform.refusal import Refusal
+from aiinfn_hub.platform.refusal import Reason, Refusal
 from aiinfn_hub.spawner.session import SessionMixin, utc
 
 PATH: Final = r"/api/aiinfn/session-time/([^/]+)(?:/([^/]+))?"
@@ -29,6 +29,13 @@ class SessionTimeHandler(APIHandler):
         """Keep the answer out of every cache."""
         super().set_default_headers()
         self.set_header("Cache-Control", "no-store")
+
+    async def refresh_auth(self, user: User, force: bool = False) -> User | None:
+        """Let the session of somebody who lost the access read until when it goes on: that is when it matters."""
+        if self.request.method == "GET":
+            return user
+        known: User | None = await super().refresh_auth(user, force)
+        return known
 
     async def get(self, user_name: str, server_name: str | None = None) -> None:
         """Say when it ends, and what an extension would give now."""
@@ -111,6 +118,8 @@ def judge(session: SessionMixin, waiting: int) -> extension.Extension:
     running = session.running()
     if running is None:
         raise RuntimeError(f"The session {session.session_id} has no time")
+    if session.withdrawn is not None:
+        raise Refusal(Reason.FORBIDDEN, str(session.withdrawn[1]))
     return extension.extend(
         running,
         session.context.platform,
@@ -130,11 +139,17 @@ def view(session: SessionMixin, waiting: int) -> dict[str, Any]:
     if running is None:
         raise RuntimeError(f"The session {session.session_id} has no time")
     limits = session.context.platform.limits
-    opens = extension.opens(limits, running)
+    opens = extension.opens(limits, running) if session.withdrawn is None else None
+    warnings = [warning.total_seconds() for warning in extension.warnings(limits, running)]
+    end = running.end
+    if session.withdrawn is not None and session.withdrawn[0] < end:
+        end = session.withdrawn[0]
+        # It is warned of at once.
+        warnings = [max((end - datetime.now(UTC)).total_seconds() + 1.0, *warnings), *warnings]
     answer: dict[str, Any] = {
         "now": utc(datetime.now(UTC)),
-        "end": utc(running.end),
-        "warnings": [warning.total_seconds() for warning in extension.warnings(limits, running)],
+        "end": utc(end),
+        "warnings": warnings,
         "extends_at": utc(opens) if opens else None,
         "extensions_left": max(0, limits.session_extensions - running.extensions),
         "extension": None,

@@ -13,7 +13,7 @@ from . import errors
 from .auth import Auth
 from .contract import PREFIX
 from .metrics import CONTENT_TYPE, Metrics
-from .routes import changes, jobs, logs, people, platform, revocations, sessions
+from .routes import access, changes, jobs, logs, people, platform, revocations, sessions
 from .routes.common import metrics_only
 from .service import Service
 from .views import VERSION
@@ -74,7 +74,7 @@ def create(
 
     app.add_middleware(errors.Guard, observe=observe)
     api = APIRouter(prefix=prefix + PREFIX)
-    for part in (platform, changes, jobs, logs, sessions, revocations, people):
+    for part in (platform, changes, jobs, logs, sessions, revocations, people, access):
         api.include_router(part.router)
     app.include_router(api)
     app.include_router(_own(prefix, service, metrics, open_metrics=open_metrics))

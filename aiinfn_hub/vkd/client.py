@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import quote
@@ -22,6 +22,7 @@ from aiinfn_hub.kube.node_notices import sentence
 from aiinfn_hub.platform.model import Platform
 from aiinfn_hub.platform.refusal import Reason, Refusal
 from aiinfn_hub.vkd.contract import MOST_REVOKED, PREFIX, AvailabilityReading, Claim, ClaimRequest, Problem
+from aiinfn_hub.vkd.contract_access import AccessReading, AccessUpdate, Hold
 from aiinfn_hub.vkd.contract_people import PersonRelease, PersonReleased
 
 AVAILABILITY_TIMEOUT: Final = 0.5
@@ -140,6 +141,15 @@ class VkdClient:
         except ValidationError as error:
             raise VkdUnavailable("the delegation service answers in another version's words") from error
 
+    async def access(self) -> AccessReading:
+        """Tell who has jobs that are not over, and which are held. Raises `VkdUnavailable`."""
+        return _access(await self._call("GET", "access"))
+
+    async def hold(self, holds: Iterable[Hold]) -> AccessReading:
+        """Hold the jobs of people whose access was withdrawn, and let all others go on. Raises `VkdUnavailable`."""
+        body = AccessUpdate(holds=list(holds)).model_dump(mode="json")
+        return _access(await self._call("PUT", "access", json=body))
+
     def _landed(self, flight: asyncio.Task[AvailabilityReading | None]) -> None:
         self._reading = None if flight.cancelled() else flight.result()
         self._read_at = time.monotonic()
@@ -187,6 +197,13 @@ def session_id(user: str, server: str) -> str:
 
 def _session(session: str) -> str:
     return f"sessions/{quote(session, safe='')}"
+
+
+def _access(body: Any) -> AccessReading:
+    try:
+        return AccessReading.model_validate(body)
+    except ValidationError as error:
+        raise VkdUnavailable("the delegation service answers in another version's words") from error
 
 
 def _claim(body: Any) -> Claim:

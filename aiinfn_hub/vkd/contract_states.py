@@ -45,6 +45,8 @@ class Cause(StrEnum):
     """The platform was stopped under it; it waits again."""
     DEVICE_LOST = "device_lost"
     """Its device vanished; it waits again."""
+    HELD = "held"
+    """Its owner lost the access; it waits until that changes."""
     TIME_LIMIT = "time_limit"
     CANCELLED = "cancelled"
     LOST = "lost"

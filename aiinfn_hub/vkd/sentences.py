@@ -18,6 +18,7 @@ _AGAIN: Final = {
     Cause.INTERRUPTED: "Stopped with the platform; waiting again",
     Cause.DEVICE_LOST: "Its device vanished; waiting again",
     Cause.LOST: "Its process disappeared; waiting again",
+    Cause.HELD: "Stopped, because its owner lost the access",
     Cause.START_FAILED: "It could not be started; waiting again",
 }
 

@@ -19,6 +19,7 @@ from aiinfn_hub.platform.reload import PlatformFile
 from aiinfn_hub.platform.selection import Door
 
 from . import people, resources, sentences, views
+from .access import Access
 from .adoption import Adoption
 from .aftercare import Aftercare
 from .afterwards import Afterwards, no_job
@@ -68,9 +69,11 @@ class Service:
         self.afterwards = Afterwards(self)
         self.followed: Counter[str] = Counter()
         """Logs that are being followed, by person."""
+        self.access = Access(store, backend)
 
     async def start(self) -> None:
         """Hand the back end what is not over, and follow it from then on."""
+        await self.access.load()
         await self.follower.start()
         self._adoption.start()
         self.housekeeping.start()
@@ -330,6 +333,8 @@ class Service:
             return views.unreadable(stored)
 
     def _reason(self, stored: StoredJob) -> str | None:
+        if held := self.access.reason(stored):
+            return held
         if self.follower.sweeps.holds(stored.id):
             return sentences.TURN
         return self.backend.reason(stored.id)

@@ -17,7 +17,7 @@ from .records import StoredJob
 from .tables import history, jobs
 
 AGAIN: Final = frozenset(
-    {Cause.PREEMPTED, Cause.INTERRUPTED, Cause.DEVICE_LOST, Cause.LOST, Cause.START_FAILED}
+    {Cause.PREEMPTED, Cause.INTERRUPTED, Cause.DEVICE_LOST, Cause.LOST, Cause.HELD, Cause.START_FAILED}
 )
 """Why a point may wait again; the history of its sweep tells it, but not every end and start of a point."""
 _MOST_ANCESTORS: Final = 20

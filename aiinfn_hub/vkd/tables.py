@@ -175,6 +175,16 @@ history: Final = sa.Table(
     sa.Index(None, "job", "id"),
 )
 
+holds: Final = sa.Table(
+    "holds",
+    metadata,
+    sa.Column("owner", sa.String(255), primary_key=True),
+    sa.Column("project", sa.String(63), primary_key=True),  # empty: all
+    sa.Column("reason", sa.String(20), nullable=False),
+    sa.Column("stop", sa.Boolean, nullable=False),
+)
+"""Whose jobs are held, see `access`."""
+
 startup: Final = sa.Table(
     "startup",
     metadata,

@@ -256,6 +256,17 @@ class Client:
         self.codes += re.findall(r"code=([^&]+)", urlsplit(back).query)
         return back
 
+    async def sign_out(self, where: str = "here", *, follow: bool = True) -> Seen:
+        """Press one of the buttons of the page that asks where to sign out."""
+        page = await self.get("/hub/logout")
+        xsrf = re.search(r'name="_xsrf" value="([^"]+)"', page.html)
+        assert xsrf, page.text
+        form = {"_xsrf": unescape(xsrf[1]), "where": where}
+        address = URL(f"{self.hub.url}/hub/logout")
+        async with self._session.post(address, data=form, allow_redirects=follow) as response:
+            target = response.headers.get("Location", str(response.url))
+            return Seen(response.status, target, await response.text())
+
     async def sign_in(self, who: str, login: str = "/hub/oauth_login") -> Seen:
         return await self.get(await self.choose(who, login))
 

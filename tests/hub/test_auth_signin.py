@@ -81,7 +81,7 @@ async def test_a_callback_that_does_not_fit_is_refused_with_a_sentence(hub, clie
         back = back.partition("?")[0] + "?" + back.partition("&")[2]
     elif what == "used twice":
         assert (await client.get(back)).status == 200
-        await client.get("/hub/logout")
+        await client.sign_out()
     async with browser(hub) as other:
         page = await (other if what == "another browser" else client).get(back)
     assert page.status == 400

@@ -50,7 +50,7 @@ def below(name: str, package: str) -> bool:
         ("aiinfn_hub/vkd", ["aiinfn_hub.spawner", "aiinfn_hub.auth", "aiinfn_hub.config", "aiinfn_lab"]),
         ("aiinfn_hub/vkd/backends", ["fastapi", "sqlalchemy", "aiohttp", "aiinfn_hub.vkd.store", "aiinfn_hub.vkd.service"]),
         ("aiinfn_hub/spawner", ["aiinfn_hub.config", "aiinfn_hub.vkd.service", "aiinfn_hub.vkd.store", "aiinfn_lab"]),
-        ("aiinfn_hub/auth", ["aiinfn_hub.config", "aiinfn_hub.spawner", "aiinfn_hub.vkd", "aiinfn_lab"]),
+        ("aiinfn_hub/auth", ["aiinfn_hub.config", "aiinfn_hub.spawner", "aiinfn_hub.vkd.service", "aiinfn_hub.vkd.store", "aiinfn_hub.vkd.backends", "aiinfn_lab"]),
         ("aiinfn_lab", ["aiinfn_hub.spawner", "aiinfn_hub.auth", "aiinfn_hub.config", "aiinfn_hub.vkd.service", "fastapi", "sqlalchemy"]),
     ],
 )  # fmt: skip

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from aiinfn_hub.platform.refusal import Refusal
+from aiinfn_hub.vkd.backends.base import Holds
 from aiinfn_hub.vkd.contract import (
     FINAL,
     MOST_RESOURCE_POINTS,
@@ -151,6 +152,34 @@ class BackendContract:
         await world.until(await world.submit(QUICK), "succeeded")
         assert world.last(done).state is JobState.SUCCEEDED
         await world.until_counts("slice", 1, 0, 0, 0)
+
+    async def test_jobs_of_who_lost_the_access_are_held_and_go_on_when_it_is_back(self, world):
+        running = await world.submit(SLOW, accelerator="slice")
+        await world.until(running, "running")
+        waiting = await world.submit(QUICK, accelerator="slice")
+        await world.backend.hold(Holds({("alice", "flavour"): False}))
+        later = await world.submit(QUICK)
+        other = await world.submit(QUICK, person="bob")
+        await world.until(other, "succeeded")
+        # What runs goes on until the hub says otherwise, and so does what is in another project.
+        assert (world.states(running), world.states(later)) == (["starting", "running"], [])
+        await world.until(await world.submit(QUICK, project="medphys"), "succeeded")
+
+        await world.backend.hold(Holds({("alice", ""): True}))
+        stopped = await world.until(running, "queued")
+        assert stopped.cause is Cause.HELD
+        await world.until_counts("slice", 1, 0, 0, 0)
+        await world.until(await world.submit(QUICK, person="bob", accelerator="slice"), "succeeded")
+        assert [world.states(job) for job in (waiting, later)] == [[], []]
+        # One that is held can be cancelled.
+        await world.backend.cancel(later)
+        assert (await world.until(later, "cancelled")).attempt == 0
+
+        await world.backend.hold(Holds())
+        await world.until(running, "running")
+        await world.backend.cancel(running)
+        await world.until(waiting, "succeeded")
+        assert world.last(waiting).attempt == 1
 
     async def test_a_job_that_can_never_fit_fails_with_the_reason(self, world):
         job = await world.submit(QUICK, accelerator="slice", count=2)

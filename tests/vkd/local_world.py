@@ -81,11 +81,14 @@ class World:
             "memory": 2**40,
         } | self.options
         accounts = settings.pop("accounts", None)
+        holds = settings.pop("holds", None)
         self.backend = LocalBackend(self.platform, self.data, accounts, **settings)
         self._reader = asyncio.create_task(self._read(self.backend))
         active = sorted(
             (job for job in self.jobs.values() if job.state not in FINAL), key=lambda job: job.queued_at
         )
+        if holds is not None:
+            await self.backend.hold(holds)
         await self.backend.start(Start(jobs=active))
         return self.backend
 

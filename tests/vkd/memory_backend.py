@@ -11,7 +11,7 @@ from typing import Any
 
 from aiinfn_hub.platform.model import Platform
 from aiinfn_hub.platform.refusal import Reason, Refusal
-from aiinfn_hub.vkd.backends.base import BackendJob, LogChunk, QueueLength, Start, Update
+from aiinfn_hub.vkd.backends.base import BackendJob, Holds, LogChunk, QueueLength, Start, Update
 from aiinfn_hub.vkd.contract import (
     Availability,
     AvailabilityReading,
@@ -39,6 +39,7 @@ class MemoryBackend:
         self.reasons: dict[str, str] = {}
         self.forgotten: list[str] = []
         self.unforgettable = False
+        self.holds = Holds()
         self.stopped = False
         self.interrupted = False
         self._queue: asyncio.Queue[Update | None] = asyncio.Queue()
@@ -94,6 +95,9 @@ class MemoryBackend:
 
     async def cancel(self, job_id: str) -> None:
         self.cancelled.append(job_id)
+
+    async def hold(self, holds: Holds) -> None:
+        self.holds = holds
 
     async def interrupt(self) -> None:
         self.interrupted = True

@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import urlencode
 
 from authlib.oauth2 import OAuth2Error
 from authlib.oauth2.rfc6749 import InvalidClientError, InvalidRequestError
@@ -107,6 +108,11 @@ def create_app(  # noqa: C901, PLR0915 - a list of short routes over one directo
 
     @app.get("/authorize")
     def choose() -> ResponseReturnValue:
+        target = request.args.get("redirect_uri", "")
+        unknown = set(request.args.get("scope", "").split()) - set(SCOPES)
+        if directory.fault.refuses_scopes and unknown and directory.client.check_redirect_uri(target):
+            query = {"error": "invalid_scope", "state": request.args.get("state", "")}
+            return redirect(f"{target}?{urlencode(query)}")
         try:
             server.get_consent_grant()
         except OAuth2Error as error:
@@ -148,6 +154,10 @@ def create_app(  # noqa: C901, PLR0915 - a list of short routes over one directo
         # Nobody is remembered here, so there is nothing to end; only registered places are gone back to.
         target = request.values.get("post_logout_redirect_uri", "")
         origins = {uri.split("/hub/")[0] + "/" for uri in settings.client.redirect_uris}
+        origins |= {uri.replace("/oauth_callback", "/login") for uri in settings.client.redirect_uris}
+        hint = request.values.get("id_token_hint")
+        if hint and not server.made(hint):
+            return _page("Signed out", "The id token is not of this provider."), 400
         if target in origins:
             return redirect(target)
         return _page("Signed out", "This provider remembers nobody. You can close this window.")

@@ -153,6 +153,8 @@ class Fault:
         Whether the userinfo endpoint alone is.
     ignores_scope
         Whether a renewed token has all scopes that were granted, whatever was asked for, as Keycloak's has.
+    refuses_scopes
+        Whether a sign-in that asks for scopes which the client may not have is refused, as INDIGO IAM does.
     exchange
         What a token exchange of the hub's own client gives: a token that is ``narrow``, or ``wide`` with the client's default
         scopes, or ``none``.
@@ -164,6 +166,7 @@ class Fault:
     down: bool = False
     userinfo_down: bool = False
     ignores_scope: bool = False
+    refuses_scopes: bool = False
     exchange: str = "narrow"
 
 

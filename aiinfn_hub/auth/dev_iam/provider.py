@@ -22,6 +22,7 @@ from authlib.oidc.core.grants import OpenIDCode
 from flask import Flask
 from flask import request as flask_request
 from joserfc import jwt
+from joserfc.errors import JoseError
 from joserfc.jwk import RSAKey
 
 from .directory import DEFAULT_SCOPES, EXCHANGE, Client, Code, Directory, Token
@@ -78,6 +79,19 @@ class Server(AuthorizationServer):
         claims = {name: value for name, value in claims.items() if value is not None}
         header = {"alg": ALGORITHM, "kid": str(self.directory.keys[-1].kid), "typ": "logout+jwt"}
         return jwt.encode(header, claims, key)
+
+    def made(self, id_token: str) -> bool:
+        """Tell whether an id token, which may be over, is of this provider and for its client."""
+        for key in self.directory.keys:
+            try:
+                claims = jwt.decode(id_token, key, algorithms=[ALGORITHM]).claims
+            except (JoseError, ValueError):
+                continue
+            return claims.get("iss") == self._issuer and self.directory.client.client_id in (
+                claims.get("aud"),
+                *(claims.get("aud") or ()),
+            )
+        return False
 
     def _find_client(self, client_id: str) -> Client | None:
         clients = (self.directory.client, self.directory.token_client)

@@ -131,6 +131,31 @@ class Start:
     usage: Mapping[str, float] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Holds:
+    """Whose jobs may not run.
+
+    Attributes
+    ----------
+    entries
+        By owner and project, an empty one for all; True where those that run are stopped as well.
+    """
+
+    entries: Mapping[tuple[str, str], bool] = field(default_factory=dict)
+
+    def waits(self, selection: Selection) -> bool:
+        """Return whether a job may not start."""
+        return any(key in self.entries for key in _keys(selection))
+
+    def stops(self, selection: Selection) -> bool:
+        """Return whether a job may not go on."""
+        return any(self.entries.get(key, False) for key in _keys(selection))
+
+
+def _keys(selection: Selection) -> tuple[tuple[str, str], tuple[str, str]]:
+    return (selection.person, ""), (selection.person, selection.project)
+
+
 class Backend(Protocol):
     """Where jobs run. Implementations: `backends.local`, `backends.kueue`."""
 
@@ -154,6 +179,12 @@ class Backend(Protocol):
 
     async def cancel(self, job_id: str) -> None:
         """Stop a job: its end arrives as an update. Of an unknown or finished job: nothing happens."""
+
+    async def hold(self, holds: Holds) -> None:
+        """Keep jobs from running until they are not held any more; replaces what was held before.
+
+        Called before `start` too. A held job is queued and keeps its age; one that is stopped goes back to its queue.
+        """
 
     async def interrupt(self) -> None:
         """Stop all running jobs because the platform goes down; they go back to their queues.

@@ -6,7 +6,7 @@ import { CommandRegistry } from '@lumino/commands';
 import { due, Keeper } from '../session/keeper';
 import { tellLeftOut } from '../session/kernels';
 import { left, span } from '../session/left';
-import { readLeftOut, readPage } from '../session/plugin';
+import { asks, readLeftOut, readPage } from '../session/plugin';
 import type { ISessionTime } from '../types';
 import { type Answer, FakeServer } from './server';
 
@@ -108,6 +108,14 @@ describe('kernels that are not offered', () => {
   });
 });
 
+it.each([
+  ['certain, and asked a moment ago', 0, 60_000, 0, false],
+  ['certain, and not asked for two minutes', 0, 120_000, 0, true],
+  ['not certain any more', 60_000, 0, 0, true]
+])('the hub is asked when the end is %s', (_what, past, since, askedAt, wanted) =>
+  expect(asks(askedAt + since, askedAt + since + 1 - past, askedAt)).toBe(wanted)
+);
+
 describe('Keeper', () => {
   let server: FakeServer;
   let keeper: Keeper;
@@ -186,6 +194,21 @@ describe('Keeper', () => {
     await at(14);
     expect(shown()[0].message).toContain(refusal.message);
     expect(shown()[0].options.actions?.map(({ label }) => label)).toEqual(['Submit as batch…']);
+  });
+
+  it('warns at once of an end that came nearer, with the reason', async () => {
+    await at(50);
+    expect(shown()).toHaveLength(0);
+    const soon = { end: new Date(END - 18 * MINUTE).toISOString(), warnings: [1860, 900, 300] };
+    answer = () => ({ body: view(12, { ...soon, extension: null, refusal }) });
+    await at(48, true);
+    expect(shown()).toHaveLength(1);
+    expect(shown()[0].message).toContain(refusal.message);
+    // The access is back, and so is the end that was promised.
+    answer = () => ({ body: view((END - Date.now()) / MINUTE) });
+    await at(46, true);
+    expect(shown()).toHaveLength(0);
+    expect(told.pop()).toEqual([END, 0, false]);
   });
 
   it('does not warn of an end that was put off elsewhere', async () => {

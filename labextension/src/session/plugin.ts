@@ -1,8 +1,9 @@
 /**
  * The time that is left, in the status bar.
  *
- * The server writes the end into the page, so nothing is asked at start-up. Until `certainUntil` nothing can move the
- * end; what reads it again, warns and extends is loaded then, or when somebody presses the item.
+ * The server writes the end into the page, so nothing is asked at start-up. Until `certainUntil` nothing can put the end
+ * off; what reads it again, warns and extends is loaded then, when somebody presses the item, or to see every now and then
+ * whether the end came nearer, because the access was withdrawn.
  */
 
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
@@ -18,6 +19,9 @@ import { clock, left } from './left';
 
 /** Milliseconds between two looks at the clock: a twentieth of the time that is left, within these. */
 const TICK = { least: 1000, most: 20_000 };
+
+/** Milliseconds between two such looks while the end is certain otherwise. */
+const WITHDRAWN = 120_000;
 
 const WARNING =
   'color:var(--jp-ui-inverse-font-color0);background:var(--jp-inverse-layout-color2);font-weight:600';
@@ -62,6 +66,11 @@ export const kernels: JupyterFrontEndPlugin<void> = {
     }
   }
 };
+
+/** Whether the hub is to be asked. */
+export function asks(now: number, certainUntil: number, askedAt: number): boolean {
+  return now >= certainUntil || now - askedAt >= WITHDRAWN;
+}
 
 export const session: JupyterFrontEndPlugin<void> = {
   id: PluginIDs.session,
@@ -122,11 +131,14 @@ export const session: JupyterFrontEndPlugin<void> = {
         });
       return loading;
     };
+    let askedAt = Date.now() + offset;
     const look = (again = false) => {
       draw();
-      if (Date.now() + offset >= known.certainUntil && document.visibilityState === 'visible') {
+      const now = Date.now() + offset;
+      if (asks(now, known.certainUntil, askedAt) && document.visibilityState === 'visible') {
+        askedAt = now;
         void load()
-          .then(keeper => keeper.look(again))
+          .then(keeper => keeper.look(again || now < known.certainUntil))
           .catch(error => console.warn('The time of the session is not known', error));
       }
     };

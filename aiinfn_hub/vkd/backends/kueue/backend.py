@@ -20,7 +20,7 @@ from aiinfn_hub.kube.watch import Kind, Watch
 from aiinfn_hub.language import gettext as _
 from aiinfn_hub.platform.model import Platform
 from aiinfn_hub.platform.refusal import Reason, Refusal
-from aiinfn_hub.vkd.backends.base import BackendJob, LogChunk, QueueLength, Start, Update
+from aiinfn_hub.vkd.backends.base import BackendJob, Holds, LogChunk, QueueLength, Start, Update
 from aiinfn_hub.vkd.backends.local import logs
 from aiinfn_hub.vkd.backends.local.outcome import points_of
 from aiinfn_hub.vkd.contract import (
@@ -311,6 +311,10 @@ class KueueBackend:
     async def cancel(self, job_id: str) -> None:
         """Stop a job for good."""
         self._director.cancel(job_id)
+
+    async def hold(self, holds: Holds) -> None:
+        """Keep jobs from running; see `Backend.hold`."""
+        self._director.hold(holds)
 
     async def interrupt(self) -> None:
         """Do nothing: the jobs run in the cluster, which does not stop with vkd."""

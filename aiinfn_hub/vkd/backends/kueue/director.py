@@ -18,7 +18,7 @@ from typing import Any, Final
 from aiinfn_hub.kube import jobs
 from aiinfn_hub.kube.client import KubeClient, KubeError
 from aiinfn_hub.platform.model import Platform
-from aiinfn_hub.vkd.backends.base import BackendJob, Update
+from aiinfn_hub.vkd.backends.base import BackendJob, Holds, Update
 from aiinfn_hub.vkd.contract import FINAL, Cause, JobState
 
 from .archive import Told
@@ -92,6 +92,7 @@ class Director:
         self.tracks: dict[str, Track] = {}
         self._lines: dict[str, Counter[str]] = {}
         self._done: set[str] = set()
+        self._withheld = Holds()
         self.waiting: Counter[str] = Counter()
         self.running: Counter[str] = Counter()
         self.wanted: Counter[str] = Counter()
@@ -187,6 +188,14 @@ class Director:
         if (track := self.tracks.get(job_id)) is not None:
             track.cancelling = True
             self.mark(job_id)
+
+    def hold(self, holds: Holds) -> None:
+        """Keep jobs from running whose owner lost the access, and let those go on that are not held any more."""
+        before, self._withheld = self._withheld, holds
+        for track in list(self.tracks.values()):
+            selection = track.job.selection
+            if before.waits(selection) or holds.waits(selection):
+                self.mark(track.id)
 
     async def yield_place(self, job_id: str) -> bool:
         """Have Kueue evict a job for a session; False if it cannot be told now."""
@@ -299,6 +308,10 @@ class Director:
         advice = advance(track.known(), seen, track.job.selection, track.doubted())
         for step in advice.steps:
             await self._apply(track, step, seen)
+        if track.state in {JobState.STARTING, JobState.RUNNING} and not self._withheld.stops(
+            track.job.selection
+        ):
+            track.withheld = False
         if track.state in FINAL:
             return
         if (seconds := track.doubt(advice.doubt)) is not None:
@@ -320,9 +333,12 @@ class Director:
                 await self._requests.delete(track.id)
                 track.deleted = True
             return
+        workload = seen.workload
+        if self._withheld.waits(track.job.selection):
+            await self._keep_back(track, seen)
+            return
         if seen.job is None and not track.note.created and track.state is JobState.QUEUED:
             await self._create(track)
-        workload = seen.workload
         if workload is None or workload.active or self._holds(track.id):
             return
         # Whoever is inactive, and held for nobody, was left so by a vkd that ended meanwhile.
@@ -331,6 +347,19 @@ class Director:
             await self._requests.activate(workload.name, active=True)
             self._moved(track.queue, "")
         self._later(track, _LIFT_AGAIN + 0.1)
+
+    async def _keep_back(self, track: Track, seen: Seen) -> None:
+        """Deactivate the Workload of a job that is held; one that runs, only if it is to be stopped."""
+        workload, selection = seen.workload, track.job.selection
+        if workload is None or not workload.active:
+            return
+        waits = track.state is JobState.QUEUED and not any(
+            pod.node and not pod.over for pod in seen.pods.values()
+        )
+        if waits or self._withheld.stops(selection):
+            track.withheld = track.withheld or not waits
+            await self._requests.activate(workload.name, active=False)
+            self._moved(track.queue, "")
 
     async def _send_back(self, track: Track, seen: Seen) -> None:
         """Have Kueue take a job back that it let go onto a node on which a session was faster.

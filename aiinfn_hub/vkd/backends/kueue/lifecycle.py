@@ -35,6 +35,8 @@ class Known:
         Its Job was in the cluster.
     yielded
         Pods that were told to make room for a session.
+    withheld
+        It is stopped because its owner lost the access.
     """
 
     state: JobState
@@ -42,6 +44,7 @@ class Known:
     appeared: bool = False
     cancelling: bool = False
     yielded: frozenset[str] = frozenset()
+    withheld: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +186,8 @@ class _Reading:
         """Tell that it waits again; what was cancelled meanwhile does not."""
         if self._known.cancelling:
             return self._tell(JobState.CANCELLED, Cause.CANCELLED, words.CANCELLED, pod)
+        if self._known.withheld:
+            reason = words.HELD
         return self._tell(JobState.QUEUED, reason.cause, reason.sentence(self._selection), pod)
 
     # The attempt in progress. Each tells whether it is over.

@@ -27,6 +27,8 @@ class Track:
         Its Job was seen in the cluster, or made by an earlier vkd.
     deleted
         The API server took the order to delete its Job.
+    withheld
+        Its attempt is stopped because its owner lost the access.
     obstacle
         Why its Job could not be made yet, in words.
     said
@@ -51,6 +53,7 @@ class Track:
     lifted: float = 0.0
     stranded: float = 0.0
     asked: str = ""
+    withheld: bool = False
     said: set[tuple[int, str]] = field(default_factory=set)
     _doubt: Doubt | None = None
     _since: float = 0.0
@@ -90,6 +93,7 @@ class Track:
             appeared=self.appeared,
             cancelling=self.cancelling,
             yielded=frozenset(self.note.yielded),
+            withheld=self.withheld,
         )
 
     def doubted(self) -> tuple[str, float]:

@@ -37,6 +37,7 @@ class Again:
 
 
 PREEMPTED: Final = Again(Cause.PREEMPTED, "Gave its {devices} to a session at {time}; waiting again.")
+HELD: Final = Again(Cause.HELD, "Stopped, because its owner lost the access; it waits.")
 SUSPENDED: Final = Again(Cause.INTERRUPTED, "The platform stopped it; waiting again.")
 VANISHED: Final = Again(Cause.LOST, "Its pod disappeared; waiting again.")
 

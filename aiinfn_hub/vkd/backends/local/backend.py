@@ -14,7 +14,7 @@ import psutil
 
 from aiinfn_hub.accounts import Accounts
 from aiinfn_hub.platform.model import Platform
-from aiinfn_hub.vkd.backends.base import BackendJob, LogChunk, QueueLength, Start, Update
+from aiinfn_hub.vkd.backends.base import BackendJob, Holds, LogChunk, QueueLength, Start, Update
 from aiinfn_hub.vkd.contract import (
     Availability,
     AvailabilityReading,
@@ -139,6 +139,7 @@ class LocalBackend:
                 self._dispatcher.enqueue(found.job)
         followed = [run.folder.path for run in self._dispatcher.runs.values()]
         await asyncio.to_thread(end_strays, self._files, followed, self._grace + _PATIENCE)
+        self._dispatcher.stop_held()
         self._open = True
         self._pump()
         self._ticker = asyncio.create_task(self._tick())
@@ -200,6 +201,11 @@ class LocalBackend:
     async def cancel(self, job_id: str) -> None:
         """Stop a job for good."""
         self._dispatcher.cancel(job_id)
+        self._pump()
+
+    async def hold(self, holds: Holds) -> None:
+        """Keep jobs from running; see `Backend.hold`."""
+        self._dispatcher.hold(holds)
         self._pump()
 
     async def interrupt(self) -> None:

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Final
 
 from aiinfn_hub.platform.model import Platform
-from aiinfn_hub.vkd.backends.base import BackendJob, Update
+from aiinfn_hub.vkd.backends.base import BackendJob, Holds, Update
 from aiinfn_hub.vkd.contract import Cause, JobState
 
 from .claims import Victim
@@ -78,6 +78,8 @@ class Dispatcher:
         self._names: frozenset[str] = frozenset()
         self._held_back_until = 0.0
         self.meter = UsageMeter(platform.limits.usage_half_life)
+        self._holds = Holds()
+        self._held: dict[str, Waiting] = {}
         self.line = Line()
         self.runs: dict[str, Run] = {}
         self.closing = False
@@ -110,8 +112,31 @@ class Dispatcher:
             cores=selection.size.cores,
             memory=selection.size.memory,
         )
+        if self._holds.waits(selection):
+            self._held[job.id] = waiting
+            return
         self.line.add(waiting)
         self._fail_if_hopeless(waiting)
+
+    def hold(self, holds: Holds) -> None:
+        """Take jobs that are held out of the line, and put back those that are not held any more."""
+        self._holds = holds
+        for waiting in self.line.jobs():
+            if holds.waits(self._jobs[waiting.id].selection):
+                self.line.remove(waiting.id)
+                self._held[waiting.id] = waiting
+        for job_id, waiting in list(self._held.items()):
+            if not holds.waits(self._jobs[job_id].selection):
+                del self._held[job_id]
+                self.line.add(waiting)
+                self._fail_if_hopeless(waiting)
+        self.stop_held()
+
+    def stop_held(self) -> None:
+        """Stop the attempts that may not go on."""
+        for run in list(self.runs.values()):
+            if run.intent is None and self._holds.stops(run.job.selection):
+                run.stop(IntentKind.HOLD)
 
     def rank(self, project: str) -> float:
         """Give a project's use for the fair order."""
@@ -195,6 +220,7 @@ class Dispatcher:
         """
         for attempt in attempts:
             self.line.remove(job.id)
+            self._held.pop(job.id, None)
             folder = self._files.attempt(job.id, attempt)
             facts = await asyncio.to_thread(folder.run)
             spec = await asyncio.to_thread(folder.spec)
@@ -310,6 +336,7 @@ class Dispatcher:
 
     def _end_waiting(self, job_id: str, outcome: Outcome) -> None:
         self.line.remove(job_id)
+        self._held.pop(job_id, None)
         self._tell.over(job_id, self._attempts[job_id], outcome)
         self._finish(job_id, outcome)
 
@@ -322,7 +349,7 @@ class Dispatcher:
 
     def cancel(self, job_id: str) -> None:
         """Stop a job for good, wherever it is."""
-        if job_id in self.line:
+        if job_id in self.line or job_id in self._held:
             outcome = Outcome(JobState.CANCELLED, Cause.CANCELLED, "Cancelled while it waited.")
             self._end_waiting(job_id, outcome)
         elif (run := self.runs.get(job_id)) is not None:

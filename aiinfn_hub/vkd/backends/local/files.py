@@ -35,6 +35,7 @@ class IntentKind(StrEnum):
     INTERRUPT = "interrupt"
     DEVICE_LOST = "device_lost"
     NEVER_FITS = "never_fits"
+    HOLD = "hold"
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,6 +115,8 @@ def stopped(intent: Intent, selection: Selection) -> Outcome:
         return Outcome(JobState.QUEUED, Cause.PREEMPTED, message)
     if intent.kind is IntentKind.DEVICE_LOST:
         return Outcome(JobState.QUEUED, Cause.DEVICE_LOST, f"Its {title} is no longer there; waiting again.")
+    if intent.kind is IntentKind.HOLD:
+        return Outcome(JobState.QUEUED, Cause.HELD, "Stopped, because its owner lost the access; it waits.")
     return Outcome(JobState.QUEUED, Cause.INTERRUPTED, "The platform was stopped under it; waiting again.")
 
 
