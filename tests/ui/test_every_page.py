@@ -222,7 +222,11 @@ def test_a_scientist(demo: Demo, page: Page):
     press(page, ".af-session[data-server='server'] .af-stop")
     expect(page.locator(".af-session[data-server='server']")).to_contain_text("Non attiva", timeout=20_000)
     press(page, "#logout")
-    expect(page.locator(".si-button")).to_contain_text("Accedi con")
+    page.wait_for_selector("#logout-ask-main")
+    examine(page, "sign-out")
+    press(page, "button[value='here']")
+    page.wait_for_selector("#logout-main")
+    examine(page, "signed-out")
     page.goto(f"{demo.url}hub/home")
     assert "/hub/login" in page.url
 

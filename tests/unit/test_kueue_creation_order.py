@@ -138,3 +138,20 @@ def test_the_seconds_of_workloads_are_in_the_order_of_submission(arrive, delays,
         cluster.create(jobs[number], delays[number])
     made = list(cluster.seconds.values())
     assert made == sorted(set(made))
+
+
+def test_a_job_that_is_held_keeps_nobody_waiting_and_comes_back_at_its_place(cluster):
+    first, second, third = (point(number) for number in (1, 2, 3))
+    for job in (first, second, third):
+        cluster.order.add(job)
+    cluster.order.leave(first)
+    cluster.order.leave(first)
+    assert cluster.woken[-1] == "p2"
+    assert cluster.order.pause(first) is None
+    cluster.create(second)
+    cluster.order.add(first)
+    assert cluster.order.first(third) == "p1"
+    cluster.now += APART
+    cluster.create(first)
+    cluster.now += APART
+    cluster.create(third)

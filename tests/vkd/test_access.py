@@ -79,7 +79,7 @@ async def test_a_database_of_the_version_before_gets_the_table(tmp_path):
         job = await world.as_("anna").post("/jobs", notebook())
     connection = sqlite3.connect(tmp_path / "vkd.sqlite")
     connection.execute("DROP TABLE holds")
-    connection.execute("UPDATE alembic_version SET version_num = '0004'")
+    connection.execute("UPDATE alembic_version SET version_num = '0005'")
     connection.commit()
     connection.close()
     async with vkd(tmp_path, MemoryBackend) as world:

@@ -79,6 +79,12 @@ class CreationOrder:
             self._waiting.add(job.id)
             heapq.heappush(self._line(job).waiting, _place(job))
 
+    def leave(self, job: BackendJob) -> None:
+        """Let a job that is not to be created now wait beside the line; `add` puts it back at its place."""
+        if job.id in self._waiting:
+            self._waiting.discard(job.id)
+            self._wake_next(self._line(job))
+
     def created(self, job: BackendJob) -> None:
         """Note that a job's Job is in the cluster, and wake the next."""
         line = self._line(job)

@@ -338,6 +338,7 @@ class Director:
             await self._keep_back(track, seen)
             return
         if seen.job is None and not track.note.created and track.state is JobState.QUEUED:
+            self._order.add(track.job)
             await self._create(track)
         if workload is None or workload.active or self._holds(track.id):
             return
@@ -351,6 +352,9 @@ class Director:
     async def _keep_back(self, track: Track, seen: Seen) -> None:
         """Deactivate the Workload of a job that is held; one that runs, only if it is to be stopped."""
         workload, selection = seen.workload, track.job.selection
+        if seen.job is None and not track.note.created:
+            # Those behind it, of others of its project, must not wait for it.
+            self._order.leave(track.job)
         if workload is None or not workload.active:
             return
         waits = track.state is JobState.QUEUED and not any(
