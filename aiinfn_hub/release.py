@@ -19,6 +19,7 @@ from tornado.web import HTTPError
 from aiinfn_hub.accounts import AccountError, Accounts
 from aiinfn_hub.auth.problems import SignInProblem
 from aiinfn_hub.platform.refusal import Refusal
+from aiinfn_hub.spawner.session import forget_endings
 from aiinfn_hub.vkd.client import VkdClient, VkdUnavailable
 
 SCOPE: Final = "custom:aiinfn:accounts"
@@ -124,6 +125,7 @@ class ReleaseHandler(APIHandler):
             await maybe_future(self.authenticator.delete_user(user))
             await user.delete_spawners()
             self.users.delete(user)
+            forget_endings(name)
         await self._vkd.release_person(name, released_as, dry_run=False)
         if self._homes is not None:
             await asyncio.to_thread(self._homes.archive, name, stamp)

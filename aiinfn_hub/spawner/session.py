@@ -438,6 +438,12 @@ def ending_of(user: str, server: str) -> str:
     return str(SessionMixin.endings.get(session_id(user, server), ""))
 
 
+def forget_endings(user: str) -> None:
+    """Forget why sessions of somebody ended, before another person gets the name."""
+    for known in [each for each in SessionMixin.endings if each.partition("/")[0] == user]:
+        del SessionMixin.endings[known]
+
+
 def parse_options(form_data: Mapping[str, list[Any]]) -> dict[str, Any]:
     """Read a posted form or a query: single values out of lists, and nothing else.
 

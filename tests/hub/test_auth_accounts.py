@@ -167,6 +167,7 @@ async def test_binding_outlasts_sign_out_a_deleted_user_and_a_restart(hub, iam):
         assert (await hers.sign_in("dora")).status == 200
 
 
+@pytest.mark.timeout(420)  # a hub starts, a session, a job
 async def test_accounts_that_exist_are_bound_once_at_their_next_sign_in_and_operators_see_them(hub, iam):
     async with browser(hub) as hers:
         assert (await hers.sign_in("ada")).status == 200
@@ -195,6 +196,7 @@ async def test_accounts_that_exist_are_bound_once_at_their_next_sign_in_and_oper
     command(hub, "release", "gina")
 
 
+@pytest.mark.timeout(420)  # a hub starts, a session, a job
 async def test_a_released_name_is_another_persons_who_finds_nothing_and_whom_nothing_old_opens(hub, iam):
     async with browser(hub) as hers:
         assert (await hers.sign_in("ada")).status == 200
@@ -306,6 +308,7 @@ async def test_only_the_operators_command_gives_names_free(hub):
     assert (status, set(model["scopes"])) == (200, {"custom:aiinfn:accounts"})
 
 
+@pytest.mark.timeout(420)  # a hub starts, a session, a job
 async def test_a_provider_with_a_new_issuer_is_a_move_with_a_dry_run(hub, iam, tmp_path):
     async with browser(hub) as hers:
         assert (await hers.sign_in("ada")).status == 200

@@ -1,0 +1,59 @@
+"""Whose an account is, as the hub asks it: what happens while the table is away, and what a deleted user leaves behind."""
+
+import logging
+from types import SimpleNamespace
+
+import pytest
+
+from aiinfn_hub.auth.accounts.authenticator import AccountAuthenticator
+from aiinfn_hub.auth.accounts.bindings import Bindings
+from aiinfn_hub.auth.accounts.problems import AccountsUnavailable
+from aiinfn_hub.auth.accounts.store import Identity, TakenError
+from aiinfn_hub.spawner.session import SessionMixin, forget_endings
+
+ADA = Identity.of("https://iam.example.org", "1")
+EVE = Identity.of("https://iam.example.org", "2")
+LOG = logging.getLogger("test")
+
+
+async def test_while_the_table_is_away_nobody_signs_in_and_the_hub_still_starts(tmp_path, caplog):
+    file = tmp_path / "accounts.sqlite"
+    file.write_bytes(b"no database" * 1000)
+    bindings = Bindings(f"sqlite:///{file}", LOG)
+    with pytest.raises(AccountsUnavailable) as problem:
+        await bindings.account_for("ada", ADA)
+    assert problem.value.status_code == 503
+    assert "try again" in problem.value.jupyterhub_message
+    await bindings.register("ada")
+    assert "The account ada could not be noted" in caplog.text
+    assert not any(record.exc_info for record in caplog.records)
+    file.unlink()
+    await bindings.bind("ada", ADA)
+    assert (await bindings.get("ada")).identity == ADA
+
+
+async def test_a_refusal_is_one_line_in_the_log_that_cannot_be_forged(tmp_path, caplog):
+    bindings = Bindings(f"sqlite:///{tmp_path / 'accounts.sqlite'}", LOG)
+    await bindings.bind("ada", ADA)
+    caplog.clear()
+    with pytest.raises(TakenError):
+        await bindings.account_for("ada", Identity.of("https://iam.example.org", "2\nSign-in of 1 succeeded"))
+    (line,) = caplog.messages
+    assert line.startswith("Sign-in refused: ")
+    assert "\n" not in line
+
+
+async def test_tokens_of_a_deleted_user_are_not_the_next_persons_of_that_name(tmp_path):
+    authenticator = AccountAuthenticator(
+        openid_provider_url="https://iam.example.org",
+        accounts_url=f"sqlite:///{tmp_path / 'accounts.sqlite'}",
+    )
+    wallet = authenticator._wallets.of("ada")
+    authenticator.delete_user(SimpleNamespace(name="ada"))
+    assert authenticator._wallets.of("ada") is not wallet
+
+
+def test_why_sessions_ended_is_forgotten_with_the_person(monkeypatch):
+    monkeypatch.setattr(SessionMixin, "endings", {"ada": "x", "ada/second": "y", "adam": "z"})
+    forget_endings("ada")
+    assert SessionMixin.endings == {"adam": "z"}
