@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from aiinfn_hub import release, speaking
+from aiinfn_hub import fulldisk, release, speaking
 from aiinfn_hub.accounts import AccountError, Accounts, default_data
 from aiinfn_hub.auth import identity
 from aiinfn_hub.auth.accounts.authenticator import AccountAuthenticator
@@ -282,6 +282,7 @@ def _proxy(c: Any, settings: Settings, command: list[str], folder: Path) -> None
 
 
 def _sign_in(c: Any, settings: Settings, file: PlatformFile, folder: Path) -> None:
+    fulldisk.install()
     c.JupyterHub.authenticator_class = AccountAuthenticator
     accounts = AccountStore(accounts_url(os.environ, settings.data))
     accounts.open()

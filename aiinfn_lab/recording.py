@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import sys
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -38,8 +39,12 @@ def record(**values: Any) -> None:
     line = json.dumps({name: _plain(name, value) for name, value in values.items()})
     path = os.environ.get(RECORDS)
     if path and values:
-        with open(path, "ab", buffering=0) as file:  # noqa: PTH123 - one unbuffered write, so that lines do not mix
-            file.write(line.encode() + b"\n")
+        try:
+            with open(path, "ab", buffering=0) as file:  # noqa: PTH123 - one unbuffered write, so that lines do not mix
+                file.write(line.encode() + b"\n")
+        except OSError as error:
+            # What the job is there for goes on: a full disk costs a figure beside it, and says so.
+            sys.stderr.write(f"record(): not recorded: {error.strerror}\n")
 
 
 def _plain(name: str, value: Any) -> Scalar:

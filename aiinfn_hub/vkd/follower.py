@@ -49,6 +49,7 @@ class Follower:
         self._written_positions: dict[str, int] = {}
         self._positions_version = 0
         self._withdrawals: set[str] = set()
+        self._cancellations: dict[str, str] = {}
         self.sweeps = Sweeps(store, backend)
         self._boot = secrets.token_hex(4)
         self._changed = asyncio.Event()
@@ -140,6 +141,7 @@ class Follower:
         pause = 0.1
         while True:
             try:
+                await self._keep_cancellation(update.job_id)
                 applied = await self._store.apply(update, self._progress.get(update.job_id))
             except Exception as error:
                 if pause >= _LONGEST_PAUSE or not isinstance(error, Refusal):
@@ -176,6 +178,8 @@ class Follower:
         for job_id in list(self._withdrawals):
             await self._store.withdraw(job_id)
             self._withdrawals.discard(job_id)
+        for job_id in list(self._cancellations):
+            await self._keep_cancellation(job_id)
         positions = self._look_at_positions()
         moved = {
             job_id for job_id, place in positions.items() if self._written_positions.get(job_id) != place
@@ -194,6 +198,15 @@ class Follower:
         for job_id, written in progress.items():
             if self._progress.get(job_id) is written:
                 del self._progress[job_id]
+
+    def note_cancellation(self, job_id: str, by: str) -> None:
+        """Have it written as soon as there is room that somebody asked for a job's end."""
+        self._cancellations.setdefault(job_id, by)
+
+    async def _keep_cancellation(self, job_id: str) -> None:
+        if (by := self._cancellations.get(job_id)) is not None:
+            await self._store.cancelling(job_id, by)
+            self._cancellations.pop(job_id, None)
 
     async def withdraw(self, job_id: str) -> None:
         """Take back a job that the back end would not have; if the store fails as well, as soon as it can."""

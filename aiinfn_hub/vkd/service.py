@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from aiinfn_hub.language import gettext as _
@@ -162,8 +163,17 @@ class Service:
         Refusal
             `Reason.CONFLICT` if it has ended otherwise.
         """
-        await self._visible(person, job_id)
-        stored = await self.store.cancelling(job_id, person.name)
+        seen = await self._visible(person, job_id)
+        try:
+            stored = await self.store.cancelling(job_id, person.name)
+        except Refusal as refusal:
+            if refusal.reason is not Reason.STORAGE_FULL:
+                raise
+            # It may be this job that fills the disk: it is stopped now, and that is written when there is room.
+            stored = seen
+            if not seen.final:
+                stored = replace(seen, cancelled_by=seen.cancelled_by or person.name)
+                self.follower.note_cancellation(job_id, person.name)
         if stored is None:
             raise no_job()
         if stored.final:

@@ -1,6 +1,7 @@
 """Jobs over HTTP, with a back end that does what the test says."""
 
 import asyncio
+import contextlib
 import json
 import re
 from datetime import UTC, datetime, timedelta
@@ -8,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from aiinfn_hub.vkd.contract import Cause, JobError, Progress
+from aiinfn_hub.vkd.database import storage_full
 from tests.vkd.jobs import BAD, OFF, OK, Q, R, S
 from tests.vkd.memory_backend import MemoryBackend
 from tests.vkd.world import Hub, notebook, reaches, until, vkd
@@ -197,6 +199,32 @@ async def test_an_update_is_not_lost_while_the_store_cannot_write(v, monkeypatch
     assert (await anna.get(f"/jobs/{job_id}"))["state"] == "queued"
     monkeypatch.setattr(v.service.store._database, "write", lock)
     await reaches(anna, job_id, "running")
+
+
+async def test_on_a_full_disk_a_job_can_be_cancelled_and_that_is_written_later(v, monkeypatch):
+    anna = v.as_("anna")
+    job_id = (await anna.post("/jobs", notebook()))["id"]
+    waiting = (await anna.post("/jobs", notebook()))["id"]
+    v.backend.run(job_id)
+    await reaches(anna, job_id, "running")
+    write = v.service.store._database.write
+
+    @contextlib.asynccontextmanager
+    async def full():
+        raise storage_full()
+        yield
+
+    monkeypatch.setattr(v.service.store._database, "write", full)
+    oscar = v.as_("oscar")
+    job = await oscar.post(f"/jobs/{job_id}/cancel", status=202)
+    assert job["sentence"] == "Being cancelled by oscar"
+    assert (await anna.post(f"/jobs/{waiting}/cancel", status=202))["sentence"] == "Being cancelled"
+    assert {job_id, waiting} <= set(v.backend.cancelled)
+    for each in (job_id, waiting):
+        v.backend.tell(each, OFF, Cause.CANCELLED)
+    monkeypatch.setattr(v.service.store._database, "write", write)
+    assert (await reaches(anna, job_id, "cancelled"))["sentence"] == "Cancelled by oscar"
+    assert (await reaches(anna, waiting, "cancelled"))["sentence"] == "Cancelled"
 
 
 async def test_a_job_that_the_back_end_does_not_take_leaves_nothing(v):

@@ -86,6 +86,17 @@ def test_names_and_texts_that_are_no_utf8_end_no_job_and_can_be_kept(start, name
         check(json.loads(record.model_dump_json(exclude_unset=True)))
 
 
+def test_a_full_disk_costs_a_recorded_value_and_not_the_job(start):
+    code = (
+        "import os\nfrom aiinfn_lab import record\nos.environ['AIINFN_RECORDS'] = '/dev/full'\n"
+        "record(a=1)\nprint('done')\n"
+    )
+    run = start("run.py", code)
+    assert run.finish() == 0, run.log
+    assert "record(): not recorded: No space left on device\n" in run.log
+    assert "done\n" in run.log
+
+
 KILLING = """
 import os, pathlib, signal
 from aiinfn_lab import record
