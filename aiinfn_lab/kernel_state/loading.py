@@ -28,7 +28,8 @@ def load_variables(job: str) -> None:
     FileNotFoundError
         If there are no such variables in your home.
     RuntimeError
-        If this is no notebook, or a variable cannot be read here; then nothing has changed.
+        If this is no notebook, or the file cannot be read; then nothing has changed. A variable that cannot be read here
+        is named with the reason, and the others arrive.
     """
     if not _JOB.fullmatch(job):
         raise FileNotFoundError(f"There is no job {job!r}.")
@@ -41,6 +42,7 @@ def load_variables(job: str) -> None:
     from IPython.core.getipython import get_ipython  # noqa: PLC0415
 
     from .inside.state import restore  # noqa: PLC0415
+    from .inside.words import UNREAD  # noqa: PLC0415
 
     shell = get_ipython()  # type: ignore[no-untyped-call, unused-ignore]
     if shell is None:
@@ -52,4 +54,9 @@ def load_variables(job: str) -> None:
     said = [f"Back from job {job}: {', '.join(answer['restored'])}."]
     if names := [each["name"] for each in answer["left_out"]]:
         said.append(f"Not carried: {', '.join(names)}.")
+    said += [
+        f"{each['name']}: {each['reason']}"
+        for each in answer["left_out"]
+        if each["reason"].startswith(UNREAD)
+    ]
     print(" ".join(said))  # noqa: T201 - it is for who called it

@@ -69,7 +69,7 @@ def _notes(needs: Needs, found: dict[str, Any]) -> Iterable[dict[str, str]]:
     if any(each.get("unsure") for each in found["variables"]):
         yield _note(
             "notice",
-            "Some variables take so long to write that it was not tried to the end.",
+            "Some variables are so large or slow that it was not tried to write and to read them to the end.",
             "They are carried if they can be; the job's log names those that were not.",
         )
     if any(each.get("gpu") for each in found["variables"]):

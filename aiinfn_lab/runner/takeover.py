@@ -14,6 +14,7 @@ from nbclient.exceptions import DeadKernelError
 from nbformat.v4 import new_markdown_cell
 
 from aiinfn_lab.kernel_state import asking
+from aiinfn_lab.kernel_state.inside.words import UNREAD
 from aiinfn_lab.kernel_state.loading import SUFFIX
 from aiinfn_lab.runner.protocol import CannotRunError, Reporter
 
@@ -156,6 +157,9 @@ class Variables:
             names = list(self._left_out)
             more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
             self._reporter.line(f"[not carried: {', '.join(names[:_SHOWN])}{more}]")
+        for each in found["left_out"][:_SHOWN]:
+            if each["reason"].startswith(UNREAD):
+                self._reporter.line(f"[{each['name']}: {each['reason']}]")
         for line in [*found["differences"], *found["warnings"]][:_SHOWN]:
             self._reporter.line(f"[{line}]")
 

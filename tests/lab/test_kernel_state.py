@@ -262,15 +262,113 @@ def test_a_damaged_file_is_an_error_in_words_and_leaves_the_kernel_as_it_was(
     assert kernel.run("print([n for n in globals() if n in ('first', 'second')])") == "[]\n"
 
 
-def test_a_variable_that_cannot_be_read_back_is_named(kernel: Kernel, other: Kernel, tmp_path: Path):
-    (tmp_path / "gone.py").write_text("class Thing: pass\n")
+def test_a_variable_that_cannot_be_read_here_is_named_and_the_others_arrive(
+    kernel: Kernel, other: Kernel, tmp_path: Path
+):
+    (tmp_path / "gone.py").write_text("class Thing: pass\ndef make(*parts): return parts\n")
     path = tmp_path / "state"
-    kernel.run("from gone import Thing\na = 1\nthing = Thing()\ndel Thing")
-    kernel.save(path)
+    kernel.run(
+        "import numpy as np\nfrom gone import Thing\na = [1]\nshared = {'k': 2}\nbig = np.arange(1000)\n"
+        "thing = Thing(); thing.held = ['within', a, big]; thing.more = {'x': b'own'}\n"
+        "inner = thing.held\nb = [shared, a, {'y': big}]\nc = b[2]\nd = (c, 'last', np.zeros(3))\n"
+        "def f(x): return x + len(b)\nouter = ['whole', Thing()]\nalias = {'outer': outer}\nlast = [a]\ndel Thing"
+    )
+    assert "thing" in kernel.save(path)["carried"]
     (tmp_path / "gone.py").unlink()
     answer = other.ask(do="restore", path=str(path))
-    assert answer["name"] == "thing"
-    assert "No module named 'gone'" in answer["error"]
+    reasons = {each["name"]: each["reason"] for each in answer["left_out"]}
+    assert reasons["thing"].startswith("It cannot be read here: ModuleNotFoundError: No module named 'gone'")
+    # What it shared with others is not there, and nothing else stands in for it.
+    assert reasons["inner"] == "It cannot be read here: it shares something with another that cannot be read."
+    assert set(reasons) == {"thing", "inner", "outer", "alias"}
+    assert set(answer["restored"]) >= {"a", "shared", "big", "b", "c", "d", "f", "last"}
+    said = other.run(
+        "print(b == [{'k': 2}, [1], {'y': big}], b[0] is shared, b[1] is a, b[2] is c, d[0] is c, c['y'] is big, last[0] is a)\n"
+        "print(big.sum(), d[1], d[2].tolist(), f(1))"
+    )
+    assert said == "True True True True True True True\n499500 last [0.0, 0.0, 0.0] 4\n"
+
+
+VALUES = {
+    "newtype": ("import typing\nx = typing.NewType('x', int)", ""),
+    "no_new": (
+        "class P:\n    def __new__(cls, a):\n        self = super().__new__(cls); self.a = a; return self\nx = P(3)",
+        "",
+    ),
+    "cached": (
+        (
+            "from functools import lru_cache\n@lru_cache(maxsize=9, typed=True)\n"
+            "def x(n):\n    'Fibonacci'\n    return n if n < 2 else x(n - 1) + x(n - 2)\nx(20)"
+        ),
+        "print(x(30), x.cache_parameters(), x.__doc__, x.__wrapped__(1))",
+    ),
+    "cached method": (
+        "from functools import cache\nclass A:\n    @cache\n    def v(self, n): return n\nx = A()",
+        "print(x.v(4))",
+    ),
+    "error": (
+        (
+            "class Bad(Exception):\n    def __init__(self, run, reason):\n"
+            "        super().__init__(f'run {run}: {reason}'); self.run = run\nx = [Bad(1, 'no beam')]"
+        ),
+        "print(x[0], x[0].run, x[0].args)",
+    ),
+    "keywords": (
+        "class E(Exception):\n    def __init__(self, *, code): super().__init__(code); self.code = code\nx = E(code=3)",
+        "print(x.code, x.args)",
+    ),
+    "json": ("import json\ntry:\n    json.loads('{')\nexcept ValueError as e:\n    x = e", "print(x.pos)"),
+    "unicode": ("try:\n    b'\\xff'.decode()\nexcept ValueError as e:\n    x = e", "print(x.start)"),
+    "enum": ("from enum import Enum\nclass C(Enum):\n    R = 1\nx = {C.R: 1}", "print([c.value for c in x])"),
+    "exits": (
+        "class Leaves:\n    def __setstate__(self, state): raise SystemExit\n    def __init__(self): self.a = 1\nx = Leaves()",
+        "",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_what_is_promised_can_be_read_back(kernel: Kernel, other: Kernel, tmp_path: Path, name: str):
+    make, show = VALUES[name]
+    path = tmp_path / "state"
+    kernel.run(f"{make}\ndata = [1]")
+    looked = {each["name"]: each.get("reason") for each in kernel.look()["variables"]}
+    assert kernel.save(path)["carried"].count("x") == (looked["x"] is None)
+    answer = other.ask(do="restore", path=str(path))
+    assert "data" in answer["restored"]
+    if show:
+        assert looked["x"] is None
+        assert other.run(show) == kernel.run(show)
+    else:
+        assert looked["x"].startswith("It can be written but not read back: ")
+        assert "x" not in answer["restored"]
+
+
+def test_reading_on_trial_changes_nothing_in_the_kernel(kernel: Kernel, tmp_path: Path):
+    kernel.run(
+        "import os\nlog = open('log', 'w'); log.write('once ')\ncount = 0\n"
+        "class Tmp:\n    def __init__(self): open('kept', 'w').close()\n"
+        "    def __setstate__(self, state):\n        global count\n        count += 1; print('read')\n"
+        "    def __getstate__(self): return {'a': 1}\n"
+        "    def __del__(self): os.path.exists('kept') and os.unlink('kept')\n"
+        "tmp = Tmp()"
+    )
+    found = kernel.look()
+    assert not any(each.get("unsure") for each in found["variables"])
+    assert (
+        kernel.run("log.close(); print(count, os.path.exists('kept'), open('log').read())")
+        == "0 True once \n"
+    )
+
+
+def test_a_value_that_does_not_come_to_an_end_when_it_is_read_is_not_promised(kernel: Kernel):
+    kernel.run(
+        "class Slow:\n    def __init__(self): self.a = 1\n"
+        "    def __setstate__(self, state): import time; time.sleep(600)\nfirst = 1\nlast = Slow()"
+    )
+    found = {each["name"]: each for each in kernel.look(seconds=2)["variables"]}
+    assert found["last"]["unsure"]
+    assert "unsure" not in found["first"]
 
 
 def test_a_kernel_without_cloudpickle_borrows_it(kernel: Kernel, other: Kernel, tmp_path: Path):

@@ -7,15 +7,19 @@ the interpreter's own fast pickler, so that large arrays go to the file without 
 
 A state file is one line of JSON, then chunks: a letter, the length in 8 bytes, and that many bytes. The chunks ``P`` one
 after the other are a pickle stream; the chunks ``B`` are the buffers of arrays, each before the place where it is needed.
-One pickler writes all, so that what variables share they share again.
+One pickler writes all, so that what variables share they share again. A chunk ``V`` stands before each variable, so that reading goes
+on there if the one before cannot be read; the last, ``M``, holds the size of the pickler's memo.
 """
 
 from __future__ import annotations
 
 import collections
+import copyreg
+import functools
 import importlib.util
 import io
 import pickle
+import pickletools
 import sys
 import time
 import types
@@ -25,6 +29,10 @@ from typing import IO, Any, Protocol
 
 from .words import refused
 
+_CACHED: Any = functools._lru_cache_wrapper  # noqa: SLF001 - its type has no other name
+_CACHE_INFO: Any = functools._CacheInfo  # noqa: SLF001
+_KEPT = 32 * 2**20
+"""Bytes of a variable's stream, without the buffers of arrays, that are read on trial."""
 _HEAD = 9
 """Bytes before each chunk."""
 
@@ -104,9 +112,8 @@ def pickler_type(lent: str, namespace: dict[str, Any]) -> Any:
                 tensor = kind.__module__.partition(".")[0] == "torch" and hasattr(obj, "is_cuda")
                 self._kinds[kind] = refused(kind), tensor
             words, tensor = self._kinds[kind]
-            for name in ("stdin", "stdout", "stderr"):
-                if obj is getattr(sys, name):
-                    return getattr, (sys, name)
+            if (parts := _taken_apart(obj)) is not None:
+                return parts
             if words is not None:
                 raise CannotWrite(words)
             if tensor and obj.is_cuda:
@@ -119,6 +126,26 @@ def pickler_type(lent: str, namespace: dict[str, Any]) -> Any:
     return Pickler
 
 
+def _taken_apart(obj: Any) -> Any:
+    """Say how to make an object again whose own way to be pickled cannot be read; None for all others."""
+    for name in ("stdin", "stdout", "stderr"):
+        if obj is getattr(sys, name):
+            return getattr, (sys, name)
+    if type(obj) is _CACHED:
+        # It is written as a name, which nobody has where it is read.
+        if obj.__module__ != "__main__" and "<locals>" not in obj.__qualname__:
+            return None
+        given = obj.cache_parameters()
+        return _CACHED, (obj.__wrapped__, given["maxsize"], given["typed"], _CACHE_INFO), dict(vars(obj))
+    if isinstance(obj, BaseException):
+        kind = type(obj)
+        plain = kind.__reduce__ is BaseException.__reduce__ and kind.__reduce_ex__ is object.__reduce_ex__
+        if plain and isinstance(kind.__init__, types.FunctionType):
+            # Its class would be called with the text of the message.
+            return copyreg.__newobj__, (kind, *obj.args), dict(vars(obj)) or None  # type: ignore[attr-defined]
+    return None
+
+
 def _at_home(reduced: Any) -> Any:
     """Let a function of the notebook see what later cells assign: cloudpickle gives it a copy of the globals it uses."""
     make, (code, _, *rest), (state, slots), *more = reduced
@@ -127,7 +154,7 @@ def _at_home(reduced: Any) -> Any:
 
 
 class Count:
-    """Takes what a pickler writes, and keeps only its size.
+    """Takes what a pickler writes, and keeps its size, and what it takes to read it if that is little.
 
     Parameters
     ----------
@@ -138,10 +165,16 @@ class Count:
     ----------
     large
         Bytes of each buffer, by the identity of the array that owns it: several variables may share one.
+    stream
+        What was written; None if it is more than is kept for reading it.
+    buffers
+        What it refers to, not copied.
     """
 
     def __init__(self, deadline: float) -> None:
         self.size = 0
+        self.stream: list[bytes] | None = []
+        self.buffers: list[Any] = []
         self.large: dict[int, int] = {}
         self._deadline = deadline
         self._ticks = 0
@@ -149,12 +182,17 @@ class Count:
     def write(self, data: Any) -> None:
         """Count a part of the stream."""
         self.size += len(data)
+        if self.size > _KEPT:
+            self.stream = None
+        if self.stream is not None:
+            self.stream.append(bytes(data))
         self.tick()
 
     def buffer(self, buffer: Any) -> None:
         """Count a buffer, which is not read for it."""
         raw = buffer.raw()
         self.large[id(raw.obj)] = raw.nbytes
+        self.buffers.append(buffer)
 
     def tick(self) -> None:
         """Look at the clock now and then.
@@ -185,6 +223,14 @@ class Writer:
         """Write the buffer of an array."""
         self._chunk(b"B", buffer.raw())
 
+    def begin(self) -> None:
+        """Note that a variable begins."""
+        self._chunk(b"V", memoryview(b""))
+
+    def end(self, memo: int) -> None:
+        """Note the size of the pickler's memo, after all else."""
+        self._chunk(b"M", memoryview(memo.to_bytes(8, "little")))
+
     def tick(self) -> None:
         """Go on: writing may take its time."""
 
@@ -203,6 +249,42 @@ class Reader:
         self._file: Any = file
         self._data = memoryview(b"")
         self._buffers: collections.deque[bytearray] = collections.deque()
+        self._marks = 0
+        self._place = 0
+
+    def begin(self) -> int:
+        """Go to where the next variable begins, past what was not read of the one before; return its place in the file."""
+        self._data = memoryview(b"")
+        self._buffers.clear()
+        marks = self._marks
+        while self._marks == marks:
+            self._next()
+        return self._place
+
+    def put(self, data: bytes) -> None:
+        """Have something read before the rest."""
+        self._data = memoryview(data)
+
+    def stream(self, place: int) -> bytes:
+        """Return the pickle stream of the variable at a place, and stay where this is."""
+        here, parts = self._file.tell(), []
+        self._file.seek(place)
+        while (head := self._file.read(_HEAD))[:1] in {b"P", b"B"}:
+            length = int.from_bytes(head[1:], "little")
+            if head[:1] == b"P":
+                parts.append(self._file.read(length))
+            else:
+                self._file.seek(length, 1)
+        self._file.seek(here)
+        return b"".join(parts)
+
+    def memo(self) -> int:
+        """Return the size of the pickler's memo in the end."""
+        here = self._file.tell()
+        self._file.seek(-8, 2)
+        size = int.from_bytes(self._file.read(8), "little")
+        self._file.seek(here)
+        return size
 
     def read(self, size: int) -> bytes:
         """Give so many bytes of the stream.
@@ -247,18 +329,78 @@ class Reader:
             raise EOFError("The state file ends too early.")
         if head[:1] == b"B":
             self._buffers.append(data)
-        else:
+        elif head[:1] == b"V":
+            self._marks += 1
+            self._place = self._file.tell()
+        elif head[:1] == b"P":
             self._data = memoryview(data)
 
 
 class Unpickler(pickle.Unpickler):
     """Reads a state file's stream; tensors of a GPU come to the CPU's memory where there is no GPU."""
 
+    _given: dict[int, Any]
+
+    def fill(self, memo: dict[int, Any], reader: Reader) -> None:
+        """Fill the memo; by a stream, as setting it from a dictionary does not work (CPython up to 3.14 at least)."""
+        self._given = memo
+        body = b"".join(
+            b"J%bQr%b0" % (number.to_bytes(4, "little"), number.to_bytes(4, "little")) for number in memo
+        )
+        body += b"N."
+        reader.put(b"\x80\x05\x95" + len(body).to_bytes(8, "little") + body)
+        self.load()
+        self._given = {}
+
+    def persistent_load(self, pid: Any) -> Any:
+        """Return an object of the memo that is being filled in; the streams themselves have none."""
+        return self._given[pid]
+
     def find_class(self, module: str, name: str) -> Any:
         """Give what a name of the stream stands for."""
         if (module, name) == ("torch.storage", "_load_from_bytes"):
             return _load_tensor
         return super().find_class(module, name)
+
+
+def after_failure(reader: Reader, failed: Unpickler, place: int, record: list[str]) -> Unpickler:
+    """Return an unpickler for the variables behind one that could not be read.
+
+    What it shared with them, texts apart, is missing where they ask for it, which makes them unreadable too, and never wrong: objects
+    are numbered in the order in which they come, so those that did not come are counted, and their numbers left free.
+
+    Parameters
+    ----------
+    place
+        Of the variable in the file.
+    record
+        What was read just before the variable: its name, in a list.
+    """
+    memo: dict[int, Any] = failed.memo.copy()
+    known = sorted(memo)
+    at = next(number for number in reversed(known) if memo[number] is record)
+    first = at + 1 + (memo.get(at + 1) is record[0])
+    stream = reader.stream(place)
+    # The first pickle there is the record.
+    behind = io.BytesIO(stream)
+    for _ in pickletools.genops(behind):
+        pass
+    total = reader.memo()
+    # Not those that had begun: they may be half made.
+    kept = {number: each for number, each in memo.items() if number < first}
+    count, before = 0, None
+    for operation, argument, _ in pickletools.genops(behind):
+        if operation.name == "MEMOIZE":
+            # Equal texts are one object by chance, and are known without being read.
+            if type(before) is str:
+                kept.setdefault(first + count, before)
+            count += 1
+        before = argument
+    # The next number is the count of those that are there.
+    missing = first + count - len(kept)
+    following = Unpickler(reader, buffers=reader.buffers())
+    following.fill({**kept, **{total + number: None for number in range(missing)}}, reader)
+    return following
 
 
 def _load_tensor(data: bytes) -> Any:

@@ -11,15 +11,18 @@ import time
 from pathlib import Path
 from typing import IO, Any
 
-from .pickling import CannotWrite, Reader, TooLarge, Unpickler, Writer, borrow, pickler_type
+from .pickling import CannotWrite, Reader, TooLarge, Unpickler, Writer, after_failure, borrow, pickler_type
+from .reading import Trial
 from .stock import about, own, probe
-from .words import type_of, why
+from .words import UNREAD, type_of, why
 
-FORMAT = "aiinfn-kernel-state/1"
+FORMAT = "aiinfn-kernel-state/2"
 _MARGIN = 64 * 2**20
 """Bytes of the home that stay free."""
 _LOOK = 2.0
 """Seconds for which a value is tried before it is written."""
+_READ = 10.0
+"""Seconds for which it is tried to read what is written."""
 _NOT_CARRIED = ("backend", "interactive", "webagg", "tk.", "toolbar", "savefig.directory")
 """Settings of matplotlib that belong to the process."""
 
@@ -46,14 +49,20 @@ def save(shell: Any, namespace: dict[str, Any], request: dict[str, Any]) -> dict
     limit = min(request["limit"], room.f_bavail * room.f_frsize - _MARGIN)
     carried = own(shell, namespace)
     left_out = []
+    trial = Trial()
+
+    def leave(name: str, reason: str) -> None:
+        left_out.append({"name": name, "type": type_of(carried.pop(name)), "reason": reason})
+
     for name in list(carried):
         if name in chosen:
-            reason = request.get("because", "It was left out when the job was submitted.")
-        else:
-            # One that fails in the middle of the file would make it worthless.
-            reason = probe(kind, carried[name], time.monotonic() + _LOOK).get("reason")
-        if reason:
-            left_out.append({"name": name, "type": type_of(carried.pop(name)), "reason": reason})
+            leave(name, request.get("because", "It was left out when the job was submitted."))
+        # One that fails in the middle of the file would make it worthless.
+        elif reason := probe(kind, carried[name], time.monotonic() + _LOOK, trial, name).get("reason"):
+            leave(name, reason)
+    reasons, _ = trial.run(namespace, own(shell, namespace), _READ)
+    for name, reason in reasons.items():
+        leave(name, reason)
     while True:
         size, failed = _write(shell, kind, path, limit, carried, left_out)
         if failed is None:
@@ -81,9 +90,13 @@ def _write(
             pickler = kind(writer)
             pickler.dump(_settings())
             for name, value in carried.items():
-                pickler.dump(name)
+                writer.begin()
+                # In a list of its own, which is how a reader finds its place again; see `pickling.after_failure`.
+                pickler.dump([name])
                 pickler.dump(value)
-            pickler.dump(None)
+            writer.begin()
+            pickler.dump([None])
+            writer.end(len(pickler.memo.copy()))
             file.flush()
             os.fsync(file.fileno())
         draft.replace(path)
@@ -122,7 +135,7 @@ def _absolute(entry: str, *folders: Path) -> str:
 
 
 def restore(shell: Any, namespace: dict[str, Any], request: dict[str, Any]) -> dict[str, Any]:
-    """Read a file's variables into the notebook's namespace: all, or none if one cannot be read.
+    """Read a file's variables into the notebook's namespace. One that cannot be read is left out, with the reason.
 
     Parameters
     ----------
@@ -132,7 +145,7 @@ def restore(shell: Any, namespace: dict[str, Any], request: dict[str, Any]) -> d
     Returns
     -------
     dict
-        What was done; or ``error``, with the ``name`` of the variable that could not be read.
+        What was done; or ``error`` if the file is damaged or none, with the ``name`` of the variable that was being read.
     """
     borrow(request["lent"])
     builtins = namespace.get("__builtins__")
@@ -140,6 +153,7 @@ def restore(shell: Any, namespace: dict[str, Any], request: dict[str, Any]) -> d
     name: str | None = None
     differences: list[str] = []
     found: dict[str, Any] = {}
+    unread: list[dict[str, str]] = []
     try:
         with Path(request["path"]).open("rb") as file:
             header = _read_header(file)
@@ -148,9 +162,21 @@ def restore(shell: Any, namespace: dict[str, Any], request: dict[str, Any]) -> d
             reader = Reader(file)
             unpickler = Unpickler(reader, buffers=reader.buffers())
             settings = unpickler.load()
-            while (name := unpickler.load()) is not None:
-                found[name] = unpickler.load()
-    except Exception as error:  # anything that the values' own code may raise
+            while True:
+                start = reader.begin()
+                record = unpickler.load()
+                name = record[0]
+                if name is None:
+                    break
+                try:
+                    found[name] = unpickler.load()
+                except Exception as error:  # anything that the values' own code may raise
+                    said = f"{type(error).__name__}: {error}"
+                    if unread and "Memo value not found" in said:
+                        said = "it shares something with another that cannot be read"
+                    unread.append({"name": name, "type": "", "reason": f"{UNREAD}: {said}."})
+                    unpickler = after_failure(reader, unpickler, start, record)
+    except Exception as error:
         return {"error": f"{type(error).__name__}: {error}", "name": name, "differences": differences}
     finally:
         # cloudpickle puts its own into the globals of each function that it makes.
@@ -160,7 +186,7 @@ def restore(shell: Any, namespace: dict[str, Any], request: dict[str, Any]) -> d
         _set(settings)
     return {
         "restored": sorted(found),
-        "left_out": header["left_out"],
+        "left_out": [*header["left_out"], *unread],
         "differences": _differences(header),
         "warnings": warnings,
     }

@@ -9,6 +9,7 @@ import types
 from typing import Any
 
 from .pickling import CannotWrite, Count, TooLong, pickler_type
+from .reading import Trial
 from .words import type_of, why
 
 _OF_IPYTHON = re.compile(r"_+|_i+|_i?\d+|_[ido]h|_exit_code|In|Out|exit|quit|get_ipython|__\w+__")
@@ -49,22 +50,29 @@ def look(shell: Any, namespace: dict[str, Any], request: dict[str, Any]) -> dict
     needed = _with_their_own(request["needed"], mine, namespace)
     end = time.monotonic() + request["seconds"]
     variables, modules = [], []
+    trial = Trial()
     # Those that are needed first, in case that there is no time for all.
     for name in sorted(mine, key=lambda each: (each not in needed, each)):
         value = mine[name]
         if isinstance(value, types.ModuleType):
             modules.append(name)
             continue
-        found = probe(kind, value, min(end, time.monotonic() + request["seconds"] / 4))
+        found = probe(kind, value, min(end, time.monotonic() + request["seconds"] / 4), trial, name)
         code = isinstance(value, (type, types.FunctionType))
         variables.append(
             {"name": name, "type": type_of(value), "used": name in needed, "code": code, **found}
         )
+    reasons, unread = trial.run(namespace, mine, max(end - time.monotonic(), request["seconds"] / 4))
+    for each in variables:
+        if each["name"] in reasons:
+            each |= {"reason": reasons[each["name"]], "size": None, "buffers": []}
+        elif each["name"] in unread:
+            each["unsure"] = True
     return {"variables": variables, "modules": sorted(modules), **about(shell)}
 
 
-def probe(kind: Any, value: Any, deadline: float) -> dict[str, Any]:
-    """Write a value to nowhere.
+def probe(kind: Any, value: Any, deadline: float, trial: Trial, name: str) -> dict[str, Any]:
+    """Write a value to nowhere, and leave what was written to be read on trial.
 
     Returns
     -------
@@ -82,6 +90,7 @@ def probe(kind: Any, value: Any, deadline: float) -> dict[str, Any]:
         return {"reason": why(error, value, pickler.last, str(error)), "size": None, "buffers": []}
     except Exception as error:  # anything that the value's own code may raise
         return {"reason": why(error, value, pickler.last, None), "size": None, "buffers": []}
+    trial.add(name, count, gpu=pickler.gpu)
     buffers = [[str(key), size] for key, size in count.large.items()]
     return {
         "size": count.size + sum(count.large.values()),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pickle
 from typing import Any
 
+UNREAD = "It cannot be read here"
+"""Beginning of the reason why a variable of a state file was left out where it was read."""
 _NAMES = {
     "an open file": "_io.TextIOWrapper _io.BufferedReader _io.BufferedWriter _io.BufferedRandom _io.BufferedRWPair _io.FileIO "
     "tempfile._TemporaryFileWrapper tempfile.SpooledTemporaryFile zipfile.ZipFile zipfile.ZipExtFile tarfile.TarFile "

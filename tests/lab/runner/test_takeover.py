@@ -118,19 +118,20 @@ def test_a_name_that_was_not_carried_is_explained_where_it_is_missing(go_on, not
     )
 
 
-def test_variables_that_cannot_be_read_fail_the_job_before_any_cell(go_on, notebook, home):
+def test_a_variable_that_cannot_be_read_fails_a_job_only_where_a_cell_misses_it(go_on, notebook, home):
     (home / "mine.py").write_text("class Thing: pass\n")
-    content = notebook("from mine import Thing\nthing = Thing()\ndel Thing", "open('ran', 'w')")
+    content = notebook(
+        "from mine import Thing\nthing = Thing()\ndata = [1, 2]\ndel Thing", "print(sum(data))", "thing"
+    )
     session(home, content, 1)
     (home / "mine.py").unlink()
     run = go_on(content, 1, run=False)
-    assert run.finish() == 2
-    assert run.error.name == "Variables"
-    assert run.error.message == (
-        "The variable 'thing' cannot be read here: ModuleNotFoundError: No module named 'mine'."
-    )
-    assert not (home / "ran").exists()
-    assert run.notebook["metadata"]["aiinfn"]["state"] == "failed"
+    assert run.finish() == 1
+    reason = "It cannot be read here: ModuleNotFoundError: No module named 'mine'."
+    assert f"[not carried: thing]\n[thing: {reason}]" in run.log
+    assert run.texts().endswith("3\n")
+    assert (run.error.name, run.error.cell) == ("NameError", 2)
+    assert run.error.message == f"name 'thing' is not defined. It was not carried from the session. {reason}"
 
 
 def test_without_its_file_the_job_says_so(start, notebook):
