@@ -74,9 +74,12 @@ async def _delete_stopped(self: UserAPIHandler, user_name: str) -> None:
     user = self.find_user(user_name)
     if user is not None and user.name != self.current_user.name:
         for name in list(user.spawners):
+            spawner = user.spawners.get(name)
+            interrupted = spawner is not None and spawner.pending == "spawn"
             await _settle(user, name)
             spawner = user.spawners.get(name)
-            if spawner is not None and spawner.active:
+            # Of an interrupted start the process or pod may be there already, and nothing else would look for it.
+            if spawner is not None and (spawner.active or interrupted):
                 await _stop(self, user, name)
                 await _settle(user, name)
     await _delete(self, user_name)
