@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import sqlite3
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
+from aiinfn_hub.vkd import migrations
 from aiinfn_hub.vkd.backends.kueue.archive import Archive
 from aiinfn_hub.vkd.backends.local import launch, process
 from aiinfn_hub.vkd.backends.local.files import AttemptFolder
@@ -23,7 +26,6 @@ from aiinfn_hub.vkd.backends.local.supervisor.main import EXIT_ROOM
 from aiinfn_hub.vkd.backends.local.supervisor.output import RECORD_TYPES, Recorder, Splitter
 from aiinfn_hub.vkd.backends.local.supervisor.records import Refused, check, merge_values, size
 from aiinfn_hub.vkd.contract import Scalar
-from aiinfn_hub.vkd.database import Database
 from aiinfn_hub.vkd.store import Store
 from tests.vkd.jobs import a_job, told
 from tests.vkd.local_world import World, running
@@ -274,20 +276,30 @@ async def test_values_of_many_attempts_stay_within_the_bound_in_the_store(tmp_pa
     await store.close()
 
 
-async def test_a_database_with_huge_records_is_read_quickly_after_its_migration(tmp_path):
+async def test_huge_records_of_an_older_version_leave_the_database_with_its_migration(tmp_path):
     url = f"sqlite+aiosqlite:///{tmp_path / 'vkd.sqlite'}"
     store = await Store.open(url)
     jobs = [await store.insert(a_job()) for _ in range(3)]
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+
+    def older(connection: sa.Connection) -> None:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0004")
+
+    async with store.writing() as connection:
+        await connection.run_sync(older)
     await store.close()
     with sqlite3.connect(tmp_path / "vkd.sqlite") as connection:
         for job in jobs[:2]:
             huge = json.dumps({str(number): "x" * 250_000 for number in range(100)})
             connection.execute("UPDATE jobs SET recorded = ? WHERE id = ?", (huge, job.id))
         connection.execute("UPDATE jobs SET recorded = '{\"a\": 1}' WHERE id = ?", (jobs[2].id,))
-        connection.execute("UPDATE alembic_version SET version_num = '0004'")
     connection.close()
-    store = Store(await Database.open(url))
-    began = time.process_time()
+    store = await Store.open(url)
     assert [job.recorded for job in await store.unfinished()] == [{}, {}, {"a": 1}]
-    assert time.process_time() - began < 1
     await store.close()
+    with sqlite3.connect(tmp_path / "vkd.sqlite") as connection:
+        # Not only hidden: a list would read, and parse, all of it each time.
+        assert connection.execute("SELECT max(length(recorded)) FROM jobs").fetchone() == (8,)
+    connection.close()
