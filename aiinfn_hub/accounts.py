@@ -28,6 +28,8 @@ FIRST_UID: Final = 60000
 LAST_UID: Final = 64999
 """Below the 65534 of ``nobody`` and below 65536, which is where the uids of many containers end."""
 _NOBODY: Final = 65534
+SCRATCH: Final = "scratch"
+"""Folder in the data folder that holds people's scratch space; see `aiinfn_hub.local_storage`."""
 
 
 class AccountError(Exception):
@@ -158,7 +160,7 @@ class Accounts:
             home = home_folder(self._homes, name)
         home.mkdir(mode=0o700, exist_ok=True)
         if uid is not None and home.stat().st_uid != uid:
-            _hand_over(home, uid)
+            hand_over(home, uid)
         return Account(name=name, slug=slug(name), uid=uid, gid=uid, home=home)
 
     # Giving a name free
@@ -193,9 +195,9 @@ class Accounts:
         return self._data / "archive" / f"{slug(name)}-{stamp}"
 
     def archive(self, name: str, stamp: str) -> None:
-        """Put a person's home where only the platform's own account gets, and never give the uid to anybody else.
+        """Put a person's home and scratch space where only the platform's own account gets; nobody else ever has the uid.
 
-        Whoever has the name next starts with an empty home and another uid, so that nothing that the first person left anywhere
+        Whoever has the name next starts with empty folders and another uid, so that nothing that the first person left anywhere
         on this machine is theirs. Done again, it finishes what was cut short.
 
         Parameters
@@ -207,6 +209,10 @@ class Accounts:
         folder.mkdir(mode=0o700, exist_ok=True)
         folder.chmod(0o700)
         with _locked(self._data / "accounts.lock"):
+            scratch = self._data / SCRATCH / slug(name)
+            if scratch.is_dir() and not scratch.is_symlink():
+                archived = self.archived(name, stamp)
+                scratch.rename(archived.with_name(f"{archived.name}-{SCRATCH}"))
             home = home_folder(self._homes, name)
             if home.is_dir() and not home.is_symlink():
                 home.rename(self.archived(name, stamp))
@@ -313,8 +319,8 @@ def _in_passwd(uid: int) -> bool:
     return True
 
 
-def _hand_over(home: Path, uid: int) -> None:
-    """Make a home and everything in it a person's: it is new, or was used while all shared a uid."""
+def hand_over(home: Path, uid: int) -> None:
+    """Make a folder and everything in it a person's: it is new, or was used under another uid."""
     for _path, folders, files, here in os.fwalk(home, follow_symlinks=False):
         for entry in (*folders, *files):
             os.chown(entry, uid, uid, dir_fd=here, follow_symlinks=False)

@@ -11,16 +11,13 @@ import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
 
-from aiinfn_hub.accounts import Account
+from aiinfn_hub.accounts import SCRATCH, Account, hand_over
 from aiinfn_hub.platform.model import Platform, Storage, StorageKind
 from aiinfn_hub.platform.selection import Selection
 from aiinfn_hub.slugs import slug
 
 _log = logging.getLogger(__name__)
-SCRATCH: Final = "scratch"
-"""Folder in the data folder that holds people's scratch space."""
 
 
 def is_missing(storage: Storage) -> bool:
@@ -72,8 +69,8 @@ def _target(account: Account, storage: Storage, selection: Selection, data: Path
     above.mkdir(mode=0o711, parents=True, exist_ok=True)
     own = above / account.slug
     own.mkdir(mode=0o700, exist_ok=True)
-    if account.uid is not None and account.gid is not None:
-        os.chown(own, account.uid, account.gid, follow_symlinks=False)
+    if account.uid is not None and own.lstat().st_uid != account.uid:
+        hand_over(own, account.uid)
     return str(own)
 
 
@@ -92,8 +89,7 @@ def _link(account: Account, name: str, target: str) -> None:
             # A link of an earlier platform file, whose folder is gone.
             os.unlink(name, dir_fd=home)
             os.symlink(target, name, dir_fd=home)
-        if account.uid is not None and account.gid is not None:
-            os.chown(name, account.uid, account.gid, dir_fd=home, follow_symlinks=False)
+        # The link stays this process's: its owner does not matter, and by now another file may have its name.
     finally:
         os.close(home)
     if not Path(target).is_dir():

@@ -10,10 +10,13 @@ import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from aiinfn_hub import local_storage
 from aiinfn_hub.accounts import FIRST_UID, AccountError, Accounts
+from aiinfn_hub.platform.model import Storage
 from aiinfn_hub.slugs import slug
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give people a uid each")
@@ -174,6 +177,41 @@ def test_an_archived_home_is_out_of_reach_and_the_next_person_has_an_empty_one_a
     assert (accounts.archived(name, "2") / "mine.txt").exists()
     third = accounts.get(name)
     assert not separate or third.uid not in {first.uid, second.uid}
+
+
+@pytest.mark.parametrize("separate", [pytest.param(True, marks=as_root), False])
+def test_the_next_person_of_a_name_finds_no_scratch_space_of_the_first(data, separate):
+    storage = Storage(title="Scratch", kind="scratch", mount="/scratch")
+    platform = SimpleNamespace(storage={"scratch": storage})
+    granted = SimpleNamespace(storage=("scratch",), project="one")
+    accounts = Accounts(data, separate)
+    first = accounts.get("ada")
+    local_storage.link(first, granted, platform, data)
+    (first.home / "scratch/secret.txt").write_text("x")
+    # Also a release that was cut short once, and is done again.
+    shutil.rmtree(first.home)
+    accounts.archive("ada", "1")
+    second = accounts.get("ada")
+    local_storage.link(second, granted, platform, data)
+    assert list((second.home / "scratch").iterdir()) == []
+    archived = accounts.archived("ada", "1").with_name("ada-1-scratch")
+    assert (archived / "secret.txt").read_text() == "x"
+    assert archived.parent.stat().st_mode & 0o777 == 0o700
+
+
+@as_root
+def test_scratch_space_goes_with_its_person_to_another_uid(data):
+    platform = SimpleNamespace(
+        storage={"scratch": Storage(title="Scratch", kind="scratch", mount="/scratch")}
+    )
+    granted = SimpleNamespace(storage=("scratch",), project="one")
+    shared = Accounts(data, separate=False).get("ada")
+    local_storage.link(shared, granted, platform, data)
+    (shared.home / "scratch/mine.txt").write_text("x")
+    ada = Accounts(data).get("ada")
+    local_storage.link(ada, granted, platform, data)
+    assert (ada.home / "scratch/mine.txt").stat().st_uid == ada.uid
+    assert (ada.home / "scratch").stat().st_uid == ada.uid
 
 
 def test_nothing_is_archived_of_whom_there_is_nothing(data):

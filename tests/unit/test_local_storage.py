@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -93,6 +95,26 @@ def test_a_home_that_is_a_link_is_not_followed(platform, account, tmp_path, capl
     local_storage.link(account, granted(platform, "one"), platform, tmp_path)
     assert list((tmp_path / "elsewhere").iterdir()) == []
     assert "storage data is not in the home of ada" in caplog.text
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_a_file_that_took_the_place_of_a_link_is_not_given_away(platform, account, tmp_path, monkeypatch):
+    """The home's owner puts a hard link to another's file there, as soon as the name appears."""
+    theirs = replace(account, uid=60123, gid=60123)
+    secret = tmp_path / "of-root"
+    secret.write_text("x")
+    (tmp_path / "data").mkdir()
+    symlink = os.symlink
+
+    def exchanged(target, name, *, dir_fd):
+        symlink(target, name, dir_fd=dir_fd)
+        os.unlink(name, dir_fd=dir_fd)
+        os.link(secret, account.home / name)
+
+    monkeypatch.setattr(os, "symlink", exchanged)
+    local_storage.link(theirs, granted(platform, "one"), platform, tmp_path)
+    assert (account.home / "data").samefile(secret)
+    assert secret.stat().st_uid == 0
 
 
 def test_what_an_older_version_granted_has_no_links(platform, account, tmp_path):
