@@ -58,8 +58,6 @@ class IAMLogoutHandler(OAuthLogoutHandler):
         state = await user.get_auth_state() if user is not None and target else None
         await self.default_handle_logout()
         await self.handle_logout()
-        if user is not None:
-            self.authenticator.signed_out(user)
         self._jupyterhub_user = None
         if not target:
             self.finish(await self.render_template("logout.html"))
@@ -72,6 +70,12 @@ class IAMLogoutHandler(OAuthLogoutHandler):
         }
         given = urlencode({key: value for key, value in query.items() if value})
         self.redirect(f"{target}{'&' if '?' in target else '?'}{given}")
+
+    async def handle_logout(self) -> None:
+        """Give the refresh token back, whichever way somebody signs out."""
+        await super().handle_logout()
+        if self.current_user is not None:
+            self.authenticator.signed_out(self.current_user)
 
     async def _end_session(self) -> str:
         """Return IAM's address for signing out; empty if it has none, or does not answer."""

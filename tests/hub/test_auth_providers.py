@@ -12,11 +12,11 @@ from tests.hub.test_config_hub import started
 
 
 class Short(Place):
-    """Access tokens last two seconds, and each renewal replaces the refresh token."""
+    """Access tokens last two seconds, each renewal replaces the refresh token, and nobody can sign out there."""
 
     def __init__(self, folder):
         super().__init__(folder)
-        self.iam = Iam(folder, self.hub.callback, 2, "--rotate")
+        self.iam = Iam(folder, self.hub.callback, 2, "--rotate", "--no-logout")
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +122,17 @@ async def test_a_provider_that_ignores_the_scope_of_a_renewal_exchanges_tokens(p
     # The hub's own sign-in went on through all of it.
     assert hub.api("/user", token=token)[0] == 200
     assert "Traceback" not in hub.log
+
+
+async def test_the_refresh_token_is_revoked_also_where_there_is_no_choice_of_where_to_sign_out(place):
+    hub, iam = place.hub, place.iam
+    async with browser(hub) as client:
+        await client.sign_in("bruno")
+        page = await client.get("/hub/logout")
+        assert "Sign out here only" not in page.text
+        assert not await signed_in(client)
+        await eventually(lambda: "The refresh token of bruno, who signed out, is revoked" in hub.log)
+    assert "POST /revoke" in iam.log
 
 
 async def test_a_client_of_its_own_makes_the_tokens_where_the_hubs_own_are_always_wide(tmp_path):

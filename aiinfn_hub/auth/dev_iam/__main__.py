@@ -54,6 +54,7 @@ def _accounts(path: Path | None) -> tuple[DemoAccount, ...]:
 @click.option("--client-title", default="AI_INFN demonstration", show_default=True)
 @click.option("--token-lifetime", type=click.IntRange(1), default=3600, show_default=True, help="Seconds.")
 @click.option("--rotate", is_flag=True, help="Replace a refresh token at each use.")
+@click.option("--no-logout", is_flag=True, help="Announce no address for signing out.")
 def main(
     port: int,
     issuer: str | None,
@@ -63,6 +64,7 @@ def main(
     client_title: str,
     token_lifetime: int,
     rotate: bool,
+    no_logout: bool,
 ) -> None:
     """Run an OpenID Connect provider without passwords for a demonstration on this machine.
 
@@ -78,6 +80,7 @@ def main(
         admin_token=os.environ.get("AIINFN_IAM_ADMIN_TOKEN", ""),
         token_lifetime=token_lifetime,
         rotate=rotate,
+        logout=not no_logout,
         token_client=make_client("aiinfn-tokens", token_secret, (), "Tokens for sessions")
         if (token_secret := os.environ.get("AIINFN_IAM_TOKEN_CLIENT_SECRET"))
         else None,

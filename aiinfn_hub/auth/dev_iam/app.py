@@ -35,6 +35,8 @@ class Settings:
         Seconds that an access token lasts.
     rotate
         Whether each use of a refresh token replaces it.
+    logout
+        Whether it says where one signs out.
     token_client
         Another client, which exchanges tokens.
     """
@@ -44,6 +46,7 @@ class Settings:
     admin_token: str = ""
     token_lifetime: int = 3600
     rotate: bool = False
+    logout: bool = True
     token_client: Client | None = None
 
 
@@ -88,7 +91,6 @@ def create_app(  # noqa: C901, PLR0915 - a list of short routes over one directo
             token_endpoint=f"{settings.issuer}/token",
             userinfo_endpoint=f"{settings.issuer}/userinfo",
             jwks_uri=f"{settings.issuer}/jwk",
-            end_session_endpoint=f"{settings.issuer}/logout",
             response_types_supported=["code"],
             response_modes_supported=["query"],
             revocation_endpoint=f"{settings.issuer}/revoke",
@@ -100,6 +102,7 @@ def create_app(  # noqa: C901, PLR0915 - a list of short routes over one directo
             token_endpoint_auth_methods_supported=["client_secret_basic", "client_secret_post"],
             scopes_supported=list(SCOPES),
             claims_supported=sorted({key for claims in directory.accounts.values() for key in claims}),
+            **({"end_session_endpoint": f"{settings.issuer}/logout"} if settings.logout else {}),
         )
 
     @app.get("/jwk")
