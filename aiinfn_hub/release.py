@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from jupyterhub.apihandlers.base import APIHandler
+from jupyterhub.user import User
 from jupyterhub.utils import maybe_future
 from tornado.web import HTTPError
 
@@ -99,11 +100,7 @@ class ReleaseHandler(APIHandler):
         home = await asyncio.to_thread(self._homes.home_of, name) if self._homes else None
         if user is None and home is None and await bindings.get(name) is None:
             raise HTTPError(404, f"There is no account {name}.")
-        if user is not None and (
-            held := [server for server, one in user.spawners.items() if one.active or one.pending]
-        ):
-            named = ", ".join(server or "the default one" for server in held)
-            raise HTTPError(409, f"Sessions of {name} run: {named}. Stop them first.")
+        _refuse_running(user)
         if self._homes is None and not home_moved and not dry_run:
             raise HTTPError(
                 409,
@@ -120,6 +117,8 @@ class ReleaseHandler(APIHandler):
         done = Release(name, dry_run, user is not None, released_as, jobs, archived)
         if dry_run:
             return done
+        # The person is still signed in, and may have started one meanwhile.
+        _refuse_running(user)
         self.log.warning("The account %s is released: jobs=%d home=%s", name, jobs, archived or "none here")
         if user is not None:
             await maybe_future(self.authenticator.delete_user(user))
@@ -138,6 +137,13 @@ class ReleaseHandler(APIHandler):
             self.log.warning("An account was not released (%d): %s", value.status_code, value.log_message)
         else:
             super().log_exception(typ, value, tb)
+
+
+def _refuse_running(user: User | None) -> None:
+    running = [server for server, one in user.spawners.items() if one.active or one.pending] if user else []
+    if user and running:
+        named = ", ".join(server or "the default one" for server in running)
+        raise HTTPError(409, f"Sessions of {user.name} run: {named}. Stop them first.")
 
 
 def routes(vkd: VkdClient, homes: Accounts | None) -> list[tuple[Any, ...]]:

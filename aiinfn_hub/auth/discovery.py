@@ -189,8 +189,12 @@ class Provider:
             )
         except jwt.PyJWTError as error:
             raise LogoutTokenWrong(str(error)) from None
-        now, issued, events = time.time(), claims["iat"], claims["events"]
-        expires = claims.get("exp", issued + _LOGOUT_AGE)
+        try:
+            # The library takes numbers that are texts, too.
+            now, issued, events = time.time(), float(claims["iat"]), claims["events"]
+            expires = float(claims.get("exp", issued + _LOGOUT_AGE))
+        except OverflowError:
+            raise LogoutTokenWrong("its times are too large") from None
         sub, sid, jti = (claims.get(name) for name in ("sub", "sid", "jti"))
         if not isinstance(events, dict) or not isinstance(events.get(_LOGOUT_EVENT), dict):
             raise LogoutTokenWrong("it is no logout token: it has not the event")
@@ -202,7 +206,7 @@ class Provider:
             raise LogoutTokenWrong("its jti is no text")
         if not (sub or sid) or any(each is not None and not isinstance(each, str) for each in (sub, sid)):
             raise LogoutTokenWrong("it names neither sub nor sid")
-        until = min(float(expires), issued + _LOGOUT_AGE) + leeway
+        until = min(expires, issued + _LOGOUT_AGE) + leeway
         return {"sub": sub, "sid": sid, "jti": jti, "until": until}
 
     def _ahead(self, id_token: str) -> float:

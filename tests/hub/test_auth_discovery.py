@@ -9,7 +9,7 @@ import pytest
 
 from aiinfn_hub.auth import discovery
 from aiinfn_hub.auth.dev_iam.keys import make_key
-from aiinfn_hub.auth.discovery import Provider
+from aiinfn_hub.auth.discovery import LogoutTokenWrong, Provider
 from aiinfn_hub.auth.problems import ProviderBroken, ProviderUnreachable
 
 ISSUER = "https://iam.example.org/"
@@ -167,3 +167,18 @@ async def test_unknown_key_ids_do_not_make_the_hub_hammer_the_provider(monkeypat
         with pytest.raises(ProviderBroken):
             await provider.verify(documents.token(kid="unknown"), client_id="hub", nonce="n")
     assert documents.asked.count("signing keys") == 1
+
+
+async def test_a_logout_token_that_never_ends_is_refused():
+    documents = Documents()
+    event = {"http://schemas.openid.net/event/backchannel-logout": {}}
+    token = documents.token(nonce=None, jti="1", events=event, exp=10**400)
+    with pytest.raises(LogoutTokenWrong):
+        await documents.provider().verify_logout(token, client_id="hub")
+
+
+async def test_a_logout_token_whose_times_are_texts_is_read_as_the_library_does():
+    documents = Documents()
+    event = {"http://schemas.openid.net/event/backchannel-logout": {}}
+    token = documents.token(nonce=None, jti="1", events=event, iat=str(int(time.time())))
+    assert (await documents.provider().verify_logout(token, client_id="hub"))["sub"] == "42"

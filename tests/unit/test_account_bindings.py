@@ -4,11 +4,14 @@ import logging
 from types import SimpleNamespace
 
 import pytest
+from tornado.web import HTTPError
 
+from aiinfn_hub.accounts import Accounts
 from aiinfn_hub.auth.accounts.authenticator import AccountAuthenticator
 from aiinfn_hub.auth.accounts.bindings import Bindings
-from aiinfn_hub.auth.accounts.problems import AccountsUnavailable
+from aiinfn_hub.auth.accounts.problems import AccountReleased, AccountsUnavailable
 from aiinfn_hub.auth.accounts.store import Identity, TakenError
+from aiinfn_hub.release import ReleaseHandler
 from aiinfn_hub.spawner.session import SessionMixin, forget_endings
 
 ADA = Identity.of("https://iam.example.org", "1")
@@ -51,6 +54,54 @@ async def test_tokens_of_a_deleted_user_are_not_the_next_persons_of_that_name(tm
     wallet = authenticator._wallets.of("ada")
     authenticator.delete_user(SimpleNamespace(name="ada"))
     assert authenticator._wallets.of("ada") is not wallet
+
+
+async def test_whoever_is_just_signing_in_while_a_release_begins_does_not_get_in(tmp_path, monkeypatch):
+    authenticator = AccountAuthenticator(
+        openid_provider_url="https://iam.example.org",
+        accounts_url=f"sqlite:///{tmp_path / 'accounts.sqlite'}",
+        allow_all=True,
+    )
+    info = {authenticator.user_auth_state_key: {"sub": "1", "groups": []}}
+    model = {"name": "ada", "admin": False, "groups": [], "auth_state": info}
+    model = await authenticator.update_auth_model(model)
+    authenticator.accounts.releasing.add("ada")
+    with pytest.raises(AccountReleased):
+        await authenticator.check_allowed("ada", model)
+    assert await authenticator.accounts.get("ada") is None
+    authenticator.accounts.releasing.clear()
+    assert await authenticator.check_allowed("ada", model)
+    assert (await authenticator.accounts.get("ada")).identity == ADA
+
+
+async def test_a_session_that_starts_while_its_owners_name_is_released_keeps_the_account(tmp_path):
+    """They are signed in until the user is deleted, and vkd takes a while to look at their jobs."""
+    spawner = SimpleNamespace(active=False, pending=None)
+    deleted = []
+
+    class Vkd:
+        async def release_person(self, _name, _released_as, *, dry_run):
+            spawner.pending = "spawn"
+            assert dry_run
+            return 0
+
+    accounts = Accounts(tmp_path, separate=False)
+    (accounts.get("ada").home / "thesis.txt").write_text("x")
+    ada = SimpleNamespace(name="ada", spawners={"": spawner})
+    bindings = Bindings(f"sqlite:///{tmp_path / 'accounts.sqlite'}", LOG)
+    await bindings.bind("ada", ADA)
+    handler = SimpleNamespace(
+        authenticator=SimpleNamespace(accounts=bindings, delete_user=deleted.append),
+        find_user=lambda _name: ada,
+        log=LOG,
+        _homes=accounts,
+        _vkd=Vkd(),
+    )
+    with pytest.raises(HTTPError, match="Sessions of ada run: the default one"):
+        await ReleaseHandler._release(handler, "ada", dry_run=False, home_moved=False)
+    assert deleted == []
+    assert (accounts.get("ada").home / "thesis.txt").exists()
+    assert (await bindings.get("ada")).identity == ADA
 
 
 def test_why_sessions_ended_is_forgotten_with_the_person(monkeypatch):

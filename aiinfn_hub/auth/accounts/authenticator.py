@@ -64,6 +64,8 @@ class AccountAuthenticator(IAMAuthenticator):
         """Let in as `IAMAuthenticator` does, and bind the account of whom it lets in."""
         allowed = await super().check_allowed(username, auth_model)
         if allowed and auth_model is not None:
+            if auth_model["name"] in self.accounts.releasing:  # it began after `update_auth_model`
+                raise AccountReleased
             await self._bind(auth_model)
         return allowed
 
