@@ -56,6 +56,7 @@ def _accounts(path: Path | None) -> tuple[DemoAccount, ...]:
 @click.option("--rotate", is_flag=True, help="Replace a refresh token at each use.")
 @click.option("--no-logout", is_flag=True, help="Announce no address for signing out.")
 def main(
+    *,
     port: int,
     issuer: str | None,
     users: Path | None,
