@@ -4,6 +4,9 @@
 SHELL := /bin/sh
 UV_VERSION := 0.13.9
 PORT ?= 8000
+SEED ?=
+KILLS ?= 40
+JOBS ?= 40
 PYTEST_OPTIONS ?=
 # Most tests wait for processes that start and end: more at a time than a small machine has cores.
 PYTEST_WORKERS ?= 3
@@ -32,6 +35,10 @@ demo: setup  ## Set up everything and run the platform on this machine (PORT=800
 test: setup browser  ## Set up everything and run all tests
 	$(BIN)/pytest -n $(PYTEST_WORKERS) --no-loadscope-reorder $(PYTEST_OPTIONS)
 	cd labextension && ../$(BIN)/jlpm test
+
+.PHONY: drill-kill
+drill-kill: setup  ## Kill parts of a running platform at random, and look what is lost (SEED, KILLS=40, JOBS=40)
+	$(BIN)/python -m tests.drills.kill $(if $(SEED),--seed $(SEED)) --kills $(KILLS) --jobs $(JOBS)
 
 .PHONY: lint
 lint: setup lint-labextension  ## Check style and types
