@@ -235,14 +235,18 @@ class Watch:
         loss.task = None
         while self._losses.get(name, {}).get(project) is loss:
             user = self._user(name)
-            found = await self._look(user) if user else Verdict.LOST
-            if found is not Verdict.HOLDS:
+            try:
+                found = await self._look(user) if user else Verdict.LOST
+            except Exception:
+                self._log.exception("Whether %s still has access could not be found out", name)
+                found = Verdict.HOLDS
+            if found is not Verdict.HOLDS and found is not Verdict.SIGN_IN:
                 break
-            # Nobody loses work to an outage of IAM.
+            # Nobody loses work to an outage of IAM, and nobody keeps what was withdrawn because of one.
             await asyncio.sleep(_AGAIN)
         if user is not None:
             self.judged(user, found)
-        if self._losses.get(name, {}).get(project) is not loss or found is Verdict.SIGN_IN:
+        if self._losses.get(name, {}).get(project) is not loss:
             return
         loss.ended = True
         self._news.set()
