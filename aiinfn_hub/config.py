@@ -196,7 +196,9 @@ def configure(c: Any) -> None:
     except (ConfigurationError, loader.PlatformError, AccountError, StoreError, SchemaError) as error:
         sys.exit(f"The hub does not start. {error}")
     except OSError as error:
-        sys.exit(f"The hub does not start. {error.filename} cannot be used ({error.strerror}).")
+        # A write that failed for want of room names no file.
+        place = error.filename or settings.data
+        sys.exit(f"The hub does not start. {place} cannot be used ({error.strerror}).")
 
 
 def _configure(c: Any, settings: Settings) -> None:

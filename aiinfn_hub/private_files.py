@@ -42,14 +42,21 @@ def _tighten(path: Path, taken: int) -> None:
 
 
 def write_secrets(path: Path, values: Mapping[str, str]) -> None:
-    """Write secrets for another process of this account, whole or not at all."""
+    """Write secrets for another process of this account, whole or not at all; on a full disk, what is there already will do."""
+    with contextlib.suppress(OSError, ValueError):
+        if read_secrets(path) == dict(values):
+            return
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-        json.dump(dict(values), stream)
-        stream.flush()
-        os.fsync(stream.fileno())
-    draft.replace(path)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            json.dump(dict(values), stream)
+            stream.flush()
+            os.fsync(stream.fileno())
+        draft.replace(path)
+    except OSError:
+        draft.unlink(missing_ok=True)
+        raise
 
 
 def read_secrets(path: Path) -> dict[str, str]:

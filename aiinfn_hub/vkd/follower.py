@@ -121,8 +121,6 @@ class Follower:
                 if update.progress is not None:
                     self._progress[update.job_id] = update.progress
                 continue
-            if update.state in FINAL and (values := self._recorded.pop(update.job_id, None)):
-                await self._keep_values(update.job_id, values)
             await self._insist(update)
             if update.state in FINAL:
                 self.sweeps.over(update.job_id)
@@ -140,6 +138,8 @@ class Follower:
         """Write an update, however long it takes: a full disk or a locked database must lose none."""
         pause = 0.1
         while True:
+            if update.state in FINAL and (values := self._recorded.pop(update.job_id, None)):
+                await self._keep_values(update.job_id, values)
             try:
                 await self._keep_cancellation(update.job_id)
                 applied = await self._store.apply(update, self._progress.get(update.job_id))
@@ -163,12 +163,20 @@ class Follower:
             logger.warning("update for an unknown job job=%s state=%s", update.job_id, update.state)
 
     async def _flush_often(self) -> None:
+        told = ""
         while True:
             await asyncio.sleep(FLUSH_SECONDS)
             try:
                 await self.flush()
             except Exception as error:  # it is gathered again, and written the next time
-                logger.warning("progress not written yet error=%s", error)
+                # Once for each reason: the log may be what fills the disk.
+                if told != str(error):
+                    told = str(error)
+                    logger.warning("progress not written yet error=%s", error)
+            else:
+                if told:
+                    told = ""
+                    logger.info("progress is written again")
 
     async def flush(self) -> None:
         """Write the progress, the messages of starts and the changed places gathered since the last time.
@@ -202,6 +210,11 @@ class Follower:
     def note_cancellation(self, job_id: str, by: str) -> None:
         """Have it written as soon as there is room that somebody asked for a job's end."""
         self._cancellations.setdefault(job_id, by)
+        self._positions_version += 1
+
+    def cancelled_by(self, job_id: str) -> str | None:
+        """Return who asked for a job's end, if that is not written yet."""
+        return self._cancellations.get(job_id)
 
     async def _keep_cancellation(self, job_id: str) -> None:
         if (by := self._cancellations.get(job_id)) is not None:

@@ -172,7 +172,6 @@ class Service:
             # It may be this job that fills the disk: it is stopped now, and that is written when there is room.
             stored = seen
             if not seen.final:
-                stored = replace(seen, cancelled_by=seen.cancelled_by or person.name)
                 self.follower.note_cancellation(job_id, person.name)
         if stored is None:
             raise no_job()
@@ -334,6 +333,8 @@ class Service:
         positions: Mapping[str, int],
         reading: AvailabilityReading,
     ) -> Job:
+        if not stored.final and (by := self.follower.cancelled_by(stored.id)):
+            stored = replace(stored, cancelled_by=stored.cancelled_by or by)
         try:
             return views.job(
                 stored, person, self.platform, positions.get(stored.id), reading, self._reason(stored)

@@ -240,6 +240,10 @@ class Client:
         async with self._session.get(URL(address, encoded=True), **kwargs) as response:
             return Seen(response.status, str(response.url), await response.text())
 
+    async def post(self, url: str, form: dict[str, str]) -> Seen:
+        async with self._session.post(URL(self.hub.url + url, encoded=True), data=form) as response:
+            return Seen(response.status, str(response.url), await response.text())
+
     async def redirect_of(self, url: str, method: str = "GET", **kwargs: Any) -> str:
         """Give where a page sends people, without going there."""
         address = url if url.startswith("http") else self.hub.url + url

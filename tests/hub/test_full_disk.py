@@ -32,3 +32,18 @@ def test_a_write_to_a_full_disk_is_told_with_507_and_rolled_back(tmp_path):
     session.rollback()
     assert session.query(orm.User).filter_by(name="ada").one().name == "ada"
     session.close()
+
+
+@pytest.mark.parametrize("write", ["commit", "flush"])
+def test_after_a_write_to_a_full_disk_that_nobody_rolled_back_the_hub_knows_everybody(tmp_path, write):
+    fulldisk.install()
+    session = orm.new_session_factory(f"sqlite:///{tmp_path / 'jupyterhub.sqlite'}")()
+    session.add(orm.User(name="ada"))
+    session.commit()
+    pages = session.execute(sa.text("PRAGMA page_count")).scalar()
+    session.execute(sa.text(f"PRAGMA max_page_count={pages}"))
+    session.add(orm.User(name="x" * 1_000_000, cookie_id="c"))
+    with pytest.raises(fulldisk.DiskFullError):
+        getattr(session, write)()
+    assert [user.name for user in session.query(orm.User)] == ["ada"]
+    session.close()

@@ -1,5 +1,6 @@
 """What the platform keeps for itself cannot be read by others, also what an older version left open."""
 
+import errno
 import os
 import stat
 
@@ -66,6 +67,23 @@ def test_vkd_reads_its_secrets_from_a_file_that_only_its_account_reads(tmp_path)
     settings = Settings.of({"AIINFN_VKD_SECRETS": str(place), "AIINFN_DATA": str(tmp_path)})
     assert (settings.ticket_key, settings.database) == ("k", "postgresql+asyncpg://vkd:password@db/vkd")
     assert settings.ticket_key == read_secrets(place)["AIINFN_TICKET_KEY"]
+
+
+def test_secrets_that_are_there_already_need_no_room_and_others_leave_nothing_on_a_full_disk(
+    tmp_path, monkeypatch
+):
+    place = tmp_path / "vkd.secrets"
+    write_secrets(place, {"AIINFN_TICKET_KEY": "old"})
+
+    def full(_descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    write_secrets(place, {"AIINFN_TICKET_KEY": "old"})
+    with pytest.raises(OSError, match="No space left"):
+        write_secrets(place, {"AIINFN_TICKET_KEY": "new"})
+    assert list(tmp_path.iterdir()) == [place]
+    assert read_secrets(place) == {"AIINFN_TICKET_KEY": "old"}
 
 
 @pytest.mark.parametrize("text", [None, "", "[]", "nonsense"])

@@ -219,6 +219,7 @@ async def test_on_a_full_disk_a_job_can_be_cancelled_and_that_is_written_later(v
     job = await oscar.post(f"/jobs/{job_id}/cancel", status=202)
     assert job["sentence"] == "Being cancelled by oscar"
     assert (await anna.post(f"/jobs/{waiting}/cancel", status=202))["sentence"] == "Being cancelled"
+    assert (await anna.get(f"/jobs/{job_id}"))["sentence"] == "Being cancelled by oscar"
     assert {job_id, waiting} <= set(v.backend.cancelled)
     for each in (job_id, waiting):
         v.backend.tell(each, OFF, Cause.CANCELLED)

@@ -175,6 +175,26 @@ async def test_a_session_that_asks_for_something_else_gives_back_what_it_had(wor
     assert fpga.environment == {"CUDA_VISIBLE_DEVICES": "", "AIINFN_DEVICES": "SIM-v70-0"}
 
 
+async def test_the_queue_goes_on_as_soon_as_a_full_disk_has_room_again(world, monkeypatch):
+    monkeypatch.setattr(dispatcher, "_HOLD_BACK", 3600.0)
+    monkeypatch.setattr(dispatcher, "_LOOK_FOR_ROOM", 0.05)
+    full = [True]
+    monkeypatch.setattr(launch.Launcher, "has_room", lambda _launcher: not full)
+    folder = type(world.backend._files.attempt("j0001", 1))
+    prepare = folder.prepare
+
+    def on_a_full_disk(self, spec):
+        if full:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        prepare(self, spec)
+
+    monkeypatch.setattr(folder, "prepare", on_a_full_disk)
+    job = await world.submit(QUICK, accelerator="slice")
+    await world.until(job, "queued")
+    full.clear()
+    await world.until(job, "succeeded")
+
+
 async def test_while_the_disk_is_full_the_queue_waits_instead_of_failing_job_by_job(world, monkeypatch):
     monkeypatch.setattr(dispatcher, "_HOLD_BACK", 0.5)
     folder = world.backend._files.attempt("j0001", 1)

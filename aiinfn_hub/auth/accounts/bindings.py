@@ -7,6 +7,8 @@ import logging
 from collections.abc import Callable
 from typing import TypeVar
 
+from aiinfn_hub.fulldisk import DiskFullError
+
 from .migrations import SchemaError
 from .problems import AccountsUnavailable
 from .store import Account, AccountStore, Identity, StoreError, TakenError
@@ -115,4 +117,5 @@ class Bindings:
                 return await asyncio.to_thread(ask)
             except (StoreError, SchemaError) as error:
                 self._log.error("Accounts cannot be looked up: %s", error)
-                raise AccountsUnavailable(str(error)) from None
+                full = isinstance(error.__cause__, DiskFullError)
+                raise AccountsUnavailable(str(error), full=full) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from aiinfn_hub import fulldisk
 from aiinfn_hub.auth.problems import ProviderUnreachable, SignInProblem, WrongPerson
 from aiinfn_hub.language import gettext as _
 
@@ -53,17 +54,26 @@ class AccountReleased(WrongPerson):
 
 
 class AccountsUnavailable(ProviderUnreachable):
-    """Whose an account is cannot be looked up now: who is in stays in, as while IAM does not answer."""
+    """Whose an account is cannot be looked up now: who is in stays in, as while IAM does not answer.
 
-    def __init__(self, what: str) -> None:
+    Parameters
+    ----------
+    what
+        For the log.
+    full
+        Because the disk is full.
+    """
+
+    def __init__(self, what: str, *, full: bool = False) -> None:
+        message = _(
+            "The platform cannot look up whose account this is. Sessions and jobs that already run go on. Please try again "
+            "in a few minutes; if it stays, tell the people who run this platform."
+        )
         SignInProblem.__init__(
             self,
-            503,
+            507 if full else 503,
             _("Nobody can sign in at the moment"),
-            _(
-                "The platform cannot look up whose account this is. Sessions and jobs that already run go on. Please try again "
-                "in a few minutes; if it stays, tell the people who run this platform."
-            ),
+            fulldisk.sentence() if full else message,
             action=_("Try again"),
         )
         self.what = what

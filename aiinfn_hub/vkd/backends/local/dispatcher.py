@@ -17,7 +17,7 @@ from aiinfn_hub.vkd.contract import Cause, JobState
 from .claims import Victim
 from .devices import Inventory
 from .files import IntentKind, LocalFiles
-from .launch import Launcher
+from .launch import NO_ROOM, Launcher
 from .ledger import Host, Kind, Ledger, Taken
 from .outcome import Outcome, moment, plural
 from .run import Conclusion, Run
@@ -27,6 +27,8 @@ from .tell import Teller
 _log = logging.getLogger(__name__)
 _HOLD_BACK: Final = 30.0
 """Seconds without starts after the host could not start a process: the queue must not fail job by job."""
+_LOOK_FOR_ROOM: Final = 2.0
+"""How often, meanwhile, a full disk is looked at again."""
 _SETTLED: Final = 1.0
 """Seconds that a supervisor has to end after it told that its job cannot be started."""
 
@@ -310,7 +312,7 @@ class Dispatcher:
         if ended is not None and ended.started is not None:
             self._tell.running(run, moment(ended.started))
         if outcome.state is JobState.QUEUED and outcome.cause is Cause.START_FAILED:
-            self._hold_back()
+            self._hold_back(full=outcome.message == NO_ROOM)
         self._tell.ended(run, outcome, conclusion)
         self._finish(job.id, outcome)
         run.over.set()
@@ -322,9 +324,23 @@ class Dispatcher:
         message = "vkd was restarted just when this was started; waiting again."
         return Outcome(JobState.QUEUED, Cause.INTERRUPTED, message)
 
-    def _hold_back(self) -> None:
-        self._held_back_until = time.monotonic() + _HOLD_BACK
-        asyncio.get_running_loop().call_later(_HOLD_BACK + 0.1, self._freed)
+    def _hold_back(self, *, full: bool) -> None:
+        self._held_back_until = until = time.monotonic() + _HOLD_BACK
+        loop = asyncio.get_running_loop()
+        loop.call_later(_HOLD_BACK + 0.1, self._freed)
+
+        def look_for_room() -> None:
+            if self._held_back_until != until or self.closing or time.monotonic() >= until:
+                return
+            if self._launcher.has_room():
+                self._held_back_until = 0.0
+                self._freed()
+            else:
+                loop.call_later(_LOOK_FOR_ROOM, look_for_room)
+
+        # What is full may be something else, such as a quota: then only the pause helps.
+        if full and not self._launcher.has_room():
+            loop.call_later(_LOOK_FOR_ROOM, look_for_room)
 
     def _finish(self, job_id: str, outcome: Outcome) -> None:
         """Put a job back in line or, if it is over, forget it."""

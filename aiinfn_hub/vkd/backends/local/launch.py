@@ -27,6 +27,10 @@ _log = logging.getLogger(__name__)
 _TEMPORARY: Final = FULL | {errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE}
 _ROOM: Final = 2**20
 """Bytes below which a disk is taken for full."""
+_NOT_STARTED: Final = "Could not start because {what}; waiting again."
+_FULL_DISK: Final = "no space is left on the platform's disk"
+NO_ROOM: Final = _NOT_STARTED.format(what=_FULL_DISK)
+"""The message of an attempt that a full disk kept from starting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +107,14 @@ class Launcher:
         home.mkdir(parents=True, exist_ok=True, mode=0o700)
         return Account(name=person, slug=slug(person), uid=None, gid=None, home=home)
 
+    def has_room(self) -> bool:
+        """Tell whether the disk of the data folder has room for an attempt's files."""
+        disk = os.statvfs(self._settings.data)
+        return disk.f_bavail * disk.f_frsize >= _ROOM
+
     def never_began(self) -> Outcome:
         """Judge an attempt whose supervisor left no word at all: it cannot write, or is broken."""
-        disk = os.statvfs(self._settings.data)
-        if disk.f_bavail * disk.f_frsize < _ROOM:
+        if not self.has_room():
             return could_not_start(errno.ENOSPC, None)
         return could_not_start(None, "its supervisor ended at once")
 
@@ -116,6 +124,6 @@ def could_not_start(number: int | None, text: str | None) -> Outcome:
     if number not in _TEMPORARY:
         message = f"Its process could not be started: {text or 'for an unknown reason'}."
         return Outcome(JobState.FAILED, Cause.START_FAILED, message)
-    what = "no space is left on the platform's disk" if number in FULL else "the machine is overloaded"
+    what = _FULL_DISK if number in FULL else "the machine is overloaded"
     _log.warning("Jobs cannot be started: %s", what)
-    return Outcome(JobState.QUEUED, Cause.START_FAILED, f"Could not start because {what}; waiting again.")
+    return Outcome(JobState.QUEUED, Cause.START_FAILED, _NOT_STARTED.format(what=what))
