@@ -344,6 +344,61 @@ def test_what_is_promised_can_be_read_back(kernel: Kernel, other: Kernel, tmp_pa
         assert "x" not in answer["restored"]
 
 
+@pytest.mark.parametrize(
+    "code",
+    [
+        "class Panic(BaseException): pass\nclass A:\n    def __reduce__(self): raise Panic('of compiled code')\nx = A()",
+        "class A:\n    def __reduce__(self): raise SystemExit\nx = A()",
+        # As lazy proxies do that have nothing to stand for.
+        "class A:\n    @property\n    def __class__(self): raise RuntimeError('not now')\nx = A()",
+    ],
+)
+def test_a_value_whose_code_fails_in_any_way_does_not_keep_others_from_being_carried(
+    kernel: Kernel, tmp_path: Path, code: str
+):
+    kernel.run(f"{code}\ndata = [1]")
+    looked = {each["name"]: each.get("reason") for each in kernel.look()["variables"]}
+    assert looked["x"] == "It is an object of the type __main__.A, which only this process has."
+    assert looked["data"] is None
+    saved = kernel.save(tmp_path / "state")
+    assert "data" in saved["carried"]
+    assert "x" in {each["name"] for each in saved["left_out"]}
+
+
+def test_a_value_that_ends_the_process_when_it_is_read_is_named_and_the_others_arrive(
+    kernel: Kernel, other: Kernel, tmp_path: Path
+):
+    kernel.run(
+        "import os\nclass A:\n    def __reduce__(self): return os.abort, ()\n"
+        "first = [1]\na = A()\nbetween = [2]\nb = A()\nlast = [3]"
+    )
+    looked = {each["name"]: each for each in kernel.look()["variables"]}
+    why = "It can be written but not read back: reading it ends the process."
+    assert {name: each.get("reason") for name, each in looked.items() if name != "A"} == {
+        "first": None,
+        "a": why,
+        "between": None,
+        "b": why,
+        "last": None,
+    }
+    assert not any(each.get("unsure") for each in looked.values())
+    kernel.save(tmp_path / "state")
+    assert {"first", "between", "last"} <= set(
+        other.ask(do="restore", path=str(tmp_path / "state"))["restored"]
+    )
+
+
+def test_an_error_that_cannot_be_told_does_not_keep_the_rest_from_being_tried(kernel: Kernel):
+    kernel.run(
+        "class A:\n    def __init__(self): self.a = 1\n    def __setstate__(self, state):\n"
+        "        class Mute(Exception):\n            def __str__(self): raise ValueError\n        raise Mute\n"
+        "a = A()\nlast = [3]"
+    )
+    looked = {each["name"]: each for each in kernel.look()["variables"]}
+    assert looked["a"]["reason"] == "It can be written but not read back: Mute."
+    assert not any(each.get("unsure") for each in looked.values())
+
+
 def test_reading_on_trial_changes_nothing_in_the_kernel(kernel: Kernel, tmp_path: Path):
     kernel.run(
         "import os\nlog = open('log', 'w'); log.write('once ')\ncount = 0\n"

@@ -14,9 +14,11 @@ import warnings
 from typing import Any
 
 from .pickling import Count, Unpickler
+from .words import told
 
 _KEPT = 256 * 2**20
 """Bytes of streams that are kept for it in all; buffers of arrays are not copied."""
+_NOT_READ = "It can be written but not read back"
 _NOT_TO_FORK = ("mpi4py.MPI",)
 """Modules with which a process must not be copied."""
 
@@ -52,16 +54,26 @@ class Trial:
         if not left or not hasattr(os, "fork") or any(name in sys.modules for name in _NOT_TO_FORK):
             return {}, self._unread | set(left)
         reasons = {}
-        for name, reason in _told(left, namespace, mine, time.monotonic() + seconds):
-            del left[name]
-            if reason:
-                reasons[name] = reason
+        end = time.monotonic() + seconds
+        ended = True
+        while left and ended:
+            found, ended = _told(left, namespace, mine, end)
+            for name, reason in found:
+                del left[name]
+                if reason:
+                    reasons[name] = reason
+            if left and ended:
+                # In the order in which they are read: this one ended the copy, and would end the job's kernel.
+                name = next(iter(left))
+                del left[name]
+                reasons[name] = f"{_NOT_READ}: reading it ends the process."
         return reasons, self._unread | set(left)
 
 
 def _told(
     streams: dict[str, tuple[bytes, list[Any]]], namespace: dict[str, Any], mine: dict[str, Any], end: float
-) -> list[tuple[str, str]]:
+) -> tuple[list[tuple[str, str]], bool]:
+    """Return what the copy told, and whether it ended by itself while it read."""
     reading, writing = os.pipe()
     try:
         with warnings.catch_warnings():
@@ -72,7 +84,7 @@ def _told(
     except OSError:
         os.close(reading)
         os.close(writing)
-        return []
+        return [], False
     if child == 0:
         try:
             _read_all(streams, namespace, mine, writing)
@@ -80,11 +92,12 @@ def _told(
             # Without any clean-up: files and connections are those of the process that was copied.
             os._exit(0)
     os.close(writing)
-    data = b""
+    data, ended = b"", False
     try:
         while select.select([reading], [], [], max(0.0, end - time.monotonic()))[0]:
             part = os.read(reading, 65536)
             if not part:
+                ended = True
                 break
             data += part
     finally:
@@ -93,7 +106,9 @@ def _told(
             os.kill(child, signal.SIGKILL)
         with contextlib.suppress(ChildProcessError):
             os.waitpid(child, 0)
-    return [tuple(json.loads(line)) for line in data.split(b"\n")[:-1]]
+    lines = data.split(b"\n")[:-1]
+    # The first, which is empty, says that the reading began.
+    return [tuple(json.loads(line)) for line in lines[1:]], ended and bool(lines)
 
 
 def _read_all(
@@ -115,11 +130,12 @@ def _read_all(
         if tracker is not None:
             kept.append(dict(tracker))
             tracker.clear()
+    os.write(writing, b"\n")
     for name, (stream, buffers) in streams.items():
         reason = ""
         try:
             kept.append(Unpickler(io.BytesIO(stream), buffers=iter(buffers)).load())
         except BaseException as error:  # anything that the values' own code may raise, SystemExit as well
             kept.append(error)
-            reason = f"It can be written but not read back: {type(error).__name__}: {error}."[:500]
+            reason = f"{_NOT_READ}: {told(error)}."[:500]
         os.write(writing, json.dumps([name, reason]).encode() + b"\n")

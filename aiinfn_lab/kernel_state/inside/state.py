@@ -14,7 +14,7 @@ from typing import IO, Any
 from .pickling import CannotWrite, Reader, TooLarge, Unpickler, Writer, after_failure, borrow, pickler_type
 from .reading import Trial
 from .stock import about, own, probe
-from .words import UNREAD, type_of, why
+from .words import UNREAD, told, type_of, why
 
 FORMAT = "aiinfn-kernel-state/2"
 _MARGIN = 64 * 2**20
@@ -100,9 +100,9 @@ def _write(
             file.flush()
             os.fsync(file.fileno())
         draft.replace(path)
-    except (TooLarge, OSError):
+    except (TooLarge, OSError, KeyboardInterrupt):
         raise
-    except Exception as error:
+    except BaseException as error:
         if not name or pickler is None:
             raise
         said = str(error) if isinstance(error, CannotWrite) else None
@@ -170,8 +170,10 @@ def restore(shell: Any, namespace: dict[str, Any], request: dict[str, Any]) -> d
                     break
                 try:
                     found[name] = unpickler.load()
-                except Exception as error:  # anything that the values' own code may raise
-                    said = f"{type(error).__name__}: {error}"
+                except KeyboardInterrupt:
+                    raise
+                except BaseException as error:  # anything that the values' own code may raise
+                    said = told(error)
                     if unread and "Memo value not found" in said:
                         said = "it shares something with another that cannot be read"
                     unread.append({"name": name, "type": "", "reason": f"{UNREAD}: {said}."})

@@ -54,11 +54,12 @@ def look(shell: Any, namespace: dict[str, Any], request: dict[str, Any]) -> dict
     # Those that are needed first, in case that there is no time for all.
     for name in sorted(mine, key=lambda each: (each not in needed, each)):
         value = mine[name]
-        if isinstance(value, types.ModuleType):
+        # By the type itself: the class that an object claims is its own code, which may fail, as that of a lazy proxy does.
+        if issubclass(type(value), types.ModuleType):
             modules.append(name)
             continue
         found = probe(kind, value, min(end, time.monotonic() + request["seconds"] / 4), trial, name)
-        code = isinstance(value, (type, types.FunctionType))
+        code = issubclass(type(value), (type, types.FunctionType))
         variables.append(
             {"name": name, "type": type_of(value), "used": name in needed, "code": code, **found}
         )
@@ -88,7 +89,9 @@ def probe(kind: Any, value: Any, deadline: float, trial: Trial, name: str) -> di
         return {"unsure": True, "size": _guess(value), "buffers": []}
     except CannotWrite as error:
         return {"reason": why(error, value, pickler.last, str(error)), "size": None, "buffers": []}
-    except Exception as error:  # anything that the value's own code may raise
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # anything that the value's own code may raise, panics of Rust as well
         return {"reason": why(error, value, pickler.last, None), "size": None, "buffers": []}
     trial.add(name, count, gpu=pickler.gpu)
     buffers = [[str(key), size] for key, size in count.large.items()]
@@ -130,10 +133,10 @@ def _uses(value: Any, namespace: dict[str, Any]) -> set[str]:
                 codes.append(function.__code__)
             function = getattr(function, "__wrapped__", None)
 
-    if isinstance(value, (types.FunctionType, types.MethodType)):
+    if issubclass(type(value), (types.FunctionType, types.MethodType)):
         take(value)
     else:
-        for base in (value if isinstance(value, type) else type(value)).__mro__:
+        for base in (value if issubclass(type(value), type) else type(value)).__mro__:
             if base.__module__ == "__main__":
                 found.add(base.__name__)
                 for each in list(vars(base).values()):

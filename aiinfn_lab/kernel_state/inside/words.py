@@ -48,7 +48,7 @@ def refused(kind: type) -> str | None:
 def type_of(value: Any) -> str:
     """Say what a value is, without having it compute anything: "ndarray 100 x 3 float64"."""
     kind = type(value)
-    if isinstance(value, type):
+    if issubclass(kind, type):
         return "class"
     if kind in _COUNTED:
         return f"{kind.__name__} of {len(value)}"
@@ -61,7 +61,7 @@ def type_of(value: Any) -> str:
     return kind.__name__
 
 
-def why(error: Exception, value: Any, last: Any, said: str | None) -> str:
+def why(error: BaseException, value: Any, last: Any, said: str | None) -> str:
     """Say in a sentence why a value cannot be carried.
 
     Parameters
@@ -80,3 +80,11 @@ def why(error: Exception, value: Any, last: Any, said: str | None) -> str:
         name = kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
         words = f"an object of the type {name}, which only this process has"
     return f"It {verb} {words}."
+
+
+def told(error: BaseException) -> str:
+    """Return an error's type and text, whatever its own code does."""
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:
+        return type(error).__name__
