@@ -207,6 +207,9 @@ class Execution:
         if "raises-exception" in cell.metadata.get("tags", []):
             return None
         name, message = str(reply.get("ename", "Error")), str(reply.get("evalue", ""))
+        if name == "NoneType" and (shown := _last_error(cell)) is not None:
+            # The code itself was right; what it gave could not be shown.
+            name, message = shown.ename, shown.evalue
         traceback = [str(line) for line in reply.get("traceback") or ()]
         if name == "SystemExit" and traceback and traceback[0].startswith(inside_kernel.EXIT):
             return self._exit(cell, index, json.loads(traceback[0].removeprefix(inside_kernel.EXIT)), message)
@@ -423,8 +426,10 @@ def _error_output(name: str, message: str, shown: str = "") -> Any:
     return new_output("error", ename=name, evalue=message, traceback=[shown or message])
 
 
+def _last_error(cell: Any) -> Any:
+    return next((each for each in reversed(cell.outputs) if each.output_type == "error"), None)
+
+
 def _traceback(cell: Any, replied: list[str]) -> str:
-    for output in reversed(cell.outputs):
-        if output.output_type == "error":
-            return "\n".join(output.traceback)
-    return "\n".join(replied)
+    shown = _last_error(cell)
+    return "\n".join(replied if shown is None else shown.traceback)

@@ -51,6 +51,7 @@ def run(spec: RunSpec, snapshot: Path, folder: Path, output: Path, reporter: Rep
     that was submitted as a whole, the file runs where it is in the job's own copy of the folder.
     """
     environment = dict(os.environ)
+    start = folder
     scratch = contextlib.ExitStack()
     if spec.work.command is not None:
         # Without pipefail the job would count as successful when `python train.py | tee log` fails.
@@ -60,11 +61,12 @@ def run(spec: RunSpec, snapshot: Path, folder: Path, output: Path, reporter: Rep
         script = folder / snapshot.name
         command = [*_interpreter(script.name), str(script), *spec.work.arguments]
     else:
-        command = [*_command(snapshot, folder, scratch), *spec.work.arguments]
+        command, start = _command(snapshot, folder, scratch)
+        command += spec.work.arguments
     with scratch, _LogFile(output, reporter) as log:
         process = subprocess.Popen(
             command,
-            cwd=folder,
+            cwd=start,
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -96,9 +98,9 @@ def _result(code: int, log: _LogFile, reporter: Reporter, watch: Watch, *, shell
         reporter.error(name, message, traceback=tail, line=f"[{message}]")
         return Exit.FAILED
     if code:
-        last = next((line for line in reversed(tail.splitlines()) if line.strip()), "")
-        # Of most languages the last line names the error.
-        message = last.strip() or "The script said nothing about it."
+        # Of most languages the last line names the error; that of a group of errors ends with the rule of a box.
+        last = next((line for line in reversed(tail.splitlines()) if line.strip(" |+-")), "")
+        message = last.strip(" |").strip() or "The script said nothing about it."
         reporter.error(f"Exit code {code}", message, traceback=tail, line=f"[exit code {code}]")
         return Exit.FAILED
     if log.incomplete:
@@ -107,8 +109,8 @@ def _result(code: int, log: _LogFile, reporter: Reporter, watch: Watch, *, shell
     return Exit.SUCCESS
 
 
-def _command(snapshot: Path, folder: Path, scratch: contextlib.ExitStack) -> list[str]:
-    """Return the command that runs a copy under the name of the original.
+def _command(snapshot: Path, folder: Path, scratch: contextlib.ExitStack) -> tuple[list[str], Path]:
+    """Return the command that runs a copy under the name of the original, and the folder in which it starts.
 
     Python has a launcher for that. A shell takes the name of a script from where it reads it, so it reads a file of that name
     in a folder of the job's own, whose first line leads to the folder of the original: ``$0`` and ``BASH_SOURCE`` are ``./NAME``
@@ -116,20 +118,19 @@ def _command(snapshot: Path, folder: Path, scratch: contextlib.ExitStack) -> lis
     """
     command = _interpreter(snapshot.name)
     if snapshot.suffix == ".py":
-        return [*command, launcher.__file__, str(folder / snapshot.name), str(snapshot)]
+        return [*command, launcher.__file__, str(folder / snapshot.name), str(snapshot)], folder
     if snapshot.suffix != ".sh":
-        return [*command, str(snapshot)]
+        return [*command, str(snapshot)], folder
     try:
         place = Path(scratch.enter_context(tempfile.TemporaryDirectory(prefix="aiinfn-script-")))
-        # The shell has read all of the file when it runs the first line.
+        # The shell has the file open, and goes on reading it when its name is gone.
         start = f"cd -- {shlex.quote(str(folder))} && unset OLDPWD; command rm -rf -- {shlex.quote(str(place))} 2>/dev/null; "
         (place / snapshot.name).write_bytes(os.fsencode(start) + snapshot.read_bytes())
     except OSError:
         # There is no room, or no folder for temporary files. It runs, if under another name.
-        return [*command, str(snapshot)]
-    name = f"./{snapshot.name}"
-    start = f"cd -- {shlex.quote(str(place))} && . {shlex.quote(name)}"
-    return [*command, "-c", start, name]
+        return [*command, str(snapshot)], folder
+    # Not by `.`: the script would take itself for one that another shell reads, e.g. by `(return 0 2>/dev/null)`.
+    return [*command, f"./{snapshot.name}"], place
 
 
 def _interpreter(name: str) -> list[str]:

@@ -103,6 +103,12 @@ def test_how_a_kernel_ended_is_told_as_it_was(start, notebook, code, words):
     assert run.texts() == "before\n"
 
 
+def test_a_result_that_cannot_be_shown_is_named(start, notebook):
+    run = start("a.ipynb", notebook("class A:\n    def __repr__(self): raise ValueError('no name')\nA()"))
+    assert run.finish() == 1
+    assert (run.error.name, run.error.message) == ("ValueError", "no name")
+
+
 def test_a_kernel_that_is_restarted_by_its_code_is_not_taken_for_a_fresh_one(start, notebook):
     code = "x = 1\nget_ipython().kernel.do_shutdown(True)"
     run = start("a.ipynb", notebook(code, "print('after restart', 'x' in globals())"))

@@ -179,6 +179,18 @@ def test_a_shell_script_sees_its_own_place(start, beside):
     assert unseen(run)
 
 
+def test_a_shell_script_is_not_taken_for_one_that_another_reads(start, beside):
+    run = start("work/a.sh", "(return 0 2>/dev/null) && exit\nreturn 2>/dev/null\necho main\n")
+    assert run.finish() == 0
+    assert run.log == "main\n"
+
+
+def test_a_long_shell_script_is_read_to_its_end(start, beside):
+    run = start("work/a.sh", f"{'# a comment that is long' * 40}\n" * 500 + "echo end\n")
+    assert run.finish() == 0
+    assert run.log == "end\n"
+
+
 def test_a_shell_script_leaves_no_folder_behind(start, beside, tmp_path, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     # Whoever is killed cannot tidy up any more.

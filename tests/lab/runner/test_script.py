@@ -64,6 +64,12 @@ def test_exit_codes_that_mean_something_here_are_not_passed_on(start):
         assert run.error.name == f"Exit code {code}"
 
 
+def test_a_group_of_errors_is_told_by_an_error(start):
+    run = start("a.py", "raise ExceptionGroup('several', [KeyError('a'), ValueError('no beam')])\n")
+    assert run.finish() == 1
+    assert run.error.message == "ValueError: no beam"
+
+
 def test_a_script_that_is_killed_is_told(start):
     run = start("a.sh", "printf 'half a line'; kill -9 $$\n")
     assert run.finish() == 1
