@@ -104,8 +104,7 @@ def convert(node: ast.AST, *, typed: bool = False) -> Any:
         If it is none.
     """
     if isinstance(node, ast.Constant):
-        if typed and isinstance(node.value, float) and math.isinf(node.value):
-            raise NotALiteralError("The number is larger than Python's can be; write inf if that is meant.")
+        _bound(node.value, typed=typed)
         return _plain(node.value)
     if isinstance(node, ast.List):
         return [convert(item, typed=typed) for item in node.elts]
@@ -127,9 +126,16 @@ def _dict(node: ast.Dict, *, typed: bool) -> dict[str, Any]:
     return found
 
 
+def _bound(value: object, *, typed: bool) -> None:
+    """Refuse a number that was typed with digits and is too large for a float."""
+    if typed and isinstance(value, float) and math.isinf(value):
+        raise NotALiteralError("The number is larger than Python's can be; write inf if that is meant.")
+
+
 def _constant(node: ast.AST, *, typed: bool) -> bool | float:
     """Return the number or truth value of a constant expression."""
     if isinstance(node, ast.Constant) and isinstance(node.value, (bool, int, float)):
+        _bound(node.value, typed=typed)
         return node.value
     if typed and isinstance(node, ast.Name) and isinstance(_NAMES.get(node.id), float):
         return float(_NAMES[node.id] or 0)

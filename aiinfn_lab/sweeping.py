@@ -27,6 +27,8 @@ _NUMBER: Final = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,4})?"
 _RANGE: Final = re.compile(r"([+-]?\d{1,15})\.\.([+-]?\d{1,15})(?:\.\.(\d{1,15}))?", re.ASCII)
 _SPACE: Final = re.compile(rf"(lin|log)\(\s*({_NUMBER})\s*,\s*({_NUMBER})\s*,\s*(\d{{1,6}})\s*\)", re.ASCII)
 _COMMA: Final = re.compile(r"[+-]?\d+,\d+(?:[eE][+-]?\d{1,4})?", re.ASCII)
+_SEPARATOR: Final = re.compile(r'("?sep=([,;\t|])"?)(?=[\r\n])', re.IGNORECASE)
+"""First line by which spreadsheets are told what stands between the values."""
 _DIGITS: Final = 12
 """Digits of a computed number: more would be the noise of binary fractions."""
 
@@ -68,7 +70,10 @@ def table(text: str, known: Sequence[Parameter]) -> list[dict[str, Any]]:
     """
     by_name = {parameter.name: parameter for parameter in known}
     text = text.removeprefix("\N{BYTE ORDER MARK}")
-    separator = _separator(text)
+    said = _SEPARATOR.match(text)
+    # The line stays, so that lines are counted as in the file.
+    text = text[said.end(1) :] if said else text
+    separator = said[2] if said else _separator(text)
     try:
         read = list(
             itertools.islice(csv.reader(io.StringIO(text, newline=""), delimiter=separator), 2 * MOST_POINTS)
@@ -232,7 +237,8 @@ def _space(match: re.Match[str], name: str) -> list[float]:
         return [first]
     steps = [index / (number - 1) for index in range(number)]
     if kind == "lin":
-        found = [first + (last - first) * step for step in steps]
+        # Not by the difference, which can be larger than any float.
+        found = [first * (1 - step) + last * step for step in steps]
     else:
         found = [math.exp(math.log(first) + (math.log(last) - math.log(first)) * step) for step in steps]
     return [float(f"{one:.{_DIGITS}g}") for one in found]

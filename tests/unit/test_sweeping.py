@@ -58,6 +58,11 @@ def test_a_grid_gives_every_combination_and_the_last_name_varies_fastest():
     ]
 
 
+def test_numbers_at_equal_distances_over_the_whole_range_of_floats():
+    points = sweeping.grid({"lr": "lin(-1.7e308, 1.7e308, 3)"}, KNOWN)
+    assert [point["lr"] for point in points] == [-1.7e308, 0.0, 1.7e308]
+
+
 @pytest.mark.parametrize(
     ("typed", "words"),
     [
@@ -66,6 +71,8 @@ def test_a_grid_gives_every_combination_and_the_last_name_varies_fastest():
         ({"seed": " , "}, "'seed' has no values"),
         ({"seed": "a"}, "must be a number"),
         ({"lr": "1e-3, 1e400"}, "larger than Python's can be"),
+        ({"lr": "0.1, -1e400"}, "larger than Python's can be"),
+        ({"layers": "[-1e400, None]"}, "larger than Python's can be"),
         ({"seed": "1..4..0"}, "has no step"),
         ({"lr": "log(0, 1, 3)"}, "ratios need numbers above 0"),
         ({"lr": "lin(0, 1, 0)"}, "gives no values"),
@@ -137,6 +144,9 @@ def test_a_table_that_the_dialog_writes_gives_the_same_points(text, points):
         ),
         ("optimiser,seed\n'',1\n", [{"optimiser": "", "seed": 1}]),
         ("lr\n0.1\n\n0.2\n", [{"lr": 0.1}, {"lr": 0.2}]),
+        # The line by which spreadsheets are told what stands between the values.
+        ("sep=;\r\nlr;seed\r\n0,5;2\r\n", [{"lr": 0.5, "seed": 2}]),
+        ('"sep=|"\nlr|seed\n0.5|2\n', [{"lr": 0.5, "seed": 2}]),
     ],
 )
 def test_tables_of_spreadsheets_are_read(text, points):
