@@ -24,7 +24,8 @@ _LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?\Z")
 _SUBDOMAIN: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*\Z")
 _QUALIFIED: Final = re.compile(r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]\Z")
 _QUANTITY: Final = re.compile(
-    r"\+?(\d{1,15}(\.\d{0,9})?|\.\d{1,9})([numkMGTPE]|[KMGTPE]i|[eE][-+]?\d{1,2})?\Z"
+    r"\+?(\d{1,15}(\.\d{0,9})?|\.\d{1,9})([numkMGTPE]|[KMGTPE]i|[eE][-+]?\d{1,2})?\Z",
+    re.ASCII,
 )
 _CONFIG_KEY: Final = re.compile(r"[-._a-zA-Z0-9]{1,253}\Z")
 _HOST_PART: Final = r"(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"
@@ -145,6 +146,11 @@ def _if_right(guess: str) -> str:
     return f"; is {guess} meant?" if guess and not image_reference(guess) else ""
 
 
+def _place(path: str) -> str:
+    """Return a path in its plain form; POSIX leaves two slashes at the beginning as they are."""
+    return posixpath.normpath(re.sub("^/+", "/", path))
+
+
 def mount_path(value: Any) -> str | None:
     """Check where something is mounted."""
     if not isinstance(value, str) or not value.startswith("/"):
@@ -153,7 +159,7 @@ def mount_path(value: Any) -> str | None:
         return f"{_shown(value)} holds a colon, which no mount can have"
     if ".." in value.split("/") or "." in value.split("/") or "\0" in value:
         return f"{_shown(value)} must be a plain path, without . and .. in it"
-    where = posixpath.normpath(value)
+    where = _place(value)
     if where.strip("/") == "":
         return "nothing can be mounted over the whole file system; write for example /data"
     if what := _OWN_MOUNTS.get(where):
@@ -585,10 +591,10 @@ def _mounts(platform: Platform) -> Iterator[BadName]:
         for key, problem in _mount(each, names, further):
             yield BadName(("kubernetes", "volume_mounts", index, *key), problem)
         if isinstance(path := each.get("mountPath"), str):
-            further.add(posixpath.normpath(path))
+            further.add(_place(path))
     seen: list[tuple[str, Storage]] = []
     for name, storage in platform.storage.items():
-        where = posixpath.normpath(storage.mount)
+        where = _place(storage.mount)
         problem_here = (
             f"{where} is mounted by kubernetes.volume_mounts too; choose another place"
             if where in further
@@ -605,7 +611,7 @@ def _mount(value: Mapping[str, Any], names: list[Any], taken: set[str]) -> Itera
         yield ("subPathExpr",), "subPath and subPathExpr exclude each other"
     if isinstance(name := value.get("name"), str) and name not in names:
         yield ("name",), f"there is no {name} under kubernetes.volumes{meant(name, names)}"
-    if isinstance(path := value.get("mountPath"), str) and (where := posixpath.normpath(path)) in taken:
+    if isinstance(path := value.get("mountPath"), str) and (where := _place(path)) in taken:
         yield ("mountPath",), f"{where} is mounted twice; choose another place"
 
 
@@ -613,7 +619,7 @@ def _clash(name: str, storage: Storage, other: str, before: Storage) -> str | No
     """Say why two folders cannot be in one pod; None if they can, or never are."""
     if not _meet(storage, before):
         return None
-    where, there = posixpath.normpath(storage.mount), posixpath.normpath(before.mount)
+    where, there = _place(storage.mount), _place(before.mount)
     if where == there:
         return f"{where} is the place of {other} too; choose another one"
     if before.read_only and where.startswith(f"{there}/"):

@@ -100,9 +100,11 @@ def parse(text: str) -> Document:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         hint = "" if isinstance(error, yaml.composer.ComposerError) else " (is the indentation right?)"
-        raise UnreadableError(
-            mark.line + 1 if mark else None, f"{error.problem or 'it is not YAML'}{hint}"
-        ) from None
+        problem = error.problem or "it is not YAML"
+        if not hint and error.context:
+            # The one is no sentence without the other: "but found another document".
+            problem = f"{error.context}, {problem}"
+        raise UnreadableError(mark.line + 1 if mark else None, f"{problem}{hint}") from None
     except (yaml.YAMLError, ValueError, OverflowError):
         raise UnreadableError(None, "it is not YAML (is the indentation right?)") from None
     except RecursionError:

@@ -49,6 +49,42 @@ def problems(tmp_path: Path, text: str) -> list[PlatformError]:
     return found.problems
 
 
+_MOUNT = "kubernetes: {volumes: [{name: a, emptyDir: {}}], volume_mounts: [{name: a, mountPath: /x}, {name: a, mountPath: %s}]}\n"
+
+
+@pytest.mark.parametrize(
+    ("path", "says"),
+    [
+        ("//x", "/x is mounted twice"),
+        ("//proc", "belongs to the system"),
+        ("///dev/shm", "/dev/shm is taken"),
+    ],
+)
+def test_two_slashes_at_the_beginning_name_no_other_place(tmp_path, path, says):
+    (found,) = problems(tmp_path, CLUSTER + _MOUNT % path)
+    assert says in found.message
+
+
+def test_amounts_have_the_digits_that_kubernetes_reads(tmp_path):
+    (found,) = problems(
+        tmp_path, CLUSTER + "kubernetes: {volumes: [{name: a, emptyDir: {sizeLimit: \u0661Gi}}]}\n"
+    )
+    assert "is no amount" in found.message
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (f"{CLUSTER}---\n{CLUSTER}", "expected a single document in the stream, but found another document"),
+        ("a: &x 1\nb: &x 2\n", "found duplicate anchor 'x'; first occurrence, second occurrence"),
+        ("a: *x\n", "found undefined alias 'x'"),
+    ],
+)
+def test_what_is_wrong_with_documents_and_anchors_is_a_sentence(tmp_path, text, says):
+    (found,) = problems(tmp_path, text)
+    assert found.message == says
+
+
 def test_the_file_without_its_faults_is_in_order(tmp_path):
     assert problems(tmp_path, CLUSTER) == []
 
