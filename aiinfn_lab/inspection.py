@@ -104,7 +104,7 @@ def read_notebook(data: bytes, name: str) -> dict[str, Any]:
             f"{shown} is not a notebook: its text is not valid JSON (line {error.lineno}).",
             "Open it in JupyterLab and save it again.",
         ) from error
-    except (UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, too
         raise _refuse(
             f"{shown} is not a notebook: its text cannot be read as JSON.",
             "Open it in JupyterLab and save it again.",
@@ -114,20 +114,35 @@ def read_notebook(data: bytes, name: str) -> dict[str, Any]:
 
 
 def _completed(complete: dict[str, Any]) -> dict[str, Any]:
-    """Add what may be missing in a notebook that JupyterLab opens all the same."""
+    """Add what may be missing in a notebook that can be run all the same, and leave out what is of no use in its shape."""
     for key, default in (("metadata", dict), ("nbformat_minor", int)):
         if not isinstance(complete.get(key), default):
             complete[key] = default()
+    for key in ("kernelspec", "language_info", "papermill"):
+        _leave_out(complete["metadata"], key, dict)
     for cell in complete["cells"]:
         if not isinstance(cell.get("metadata"), dict):
             cell["metadata"] = {}
-        if not isinstance(cell["metadata"].get("tags", []), list):
-            del cell["metadata"]["tags"]
+        _leave_out(cell["metadata"], "tags", list)
+        _leave_out(cell["metadata"], "papermill", dict)
+        _leave_out(cell, "id", str)
+        _leave_out(cell, "attachments", dict)
+        if not all(isinstance(each, dict) for each in cell.get("attachments", {}).values()):
+            del cell["attachments"]
         if cell["cell_type"] == "code":
-            if not isinstance(cell.get("outputs"), list):
-                cell["outputs"] = []
+            outputs = cell.get("outputs")
+            cell["outputs"] = [
+                each
+                for each in (outputs if isinstance(outputs, list) else [])
+                if isinstance(each, dict) and isinstance(each.get("output_type"), str)
+            ]
             cell.setdefault("execution_count", None)
     return complete
+
+
+def _leave_out(holder: dict[str, Any], key: str, kind: type) -> None:
+    if key in holder and not isinstance(holder[key], kind):
+        del holder[key]
 
 
 def _notebook(document: Document) -> Inspection:

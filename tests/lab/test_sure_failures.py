@@ -1,5 +1,6 @@
 """What is sure to fail is said before it is sent, and refused at submission unless one asks to go on."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -11,6 +12,7 @@ from aiinfn_hub.platform.refusal import Refusal
 from aiinfn_lab.inspection import inspect, read_notebook
 from aiinfn_lab.paths import Places
 from aiinfn_lab.precheck.checks import Subject, look, refuse
+from aiinfn_lab.runner import notebook_file
 from aiinfn_lab.session import Session
 from aiinfn_lab.target import Target
 
@@ -124,7 +126,17 @@ def test_a_notebook_is_read_in_every_encoding_of_json(encoding):
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"\xff\xfe\x00", "é".encode("latin-1"), b"[]", b"{}", b'{"nbformat": 3}', b"\x00" * 8]
+    "data",
+    [
+        b"",
+        b"\xff\xfe\x00",
+        "é".encode("latin-1"),
+        b"[]",
+        b"{}",
+        b'{"nbformat": 3}',
+        b"\x00" * 8,
+        b'{"nbformat": %s}' % (b"9" * 5000),
+    ],
 )
 def test_what_is_no_notebook_is_refused(data):
     with pytest.raises(Refusal):
@@ -137,6 +149,39 @@ def test_what_may_be_missing_in_a_notebook_is_added():
     assert found["metadata"] == {}
     assert found["cells"][0]["outputs"] == []
     assert found["cells"][0]["metadata"] == {}
+
+
+ODD = (None, True, 1.5, "x", "", [], [1], ["a", None], {}, {"a": 1}, [[]])
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        ("nbformat_minor",),
+        ("metadata",),
+        ("metadata", "kernelspec"),
+        ("metadata", "language_info"),
+        ("metadata", "papermill"),
+        ("cells",),
+        ("cells", 0),
+        *(("cells", 0, key) for key in ("cell_type", "id", "source", "metadata", "outputs", "attachments")),
+        ("cells", 0, "metadata", "tags"),
+        ("cells", 0, "metadata", "papermill"),
+    ],
+)
+@pytest.mark.parametrize("odd", ODD)
+def test_what_submission_takes_for_a_notebook_the_runner_does_too(path, odd):
+    content = of_cells("x = 1")
+    *outer, last = path
+    holder = content
+    for key in outer:
+        holder = holder[key]
+    holder[last] = odd
+    data = json.dumps(content).encode()
+    with contextlib.suppress(Refusal):
+        read_notebook(data, "n.ipynb")
+        notebook = notebook_file.load(data, "n.ipynb")
+        notebook_file.parameterize(notebook, {"x": 2}, "python3", "python")
 
 
 # At submission
