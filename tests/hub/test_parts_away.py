@@ -1,13 +1,14 @@
 """Parts of the platform that are killed, slow or away: what others make of it, and what programs are told."""
 
 import asyncio
-import io
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import aiohttp
 import psutil
@@ -146,16 +147,45 @@ async def test_the_proxy_without_a_hub_says_that_it_starts_and_not_that_there_is
 
 @pytest.mark.parametrize("announced", [True, False])
 async def test_a_body_that_is_too_large_is_refused_in_words_through_the_proxy(hub, announced):
-    async def pieces():
-        for _ in range(80):
-            yield b" " * 2**16
-
-    body = io.BytesIO(b" " * (80 * 2**16)) if announced else pieces()
     token = await asyncio.to_thread(token_of, hub)
-    headers = {"Authorization": f"token {token}", "Content-Type": "application/json"}
-    status, _, text = await ask(f"{hub.url}/services/vkd/api/v1/jobs", "POST", data=body, headers=headers)
+    status, text = await upload(f"{hub.url}/services/vkd/api/v1/jobs", token, 80, announced=announced)
     assert status == 413
-    assert json.loads(text)["message"] == "The request is larger than 1024 KiB."
+    # vkd's own words, or the proxy's, if vkd had closed the connection before they were read.
+    own, proxys = "The request is larger than 1024 KiB.", "The request is too large for this service."
+    assert json.loads(text)["message"] in {own, proxys}
+
+
+async def upload(url, token, pieces, *, announced):
+    """Send pieces of 64 KiB and read the answer meanwhile, as one who is refused in the middle has to.
+
+    aiohttp's client leaves its socket open when it is answered while it still writes (and warns of it).
+    """
+    address = urlsplit(url)
+    reader, writer = await asyncio.open_connection(address.hostname, address.port)
+    answer = asyncio.create_task(reader.read())
+    try:
+        length = f"Content-Length: {pieces * 2**16}" if announced else "Transfer-Encoding: chunked"
+        head = [f"POST {address.path} HTTP/1.1", f"Host: {address.netloc}", f"Authorization: token {token}"]
+        head += ["Content-Type: application/json", "Connection: close", length]
+        writer.write("\r\n".join([*head, "", ""]).encode())
+        piece = b" " * 2**16
+        with contextlib.suppress(ConnectionError):
+            for _ in range(pieces):
+                if answer.done():
+                    break
+                writer.write(piece if announced else b"10000\r\n" + piece + b"\r\n")
+                await writer.drain()
+        async with asyncio.timeout(30):
+            text = (await answer).decode()
+    finally:
+        answer.cancel()
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+    head, _, body = text.partition("\r\n\r\n")
+    if "transfer-encoding: chunked" in head.lower():
+        body = body.partition("\r\n")[2].rpartition("\r\n0")[0]
+    return int(head.split()[1]), body
 
 
 def token_of(hub, who="ada", **options):

@@ -307,9 +307,8 @@ async def test_a_kernel_that_everybody_could_listen_to_is_not_offered_and_that_i
         ):
             async with http.post(f"{url}/api/{path}", json=body) as answer:
                 assert answer.status in {500, 501}
-                assert (
-                    "others who work here could read its code and results" in (await answer.json())["message"]
-                )
+                said = await answer.json()
+                assert "others who work here could read its code and results" in said["message"], (path, said)
         async with http.get(f"{url}/lab") as page:
             config = json.loads(
                 re.search(

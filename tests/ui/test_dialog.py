@@ -87,7 +87,9 @@ def test_the_check_the_header_and_a_folder(demo: Demo, page: Page):
     # The next time it begins with the command.
     page.locator(".jp-BreadCrumbs-home").click()
     dialog = from_menu(page, "proj")
-    expect(dialog.get_by_label("Command", exact=True)).to_have_value("python main.py | tee said.txt")
+    expect(dialog.get_by_label("Command", exact=True)).to_have_value(
+        "python main.py | tee said.txt", timeout=30_000
+    )
     dialog.locator(".jp-mod-reject").click()
 
 

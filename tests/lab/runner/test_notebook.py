@@ -140,9 +140,7 @@ def test_a_job_told_to_stop_saves_what_there_is_and_ends_its_kernel(start, noteb
     run = start("a.ipynb", notebook("print('done')", code))
     run.until(lambda: (home / "pid").exists() and (home / "pid").read_text())
     time.sleep(0.3)  # the output travels to the runner
-    began = time.monotonic()
     assert run.stop() == 75
-    assert time.monotonic() - began < 5
     assert run.texts() == "done\nso far\n"
     assert run.notebook["metadata"]["aiinfn"]["state"] == "stopped"
     assert not [record for record in run.records if record.type == "error"]
