@@ -52,6 +52,34 @@ class SessionProxy(ConfigurableHTTPProxy):
             route["data"].pop("last_activity", None)
         return routes
 
+    async def restore_routes(self) -> None:
+        """Give a new proxy its routes, the hub's last.
+
+        The hub's is that of all addresses without one of their own: a program that asks vkd or a session in the moment
+        between would be told by the hub, for good, that there is nothing. Without any route the proxy says "try again".
+        """
+        try:
+            await self.add_all_users(self.app.users)
+            await self.add_all_services(self.app._service_map)  # noqa: SLF001 - as JupyterHub's own does
+        finally:
+            await self.add_hub_route(self.app.hub)
+
+    async def check_routes(
+        self, user_dict: Any, service_dict: Any, routes: dict[str, Any] | None = None
+    ) -> None:
+        """Add missing routes and delete those of nobody; a hub's that is missing is added last, as in `restore_routes`."""
+        if not routes:
+            routes = await self.get_all_routes()
+        hub = self.app.hub
+        if hub.routespec in routes:
+            await super().check_routes(user_dict, service_dict, routes)
+            return
+        own = {"routespec": hub.routespec, "target": hub.host, "data": {"hub": True}}
+        try:
+            await super().check_routes(user_dict, service_dict, {**routes, hub.routespec: own})
+        finally:
+            await self.add_hub_route(hub)
+
 
 def guarded(command: Sequence[str], environment: Mapping[str, str]) -> list[str]:
     """Give the command that runs the proxy with what it needs of an environment, and with JSON for programs.
