@@ -120,6 +120,7 @@ class Hub:
     async def run(self) -> AsyncIterator[Hub]:
         app = web.Application()
         app.router.add_get("/hub/api/aiinfn/identity", self._user)
+        app.router.add_get("/hub/api/user", self._user)  # what people's programs ask
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
