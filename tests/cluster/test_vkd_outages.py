@@ -128,7 +128,9 @@ async def test_vkd_starts_while_the_api_server_is_away_and_goes_on_when_it_is_ba
         await asyncio.sleep(0.1)
     await world.until(job, "cancelled", within=KUBERNETES)
     await world.until(waiting, "succeeded", within=KUBERNETES)
-    assert once(world, waiting)
+    # Kueue may have taken it back once, before a kubelet that is late had started it.
+    assert world.states(waiting)[-2:] == ["running", "succeeded"]
+    assert world.states(waiting).count("running") == 1
 
 
 async def test_vkd_may_be_restarted_at_any_moment_of_a_jobs_life(world):

@@ -111,6 +111,7 @@ async def test_the_points_of_a_sweep_that_is_preempted_three_times_start_in_orde
         await world.session(f"s{number}", "t4", DEVICES)
         await world.until_session_runs(f"s{number}")
         preempted = (await anna.get(f"/jobs/{job['id']}"))["preemptions"]
+        await until(lambda: in_their_places(v, anna, job["id"]), "who waits is in its place", seconds=60)
         await world.end_session(f"s{number}")
     done = await shown(anna, job["id"], lambda it: it["state"] == "succeeded", "the sweep is over")
     figure("20 points on two devices, three sessions in between: over after, s", time.monotonic() - begin)
@@ -133,3 +134,11 @@ async def test_the_points_of_a_sweep_that_is_preempted_three_times_start_in_orde
         elif state == "queued":
             waiting.add(point)
     assert len(started) == 20 + done["preemptions"]
+
+
+async def in_their_places(v, anna, sweep):
+    """Whether Kueue has every point that waits in line, those that made room as well, and in the order of their numbers."""
+    rows = (await anna.get(f"/jobs/{sweep}/points"))["points"]
+    waiting = [row["job"] for row in rows if row["state"] == "queued"]
+    places = [v.backend.positions().get(each, 0) for each in waiting]
+    return 0 not in places and places == sorted(places)
