@@ -21,6 +21,7 @@ from typing import Any, Final
 
 from aiinfn_hub.language import Sentence, Text
 from aiinfn_hub.language import gettext as _
+from aiinfn_hub.private_files import private_draft
 from aiinfn_hub.slugs import slug
 from aiinfn_hub.uids import TABLE, listed
 
@@ -232,13 +233,8 @@ class Accounts:
 
     def _keep_table(self, known: dict[str, int]) -> None:
         # Atomic: a crash in between leaves the old table, never half of one, since a lost uid is a lost home.
-        draft = self._data / f"{TABLE}.new"
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            json.dump(known, stream, indent=1)
-            stream.flush()
-            os.fsync(stream.fileno())
-        draft.replace(self._data / TABLE)
+        with private_draft(self._data / TABLE, json.dumps(known, indent=1)) as draft:
+            draft.replace(self._data / TABLE)
 
     def _obstacle(self) -> Text:
         """Say what keeps people from having a uid each, or nothing."""

@@ -6,6 +6,7 @@ listens on loopback unless it is told otherwise.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import shlex
@@ -37,7 +38,7 @@ from aiinfn_hub.orphans import end_orphaned_vkd
 from aiinfn_hub.platform import loader
 from aiinfn_hub.platform.model import Backend
 from aiinfn_hub.platform.reload import PlatformFile
-from aiinfn_hub.private_files import keep_private, write_secrets
+from aiinfn_hub.private_files import keep_private, private_draft, write_secrets
 from aiinfn_hub.proxy import SessionProxy, guarded
 from aiinfn_hub.services import keep_starting
 from aiinfn_hub.spawner import session_time
@@ -423,19 +424,9 @@ def secret_file(path: Path) -> str:
     try:
         return _read_secret(path)
     except FileNotFoundError:
-        draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="ascii") as stream:
-            stream.write(secrets.token_hex(32))
-            stream.flush()
-            os.fsync(stream.fileno())
-        try:
-            # A link, unlike a rename, does not replace the secret that somebody else made meanwhile.
+        # A link, unlike a rename, does not replace the secret that somebody else made meanwhile.
+        with private_draft(path, secrets.token_hex(32)) as draft, contextlib.suppress(FileExistsError):
             path.hardlink_to(draft)
-        except FileExistsError:
-            pass
-        finally:
-            draft.unlink()
         return _read_secret(path)
 
 

@@ -7,7 +7,7 @@ import json
 import os
 import secrets
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -41,22 +41,36 @@ def _tighten(path: Path, taken: int) -> None:
             path.chmod(stat.S_IMODE(mode) & ~taken)
 
 
+@contextlib.contextmanager
+def private_draft(path: Path, text: str) -> Iterator[Path]:
+    """Write text beside a file, on the disk for good and readable by this account only, for the caller to put in its place.
+
+    Of a draft that is not put there, or for which there is no room, nothing is left.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written.
+    """
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        yield draft
+    finally:
+        draft.unlink(missing_ok=True)
+
+
 def write_secrets(path: Path, values: Mapping[str, str]) -> None:
     """Write secrets for another process of this account, whole or not at all; on a full disk, what is there already will do."""
     with contextlib.suppress(OSError, ValueError):
         if read_secrets(path) == dict(values):
             return
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            json.dump(dict(values), stream)
-            stream.flush()
-            os.fsync(stream.fileno())
+    with private_draft(path, json.dumps(dict(values))) as draft:
         draft.replace(path)
-    except OSError:
-        draft.unlink(missing_ok=True)
-        raise
 
 
 def read_secrets(path: Path) -> dict[str, str]:

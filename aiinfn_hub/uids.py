@@ -16,6 +16,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
+from aiinfn_hub.private_files import private_draft
+
 logger = logging.getLogger(__name__)
 
 LIST: Final = Path("/var/lib/aiinfn/uids.json")
@@ -84,7 +86,8 @@ def listed(data: Path) -> Iterator[Uids]:
         uids = Uids(data, dict(before))
         yield uids
         if uids.folders != before:
-            _write(place, uids.folders)
+            with private_draft(place, json.dumps(dict(sorted(uids.folders.items())), indent=1)) as draft:
+                draft.replace(place)
     finally:
         os.close(lock)
 
@@ -98,13 +101,3 @@ def _read(place: Path) -> dict[int, str]:
     except (ValueError, AttributeError):
         logger.warning("%s cannot be read; it is written anew", place)
         return {}
-
-
-def _write(place: Path, folders: dict[int, str]) -> None:
-    draft = place.with_suffix(".new")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-        json.dump(dict(sorted(folders.items())), stream, indent=1)
-        stream.flush()
-        os.fsync(stream.fileno())
-    draft.replace(place)

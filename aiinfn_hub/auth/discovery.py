@@ -10,7 +10,7 @@ import asyncio
 import hmac
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -134,16 +134,7 @@ class Provider:
                 _("IAM sent no id token; the scope openid may not be allowed for this client.")
             )
         try:
-            key = await self._key(endpoints, str(jwt.get_unverified_header(id_token).get("kid") or ""))
-            claims = jwt.decode(
-                id_token,
-                key,
-                algorithms=list(ALGORITHMS),
-                audience=client_id,
-                issuer=endpoints.issuer,
-                leeway=leeway,
-                options={"require": ["exp", "iat", "sub", "aud", "iss"]},
-            )
+            claims = await self._signed(id_token, client_id, leeway, ("exp", "iat", "sub", "aud", "iss"))
         except jwt.PyJWTError as error:
             # The library's messages name the claim or the check, not the token.
             self._log.warning("The id token from %s was refused: %s", endpoints.issuer, error)
@@ -156,6 +147,23 @@ class Provider:
         if not hmac.compare_digest(str(claims.get("nonce", "")).encode(), nonce.encode()):
             raise ProviderBroken(_("The id token from IAM belongs to another sign-in."))
         return str(claims["sub"])
+
+    async def _signed(
+        self, token: str, client_id: str, leeway: float, required: Sequence[str]
+    ) -> dict[str, Any]:
+        """Return the claims of a token that IAM signed for this client; raises what PyJWT does."""
+        endpoints = await self.endpoints()
+        key = await self._key(endpoints, str(jwt.get_unverified_header(token).get("kid") or ""))
+        claims: dict[str, Any] = jwt.decode(
+            token,
+            key,
+            algorithms=list(ALGORITHMS),
+            audience=client_id,
+            issuer=endpoints.issuer,
+            leeway=leeway,
+            options={"require": list(required)},
+        )
+        return claims
 
     async def verify_logout(
         self, logout_token: str, *, client_id: str, leeway: float = LEEWAY
@@ -175,17 +183,9 @@ class Provider:
         LogoutTokenWrong
             If any of the token is wrong; the message says what, never the token.
         """
-        endpoints = await self.endpoints()
         try:
-            key = await self._key(endpoints, str(jwt.get_unverified_header(logout_token).get("kid") or ""))
-            claims = jwt.decode(
-                logout_token,
-                key,
-                algorithms=list(ALGORITHMS),
-                audience=client_id,
-                issuer=endpoints.issuer,
-                leeway=leeway,
-                options={"require": ["iat", "aud", "iss", "jti", "events"]},
+            claims = await self._signed(
+                logout_token, client_id, leeway, ("iat", "aud", "iss", "jti", "events")
             )
         except jwt.PyJWTError as error:
             raise LogoutTokenWrong(str(error)) from None

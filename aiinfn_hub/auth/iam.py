@@ -367,7 +367,8 @@ class IAMAuthenticator(DiscoveringAuthenticator):
             if model is None or self.normalize_username(model["name"]) != user.name:
                 self.log.info("%s has to sign in again", user.name)
                 return Verdict.SIGN_IN
-            if self._unusable_claims(model):
+            unusable = self._unusable_claims(model)
+            if unusable:
                 model["auth_state"]["checked_at"] = auth_state.get("checked_at", 0)
             if auth_state.get(SIGNED_OUT):
                 model["auth_state"][SIGNED_OUT] = True
@@ -377,7 +378,7 @@ class IAMAuthenticator(DiscoveringAuthenticator):
             and await super().check_allowed(user.name, model)
             and self.check_blocked_users(user.name, model)
         )
-        if not allowed and self._unusable_claims(model):
+        if not allowed and unusable:
             # It is the provider that is wrong: as if it did not answer.
             return self._holds(user.name, auth_state)
         if not allowed:

@@ -21,14 +21,7 @@ class Short(Place):
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory) -> Iterator[Place]:
-    found = Short(tmp_path_factory.mktemp("providers"))
-    try:
-        found.iam.start()
-        found.hub.start(found.iam, AIINFN_PLATFORM=str(found.file))
-        yield found
-    finally:
-        found.hub.stop()
-        found.iam.stop()
+    yield from Short(tmp_path_factory.mktemp("providers")).running()
 
 
 @pytest.fixture(autouse=True)

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Self
 
 import aiohttp
 import psutil
@@ -46,17 +47,20 @@ class Place:
     def token_requests(self) -> int:
         return self.iam.log.count("POST /token")
 
+    def running(self) -> Iterator[Self]:
+        """Run IAM and hub, for a fixture."""
+        try:
+            self.iam.start()
+            self.hub.start(self.iam, AIINFN_PLATFORM=str(self.file))
+            yield self
+        finally:
+            self.hub.stop()
+            self.iam.stop()
+
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory) -> Iterator[Place]:
-    found = Place(tmp_path_factory.mktemp("session"))
-    try:
-        found.iam.start()
-        found.hub.start(found.iam, AIINFN_PLATFORM=str(found.file))
-        yield found
-    finally:
-        found.hub.stop()
-        found.iam.stop()
+    yield from Place(tmp_path_factory.mktemp("session")).running()
 
 
 @pytest.fixture

@@ -29,14 +29,7 @@ class Withdrawing(Place):
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory) -> Iterator[Place]:
-    found = Withdrawing(tmp_path_factory.mktemp("withdrawn"))
-    try:
-        found.iam.start()
-        found.hub.start(found.iam, AIINFN_PLATFORM=str(found.file))
-        yield found
-    finally:
-        found.hub.stop()
-        found.iam.stop()
+    yield from Withdrawing(tmp_path_factory.mktemp("withdrawn")).running()
 
 
 def vkd(place, token: str, method: str, path: str, body=None, status: int = 200):

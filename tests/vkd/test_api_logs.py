@@ -6,7 +6,7 @@ import pytest
 
 from aiinfn_hub.vkd.contract import Cause, JobState
 from tests.vkd.memory_backend import MemoryBackend
-from tests.vkd.world import notebook, until, vkd
+from tests.vkd.world import notebook, silent_job, until, vkd
 
 
 @pytest.fixture
@@ -17,16 +17,7 @@ async def v(tmp_path):
 
 @pytest.fixture
 async def job(v):
-    """A running job that printed ten bytes."""
-    job_id = (await v.as_("anna").post("/jobs", notebook()))["id"]
-    v.backend.run(job_id)
-
-    async def running():
-        return (await v.as_("anna").get(f"/jobs/{job_id}"))["state"] == "running"
-
-    await until(running, "the job runs")
-    await v.backend.print(job_id, b"0123456789")
-    return job_id
+    return await silent_job(v)
 
 
 def meta(answer):

@@ -11,7 +11,7 @@ from yarl import URL
 from aiinfn_hub.vkd import errors, protocol
 from aiinfn_hub.vkd.routes import logs
 from tests.vkd.memory_backend import MemoryBackend
-from tests.vkd.world import API, Client, notebook, until, vkd
+from tests.vkd.world import API, Client, silent_job, until, vkd
 
 
 @pytest.fixture
@@ -22,16 +22,7 @@ async def v(tmp_path):
 
 @pytest.fixture
 async def job(v):
-    """A running job that printed something and is silent now."""
-    job_id = (await v.as_("anna").post("/jobs", notebook()))["id"]
-    v.backend.run(job_id)
-
-    async def running():
-        return (await v.as_("anna").get(f"/jobs/{job_id}"))["state"] == "running"
-
-    await until(running, "the job runs")
-    await v.backend.print(job_id, b"0123456789")
-    return job_id
+    return await silent_job(v)
 
 
 @contextlib.asynccontextmanager

@@ -266,3 +266,12 @@ async def reaches(client, job_id, state):
         return job if job["state"] == state else None
 
     return await until(there, f"{job_id} is {state}")
+
+
+async def silent_job(v: World) -> str:
+    """Give a running job that printed ten bytes and is silent now, of a back end in memory."""
+    job_id: str = (await v.as_("anna").post("/jobs", notebook()))["id"]
+    v.backend.run(job_id)
+    await reaches(v.as_("anna"), job_id, "running")
+    await v.backend.print(job_id, b"0123456789")
+    return job_id

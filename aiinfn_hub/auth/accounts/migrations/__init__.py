@@ -7,39 +7,14 @@ from typing import Final
 
 import sqlalchemy as sa
 
+from aiinfn_hub import schema_upgrade
+from aiinfn_hub.schema_upgrade import SchemaError as SchemaError
+
 HEAD: Final = "0001"
 VERSION_TABLE: Final = "aiinfn_accounts_version"
 """Not alembic's usual name, so that the table may be in the hub's own database, beside JupyterHub's."""
 
 
-class SchemaError(Exception):
-    """The database cannot be used by this version."""
-
-
 def upgrade(connection: sa.Connection) -> None:
-    """Bring a database to `HEAD`, in one transaction of the caller's.
-
-    Raises
-    ------
-    SchemaError
-        If a newer version wrote it.
-    """
-    current = None
-    if sa.inspect(connection).has_table(VERSION_TABLE):
-        current = connection.execute(sa.text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()  # noqa: S608 - our own constant
-    if current == HEAD:
-        return
-    from alembic import command  # noqa: PLC0415 - only loaded when there is something to do
-    from alembic.config import Config  # noqa: PLC0415
-    from alembic.script import ScriptDirectory  # noqa: PLC0415
-
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
-    known = {step.revision for step in ScriptDirectory.from_config(config).walk_revisions()}
-    if current is not None and current not in known:
-        raise SchemaError(
-            f"The table of accounts has the schema {current}, which this version does not know. "
-            "Start the version that wrote it, or a newer one."
-        )
-    config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    """Bring a database to `HEAD`; see `schema_upgrade.upgrade`."""
+    schema_upgrade.upgrade(connection, Path(__file__).parent, HEAD, "The table of accounts", VERSION_TABLE)
