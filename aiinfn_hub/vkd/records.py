@@ -6,6 +6,7 @@ import hashlib
 import json
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -46,12 +47,13 @@ def now() -> datetime:
 
 def usable_values(found: Mapping[str, Any]) -> dict[str, Scalar]:
     """Return those recorded values that can be shown: what a job said is checked again wherever it is read."""
-    usable: dict[str, Scalar] = {}
-    for name, value in found.items():
-        try:
-            usable |= check_values({name: value})
-        except Refused:
-            continue
+    try:
+        usable = check_values(found)
+    except Refused:
+        usable = {}
+        for name, value in found.items():
+            with suppress(Refused):
+                usable |= check_values({name: value})
     return merge_values({}, usable)[0]
 
 

@@ -303,3 +303,18 @@ async def test_huge_records_of_an_older_version_leave_the_database_with_its_migr
         # Not only hidden: a list would read, and parse, all of it each time.
         assert connection.execute("SELECT max(length(recorded)) FROM jobs").fetchone() == (8,)
     connection.close()
+
+
+@given(
+    st.dictionaries(
+        st.integers(0, 200).map("v{}".format),
+        st.sampled_from([1, 40, 320, 330, 1000]).map("x".__mul__),
+        max_size=130,
+    )
+)
+def test_values_that_come_together_are_kept_as_those_that_come_one_by_one(values):
+    kept, left = {}, []
+    for name, value in values.items():
+        kept, without_room = merge_values(kept, {name: value})
+        left += without_room
+    assert merge_values({}, values) == (kept, left)

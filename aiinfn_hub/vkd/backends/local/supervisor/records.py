@@ -99,6 +99,10 @@ def merge_values(known: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[dict
     tuple
         What is kept, and the names of those for which there is no room.
     """
+    if not known and len(new) <= MOST_VALUES and size(new) + 2 * len(new) <= VALUES_BYTES:
+        return dict(
+            new
+        ), []  # as nearly always when a row is read: one look, where below there is one for each value
     kept, left = dict(known), []
     room = VALUES_BYTES - size(kept)
     for name, value in new.items():
