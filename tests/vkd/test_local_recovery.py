@@ -20,6 +20,9 @@ import pytest
 
 from aiinfn_hub.accounts import Account
 from aiinfn_hub.vkd.backends.local import process
+from aiinfn_hub.vkd.backends.local.environment import MARK as VARIABLE
+from aiinfn_hub.vkd.backends.local.environment import mark_of
+from aiinfn_hub.vkd.backends.local.files import RunFacts
 from aiinfn_hub.vkd.backends.local.supervisor import marks
 from aiinfn_hub.vkd.contract import Cause, ClaimState, JobState
 from tests.vkd.local_world import QUICK, SLOW, World, claim_request, eventually, make_platform, running
@@ -211,6 +214,50 @@ async def test_no_process_of_a_killed_supervisor_keeps_a_device_that_another_job
     assert await world.log(second) == b"False\n"
     assert not running([facts["child"], daemon])
     assert world.counts("slice") == (1, 0, 0, 0)
+
+
+async def test_another_vkds_job_of_the_same_number_is_left_alone(tmp_path, world):
+    """What is left of a job is looked for among all processes of the machine."""
+    other = World(tmp_path / "other")
+    await world.start()
+    await other.start()
+    try:
+        job, same = await world.submit(SLOW), await other.submit(SLOW)
+        assert job == same
+        await world.until_log(job, b"waiting")
+        await other.until_log(same, b"waiting")
+        kill_above(world.facts(job, "run.json"))
+        await world.until(job, "failed")
+        child = other.facts(same, "run.json")["child"]
+        assert running([child]) == [child]
+        assert other.states(same) == ["starting", "running"]
+    finally:
+        await other.end()
+
+
+@pytest.mark.parametrize("older", [False, True], ids=["marked", "started by an older vkd"])
+def test_what_is_left_of_an_attempt_is_found_by_its_environment_alone(tmp_path, older):
+    """Where there is no cgroup and no account of its own, nothing else is left."""
+    environment = {"AIINFN_JOB_ID": "j0001", "AIINFN_ATTEMPT": "1", "HOME": str(tmp_path / "home")}
+    environment |= {} if older else {VARIABLE: mark_of(tmp_path / "1")}
+    others = [
+        environment | {"HOME": "/elsewhere", VARIABLE: "another"},
+        environment | {"AIINFN_ATTEMPT": "2", VARIABLE: "b"},
+    ]
+    started = [
+        subprocess.Popen(["sleep", "60"], env=each | {"PATH": os.defpath}) for each in (environment, *others)
+    ]
+    try:
+        spec = {"uid": None, "environment": environment}
+        found = process.kill_leftovers(tmp_path / "1", spec, RunFacts(1, 1, "", None, 0.0))
+        assert found == [started[0].pid]
+        assert started[0].wait(20) == -signal.SIGKILL
+        assert [each.poll() for each in started[1:]] == [None, None]
+        assert process.kill_leftovers(tmp_path / "1", {}, RunFacts(1, 1, "", None, 0.0)) == []
+    finally:
+        for each in started:
+            each.kill()
+            each.wait()
 
 
 async def test_a_device_is_not_free_while_a_process_of_the_attempt_is_there(world, monkeypatch):

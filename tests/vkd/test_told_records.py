@@ -20,6 +20,7 @@ from pydantic import TypeAdapter
 from aiinfn_hub.vkd import migrations
 from aiinfn_hub.vkd.backends.kueue.archive import Archive
 from aiinfn_hub.vkd.backends.local import launch, process
+from aiinfn_hub.vkd.backends.local.environment import marks_in
 from aiinfn_hub.vkd.backends.local.files import AttemptFolder
 from aiinfn_hub.vkd.backends.local.outcome import error_of, points_of, progress_of, values_of
 from aiinfn_hub.vkd.backends.local.supervisor.main import EXIT_ROOM
@@ -214,7 +215,7 @@ async def test_a_supervisor_that_fails_ends_its_job_and_says_so(world, monkeypat
     assert world.facts(job, "exit.json")["message"].startswith("TypeError: ")
     mine = world.facts(job, "run.json")
     assert not running({mine["pid"], mine["supervisor"]} - before)
-    assert not process._of_job(f"AIINFN_JOB_ID={job}".encode())
+    assert not process._with(marks_in(world.facts(job, "spec.json")))
     assert world.counts("slice") == (1, 0, 0, 0)
 
 

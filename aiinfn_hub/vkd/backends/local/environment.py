@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -27,6 +28,26 @@ _PASSED_ON: Final = (
     "SSL_CERT_DIR",
 )
 """What is taken over from vkd's own environment, as a session takes it from the hub's; the secrets stay there."""
+
+
+MARK: Final = "AIINFN_MARK"
+"""Environment variable of an attempt's processes, by whose value they are found."""
+_OLDER_MARKS: Final = ("AIINFN_JOB_ID", "AIINFN_ATTEMPT", "HOME")
+"""By what those are found, together, that were started before there was this variable."""
+
+
+def mark_of(folder: Path) -> str:
+    """Return the mark of the attempt in a folder."""
+    return hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:32]
+
+
+def marks_in(spec: Mapping[str, Any]) -> frozenset[bytes]:
+    """Return what the environment of every process of an attempt has, for all that is known; empty if nothing is."""
+    environment = spec.get("environment") or {}
+    names = (MARK,) if MARK in environment else _OLDER_MARKS
+    if not all(environment.get(name) for name in names):
+        return frozenset()
+    return frozenset(os.fsencode(f"{name}={environment[name]}") for name in names)
 
 
 def device_environment(accelerator: Accelerator | None, devices: Sequence[str]) -> dict[str, str]:
@@ -86,6 +107,7 @@ def attempt_spec(
     account: Account,
     devices: Sequence[str],
     *,
+    folder: Path,
     command: Sequence[str] | None,
     grace: float,
     log_limit: int,
@@ -94,6 +116,8 @@ def attempt_spec(
 
     Parameters
     ----------
+    folder
+        That of the attempt.
     command
         None for the runner of the image's environment. ``-P`` and ``-s`` keep the home, its working folder, and ``~/.local``
         off its module path: a person's ``random.py`` must not break it. What it runs is started without them.
@@ -104,7 +128,7 @@ def attempt_spec(
     runner = [interpreter_of(job.selection.image), "-P", "-s", "-m", "aiinfn_lab.runner", "-"]
     return {
         "command": list(command or runner),
-        "environment": job_environment(job, attempt, account, devices, os.environ),
+        "environment": job_environment(job, attempt, account, devices, os.environ) | {MARK: mark_of(folder)},
         "cwd": str(account.home),
         "uid": account.uid,
         "gid": account.gid,

@@ -80,6 +80,7 @@ class Launcher:
                 run.attempt,
                 account,
                 run.devices,
+                folder=run.folder.path,
                 command=settings.command,
                 grace=run.grace,
                 log_limit=settings.log_limit,

@@ -8,10 +8,11 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import psutil
 
+from .environment import marks_in
 from .files import RunFacts
 from .supervisor import __main__ as program
 from .supervisor.main import READY_FD
@@ -114,35 +115,39 @@ def _processes() -> list[int]:
     return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
 
 
-def _of_job(marker: bytes) -> list[int]:
-    found = []
+def _with(marks: frozenset[bytes]) -> list[int]:
+    """List the processes whose environment has all of these."""
+    found: list[int] = []
+    if not marks:
+        return found
     for pid in _processes():
         try:
             environment = Path(f"/proc/{pid}/environ").read_bytes()
         except OSError:
             continue
-        if marker in environment.split(b"\0"):
+        if marks <= set(environment.split(b"\0")):
             found.append(pid)
     return found
 
 
-def kill_leftovers(job_id: str, folder: Path, uid: int | None, facts: RunFacts | None) -> list[int]:
+def kill_leftovers(folder: Path, spec: dict[str, Any], facts: RunFacts | None) -> list[int]:
     """Kill what an attempt left behind whose guard and supervisor were both killed. Blocks.
 
     Parameters
     ----------
-    uid
-        The account that the job ran as; processes of others are left alone. None: that of this process.
+    spec
+        As the supervisor read it. Processes of other accounts than the job's are left alone.
 
     Returns
     -------
     list
         The processes that were found; whether they are gone is for another call to see.
     """
-    marks = Marks(str(folder), {"uid": uid}, facts.cgroup if facts else "")
+    uid = spec.get("uid")
+    marks = Marks(str(folder), spec, facts.cgroup if facts else "")
     owner = os.geteuid() if uid is None else uid
     # By their environment, too: where there are no other marks, that is what is left.
-    found = {pid for pid in _of_job(f"AIINFN_JOB_ID={job_id}".encode()) if _owner(pid) == owner}
+    found = {pid for pid in _with(marks_in(spec)) if _owner(pid) == owner}
     found |= set(marks.processes())
     found = {pid for pid in found if start_ticks(pid) is not None}
     for pid in found:

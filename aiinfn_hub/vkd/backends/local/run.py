@@ -146,8 +146,7 @@ class Run:
             if not patient:
                 process.kill_supervisor(facts)
             return False
-        uid = self.folder.spec().get("uid")
-        return not process.kill_leftovers(self.job.id, self.folder.path, uid, facts)
+        return not process.kill_leftovers(self.folder.path, self.folder.spec(), facts)
 
     async def settle(self) -> None:
         """Wait until no process of this attempt lives, however long it takes: until then its devices are in use."""

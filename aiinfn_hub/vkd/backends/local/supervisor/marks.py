@@ -7,7 +7,8 @@ A process that detaches itself and drops its environment keeps:
   needs a right that jobs do not have. (Grid Engine finds its jobs in the same way.)
 
 Where vkd is no root and may make no cgroup, two things are left: the guard and the supervisor, each of which ends what is
-below it when the other is killed, and the environment, which is looked at when both are.
+below it when the other is killed, and a variable of the *environment*, which is looked at when both are. Its value is of one
+attempt of one vkd: the number of a job is not enough, since another vkd on this machine may have a job of the same number.
 """
 
 from __future__ import annotations
