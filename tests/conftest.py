@@ -1,6 +1,8 @@
 """What holds for all tests."""
 
+import os
 import signal
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -45,3 +47,36 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if item.nodeid.startswith("tests/ui/"):
             item.add_marker(pytest.mark.timeout(400))
     items.sort(key=lambda item: not item.nodeid.startswith("tests/ui/"))
+
+
+def umask() -> int:
+    """Return the mask of this process, which can only be read by setting it."""
+    found = os.umask(0o077)
+    os.umask(found)
+    return found
+
+
+UMASK, FOLDER = umask(), Path.cwd()
+
+
+@pytest.fixture
+def restored_umask() -> Iterator[None]:
+    """Undo what code that makes this process private does to it."""
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None]:
+    """Have a test fail that changes the whole process, instead of one that comes after it."""
+    yield
+    left = [
+        what
+        for what, changed in (("the umask", umask() != UMASK), ("the working folder", Path.cwd() != FOLDER))
+        if changed
+    ]
+    if left:
+        os.umask(UMASK)
+        os.chdir(FOLDER)
+        pytest.fail(f"{item.nodeid} leaves {' and '.join(left)} of the process changed", pytrace=False)

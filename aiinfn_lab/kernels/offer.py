@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jupyter_client.kernelspec import KernelSpecManager
+from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
 from jupyter_core.paths import jupyter_runtime_dir
+from jupyter_core.utils import ensure_async
 from tornado.web import HTTPError
 
 from .prepare import NotPrivateError, prepare
@@ -47,18 +50,34 @@ class _Offered(KernelSpecManager):
         return spec
 
 
-class _NotOfferedError(HTTPError):
-    """What a server answers who asks for such a kernel by name.
+class _StartError(HTTPError):
+    """What a server answers, in words, whose kernel was not started.
 
-    Not `NoSuchKernel`: of that, Jupyter's sessions say that one should install it.
+    Of any other exception, Jupyter says "Unhandled error" and no more.
     """
 
-    def __init__(self, why: str) -> None:
-        super().__init__(HTTPStatus.NOT_IMPLEMENTED, why, reason="Kernel not offered")
+    def __init__(self, status: HTTPStatus, why: str, reason: str | None = None) -> None:
+        super().__init__(status, why, reason=reason)
         self.why = why
+
+    @property
+    def log_message(self) -> str:
+        """What the answer says; tornado's own doubles each percent sign."""
+        return self.why
 
     def __str__(self) -> str:
         return self.why
+
+
+class _MissingError(_StartError, NoSuchKernel):
+    """There is no such kernel; for this, Jupyter's sessions have an answer of their own, which JupyterLab knows."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            HTTPStatus.NOT_FOUND,
+            f"There is no kernel “{name}” that this server can read. Choose another one, or install it.",
+        )
+        self.name = name
 
 
 def left_out(manager: Any) -> list[str]:
@@ -89,11 +108,68 @@ def guard(server: Any) -> KernelSpecManager:
     def make_safe(*args: Any, **kwargs: Any) -> Any:
         manager = make(*args, **kwargs)
         if manager.kernel_name:
-            try:
-                prepare(manager, lambda: Path(jupyter_runtime_dir()))
-            except NotPrivateError as error:
-                raise _NotOfferedError(str(error)) from error
+            _check_specification(manager)
+            prepare(manager, lambda: Path(jupyter_runtime_dir()))
         return manager
 
     kernels.kernel_manager_factory = make_safe
+    kernels.start_kernel = _in_words(kernels.start_kernel)
     return found
+
+
+def _check_specification(manager: Any) -> None:
+    """Read a kernel's specification, which is a file that anybody may have written."""
+    try:
+        usable = bool(manager.kernel_spec.argv)
+    except NoSuchKernel:
+        raise
+    except Exception as error:
+        raise _StartError(
+            HTTPStatus.INTERNAL_SERVER_ERROR,
+            f"The kernel “{manager.kernel_name}” cannot be started: its kernel.json cannot be used "
+            f"({_explain(error)}). Mend it, or install the kernel again.",
+        ) from error
+    if not usable:
+        raise _StartError(
+            HTTPStatus.INTERNAL_SERVER_ERROR,
+            f"The kernel “{manager.kernel_name}” cannot be started: its kernel.json names no command. "
+            "Mend it, or install the kernel again.",
+        )
+
+
+def _in_words(start: Callable[..., Any]) -> Callable[..., Awaitable[str]]:
+    """Wrap the method of a server's kernel manager that starts a kernel, so that each failure is a sentence."""
+
+    @functools.wraps(start)
+    async def start_kernel(*args: Any, **kwargs: Any) -> str:
+        for key in ("kernel_name", "path", "kernel_id"):
+            if not isinstance(kwargs.get(key), str | None):
+                raise _StartError(
+                    HTTPStatus.BAD_REQUEST, f"A kernel's {key.replace('_', ' ')} must be a text."
+                )
+        name = kwargs.get("kernel_name")
+        if name == "":
+            raise _MissingError(name)
+        try:
+            started: str = await ensure_async(start(*args, **kwargs))
+        except NotPrivateError as error:
+            # Not `NoSuchKernel`: of that, Jupyter's sessions say that one should install it.
+            raise _StartError(HTTPStatus.NOT_IMPLEMENTED, str(error), "Kernel not offered") from error
+        except NoSuchKernel as error:
+            raise _MissingError(error.name) from error
+        except HTTPError:
+            raise
+        except Exception as error:
+            which = f"The kernel “{name}”" if name else "The kernel"
+            raise _StartError(
+                HTTPStatus.INTERNAL_SERVER_ERROR, f"{which} could not be started: {_explain(error)}."
+            ) from error
+        return started
+
+    return start_kernel
+
+
+def _explain(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    return str(error) or type(error).__name__

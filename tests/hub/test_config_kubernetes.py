@@ -9,6 +9,7 @@ from aiinfn_hub.config_kubernetes import ClusterSettings
 from aiinfn_hub.platform import loader
 from tests.hub.stack import PLATFORM, ROOT
 
+pytestmark = pytest.mark.usefixtures("restored_umask")
 IAM = {"AIINFN_IAM_ISSUER": "https://iam.example.org/", "AIINFN_IAM_CLIENT_SECRET": "s3cret"}
 
 

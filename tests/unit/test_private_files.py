@@ -9,12 +9,7 @@ import pytest
 from aiinfn_hub.private_files import keep_private, read_secrets, write_secrets
 from aiinfn_hub.vkd.settings import Settings, SettingsError
 
-
-@pytest.fixture(autouse=True)
-def umask():
-    before = os.umask(0o022)
-    yield
-    os.umask(before)
+pytestmark = pytest.mark.usefixtures("restored_umask")
 
 
 def mode(path):
