@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import tempfile
+import threading
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -18,8 +19,9 @@ import pytest
 
 from aiinfn_hub.accounts import Accounts
 from aiinfn_hub.platform.model import Storage
-from aiinfn_hub.vkd.backends.local import dispatcher, launch
+from aiinfn_hub.vkd.backends.local import dispatcher, launch, process
 from aiinfn_hub.vkd.backends.local.claims import Held, Victim, choose_victims, decide
+from aiinfn_hub.vkd.backends.local.run import Run
 from aiinfn_hub.vkd.backends.local.supervisor.marks import Marks
 from aiinfn_hub.vkd.contract import Cause, ClaimState, JobState
 from tests.vkd.local_world import (
@@ -152,6 +154,56 @@ async def test_cancelling_an_evicted_job_wins(world):
     await world.backend.cancel(job)
     assert (await world.until(job, "cancelled")).cause is Cause.CANCELLED
     assert world.backend.positions() == {}
+
+
+async def test_cancelling_a_job_whose_end_is_just_being_judged_wins(world, monkeypatch):
+    """Its files are read in a thread meanwhile. That it gave way was found; it must not wait again."""
+    judged, cancelled, conclude = threading.Event(), threading.Event(), Run.conclude
+
+    def slow(run: Run) -> Any:
+        conclusion = conclude(run)
+        judged.set()
+        cancelled.wait(20)
+        return conclusion
+
+    monkeypatch.setattr(Run, "conclude", slow)
+    job = await world.submit(SLOW, accelerator="slice")
+    await world.until_log(job, b"waiting")
+    await world.backend.claim("bob", claim_request("slice"))
+    assert await asyncio.to_thread(judged.wait, 20)
+    await world.backend.cancel(job)
+    cancelled.set()
+    assert (await world.until(job, "cancelled")).cause is Cause.CANCELLED
+    assert world.states(job) == ["starting", "running", "cancelled"]
+    assert world.backend.positions() == {}
+
+
+async def test_cancelling_a_job_that_could_not_be_started_just_then_wins(world, monkeypatch):
+    tried, cancelled = threading.Event(), threading.Event()
+
+    def spawn(_: Path) -> tuple[int, int]:
+        tried.set()
+        cancelled.wait(20)
+        raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(process, "spawn", spawn)
+    job = await world.submit(accelerator="slice")
+    assert await asyncio.to_thread(tried.wait, 20)
+    await world.backend.cancel(job)
+    cancelled.set()
+    await world.until(job, "cancelled")
+    assert world.states(job) == ["starting", "cancelled"]
+    assert world.backend.positions() == {}
+
+
+async def test_a_job_at_its_time_limit_has_reached_it_though_a_session_wants_its_device_meanwhile(world):
+    """It would run its whole time once more, and as often as somebody comes in its last seconds."""
+    code = "signal.signal(signal.SIGTERM, lambda *_: say('limit')); say('waiting')\nwhile True: sleep(.1)"
+    job = await world.submit(code, accelerator="slice", time_limit=0.5)
+    await world.until_log(job, b"limit")
+    await world.backend.claim("bob", claim_request("slice"))
+    assert (await world.until(job, "failed")).cause is Cause.TIME_LIMIT
+    assert (await world.backend.claim_state("bob")).state is ClaimState.GRANTED
 
 
 async def test_a_claim_that_is_given_up_lets_the_job_come_back(world):

@@ -19,7 +19,7 @@ from .devices import Inventory
 from .files import IntentKind, LocalFiles
 from .launch import NO_ROOM, Launcher
 from .ledger import Host, Kind, Ledger, Taken
-from .outcome import Outcome, moment, plural
+from .outcome import Outcome, moment, plural, unless_cancelled
 from .run import Conclusion, Run
 from .scheduler import Fit, Line, UsageMeter, Waiting, weight_of
 from .tell import Teller
@@ -309,6 +309,8 @@ class Dispatcher:
         )
         run.let_go()
         outcome = conclusion.outcome or self._never_began(run)
+        # Looked at here, where nothing comes between it and the telling: an order to cancel is never lost.
+        outcome = unless_cancelled(outcome, run.intent, job.selection)
         if ended is not None and ended.started is not None:
             self._tell.running(run, moment(ended.started))
         if outcome.state is JobState.QUEUED and outcome.cause is Cause.START_FAILED:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -24,6 +24,7 @@ from aiinfn_hub.vkd.contract import (
 )
 
 from .files import ExitFacts, Intent, IntentKind
+from .supervisor.main import SUPERVISOR_FAILED, SUPERVISOR_KILLED, ends_as_told
 from .supervisor.records import Refused, check
 from .supervisor.resources import checked
 
@@ -128,24 +129,30 @@ def judge(
     *,
     rebooted: bool,
 ) -> Outcome:
-    """Tell where an attempt that ended leaves its job.
+    """Tell where an attempt that ended leaves its job, and why. Nothing else decides this.
 
-    Success is success, even if it came just when the job was told to stop: the runner never exits with 0 because of
-    SIGTERM. Otherwise what vkd meant counts first.
+    What happened first counts, whatever was meant a moment later:
+
+    1. Success is success, even if it came just when the job was told to stop: the runner never exits with 0 because of
+       SIGTERM.
+    2. A person's wish to cancel.
+    3. What was the end of it before vkd's order to stop reached it: its time limit, a start that failed, its own failure.
+       Only where its device was lost, a failure is put down to that.
+    4. Why vkd stopped it.
+    5. Without an order of vkd: what its supervisor saw, or that this was killed.
 
     Parameters
     ----------
     rebooted
-        The machine was restarted since the attempt began.
+        The machine was restarted since the attempt began: it has another boot id.
     """
     if ended.exit_code == 0:
         return Outcome(JobState.SUCCEEDED, Cause.COMPLETED, "Finished.", 0)
-    if intent is not None:
-        outcome = stopped(intent, selection)
-        return Outcome(outcome.state, outcome.cause, outcome.message, ended.exit_code)
+    if intent is not None and (intent.kind is IntentKind.CANCEL or not _ended_before(ended, intent)):
+        return replace(stopped(intent, selection), exit_code=ended.exit_code)
     if ended.why == "stopped":
         # Nobody here asked for it: the machine is being shut down, and told every process so.
-        message = "The machine was shut down under it; waiting again."
+        message = "Its supervisor was told to stop, as when the machine is shut down; waiting again."
         return Outcome(JobState.QUEUED, Cause.INTERRUPTED, message, ended.exit_code)
     if ended.why == "time_limit":
         message = f"Stopped: it reached its time limit of {format_duration(selection.time_limit)}."
@@ -153,14 +160,36 @@ def judge(
     if ended.why == "start_failed":
         message = f"Its process could not be started: {ended.message}"
         return Outcome(JobState.FAILED, Cause.START_FAILED, message)
-    if ended.why == "lost":
-        why = (
-            "probably because the machine was restarted"
-            if rebooted
-            else "perhaps because the machine ran out of memory"
+    if ended.why == "lost" and rebooted:
+        message = "Failed: the machine was restarted while it ran. Run it again."
+        return Outcome(JobState.FAILED, Cause.LOST, message)
+    if ended.why in {"lost", SUPERVISOR_KILLED}:
+        by = f" by {ended.message}" if ended.message.startswith("SIG") else ""
+        message = f"Failed: the process that supervises it was killed{by}, and the job was ended with it. Run it again."
+        return Outcome(JobState.FAILED, Cause.LOST, message)
+    if ended.why == SUPERVISOR_FAILED:
+        message = (
+            "Failed: the process that supervises it ended by a fault. Tell the operators, and run it again."
         )
-        return Outcome(JobState.FAILED, Cause.LOST, f"Its process disappeared without a word, {why}.")
+        return Outcome(JobState.FAILED, Cause.LOST, message)
     return _failed(ended, error_of(records))
+
+
+def _ended_before(ended: ExitFacts, intent: Intent) -> bool:
+    """Tell whether an attempt was at its end before vkd's order to stop reached it."""
+    if ended.why in {"time_limit", "start_failed"}:
+        return True
+    if ended.why != "exited" or intent.kind is IntentKind.DEVICE_LOST:
+        return False
+    # A machine that is shut down tells the job's process, too, perhaps before the supervisor.
+    return not ends_as_told(ended.exit_code, ended.signal) or ended.out_of_memory
+
+
+def unless_cancelled(outcome: Outcome, intent: Intent | None, selection: Selection) -> Outcome:
+    """Return an outcome, or that the job is cancelled if a person asked for this while it was being found."""
+    if intent is None or intent.kind is not IntentKind.CANCEL or outcome.state is JobState.SUCCEEDED:
+        return outcome
+    return replace(stopped(intent, selection), exit_code=outcome.exit_code)
 
 
 def _failed(ended: ExitFacts, error: JobError | None) -> Outcome:

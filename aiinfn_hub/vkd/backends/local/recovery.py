@@ -12,41 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aiinfn_hub.vkd.backends.base import BackendJob
-from aiinfn_hub.vkd.contract import Cause, JobState
+from aiinfn_hub.vkd.contract import JobState
 
-from .files import ExitFacts, LocalFiles
-from .outcome import Outcome
+from .files import LocalFiles
 from .process import supervisors
 from .supervisor.system import start_ticks
 
 _log = logging.getLogger(__name__)
 _ACTIVE = frozenset({JobState.STARTING, JobState.RUNNING})
-
-
-def lost(ended: ExitFacts, *, rebooted: bool) -> Outcome | None:
-    """Judge an attempt that did not end by itself, and that nobody here stopped; None if it is not one of these.
-
-    Parameters
-    ----------
-    rebooted
-        The machine was started since: it has another boot id than when the attempt began.
-    """
-    if ended.why == "stopped":
-        message = "Its supervisor was told to stop, as when the machine is shut down; waiting again."
-        return Outcome(JobState.QUEUED, Cause.INTERRUPTED, message, ended.exit_code)
-    if ended.why == "lost" and rebooted:
-        message = "Failed: the machine was restarted while it ran. Run it again."
-    elif ended.why in {"lost", "supervisor_killed"}:
-        by = f" by {ended.message}" if ended.message.startswith("SIG") else ""
-        message = f"Failed: the process that supervises it was killed{by}, and the job was ended with it. Run it again."
-    elif ended.why == "supervisor_failed":
-        message = (
-            "Failed: the process that supervises it ended by a fault. Tell the operators, and run it again."
-        )
-        _log.error("A supervisor ended by a fault: %s", ended.message)
-    else:
-        return None
-    return Outcome(JobState.FAILED, Cause.LOST, message)
 
 
 @dataclass(frozen=True, slots=True)

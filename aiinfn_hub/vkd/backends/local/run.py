@@ -19,7 +19,7 @@ from . import process
 from .files import AttemptFolder, ExitFacts, Intent, IntentKind, RunFacts
 from .outcome import Outcome, judge, progress_of, stopped, values_of
 from .process import ProcessWatch
-from .recovery import lost
+from .supervisor.main import SUPERVISOR_FAILED
 from .supervisor.system import boot_id
 
 _log = logging.getLogger(__name__)
@@ -176,9 +176,9 @@ class Run:
         rebooted = facts is not None and facts.boot != boot_id()
         if ended is None:
             ended = self.folder.write_lost(facts, rebooted=rebooted)
-        outcome = lost(ended, rebooted=rebooted) if intent is None else None
-        if outcome is None:
-            outcome = judge(ended, intent, records, self.job.selection, rebooted=rebooted)
+        if ended.why == SUPERVISOR_FAILED:
+            _log.error("The supervisor of job %s ended by a fault: %s", self.job.id, ended.message)
+        outcome = judge(ended, intent, records, self.job.selection, rebooted=rebooted)
         return Conclusion(ended, outcome, records)
 
 

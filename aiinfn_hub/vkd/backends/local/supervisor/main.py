@@ -18,9 +18,10 @@ from .system import (
     PR_SET_CHILD_SUBREAPER,
     PR_SET_NO_NEW_PRIVS,
     PR_SET_PDEATHSIG,
+    RecentOomKills,
     boot_id,
     descendants,
-    oom_kills,
+    is_terminating,
     prctl,
     start_ticks,
     write_all,
@@ -36,6 +37,17 @@ READY_FD: Final = 3
 """vkd's end of a pipe that is closed here when the job is up."""
 EXIT_ROOM: Final = 65536
 """Bytes on disk that are set aside for ``exit.json``."""
+
+
+_TOLD_TO_STOP: Final = frozenset({signal.SIGTERM, signal.SIGKILL, signal.SIGINT, signal.SIGHUP})
+_RUNNER_STOPPED: Final = 75
+"""The runner's exit code when it was told to stop."""
+
+
+def ends_as_told(code: int | None, number: int | None) -> bool:
+    """Tell whether a job with this exit code, or ended by this signal, may have been told to end by somebody."""
+    codes = {_RUNNER_STOPPED, *(128 + each for each in _TOLD_TO_STOP)}
+    return code in codes or number in _TOLD_TO_STOP
 
 
 def _become_job(spec: dict[str, Any], stdin: int, output: int, parent: int, marks: Marks) -> None:
@@ -133,6 +145,9 @@ class Supervisor:
         self._childless = False
         self._why = ""
         self._kill_at: float | None = None
+        self._unguarded = False
+        self._kills = RecentOomKills()
+        self._out_of_memory = False
         self.asked_to_stop = False
         self.guard_is_gone = False
 
@@ -164,7 +179,7 @@ class Supervisor:
             write_atomically(f"{self._folder}/run.json", runs)
         with contextlib.suppress(OSError):
             os.close(READY_FD)
-        kills = oom_kills()
+        self._kills = RecentOomKills(self._marks.cgroup)
         self._watch(time.monotonic() + self._spec["time_limit"])
         code = os.waitstatus_to_exitcode(self._status) if self._status is not None else None
         return {
@@ -173,10 +188,20 @@ class Supervisor:
             "signal": -code if code is not None and code < 0 else None,
             "started": runs["started"],
             "ended": time.time(),
-            "why": self._why or "exited",
-            "out_of_memory": code == -signal.SIGKILL and not self._why and oom_kills() > kills,
+            "why": self._why or self._why_by_itself(code),
+            "out_of_memory": code == -signal.SIGKILL and not self._why and self._out_of_memory,
             "records": self._told.kept.records,
         }
+
+    def _why_by_itself(self, code: int | None) -> str:
+        """Say why it ended if nothing here ended it, but perhaps what is about to end this process, too."""
+        if code is not None and ends_as_told(code, -code):
+            # Who kills, or stops, all processes of a job gets at them one by one, and in any order.
+            if code == -signal.SIGKILL and (self.guard_is_gone or is_terminating(self._guard)):
+                return SUPERVISOR_KILLED
+            if self.asked_to_stop:
+                return "stopped"
+        return "exited"
 
     def _watch(self, limit: float) -> None:
         poll = select.poll()
@@ -201,6 +226,8 @@ class Supervisor:
             if self._kill_at is not None and now >= self._kill_at:
                 self._kill()
             self._keep_records(now)
+            if self._status is None:
+                self._kills.look(now)
         while self._output >= 0 and self._drain(once=True):
             pass
         self._log.write(self._splitter.rest())
@@ -208,9 +235,11 @@ class Supervisor:
 
     def _heed(self, limit: float) -> None:
         """End the job if it has to end now."""
-        if self.guard_is_gone and self._why != SUPERVISOR_KILLED:
+        if self.guard_is_gone and not self._unguarded:
             # Nobody is left to clean up after this process, so it ends what it can now.
-            self._why, self._kill_at = SUPERVISOR_KILLED, time.monotonic()
+            self._unguarded, self._kill_at = True, time.monotonic()
+            if self._status is None:  # else it had ended, and is told so
+                self._why = self._why or SUPERVISOR_KILLED
         if self._status is None and not self._why:
             if self.asked_to_stop:
                 self._terminate("stopped", self._spec["grace"])
@@ -220,7 +249,7 @@ class Supervisor:
     def _timeout(self, limit: float) -> float:
         """Give the seconds until something is due though nothing happens."""
         now = time.monotonic()
-        due = [limit] if not self._why and self._status is None else []
+        due = [limit, now + RecentOomKills.WINDOW] if not self._why and self._status is None else []
         if self._kill_at is not None:
             # In the killing phase rounds are short: a process may have forked while the list was read. One that does
             # not go away, because it is stuck in the kernel, is not asked all the time.
@@ -268,6 +297,8 @@ class Supervisor:
                 return
             if pid == self._child:
                 self._status = status
+                # Now, not when all is over: by then another's process may have been ended for want of memory.
+                self._out_of_memory = self._kills.any()
 
     def _terminate(self, why: str, grace: float) -> None:
         self._why = why

@@ -5,11 +5,15 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import signal
+import time
 from typing import Any, Final
 
 PR_SET_PDEATHSIG: Final = 1
 PR_SET_CHILD_SUBREAPER: Final = 36
 PR_SET_NO_NEW_PRIVS: Final = 38
+_ENDING: Final = 0x4 | 0x400
+"""The kernel's flags ``PF_EXITING`` and ``PF_SIGNALED``."""
 
 
 def boot_id() -> str:
@@ -68,14 +72,56 @@ def groups_of(pid: int | str) -> list[int]:
     return [int(word) for word in found.split()[1:]]
 
 
-def oom_kills() -> int:
-    """Count the processes that the kernel has ended for want of memory since the machine's start."""
-    try:
-        with open("/proc/vmstat", "rb") as stream:  # noqa: PTH123 - no pathlib here
-            _, found, rest = stream.read().partition(b"\noom_kill ")
-    except OSError:
-        return 0
-    return int(rest.split(maxsplit=1)[0]) if found else 0
+def is_terminating(pid: int) -> bool:
+    """Tell whether a process is gone, or will be before its next instruction: SIGKILL waits for it."""
+    fields = stat_fields(pid)
+    if not fields or fields[0] in {b"Z", b"X"}:
+        return True
+    flags, pending = int(fields[6]), int(fields[28])
+    return bool(flags & _ENDING or pending & 1 << (signal.SIGKILL - 1))
+
+
+def oom_kills(cgroup: str = "") -> int:
+    """Count the processes that the kernel has ended for want of memory: of a cgroup, or else of the whole machine."""
+    for path in (f"{cgroup}/memory.events", "/proc/vmstat") if cgroup else ("/proc/vmstat",):
+        try:
+            with open(path, "rb") as stream:  # noqa: PTH123 - no pathlib here
+                _, found, rest = stream.read().partition(b"\noom_kill ")
+        except OSError:
+            continue  # memory is not accounted for by cgroup here
+        if found:
+            return int(rest.split(maxsplit=1)[0])
+    return 0
+
+
+class RecentOomKills:
+    """Whether the kernel has ended a process for want of memory in the last seconds.
+
+    Only then can it be why a job ended just now: one may live for days after a process of its own, or of others on this
+    machine, was ended so.
+
+    Parameters
+    ----------
+    cgroup
+        The job's; empty if it has none.
+    """
+
+    WINDOW: Final = 5.0
+    """Seconds between two counts; what is compared with is between one and two of them old."""
+
+    def __init__(self, cgroup: str = "") -> None:
+        self._cgroup = cgroup
+        self._before = self._last = oom_kills(cgroup)
+        self._counted = time.monotonic()
+
+    def look(self, now: float) -> None:
+        """Count if it is time to, by the monotonic clock."""
+        if now >= self._counted + self.WINDOW:
+            self._before, self._last, self._counted = self._last, oom_kills(self._cgroup), now
+
+    def any(self) -> bool:
+        """Tell whether there was one in the last seconds."""
+        return oom_kills(self._cgroup) > self._before
 
 
 def write_atomically(path: str, value: Any, *, durable: bool = True) -> None:
