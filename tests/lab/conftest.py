@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
@@ -39,14 +39,26 @@ TOKEN = "t0ken-of-the-browser"
 HUB_TOKEN = "s3cret-of-the-session"
 
 
+class Listener(ThreadingHTTPServer):
+    """What listens for one test after another; each request belongs to the test in which it came."""
+
+    daemon_threads = True
+    peer: ClassVar[Peer]
+    """Of all of them: a connection goes on after its listener was closed."""
+
+    def handle_error(self, *_: Any) -> None:
+        """Clients that leave in the middle are part of the tests."""
+
+
 @dataclass
 class Peer:
-    """What the stand-in for vkd was asked, and how it is to behave."""
+    """What the stand-in for vkd was asked in a test, and how it is to behave."""
 
     port: int
     jobs: dict[str, Job] = field(default_factory=dict)
     keys: dict[str, tuple[str, str]] = field(default_factory=dict)
     requests: list[tuple[str, str, dict[str, str], bytes]] = field(default_factory=list)
+    """Without those that a Jupyter server makes on its own in the background."""
     refuse: tuple[int, Any] | None = None
     """Status and body with which everything but health is answered."""
     retry_after: str | None = None
@@ -54,23 +66,15 @@ class Peer:
     log: bytes = b"first line\nsecond line\n"
     complete: str = "0"
     follow: Callable[[BaseHTTPRequestHandler], None] | None = None
-    _server: ThreadingHTTPServer | None = None
+    _server: Listener | None = None
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}/services/vkd"
 
-    def reset(self) -> None:
-        self.jobs, self.keys, self.requests = {}, {}, []
-        self.refuse = self.retry_after = self.follow = None
-        self.delay = 0.0
-        self.log, self.complete = Peer.log, Peer.complete
-        if self._server is None:
-            self.start()
-
     def start(self) -> None:
-        handler = type("PeerHandler", (_PeerHandler,), {"peer": self})
-        self._server = _Quiet(("127.0.0.1", self.port), handler)
+        self._server = Listener(("127.0.0.1", self.port), _PeerHandler)
+        Listener.peer = self
         threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
         ).start()
@@ -80,6 +84,14 @@ class Peer:
             self._server.shutdown()
             self._server.server_close()
             self._server = None
+
+    def succeed(self, before: Peer) -> None:
+        """Answer from now on, in place of another one: what is still on its way there changes nothing here."""
+        if before._server is None:
+            self.start()
+        else:
+            self._server, before._server = before._server, None
+            Listener.peer = self
 
     def add_job(self, work: dict[str, Any], **values: Any) -> Job:
         identity = f"j{len(self.jobs)}{secrets.token_hex(3)}"
@@ -113,13 +125,6 @@ class Peer:
         return job
 
 
-class _Quiet(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def handle_error(self, *_: Any) -> None:
-        """Clients that leave in the middle are part of the tests."""
-
-
 class _PeerHandler(BaseHTTPRequestHandler):
     peer: Peer
     protocol_version = "HTTP/1.1"
@@ -133,10 +138,14 @@ class _PeerHandler(BaseHTTPRequestHandler):
         self._serve()
 
     def _serve(self) -> None:
-        peer = self.peer
+        # A connection outlives a test; a request that comes late is still the earlier one's.
+        peer = self.peer = Listener.peer
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        peer.requests.append((self.command, self.path, dict(self.headers), body))
         address = urlsplit(self.path)
+        if address.path.endswith("/api/v1/leftovers"):
+            self._say(200, [])
+            return
+        peer.requests.append((self.command, self.path, dict(self.headers), body))
         query = parse_qs(address.query)
         if address.path == "/services/vkd/health":
             self._say(200, {"status": "ok"})
@@ -367,23 +376,32 @@ def running_server(
 
 
 @pytest.fixture(scope="session")
-def _peer() -> Iterator[Peer]:
-    peer = Peer(free_port())
-    peer.start()
-    yield peer
-    peer.stop()
-
-
-@pytest.fixture
-def peer(_peer: Peer) -> Peer:
-    _peer.reset()
-    return _peer
+def _peers() -> Iterator[list[Peer]]:
+    """The one that answers now, as the only element; servers that outlive a test know its address."""
+    peers = [Peer(free_port())]
+    peers[0].start()
+    yield peers
+    peers[0].stop()
 
 
 @pytest.fixture(scope="session")
-def _lab(_peer: Peer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+def peer_port(_peers: list[Peer]) -> int:
+    return _peers[0].port
+
+
+@pytest.fixture
+def peer(_peers: list[Peer], peer_port: int) -> Peer:
+    """A stand-in for vkd that knows nothing of earlier tests."""
+    fresh = Peer(peer_port)
+    fresh.succeed(_peers[0])
+    _peers[0] = fresh
+    return fresh
+
+
+@pytest.fixture(scope="session")
+def _lab(peer_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     environment = {
-        "AIINFN_VKD_URL": _peer.url,
+        "AIINFN_VKD_URL": Peer(peer_port).url,
         "JUPYTERHUB_API_TOKEN": HUB_TOKEN,
         "JUPYTERHUB_USER": "ada",
         "AIINFN_PROJECT": "demo",

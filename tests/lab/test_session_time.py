@@ -24,10 +24,10 @@ REFUSED = {
 
 
 @pytest.fixture(scope="module")
-def session(_peer, tmp_path_factory):
+def session(peer_port, tmp_path_factory):
     """A server that a hub started, whose API is the peer's."""
     environment = {
-        "JUPYTERHUB_API_URL": f"http://127.0.0.1:{_peer.port}/hub/api",
+        "JUPYTERHUB_API_URL": f"http://127.0.0.1:{peer_port}/hub/api",
         "JUPYTERHUB_API_TOKEN": HUB_TOKEN,
         "JUPYTERHUB_USER": "eve<b>",
         "JUPYTERHUB_SERVER_NAME": "night run",
