@@ -60,6 +60,8 @@ def kueue_evicts(reason):
 NEW, LAST = Known(Q), Known(Q, ("p1",), appeared=True)
 STARTING, RUNNING = Known(S, ("p1",), appeared=True), Known(R, ("p1",), appeared=True)
 
+YIELDED = replace(RUNNING, yielded=frozenset({"p1"}))
+
 
 def cancelling(known):
     return replace(known, cancelling=True)
@@ -95,8 +97,17 @@ def cancelling(known):
         (RUNNING, seen(RUNS, ADMITTED, replace(UP, ending=True, disrupted="PreemptionByScheduler")), []),
         (RUNNING, seen(RUNS, ADMITTED, EVICTED), [(Q, Cause.PREEMPTED)]),
         (RUNNING, seen(HELD, ADMITTED, KILLED), [(Q, Cause.INTERRUPTED)]),
-        (replace(RUNNING, yielded=frozenset({"p1"})), seen(HELD, ADMITTED, KILLED), [(Q, Cause.PREEMPTED)]),
-        (replace(RUNNING, yielded=frozenset({"p1"})), seen(HELD, None), [(Q, Cause.PREEMPTED)]),
+        (YIELDED, seen(HELD, ADMITTED, KILLED), [(Q, Cause.PREEMPTED)]),
+        (YIELDED, seen(HELD, None), [(Q, Cause.PREEMPTED)]),
+        (YIELDED, seen(HELD, ADMITTED, EVICTED), [(Q, Cause.PREEMPTED)]),
+        # What failed, or reached its limit, just before it was to make room: its Job never runs again.
+        (YIELDED, seen(RUNS, ADMITTED, FAILED), [(BAD, Cause.ERROR)]),
+        (YIELDED, seen(BROKE, ADMITTED, FAILED), [(BAD, Cause.ERROR)]),
+        (YIELDED, seen(HELD, ADMITTED, replace(FAILED, exit_code=137, ended_by="OOMKilled")), [(BAD, Cause.ERROR)]),
+        (YIELDED, seen(BROKE, None), [(BAD, Cause.LOST)]),
+        (YIELDED, seen(LATE, ADMITTED, KILLED), [(BAD, Cause.TIME_LIMIT)]),
+        (YIELDED, seen(LATE, None), [(BAD, Cause.TIME_LIMIT)]),
+        (YIELDED, seen(DONE, None), [(OK, Cause.COMPLETED)]),
         (STARTING, seen(HELD, kueue_evicts("PodsReadyTimeout")), [(Q, Cause.START_FAILED)]),
         (RUNNING, seen(HELD, kueue_evicts("PodsReadyTimeout")), [(Q, Cause.LOST)]),
         (RUNNING, seen(HELD, kueue_evicts("Deactivated"), KILLED), [(Q, Cause.INTERRUPTED)]),
@@ -116,7 +127,11 @@ def cancelling(known):
         (cancelling(RUNNING), seen(None, None, KILLED), [(OFF, Cause.CANCELLED)]),
         (cancelling(RUNNING), seen(None, None), [(OFF, Cause.CANCELLED)]),
         (cancelling(RUNNING), seen(None, None, FINISHED), [(OK, Cause.COMPLETED)]),
-        (cancelling(replace(RUNNING, yielded=frozenset({"p1"}))), seen(None, None), [(OFF, Cause.CANCELLED)]),
+        (cancelling(YIELDED), seen(None, None), [(OFF, Cause.CANCELLED)]),
+        (cancelling(RUNNING), seen(LATE, ADMITTED, KILLED), [(OFF, Cause.CANCELLED)]),
+        (cancelling(RUNNING), seen(LATE, None), [(OFF, Cause.CANCELLED)]),
+        (cancelling(RUNNING), seen(BROKE, None), [(OFF, Cause.CANCELLED)]),
+        (cancelling(RUNNING), seen(BROKE, ADMITTED, FAILED), [(OFF, Cause.CANCELLED)]),
         # A Job that somebody deleted.
         (LAST, seen(None, None), [(OFF, Cause.CANCELLED)]),
         (NEW, seen(None, None), []),

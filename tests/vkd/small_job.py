@@ -22,7 +22,7 @@ def ignore_sigterm():
 
 
 def daemon():
-    """Detach a child as daemons do, which ignores SIGTERM, too; print its process id."""
+    """Detach a child as daemons do, which ignores SIGTERM, too; print its process id once it is another program."""
     reading, writing = os.pipe()
     if os.fork() == 0:
         os.setsid()
@@ -32,7 +32,9 @@ def daemon():
             os.execve("/bin/sleep", ["sleep", "120"], {})
         os._exit(0)
     os.wait()
-    say(f"daemon {os.read(reading, 20).decode()} ")
+    os.close(writing)
+    with os.fdopen(reading) as stream:  # ends when the child's copy is closed by its new program
+        say(f"daemon {stream.read()} ")
 
 
 spec = json.loads(Path(sys.argv[1]).read_text() if len(sys.argv) > 1 else sys.stdin.read())

@@ -220,7 +220,8 @@ class _Reading:
             return self._time_limit(pod)
         if self._known.cancelling:
             return self._tell(JobState.CANCELLED, Cause.CANCELLED, words.CANCELLED, pod)
-        if pod.uid in self._known.yielded:
+        # A pod that failed before Kueue ended it counts as a failure of its Job, which never runs again.
+        if pod.uid in self._known.yielded and (pod.ending or pod.disrupted or pod.refused):
             return self._again(words.PREEMPTED, pod)
         if pod.disrupted:
             return self._again(words.disrupted(pod.disrupted), pod)
@@ -268,9 +269,12 @@ class _Reading:
         job = self._seen.job
         if job is not None and job.succeeded:
             return self._completed()
-        if uid in self._known.yielded and not self._known.cancelling:
+        failed = job.failed if job is not None else ""
+        if uid in self._known.yielded and not self._known.cancelling and not failed:
             return self._again(words.PREEMPTED, None)
-        if job is not None and job.failed and job.failed != words.DEADLINE:
+        if failed and self._known.cancelling:
+            return self._tell(JobState.CANCELLED, Cause.CANCELLED, words.CANCELLED)
+        if failed and failed != words.DEADLINE:
             self._fill_in()
             return self._tell(JobState.FAILED, Cause.LOST, words.LOST)
         return self._ended_from_outside(None)
@@ -310,6 +314,8 @@ class _Reading:
     def _time_limit(self, pod: PodFacts | None) -> bool:
         if pod is not None and pod.started is not None:
             self._running(pod)
+        if self._known.cancelling:
+            return self._tell(JobState.CANCELLED, Cause.CANCELLED, words.CANCELLED, pod)
         message = words.time_limit(self._selection)
         exit_code = pod.exit_code if pod else None
         return self._tell(JobState.FAILED, Cause.TIME_LIMIT, message, pod, exit_code=exit_code)
