@@ -10,7 +10,7 @@ import asyncio
 import queue
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 from weakref import WeakValueDictionary
 
@@ -25,7 +25,15 @@ LOOK_SECONDS: Final = 10.0
 """How long taking stock may take; it is usually done in a tenth of a second."""
 _LOOK_AT_MOST: Final = 30.0
 _SAVE_AT_MOST: Final = 1800.0
-_TICK: Final = 1.0
+_QUEUED: Final = 10.0
+"""How long a kernel that is idle may take to begin; a cell may have been started in the moment before."""
+_NEWS: Final = 0.5
+"""How long the news that a cell is over may be on its way to the server."""
+_DELIVERY: Final = 2.0
+"""What it may take to hear that it has begun."""
+_MARGIN: Final = 15.0
+"""What a kernel may need beyond the time at which it interrupts its request itself."""
+_TICK: Final = 0.5
 _WAIT: Final = "Wait until the running cell is over, or interrupt it, then try again."
 _asking: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
@@ -73,21 +81,29 @@ async def _ask(
         )
     lock = _asking.setdefault(kernel, asyncio.Lock())
     async with lock:
-        if getattr(manager.get_kernel(kernel), "execution_state", "idle") == "busy":
-            raise _refuse(Reason.CONFLICT, "The kernel is busy.", _WAIT)
-        async with _channel(manager.get_kernel(kernel)) as client:
+        await _idle(manager, kernel)
+        async with _channels(manager.get_kernel(kernel)) as client:
             answer = asking.answer(await _reply(manager, kernel, client, request, seconds))
     if problem := answer.get("problem"):
         raise _explain(problem, answer, request)
     return answer
 
 
+async def _idle(manager: Any, kernel: str) -> None:
+    """Refuse for a kernel that the server knows to be busy."""
+    latest = time.monotonic() + _NEWS
+    while getattr(manager.get_kernel(kernel), "execution_state", "idle") == "busy":
+        if time.monotonic() > latest:
+            raise _busy()
+        await asyncio.sleep(0.05)
+
+
 @asynccontextmanager
-async def _channel(kernel: Any) -> AsyncIterator[Any]:
+async def _channels(kernel: Any) -> AsyncIterator[Any]:
     # A session of its own: two sockets of one name would push each other out.
     session = Session(key=kernel.session.key, signature_scheme=kernel.session.signature_scheme)
     client = kernel.client(session=session)
-    client.start_channels(shell=True, iopub=False, stdin=False, hb=False, control=False)  # noqa: S604 - a channel
+    client.start_channels(shell=True, iopub=True, stdin=False, hb=False, control=True)  # noqa: S604 - a channel
     try:
         yield client
     finally:
@@ -97,31 +113,77 @@ async def _channel(kernel: Any) -> AsyncIterator[Any]:
 async def _reply(
     manager: Any, kernel: str, client: Any, request: dict[str, Any], seconds: float
 ) -> dict[str, Any]:
-    """Give the content of the kernel's reply."""
+    """Return the content of the kernel's reply.
+
+    The kernel is never interrupted from here, where nobody can be sure that it is not the person's own cell that would be hit:
+    a request that has not begun in time is void, and one that takes too long is ended by itself; see `inside.limit`.
+    """
+    heard = await _subscribed(client)
+    limited = {**request, "until": time.time() + _QUEUED, "at_most": seconds}
     number = client.execute(
         "",
         silent=True,
         store_history=False,
-        user_expressions=await asyncio.to_thread(asking.expressions, request),
+        user_expressions=await asyncio.to_thread(asking.expressions, limited),
         allow_stdin=False,
     )
-    deadline = time.monotonic() + seconds
+    asked = time.monotonic()
+    begun = asyncio.ensure_future(_begun(client, number))
+    try:
+        while True:
+            try:
+                reply = await ensure_async(client.get_shell_msg(timeout=_TICK))
+            except queue.Empty:
+                if kernel not in manager or not await ensure_async(manager.is_alive(kernel)):
+                    raise _refuse(
+                        Reason.CONFLICT,
+                        "The kernel has ended, and its variables with it.",
+                        "Start it again, run the cells that come before, then try again.",
+                    ) from None
+                if begun.done():
+                    latest = begun.result() + seconds + _MARGIN
+                elif heard:
+                    latest = asked + _QUEUED + _DELIVERY
+                else:
+                    latest = asked + _QUEUED + seconds + _MARGIN
+                if time.monotonic() > latest:
+                    raise (_too_slow() if begun.done() or not heard else _busy()) from None
+                continue
+            if reply["parent_header"].get("msg_id") == number:
+                return dict(reply["content"])
+    finally:
+        begun.cancel()
+        await asyncio.gather(begun, return_exceptions=True)
+
+
+async def _subscribed(client: Any) -> bool:
+    """Return whether what the kernel tells of itself is heard; its control channel answers while a cell runs."""
+    for _ in range(20):
+        client.control_channel.send(client.session.msg("kernel_info_request", {}))
+        with suppress(queue.Empty):
+            await ensure_async(client.get_iopub_msg(timeout=0.1))
+            return True
+    return False
+
+
+async def _begun(client: Any, number: str) -> float:
+    """Wait until the kernel tells that it has begun with a request, and return when that was."""
     while True:
-        try:
-            reply = await ensure_async(client.get_shell_msg(timeout=_TICK))
-        except queue.Empty:
-            if kernel not in manager or not await ensure_async(manager.is_alive(kernel)):
-                raise _refuse(
-                    Reason.CONFLICT,
-                    "The kernel has ended, and its variables with it.",
-                    "Start it again, run the cells that come before, then try again.",
-                ) from None
-            if time.monotonic() > deadline:
-                await ensure_async(manager.interrupt_kernel(kernel))
-                raise _refuse(Reason.CONFLICT, "The kernel gave no answer in time.", _WAIT) from None
-            continue
-        if reply["parent_header"].get("msg_id") == number:
-            return dict(reply["content"])
+        told = await ensure_async(client.get_iopub_msg(timeout=None))
+        if (
+            told["msg_type"] == "status"
+            and told["parent_header"].get("msg_id") == number
+            and told["content"].get("execution_state") == "busy"
+        ):
+            return time.monotonic()
+
+
+def _busy() -> Refusal:
+    return _refuse(Reason.CONFLICT, "The kernel is busy.", _WAIT)
+
+
+def _too_slow() -> Refusal:
+    return _refuse(Reason.CONFLICT, "The kernel gave no answer in time.", _WAIT)
 
 
 def _explain(problem: str, answer: dict[str, Any], request: dict[str, Any]) -> Refusal:
@@ -138,6 +200,10 @@ def _explain(problem: str, answer: dict[str, Any], request: dict[str, Any]) -> R
             "This kernel cannot be asked for its variables: it is not IPython's own.",
             "Submit the whole notebook.",
         )
+    if problem == "late":
+        return _busy()
+    if problem == "too_slow":
+        return _too_slow()
     if problem == "interrupted":
         return _refuse(Reason.CONFLICT, "The kernel was interrupted before it had answered.", "Try again.")
     what = "written" if request["do"] == "save" else "looked at"

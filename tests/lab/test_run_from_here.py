@@ -155,7 +155,7 @@ def test_a_busy_a_full_and_an_ended_kernel_are_told(lab, notebook, kernel):
     assert full.json["message"].startswith("The variables are larger than a job may carry")
     number = python.client.execute("import os, time\nwhile not os.path.exists('go'): time.sleep(0.05)")
     end = time.monotonic() + 30
-    # Asked before the server hears of the cell, a request would stand behind it.
+    # Asked before the server hears of the cell, a request would stand behind it for a while.
     while lab.get(f"/api/kernels/{identity}").json["execution_state"] != "busy":
         assert time.monotonic() < end
     busy = stock(lab, identity, 1)

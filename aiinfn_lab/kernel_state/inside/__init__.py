@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
+from .limit import Limit
 from .pickling import TooLarge
 from .state import restore, save
 from .stock import look
@@ -20,7 +22,27 @@ _VERBS: dict[str, Callable[..., dict[str, Any]]] = {"look": look, "save": save, 
 
 
 def run(request: dict[str, Any]) -> str:
-    """Do what is asked and give the answer as JSON. Whatever goes wrong is an answer, too."""
+    """Do what is asked and give the answer as JSON. Whatever goes wrong is an answer, too.
+
+    Parameters
+    ----------
+    request
+        ``do``, and what that takes; ``until``, the time after which nobody waits for it to begin; ``at_most``, seconds
+        after which it is interrupted.
+    """
+    if time.time() > request.get("until", float("inf")):
+        return json.dumps({"problem": "late"})
+    limit = Limit(request.get("at_most"))
+    try:
+        with limit:
+            return _answer(request)
+    except KeyboardInterrupt:
+        if limit.reached:
+            return json.dumps({"problem": "too_slow"})
+        raise
+
+
+def _answer(request: dict[str, Any]) -> str:
     try:
         from IPython.core.getipython import get_ipython  # noqa: PLC0415
 
