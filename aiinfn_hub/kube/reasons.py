@@ -33,6 +33,8 @@ NOMINATED: Final = "Nominated"
 _NOWHERE: Final = re.compile(
     r"0/(?P<nodes>\d+) nodes .*preemption: 0/(?P=nodes) nodes are available: (?P=nodes) Preemption is not helpful"
 )
+_ANY_END: Final = frozenset({"Completed", "Error", "ContainerStatusUnknown"})
+"""What a container's status says however it came to its end."""
 _RESOURCES: Final = {
     "cpu": Sentence("processor cores"),
     "ephemeral-storage": Sentence("disk space"),
@@ -168,16 +170,20 @@ def of_refusal(status: int, reason: str, message: str) -> Statement:
 
 
 def of_pod(pod: Json) -> Iterator[Statement]:
-    """Read the status of a pod: what matters most comes first."""
+    """Read the status of a pod: what matters most comes first.
+
+    A container that ended in a pod which is taken away was ended by that, and its exit code is no reason.
+    """
     status = pod.get("status") or {}
     conditions = {each["type"]: each for each in status.get("conditions") or []}
     if status.get("reason"):
         yield Statement(KUBELET, status["reason"], status.get("message") or "")
-    for container in status.get("containerStatuses") or []:
-        yield from _of_container(container)
+    containers = [each for one in status.get("containerStatuses") or [] for each in _of_container(one)]
+    yield from (each for each in containers if each.reason not in _ANY_END)
     disruption = conditions.get("DisruptionTarget", {})
     if disruption.get("status") == "True":
         yield Statement("", disruption.get("reason") or "", disruption.get("message") or "")
+    yield from (each for each in containers if each.reason in _ANY_END)
     scheduled = conditions.get("PodScheduled", {})
     if scheduled.get("status") == "True":
         yield Statement(SCHEDULER, "Scheduled", f"to {(pod.get('spec') or {}).get('nodeName') or 'a node'}")
@@ -188,8 +194,11 @@ def of_pod(pod: Json) -> Iterator[Statement]:
 
 
 def ending(pod: Json, words: Words) -> Explanation | None:
-    """Say why a pod ends or ended; None if nothing says that it does."""
+    """Say why a pod ends or ended; None if nothing says that it does, or it was only deleted."""
+    deleted = bool((pod.get("metadata") or {}).get("deletionTimestamp"))
     for statement in of_pod(pod):
+        if deleted and statement.reason in _ANY_END:
+            continue
         explanation = explain(statement, words)
         if explanation is not None and explanation.step == "ended":
             return explanation

@@ -93,6 +93,7 @@ class PodStart:
                     statements = list(reasons.of_pod(pod))
                     if statements != said:
                         said = statements
+                        self._give_up_at_the_end(statements)
                         # What matters most is told last.
                         for statement in reversed(statements):
                             self.hear(statement)
@@ -174,6 +175,13 @@ class PodStart:
             )
             raise explanation.refusal()
         self._told.tell(explanation.step, explanation.told)
+
+    def _give_up_at_the_end(self, statements: list[Statement]) -> None:
+        """Refuse with the first reason for which the pod ended, and not with what follows from it."""
+        for statement in statements:
+            explanation = reasons.explain(statement, self._words)
+            if explanation is not None and explanation.step == "ended":
+                self.hear(statement)
 
     async def _give_up_without_a_node(self, statements: list[Statement]) -> None:
         """End a start for which no node is in operation.

@@ -356,6 +356,12 @@ def disruption(reason):
     return {"type": "DisruptionTarget", "status": "True", "reason": reason, "message": "x: y"}
 
 
+def deleted(pod):
+    return pod | {"metadata": {"deletionTimestamp": "2026-11-24T18:40:00Z"}}
+
+
+KILLED = {"terminated": {"reason": "Error", "exitCode": 137}}
+OOM_KILLED = {"terminated": {"reason": "OOMKilled", "exitCode": 137}}
 BUSY = "0/1 nodes are available: 1 Insufficient nvidia.com/gpu."
 
 
@@ -416,6 +422,23 @@ def test_what_the_status_of_a_pod_says_first(status, says):
         ),
         (pod("Failed", conditions=[disruption("TerminationByKubelet")]), "its node shut down"),
         (pod("Running", state={"running": {}}, conditions=[scheduled("True")]), None),
+        # What ended the pod ended its container, whatever that made of it.
+        (
+            pod("Running", conditions=[disruption("EvictionByEvictionAPI")], state=KILLED),
+            "operators are emptying its node",
+        ),
+        (
+            pod("Failed", conditions=[disruption("EvictionByEvictionAPI")], state=OOM_KILLED),
+            "more than its 8 GiB of memory",
+        ),
+        (pod("Failed", state=KILLED), "ended by itself with exit status 137"),
+        (deleted(pod("Running", state=KILLED)), None),
+        (deleted(pod("Succeeded", state={"terminated": {"reason": "Completed", "exitCode": 0}})), None),
+        (
+            deleted(pod("Running", state=KILLED, conditions=[disruption("PreemptionByScheduler")])),
+            "make room",
+        ),
+        (deleted(pod("Failed", state=OOM_KILLED)), "more than its 8 GiB of memory"),
     ],
 )
 def test_why_a_pod_ends(status, says):
