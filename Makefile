@@ -71,7 +71,7 @@ messages: setup  ## Bring the catalogues of sentences up to date with the code (
 	@$(BIN)/pybabel -q extract -F babel.cfg -k marked -k Sentence --add-location file -o .cache/messages.pot aiinfn_hub
 	@$(BIN)/pybabel -q extract -F labextension/babel.cfg --no-default-keywords -k __ -k _n:1,2 -k _p:1c,2 -k _np:1c,2,3 \
 		-k pgettext:1c,2 --add-location file -o .cache/lab.pot labextension
-	@$(UPDATE_CATALOGUES) -i .cache/messages.pot -d aiinfn_hub/locale
+	@$(UPDATE_CATALOGUES) -i .cache/messages.pot -d aiinfn_hub/i18n/locale
 	@$(UPDATE_CATALOGUES) -i .cache/lab.pot -d aiinfn_lab/locale
 	@$(BIN)/python hatch_build.py
 	@$(BIN)/pytest -q tests/unit/test_language.py tests/unit/test_language_lab.py

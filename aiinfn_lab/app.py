@@ -8,15 +8,16 @@ from typing import Any
 from jupyter_server.extension.application import ExtensionApp
 from traitlets import Float, Integer, Unicode, default
 
+from aiinfn_lab.cleanup.collector import Tidy
+from aiinfn_lab.session.end import Hub
+from aiinfn_lab.session.environment import Session
+from aiinfn_lab.session.terminal import shell_command
+from aiinfn_lab.vkd_client import Vkd
+
 from .catalogue import translate_schema
 from .handlers import routes
-from .hub import Hub
 from .kernels.offer import guard, left_out
 from .paths import Places
-from .session import Session
-from .terminal import shell_command
-from .tidying import Tidy
-from .vkd import Vkd
 
 
 class AiinfnLab(ExtensionApp):

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from aiinfn_hub.platform.refusal import Reason, Refusal
+from aiinfn_hub.contract.problem import Reason, Refusal
 
 DRIVE: Final = "RTC:"
 """Prefix that jupyter-collaboration puts before the paths of its drive."""

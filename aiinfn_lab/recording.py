@@ -13,7 +13,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any, Final
 
-from aiinfn_hub.vkd.contract import Scalar
+from aiinfn_hub.contract.runner import Scalar
 
 RECORDS: Final = "AIINFN_RECORDS"
 """Environment variable with the path of the file; not set outside of a job."""

@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from aiinfn_hub import own_accounts
+from aiinfn_hub.contract import posix_accounts
 
 _FOLDERS = {
     "JUPYTER_CONFIG_DIR": ".jupyter",
@@ -45,7 +45,7 @@ def keep_path() -> None:
     path = os.environ.get("PATH", os.defpath)
     if own not in path.split(os.pathsep):
         path = os.environ["PATH"] = os.pathsep.join((own, path))
-    os.environ[own_accounts.PATH] = path
+    os.environ[posix_accounts.PATH] = path
     if "SHELL" not in os.environ and (bash := shutil.which("bash")):
         os.environ["SHELL"] = bash
 

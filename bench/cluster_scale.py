@@ -19,12 +19,12 @@ from urllib.parse import quote, urlsplit
 
 import psutil
 
+from aiinfn_hub.contract.jobs import PREFIX
 from aiinfn_hub.kube import names
 from aiinfn_hub.kube.client import KubeClient
-from aiinfn_hub.kube.pods import pod_parts, pod_spec
+from aiinfn_hub.kube.objects.pods import pod_parts, pod_spec
 from aiinfn_hub.platform.selection import Door, Selection
 from aiinfn_hub.vkd import tickets
-from aiinfn_hub.vkd.contract import PREFIX
 from bench.cluster_stage import cluster_site, cpu_seconds, peak, process_of, running_hub
 from bench.figures import Figure, percentile
 from bench.stage import resident

@@ -16,8 +16,9 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from aiinfn_hub.kube import jobs, names
-from aiinfn_hub.vkd.contract import PREFIX, Work
+from aiinfn_hub.contract.jobs import PREFIX, Work
+from aiinfn_hub.kube import names
+from aiinfn_hub.kube.objects import jobs
 from bench.cluster_stage import cluster_site, running_hub
 from bench.figures import Figure, percentile
 from bench.stage import Caller

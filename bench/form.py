@@ -10,12 +10,12 @@ from unittest.mock import DEFAULT, patch
 
 import kubespawner.spawner
 
+from aiinfn_hub.contract.platform import Availability, AvailabilityReading
 from aiinfn_hub.platform.gate import offer
-from aiinfn_hub.platform.model import Platform
+from aiinfn_hub.platform.model.platform import Platform
 from aiinfn_hub.platform.person import Person
 from aiinfn_hub.spawner.form import Opening, render
 from aiinfn_hub.spawner.profile_list import profile_list
-from aiinfn_hub.vkd.contract import Availability, AvailabilityReading
 from bench.figures import Figure, percentile
 
 ACCELERATORS, IMAGES, PROJECTS, ROUNDS = 60, 40, 30, 100

@@ -7,14 +7,16 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from aiinfn_hub.contract.jobs import PREFIX, Work
+from aiinfn_hub.contract.paths import output_path
+from aiinfn_hub.contract.states import Cause, JobState
 from aiinfn_hub.platform.gate import resolve
-from aiinfn_hub.platform.loader import load
+from aiinfn_hub.platform.loading.loader import load
 from aiinfn_hub.platform.person import Person
 from aiinfn_hub.platform.selection import Door
-from aiinfn_hub.vkd.backends.base import Update
-from aiinfn_hub.vkd.contract import PREFIX, Cause, JobState, Work, output_path
-from aiinfn_hub.vkd.records import NewJob
-from aiinfn_hub.vkd.store import Store
+from aiinfn_hub.vkd.database.jobs import Store
+from aiinfn_hub.vkd.domain.backend import Update
+from aiinfn_hub.vkd.domain.records import NewJob
 from bench.figures import Figure, timings
 from bench.stage import ROOT, Caller, resident, stage
 

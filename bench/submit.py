@@ -10,8 +10,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from aiinfn_hub.accounts import Accounts
-from aiinfn_hub.vkd.contract import PREFIX, RunSpec, Work
+from aiinfn_hub.contract.jobs import PREFIX, RunSpec, Work
+from aiinfn_hub.host.accounts import Accounts
 from bench.figures import Figure, timings
 from bench.stage import Caller, stage
 from tests.hub.stack import wait_for

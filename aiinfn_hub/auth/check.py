@@ -21,7 +21,7 @@ import aiohttp
 import jwt
 from cryptography import x509
 
-from aiinfn_hub.platform.model import Platform
+from aiinfn_hub.platform.model.platform import Platform
 from aiinfn_hub.platform.person import Person
 
 from . import claims, tokens

@@ -11,7 +11,7 @@ from oauthenticator.generic import GenericOAuthenticator
 from tornado.httpclient import HTTPClientError, HTTPRequest
 from traitlets import Integer, Unicode, default
 
-from aiinfn_hub.language import gettext as _
+from aiinfn_hub.i18n.language import gettext as _
 
 from .discovery import Endpoints, Provider
 from .problems import ProviderBroken, ProviderUnreachable

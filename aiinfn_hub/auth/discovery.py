@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import jwt
 
-from aiinfn_hub.language import gettext as _
+from aiinfn_hub.i18n.language import gettext as _
 
 from .problems import ClocksDiffer, ProviderBroken, ProviderUnreachable
 

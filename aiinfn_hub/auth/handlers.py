@@ -8,7 +8,7 @@ from typing import Any, Final
 from oauthenticator.oauth2 import OAuthCallbackHandler, OAuthLoginHandler
 from tornado.web import HTTPError
 
-from aiinfn_hub.language import gettext as _
+from aiinfn_hub.i18n.language import gettext as _
 
 from .problems import SignInProblem, stale
 

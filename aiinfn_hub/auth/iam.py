@@ -17,7 +17,7 @@ from tornado.httpclient import HTTPClientError
 from tornado.web import RequestHandler
 from traitlets import Callable, Integer, List, Unicode, default
 
-from aiinfn_hub.language import gettext as _
+from aiinfn_hub.i18n.language import gettext as _
 
 from . import claims, tokens
 from .client import DiscoveringAuthenticator
@@ -25,6 +25,7 @@ from .discovery import session_of
 from .handlers import IAMCallbackHandler, IAMLoginHandler, nonce_of
 from .logout import IAMLogoutHandler, SeenTokens
 from .managers import sync_manager_roles
+from .membership_watch import Verdict, Watch
 from .problems import (
     NotAllowed,
     NotInRequiredGroup,
@@ -36,7 +37,6 @@ from .problems import (
 from .refusals import ClientRefused, GrantRefused, Refusal, ScopeRefused
 from .rules import Rules
 from .session_tokens import ScopesNotGranted, SignInAgain
-from .watch import Verdict, Watch
 
 _REQUESTS: Final = {
     "authorization_code": "code",

@@ -22,7 +22,7 @@ from sqlalchemy.orm import Session, object_session
 logger = logging.getLogger(__name__)
 
 PATH: Final = "/api/aiinfn/identity"
-"""`aiinfn_hub.vkd.auth` asks there."""
+"""`aiinfn_hub.vkd.api.authentication` asks there."""
 _REVOKED: Final = "aiinfn_revoked_tokens"
 _KEPT: Final = 60.0
 """Seconds that vkd keeps what the hub said; later it asks again by itself."""

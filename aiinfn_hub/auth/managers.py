@@ -18,9 +18,9 @@ from jupyterhub.user import User
 from jupyterhub.utils import isoformat
 from tornado.web import HTTPError, authenticated
 
-from aiinfn_hub.language import Sentence
-from aiinfn_hub.language import gettext as _
-from aiinfn_hub.platform.model import Platform
+from aiinfn_hub.i18n.language import Sentence
+from aiinfn_hub.i18n.language import gettext as _
+from aiinfn_hub.platform.model.platform import Platform
 from aiinfn_hub.platform.person import Person
 
 from .rules import MANAGERS_OF, PROJECT_SESSIONS

@@ -10,8 +10,8 @@ from collections.abc import Iterable
 
 from tornado.web import HTTPError
 
-from aiinfn_hub.language import gettext as _
-from aiinfn_hub.language import ngettext
+from aiinfn_hub.i18n.language import gettext as _
+from aiinfn_hub.i18n.language import ngettext
 
 
 class SignInProblem(HTTPError):  # noqa: N818 - it is a page for a person first

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from tornado.httpclient import HTTPClientError
 
-from aiinfn_hub.language import gettext as _
+from aiinfn_hub.i18n.language import gettext as _
 
 from .problems import ProviderBroken
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from aiinfn_hub.language import marked
-from aiinfn_hub.platform.model import Platform
+from aiinfn_hub.i18n.language import marked
+from aiinfn_hub.platform.model.platform import Platform
 
 from . import logout, managers, session_tokens
 from .rules import PROJECT_SESSIONS

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from aiinfn_hub.platform.model import Platform
+from aiinfn_hub.platform.model.platform import Platform
 
 PROJECT_SESSIONS: Final = "custom:aiinfn:project-sessions"
 """Scope: see and stop the sessions that people have in the projects which one manages."""

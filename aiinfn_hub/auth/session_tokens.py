@@ -16,7 +16,7 @@ from jupyterhub.apihandlers.base import APIHandler
 from jupyterhub.user import User
 from tornado.web import HTTPError
 
-from aiinfn_hub.language import gettext as _
+from aiinfn_hub.i18n.language import gettext as _
 
 from .problems import ProviderBroken, ProviderUnreachable
 from .tokens import TooFast

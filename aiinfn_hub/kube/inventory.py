@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from aiinfn_hub.platform.model import Accelerator, Platform
+from aiinfn_hub.platform.model.platform import Accelerator, Platform
 
 from . import names
 

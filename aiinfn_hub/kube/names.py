@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from aiinfn_hub.slugs import slug as slug  # noqa: PLC0414 - for those who name objects
+from aiinfn_hub.platform.slugs import slug as slug  # noqa: PLC0414 - for those who name objects
 
 FIELD_MANAGER: Final = "aiinfn"
 """Under this name the suite applies objects server-side; what somebody else manages is left alone."""

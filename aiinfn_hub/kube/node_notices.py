@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from aiinfn_hub.language import gettext as _
-from aiinfn_hub.language import ngettext
-from aiinfn_hub.platform.model import Platform
+from aiinfn_hub.i18n.language import gettext as _
+from aiinfn_hub.i18n.language import ngettext
+from aiinfn_hub.platform.model.platform import Platform
 
 from .inventory import NodeNotice
 

@@ -11,18 +11,18 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final, NoReturn, TypeVar
 
-from aiinfn_hub.language import gettext as _
-from aiinfn_hub.language import marked, ngettext
+from aiinfn_hub.contract.problem import Reason, Refusal
+from aiinfn_hub.contract.units import format_duration
+from aiinfn_hub.i18n.language import gettext as _
+from aiinfn_hub.i18n.language import marked, ngettext
 
-from . import asked
-from .holdings import Usage
-from .model import CPU_ONLY, Platform
-from .offer import Offer, offer
+from . import request_fields
+from .access.denials import Denial
+from .access.limits import Usage
+from .access.offer import Offer, offer
+from .model.platform import CPU_ONLY, Platform
 from .person import Person
-from .refusal import Reason, Refusal
-from .rules import Denial
 from .selection import DOORS, Door, Selection
-from .units import format_duration
 
 __all__ = ["JOB_KEYS", "SESSION_KEYS", "Offer", "Usage", "offer", "resolve"]
 
@@ -83,21 +83,23 @@ def resolve(
         raise Refusal(
             Reason.INVALID,
             _("A {door} is asked for with an object of choices.").format(door=_(DOORS[door])),
-            asked.keys(keys),
+            request_fields.keys(keys),
         )
     for key in request:
         if key not in keys:
             raise Refusal(
                 Reason.INVALID,
-                _("{key} is no choice of a {door}.").format(key=asked.shown(key), door=_(DOORS[door])),
-                asked.keys(keys),
+                _("{key} is no choice of a {door}.").format(
+                    key=request_fields.shown(key), door=_(DOORS[door])
+                ),
+                request_fields.keys(keys),
                 field=str(key)[:40],
             )
 
     may = offer(platform, person, now=now, usage=usage, door=door)
     if not may.projects:
         _refuse_stranger(may)
-    accelerator = asked.name_in(request, "accelerator") or CPU_ONLY
+    accelerator = request_fields.name_in(request, "accelerator") or CPU_ONLY
     if accelerator != CPU_ONLY:
         _known(accelerator, platform.accelerators, "accelerator", may.accelerators or {CPU_ONLY: None})
     project = _project(request, may, accelerator)
@@ -158,14 +160,14 @@ def _refuse_stranger(may: Offer) -> NoReturn:
 
 
 def _project(request: Mapping[str, Any], may: Offer, accelerator: str) -> str:
-    name = asked.name_in(request, "project")
+    name = request_fields.name_in(request, "project")
     if not name:
         return _usual_project(request, may, accelerator)
     _known(name, may.platform.projects, "project", may.projects)
     if denial := may.why_not_project(name):
-        raise denial.refusal(asked.instead(may.projects))
+        raise denial.refusal(request_fields.instead(may.projects))
     if denial := may.why_not_accelerator(name, accelerator):
-        raise denial.refusal(asked.instead(may.accelerators_of(name) or {CPU_ONLY: None}))
+        raise denial.refusal(request_fields.instead(may.accelerators_of(name) or {CPU_ONLY: None}))
     return name
 
 
@@ -173,7 +175,7 @@ def _usual_project(request: Mapping[str, Any], may: Offer, accelerator: str) -> 
     """Give the first project that may use an accelerator, rather one with which the other choices go."""
     usable = may.projects_of(accelerator)
     if not usable:
-        hint = asked.instead(may.accelerators or {CPU_ONLY: None})
+        hint = request_fields.instead(may.accelerators or {CPU_ONLY: None})
         denial = may.why_not_anywhere("accelerators", accelerator)
         if denial and (len(may.projects) == 1 or "time" in denial.facts or "held" in denial.facts):
             raise denial.refusal(hint)
@@ -197,7 +199,7 @@ def _usual_project(request: Mapping[str, Any], may: Offer, accelerator: str) -> 
 
 
 def _count(request: Mapping[str, Any], may: Offer, project: str, accelerator: str) -> int:
-    count = asked.integer_in(request, "count")
+    count = request_fields.integer_in(request, "count")
     if accelerator == CPU_ONLY:
         if count:
             raise Refusal(
@@ -241,11 +243,11 @@ def _why_not_image(may: Offer, project: str, accelerator: str, image: str) -> De
 
 def _queue(request: Mapping[str, Any], may: Offer, project: str, accelerator: str) -> str:
     usable = may.queues_of(project, accelerator)
-    name = asked.name_in(request, "queue")
+    name = request_fields.name_in(request, "queue")
     if name:
         _known(name, may.platform.queues, "queue", may.queues)
         if denial := may.why_not_queue(project, accelerator, name):
-            raise denial.refusal(asked.instead(usable))
+            raise denial.refusal(request_fields.instead(usable))
         return name
     if usable:
         return next(iter(usable))
@@ -261,14 +263,14 @@ def _session_time(
     request: Mapping[str, Any], may: Offer, accelerator: str, project: str, size: str, count: int
 ) -> timedelta:
     longest = may.longest_session(accelerator, project, size, count)
-    limit = asked.duration_in(request, "time_limit")
+    limit = request_fields.duration_in(request, "time_limit")
     if limit is None:
         return may.session_default(accelerator, project, size, count)
     return _within(limit, longest.time, longest.scope)
 
 
 def _job_time(request: Mapping[str, Any], may: Offer, queue: str) -> timedelta:
-    limit = asked.duration_in(request, "time_limit")
+    limit = request_fields.duration_in(request, "time_limit")
     return may.job_default(queue) if limit is None else _within(limit, may.job_max(queue), _("here"))
 
 
@@ -293,7 +295,7 @@ def _one_of(
     why_not: Callable[[str], Denial | None],
 ) -> str:
     """Read a choice by name; missing means the first usable one."""
-    name = asked.name_in(request, key)
+    name = request_fields.name_in(request, key)
     if not name:
         if not usable:
             raise Refusal(
@@ -305,7 +307,7 @@ def _one_of(
         return next(iter(usable))
     _known(name, known, key, usable)
     if denial := why_not(name):
-        raise denial.refusal(asked.instead(usable))
+        raise denial.refusal(request_fields.instead(usable))
     return name
 
 
@@ -314,7 +316,7 @@ def _known(name: str, known: Mapping[str, Any], key: str, usable: Mapping[str, A
     if name not in known:
         raise Refusal(
             Reason.UNKNOWN,
-            _(_NO_SUCH[key]).format(name=asked.shown(name)),
-            asked.instead(usable),
+            _(_NO_SUCH[key]).format(name=request_fields.shown(name)),
+            request_fields.instead(usable),
             field=key,
         )

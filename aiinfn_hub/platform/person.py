@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from .groups import normalised
-from .model import Platform, Project
+from .model.platform import Platform, Project
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from .fields import BadName
+from aiinfn_hub.contract.problem import Refusal
+
+from .access.limits import Usage
 from .gate import resolve
-from .holdings import Usage
-from .model import Platform, Preset
+from .model.fields import BadName
+from .model.platform import Platform, Preset
 from .person import Person
-from .refusal import Refusal
 from .selection import Door, Selection
 
 _KEYS: Final = ("accelerator", "count", "project", "image", "size", "time_limit")

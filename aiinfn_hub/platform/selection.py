@@ -7,10 +7,10 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict
 
-from aiinfn_hub.language import marked
+from aiinfn_hub.contract.units import Duration
+from aiinfn_hub.i18n.language import marked
 
-from .model import Accelerator, Image, Size
-from .units import Duration
+from .model.platform import Accelerator, Image, Size
 
 
 class Door(StrEnum):

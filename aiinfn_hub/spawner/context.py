@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Self
 
-from aiinfn_hub.accounts import Accounts
-from aiinfn_hub.platform.model import Platform
-from aiinfn_hub.platform.reload import PlatformFile
-from aiinfn_hub.spawner.held import Held
+from aiinfn_hub.host.accounts import Accounts
+from aiinfn_hub.platform.loading.reload import PlatformFile
+from aiinfn_hub.platform.model.platform import Platform
 from aiinfn_hub.vkd.client import VkdClient
+
+from .session_usage import Held
 
 TEMPLATES: Final = Path(__file__).parent.parent / "templates"
 """For ``JupyterHub.template_paths``: the pages that belong to the form."""

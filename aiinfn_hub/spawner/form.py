@@ -19,15 +19,16 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from jupyterhub.utils import url_path_join
 from markupsafe import Markup
 
-from aiinfn_hub.language import gettext as _
-from aiinfn_hub.language import ngettext
+from aiinfn_hub.contract.jobs import PREFIX
+from aiinfn_hub.contract.platform import Availability, AvailabilityReading
+from aiinfn_hub.contract.problem import Refusal
+from aiinfn_hub.contract.units import format_duration, parse_duration
+from aiinfn_hub.i18n.language import gettext as _
+from aiinfn_hub.i18n.language import ngettext
 from aiinfn_hub.platform import gate, presets
 from aiinfn_hub.platform.gate import Offer, offer
-from aiinfn_hub.platform.model import CPU_ONLY
-from aiinfn_hub.platform.refusal import Refusal
+from aiinfn_hub.platform.model.platform import CPU_ONLY
 from aiinfn_hub.platform.selection import Door
-from aiinfn_hub.platform.units import format_duration, parse_duration
-from aiinfn_hub.spawner import form_rules, links, missing
 from aiinfn_hub.spawner.context import TEMPLATES, SpawnContext
 from aiinfn_hub.spawner.profiles import (
     Profile,
@@ -38,7 +39,8 @@ from aiinfn_hub.spawner.profiles import (
     spoken_memory,
 )
 from aiinfn_hub.vkd import tickets
-from aiinfn_hub.vkd.contract import PREFIX, Availability, AvailabilityReading
+
+from . import deep_links, form_rules, unavailable
 
 MANY: Final = 8
 """With more cards than these, they can be searched and their groups folded."""
@@ -175,7 +177,7 @@ def render(may: Offer, reading: AvailabilityReading | None, opening: Opening) ->
             platform=platform,
             person=may.person,
             opening=opening,
-            past=list(missing.projects_in_time(may)),
+            past=list(unavailable.projects_in_time(may)),
         )
     choices = _choices(may, cards)
     times, most = choices["times"], choices["most"]
@@ -200,9 +202,10 @@ def render(may: Offer, reading: AvailabilityReading | None, opening: Opening) ->
         many=len(cards) > MANY,
         brief=brief_of(platform.backend),
         presets=[
-            (name, platform.presets[name], links.choice_from(selection)) for name, selection in ready.items()
+            (name, platform.presets[name], deep_links.choice_from(selection))
+            for name, selection in ready.items()
         ],
-        missing=missing.missing(may, {card.name for card in cards}),
+        missing=unavailable.missing(may, {card.name for card in cards}),
         rules={
             **form_rules.rules(may, cards, choices["image"], choices["size"], times),
             "words": form_rules.words(may),
@@ -341,7 +344,7 @@ def _environment() -> Environment:
         "memory": spoken_memory,
         "figures": _figures,
     }
-    environment.globals |= {"asset": _asset, "link": links.query}
+    environment.globals |= {"asset": _asset, "link": deep_links.query}
     return environment
 
 

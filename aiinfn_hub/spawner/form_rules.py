@@ -10,11 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
-from aiinfn_hub.language import gettext as _
-from aiinfn_hub.language import ngettext
+from aiinfn_hub.contract.units import format_duration
+from aiinfn_hub.i18n.language import gettext as _
+from aiinfn_hub.i18n.language import ngettext
+from aiinfn_hub.platform.access.offer import TIMES
 from aiinfn_hub.platform.gate import Offer
-from aiinfn_hub.platform.offer import TIMES
-from aiinfn_hub.platform.units import format_duration
 from aiinfn_hub.spawner.profiles import Profile, brief_of, spoken, words_of
 
 Json = dict[str, Any]

@@ -18,17 +18,19 @@ from kubernetes_asyncio.client import ApiException
 from kubespawner import KubeSpawner
 from traitlets import default
 
-from aiinfn_hub.kube import names, reasons
-from aiinfn_hub.kube.pods import PodParts, pod_parts
-from aiinfn_hub.kube.reasons import Explanation, Statement
-from aiinfn_hub.language import Sentence, marked
-from aiinfn_hub.language import gettext as _
-from aiinfn_hub.platform.refusal import Reason, Refusal
+from aiinfn_hub.contract.problem import Reason, Refusal
+from aiinfn_hub.i18n.language import Sentence, marked
+from aiinfn_hub.i18n.language import gettext as _
+from aiinfn_hub.kube import names
+from aiinfn_hub.kube.objects.pods import PodParts, pod_parts
+from aiinfn_hub.kube.reasons import pod_reasons
+from aiinfn_hub.kube.reasons.pod_reasons import Explanation, Statement
 from aiinfn_hub.platform.selection import Selection
-from aiinfn_hub.spawner import claims, profile_list
-from aiinfn_hub.spawner.podstart import LOOK, PodStart
 from aiinfn_hub.spawner.session import SERVER, SessionMixin, asked
-from aiinfn_hub.spawner.steps import Step
+
+from . import device_claims, profile_list
+from .pod_start import LOOK, PodStart
+from .spawn_progress import Step
 
 REFRESH: Final = 5.0
 """Seconds between two new beginnings of the watch on pods at least."""
@@ -130,7 +132,7 @@ class KubernetesSpawner(SessionMixin, KubeSpawner):
         self.extra_annotations = _literal(parts.annotations | annotations)
 
     async def get_pod_manifest(self) -> Any:
-        """Add to kubespawner's pod what it has no traits for; see `aiinfn_hub.kube.pods.pod_spec`."""
+        """Add to kubespawner's pod what it has no traits for; see `aiinfn_hub.kube.objects.pods.pod_spec`."""
         pod = await super().get_pod_manifest()
         # A server that was killed is told to its owner. Started again by the node, its notebooks would have lost their kernels.
         pod.spec.restart_policy = "Never"
@@ -186,8 +188,8 @@ class KubernetesSpawner(SessionMixin, KubeSpawner):
     async def _head_start(self, selection: Selection, until: datetime) -> None:
         if selection.accelerator is None:
             return
-        request = claims.request_of(selection, until)
-        claim = await claims.head_start(self.context.vkd, self.session_id, request, HEAD_START)
+        request = device_claims.request_of(selection, until)
+        claim = await device_claims.head_start(self.context.vkd, self.session_id, request, HEAD_START)
         if claim is not None and claim.sentence:
             self.told.tell("placed", claim.sentence)
 
@@ -236,7 +238,7 @@ class KubernetesSpawner(SessionMixin, KubeSpawner):
             and selection.accelerator is not None
             and self._pod() is not None
         ):
-            return claims.nothing_free(selection, patience)
+            return device_claims.nothing_free(selection, patience)
         return Refusal(
             Reason.UNAVAILABLE,
             _("The session did not start in time. The last that was heard of it: {last}").format(
@@ -266,7 +268,7 @@ class KubernetesSpawner(SessionMixin, KubeSpawner):
         finally:
             ending.cancel()
             if self.selection is not None and self.selection.accelerator is not None:
-                claims.release(self.context.vkd, self.session_id)
+                device_claims.release(self.context.vkd, self.session_id)
 
     async def _make_create_pod_request(self, pod: Any, request_timeout: float) -> bool:
         """Create the pod; False to be called again.
@@ -293,7 +295,7 @@ class KubernetesSpawner(SessionMixin, KubeSpawner):
             start.hear(_answer(error))
             return False
         except (TimeoutError, aiohttp.ClientError, OSError):
-            start.hear(reasons.of_refusal(0, "", ""))
+            start.hear(pod_reasons.of_refusal(0, "", ""))
             return False
         start.uid = created.metadata.uid
         return True
@@ -307,8 +309,8 @@ class KubernetesSpawner(SessionMixin, KubeSpawner):
         """
         pod = self._pod()
         if pod is not None and self.selection is not None:
-            words = reasons.words_of(self.selection, self.context.platform)
-            self._last_words = reasons.ending(pod, words) or self._last_words
+            words = pod_reasons.words_of(self.selection, self.context.platform)
+            self._last_words = pod_reasons.ending(pod, words) or self._last_words
         try:
             status: int | None = await super().poll()
             if status is not None and (left := self._pod()) and not left["metadata"].get("deletionTimestamp"):
@@ -422,7 +424,7 @@ def _answer(error: ApiException) -> Statement:
         reason, message = str(body.get("reason", "")), str(body.get("message", ""))
     except (TypeError, ValueError, AttributeError):
         reason, message = "", ""
-    return reasons.of_refusal(error.status or 0, reason, message or str(error.reason or ""))
+    return pod_reasons.of_refusal(error.status or 0, reason, message or str(error.reason or ""))
 
 
 def _words_of(error: BaseException) -> str:

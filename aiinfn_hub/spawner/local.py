@@ -15,17 +15,19 @@ from jupyterhub.spawner import Spawner
 from jupyterhub.utils import random_port
 from traitlets import Instance, default
 
-from aiinfn_hub import local_storage, own_accounts, private_kernels
-from aiinfn_hub.accounts import Account, AccountError, Accounts
-from aiinfn_hub.language import Sentence, marked
-from aiinfn_hub.language import gettext as _
-from aiinfn_hub.platform.refusal import Reason, Refusal
+from aiinfn_hub.contract import posix_accounts, private_kernels
+from aiinfn_hub.contract.platform import Claim
+from aiinfn_hub.contract.problem import Reason, Refusal
+from aiinfn_hub.host.accounts import Account, AccountError, Accounts
+from aiinfn_hub.i18n.language import Sentence, marked
+from aiinfn_hub.i18n.language import gettext as _
 from aiinfn_hub.platform.selection import Selection
-from aiinfn_hub.spawner import claims, processes, runtime_folder
 from aiinfn_hub.spawner.session import SERVER, SessionMixin, asked
-from aiinfn_hub.spawner.steps import Step
+from aiinfn_hub.storage import local_mounts
 from aiinfn_hub.vkd.client import VkdUnavailable
-from aiinfn_hub.vkd.contract import Claim
+
+from . import device_claims, processes, runtime_folder
+from .spawn_progress import Step
 
 ENV_KEEP: Final = (
     "LANG",
@@ -151,7 +153,7 @@ class LocalSpawner(SessionMixin, Spawner):
         await asyncio.to_thread(runtime_folder.remove, cookie)
         self._forget_process()
         if self._holds_devices():
-            claims.release(self.context.vkd, self.session_id)
+            device_claims.release(self.context.vkd, self.session_id)
 
     async def poll(self) -> int | None:
         """Tell whether the session runs. What it left behind when its server ended by itself is ended too."""
@@ -184,10 +186,10 @@ class LocalSpawner(SessionMixin, Spawner):
         if selection.accelerator is None:
             return None
         patience = self.context.platform.limits.session_start
-        claim = await claims.obtain(
+        claim = await device_claims.obtain(
             self.context.vkd,
             self.session_id,
-            claims.request_of(selection, datetime.now(UTC) + patience + selection.time_limit),
+            device_claims.request_of(selection, datetime.now(UTC) + patience + selection.time_limit),
             selection,
             patience,
             lambda sentence: self.told.tell("placed", sentence),
@@ -212,7 +214,7 @@ class LocalSpawner(SessionMixin, Spawner):
     def _account_with_storage(self, accounts: Accounts) -> Account:
         """Return the account of the session's owner, with the storage that was granted in its home; blocks."""
         account = accounts.get(self.user.name)
-        local_storage.link(account, self.granted(), self.context.platform, accounts.data)
+        local_mounts.link(account, self.granted(), self.context.platform, accounts.data)
         return account
 
     def _launch(self, selection: Selection, account: Account, claim: Claim | None) -> None:
@@ -225,7 +227,7 @@ class LocalSpawner(SessionMixin, Spawner):
         if os.geteuid() == 0 and account.uid is None:
             command.append("--allow-root")
         separate = account.uid is not None
-        login = own_accounts.login_name(account.name, account.slug) if separate else account.name
+        login = posix_accounts.login_name(account.name, account.slug) if separate else account.name
         if separate:
             # Also without our extension: a kernel that cannot use the sockets then does not start.
             command.append("--KernelManager.transport=ipc")
@@ -265,7 +267,7 @@ class LocalSpawner(SessionMixin, Spawner):
         selection = self.selection
         if self._claim_told or selection is None or self.session_end is None or not self.pid:
             return
-        request = claims.request_of(selection, self.session_end)
+        request = device_claims.request_of(selection, self.session_end)
         request.pid, request.pid_started = self.pid, self.pid_started
         try:
             await self.context.vkd.claim(self.session_id, request)

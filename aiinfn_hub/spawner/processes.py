@@ -16,8 +16,8 @@ from typing import Any, Final
 
 import psutil
 
-from aiinfn_hub import own_accounts
-from aiinfn_hub.accounts import Account
+from aiinfn_hub.contract import posix_accounts
+from aiinfn_hub.host.accounts import Account
 
 COOKIE: Final = "AIINFN_SESSION"
 """Environment variable with a random word per start. Kernels and terminals have process groups of their own; they are
@@ -59,10 +59,10 @@ def _first_steps(account: Account, env: Mapping[str, str]) -> dict[str, Any]:
     """Return what `launch.py` needs, which becomes the person by itself: it first gives the uid a name."""
     steps: dict[str, Any] = {"uid": account.uid, "gid": account.gid}
     if account.uid is not None and account.gid is not None:
-        login = own_accounts.login_name(account.name, account.slug)
+        login = posix_accounts.login_name(account.name, account.slug)
         steps["folder"] = str(Path(env["XDG_RUNTIME_DIR"]).parent)
         steps["files"] = {
-            "/etc/passwd": own_accounts.passwd(
+            "/etc/passwd": posix_accounts.passwd(
                 _text("/etc/passwd"),
                 login,
                 account.uid,
@@ -71,8 +71,8 @@ def _first_steps(account: Account, env: Mapping[str, str]) -> dict[str, Any]:
                 str(account.home),
                 env["SHELL"],
             ),
-            "/etc/group": own_accounts.group(_text("/etc/group"), login, account.gid),
-            "/etc/profile": f"{_text('/etc/profile').rstrip()}\n\n{own_accounts.PROFILE}",
+            "/etc/group": posix_accounts.group(_text("/etc/group"), login, account.gid),
+            "/etc/profile": f"{_text('/etc/profile').rstrip()}\n\n{posix_accounts.PROFILE}",
         }
     return steps
 

@@ -12,13 +12,13 @@ from typing import Any, Final
 
 from markupsafe import escape
 
-from aiinfn_hub.language import gettext as _
-from aiinfn_hub.language import ngettext
+from aiinfn_hub.contract.platform import AvailabilityReading
+from aiinfn_hub.i18n.language import gettext as _
+from aiinfn_hub.i18n.language import ngettext
 from aiinfn_hub.platform.gate import offer
-from aiinfn_hub.platform.model import Platform, Size
+from aiinfn_hub.platform.model.platform import Platform, Size
 from aiinfn_hub.platform.person import Person
 from aiinfn_hub.spawner.profiles import profiles, spoken_memory
-from aiinfn_hub.vkd.contract import AvailabilityReading
 
 PROFILE: Final = "profile"
 _OPTION: Final = "profile-option-"

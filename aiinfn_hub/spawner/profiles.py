@@ -11,13 +11,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from aiinfn_hub.language import gettext as _
-from aiinfn_hub.language import ngettext
+from aiinfn_hub.contract.platform import Availability, AvailabilityReading
+from aiinfn_hub.contract.units import format_duration, format_quantity
+from aiinfn_hub.i18n.language import gettext as _
+from aiinfn_hub.i18n.language import ngettext
 from aiinfn_hub.platform.gate import Offer, Usage, offer
-from aiinfn_hub.platform.model import CPU_ONLY, Accelerator, Backend, Platform
+from aiinfn_hub.platform.model.platform import (
+    CPU_ONLY,
+    Accelerator,
+    Backend,
+    Platform,
+)
 from aiinfn_hub.platform.person import Person
-from aiinfn_hub.platform.units import format_duration, format_quantity
-from aiinfn_hub.vkd.contract import Availability, AvailabilityReading
 
 GROUPS: Final = ("cpu", "gpu", "mig", "fpga")
 """Kinds of cards in the order of the form."""

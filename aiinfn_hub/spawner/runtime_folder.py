@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from aiinfn_hub.accounts import Account
+from aiinfn_hub.host.accounts import Account
 
 LONGEST: Final = 57
 """Bytes of the folder's path that leave room for the names Jupyter gives a kernel's sockets (``/kernel-UUID-ipc-5``)."""

@@ -15,16 +15,17 @@ from pydantic import ValidationError
 from traitlets import Instance, default
 from traitlets.config import LoggingConfigurable
 
-from aiinfn_hub.language import Sentence, Text, marked
-from aiinfn_hub.platform import extension, gate
+from aiinfn_hub.contract.problem import Refusal
+from aiinfn_hub.i18n.language import Sentence, Text, marked
+from aiinfn_hub.platform import gate, session_extension
 from aiinfn_hub.platform.person import Person
-from aiinfn_hub.platform.refusal import Refusal
 from aiinfn_hub.platform.selection import Door, Selection
-from aiinfn_hub.spawner import form, links
 from aiinfn_hub.spawner.context import SpawnContext
 from aiinfn_hub.spawner.profiles import spoken_memory
-from aiinfn_hub.spawner.steps import Progress, Step
 from aiinfn_hub.vkd.client import session_id
+
+from . import deep_links, form
+from .spawn_progress import Progress, Step
 
 if TYPE_CHECKING:
     from jupyterhub.spawner import Spawner as _Base
@@ -119,7 +120,7 @@ class SessionMixin(_Base):
         self._never_started = getattr(self.orm_spawner, "started", None) is None
         self.told = Progress(self.steps)
         self.log_without_traceback((SpawnException,), logging.INFO)
-        links.log_no_failure(self.log)
+        deep_links.log_no_failure(self.log)
 
     def log_without_traceback(self, kinds: tuple[type[BaseException], ...], level: int) -> None:
         """Log these exceptions in one line from now on; the logger is the hub's own."""
@@ -161,9 +162,9 @@ class SessionMixin(_Base):
         return form.draw
 
     def options_from_query(self, query_data: Mapping[str, list[str]]) -> NoReturn:
-        """Let a link such as ``/hub/spawn?opt-accelerator=t4`` fill the form in; see `aiinfn_hub.spawner.links`."""
-        self._linked = links.choice_of(parse_options(query_data))
-        raise links.LinkOpened
+        """Let a link such as ``/hub/spawn?opt-accelerator=t4`` fill the form in; see `aiinfn_hub.spawner.deep_links`."""
+        self._linked = deep_links.choice_of(parse_options(query_data))
+        raise deep_links.LinkOpened
 
     def take_link(self) -> dict[str, Any] | None:
         """Give the choice of the link that is opened now, once; None if none is."""
@@ -336,7 +337,10 @@ class SessionMixin(_Base):
         if running := self.running():
             limits = self.context.platform.limits
             # Until then nothing can move the end, so nobody has to ask whether it has.
-            certain = extension.opens(limits, running) or running.end - extension.warnings(limits, running)[0]
+            certain = (
+                session_extension.opens(limits, running)
+                or running.end - session_extension.warnings(limits, running)[0]
+            )
             env["AIINFN_SESSION_END"] = utc(running.end)
             env["AIINFN_SESSION_END_CERTAIN_UNTIL"] = utc(max(certain, running.began))
         return env
@@ -348,11 +352,13 @@ class SessionMixin(_Base):
         self.extensions = 0
         return self.session_end
 
-    def running(self) -> extension.Running | None:
+    def running(self) -> session_extension.Running | None:
         """Give what more time for this session is judged by; None if it has none yet, or not any more."""
         if self.selection is None or self.session_began is None or self.session_end is None:
             return None
-        return extension.Running(self.selection, self.session_began, self.session_end, self.extensions)
+        return session_extension.Running(
+            self.selection, self.session_began, self.session_end, self.extensions
+        )
 
     @property
     def seconds_left(self) -> float:
@@ -365,15 +371,15 @@ class SessionMixin(_Base):
         running = self.running()
         if running is None:
             return None
-        return running.end - extension.warnings(self.context.platform.limits, running)[0]
+        return running.end - session_extension.warnings(self.context.platform.limits, running)[0]
 
     @property
     def extends_at(self) -> datetime | None:
         """From when it can be extended; None if never again."""
         running = self.running()
-        return extension.opens(self.context.platform.limits, running) if running else None
+        return session_extension.opens(self.context.platform.limits, running) if running else None
 
-    async def move_end(self, more: extension.Extension) -> None:
+    async def move_end(self, more: session_extension.Extension) -> None:
         """Put the end off, for good and for all who go by it."""
         self.session_end, self.extensions = more.end, self.extensions + 1
         # Kept at once: a hub that is killed now must not end the session at its old end.

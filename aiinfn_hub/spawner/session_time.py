@@ -14,9 +14,9 @@ from jupyterhub.apihandlers.base import APIHandler
 from jupyterhub.user import User
 from tornado.web import HTTPError
 
-from aiinfn_hub.language import gettext as _
-from aiinfn_hub.platform import extension
-from aiinfn_hub.platform.refusal import Reason, Refusal
+from aiinfn_hub.contract.problem import Reason, Refusal
+from aiinfn_hub.i18n.language import gettext as _
+from aiinfn_hub.platform import session_extension
 from aiinfn_hub.spawner.session import SessionMixin, utc
 
 PATH: Final = r"/api/aiinfn/session-time/([^/]+)(?:/([^/]+))?"
@@ -113,14 +113,14 @@ async def waiting_for(session: SessionMixin) -> int:
     return max(0, waiting - own)
 
 
-def judge(session: SessionMixin, waiting: int) -> extension.Extension:
+def judge(session: SessionMixin, waiting: int) -> session_extension.Extension:
     """Grant more time or raise a `Refusal`, with what the hub knows now."""
     running = session.running()
     if running is None:
         raise RuntimeError(f"The session {session.session_id} has no time")
     if session.withdrawn is not None:
         raise Refusal(Reason.FORBIDDEN, str(session.withdrawn[1]))
-    return extension.extend(
+    return session_extension.extend(
         running,
         session.context.platform,
         session.person,
@@ -139,8 +139,8 @@ def view(session: SessionMixin, waiting: int) -> dict[str, Any]:
     if running is None:
         raise RuntimeError(f"The session {session.session_id} has no time")
     limits = session.context.platform.limits
-    opens = extension.opens(limits, running) if session.withdrawn is None else None
-    warnings = [warning.total_seconds() for warning in extension.warnings(limits, running)]
+    opens = session_extension.opens(limits, running) if session.withdrawn is None else None
+    warnings = [warning.total_seconds() for warning in session_extension.warnings(limits, running)]
     end = running.end
     if session.withdrawn is not None and session.withdrawn[0] < end:
         end = session.withdrawn[0]

@@ -18,22 +18,22 @@ import uvicorn
 from fastapi import FastAPI
 from sqlalchemy.exc import DBAPIError
 
-from aiinfn_hub.accounts import AccountError, Accounts
-from aiinfn_hub.platform import loader
-from aiinfn_hub.platform.model import Backend as BackendName
-from aiinfn_hub.platform.model import Platform
-from aiinfn_hub.platform.refusal import Refusal
-from aiinfn_hub.platform.reload import PlatformFile
-from aiinfn_hub.private_files import keep_private
+from aiinfn_hub.contract.problem import Refusal
+from aiinfn_hub.host.accounts import AccountError, Accounts
+from aiinfn_hub.host.private_files import keep_private
+from aiinfn_hub.platform.loading import loader
+from aiinfn_hub.platform.loading.reload import PlatformFile
+from aiinfn_hub.platform.model.platform import Backend as BackendName
+from aiinfn_hub.platform.model.platform import Platform
 
 from . import app as application
-from .auth import Auth
-from .backends.base import Backend
-from .migrations import SchemaError
-from .protocol import BoundedProtocol
-from .service import Service
+from .api.authentication import Auth
+from .api.http_protocol import BoundedProtocol
+from .database.jobs import Store
+from .database.migrations import SchemaError
+from .domain.backend import Backend
+from .services.jobs import Service
 from .settings import Settings, SettingsError, from_environment
-from .store import Store
 
 logger = logging.getLogger("aiinfn_hub.vkd")
 
@@ -86,14 +86,14 @@ async def choose_backend(settings: Settings, platform: Platform) -> Backend:
     if platform.backend is BackendName.KUBERNETES:
         from aiinfn_hub.kube.client import ConfigurationMissing, KubeClient  # noqa: PLC0415
 
-        from .backends.kueue import KueueBackend  # noqa: PLC0415
+        from .backends.kubernetes.backend import KueueBackend  # noqa: PLC0415
 
         try:
             client = await KubeClient.connect(settings.kubeconfig)
         except ConfigurationMissing as error:
             raise SettingsError(str(error)) from error
         return KueueBackend(platform, settings.data, client)
-    from .backends.local import LocalBackend  # noqa: PLC0415
+    from .backends.local.backend import LocalBackend  # noqa: PLC0415
 
     accounts = await asyncio.to_thread(Accounts, settings.data)
     return LocalBackend(platform=platform, data=settings.data, accounts=accounts)

@@ -7,16 +7,25 @@ from contextlib import asynccontextmanager
 
 from fastapi import APIRouter, FastAPI, Response
 
-from aiinfn_hub.platform.refusal import Reason
+from aiinfn_hub.contract.jobs import PREFIX
+from aiinfn_hub.contract.problem import Reason
 
-from . import errors
-from .auth import Auth
-from .contract import PREFIX
-from .metrics import CONTENT_TYPE, Metrics
-from .routes import access, changes, jobs, logs, people, platform, revocations, sessions
-from .routes.common import metrics_only
-from .service import Service
-from .views import VERSION
+from .api import (
+    access,
+    bulk,
+    errors,
+    jobs,
+    logs,
+    people,
+    platform,
+    revocations,
+    sessions,
+)
+from .api.authentication import Auth
+from .api.common import metrics_only
+from .api.metrics import CONTENT_TYPE, Metrics
+from .presentation.job_view import VERSION
+from .services.jobs import Service
 
 
 def create(
@@ -74,7 +83,7 @@ def create(
 
     app.add_middleware(errors.Guard, observe=observe)
     api = APIRouter(prefix=prefix + PREFIX)
-    for part in (platform, changes, jobs, logs, sessions, revocations, people, access):
+    for part in (platform, bulk, jobs, logs, sessions, revocations, people, access):
         api.include_router(part.router)
     app.include_router(api)
     app.include_router(_own(prefix, service, metrics, open_metrics=open_metrics))

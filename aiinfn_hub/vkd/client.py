@@ -16,14 +16,20 @@ import aiohttp
 from pydantic import ValidationError
 from yarl import URL
 
-from aiinfn_hub import language
+from aiinfn_hub.contract.access import AccessReading, AccessUpdate, Hold
+from aiinfn_hub.contract.jobs import PREFIX, Problem
+from aiinfn_hub.contract.people import PersonRelease, PersonReleased
+from aiinfn_hub.contract.platform import (
+    MOST_REVOKED,
+    AvailabilityReading,
+    Claim,
+    ClaimRequest,
+)
+from aiinfn_hub.contract.problem import Reason, Refusal
+from aiinfn_hub.i18n import language
 from aiinfn_hub.kube.inventory import NodeNotice
 from aiinfn_hub.kube.node_notices import sentence
-from aiinfn_hub.platform.model import Platform
-from aiinfn_hub.platform.refusal import Reason, Refusal
-from aiinfn_hub.vkd.contract import MOST_REVOKED, PREFIX, AvailabilityReading, Claim, ClaimRequest, Problem
-from aiinfn_hub.vkd.contract_access import AccessReading, AccessUpdate, Hold
-from aiinfn_hub.vkd.contract_people import PersonRelease, PersonReleased
+from aiinfn_hub.platform.model.platform import Platform
 
 AVAILABILITY_TIMEOUT: Final = 0.5
 """Seconds a form waits for figures; without them it says that they are unknown."""

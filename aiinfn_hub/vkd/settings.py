@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from aiinfn_hub.accounts import default_data
-from aiinfn_hub.platform import loader
-from aiinfn_hub.private_files import read_secrets
+from aiinfn_hub.host.accounts import default_data
+from aiinfn_hub.host.private_files import read_secrets
+from aiinfn_hub.platform.loading import loader
 
 
 class SettingsError(Exception):

@@ -11,8 +11,8 @@ from typing import Final
 
 from itsdangerous import BadData, SignatureExpired, URLSafeTimedSerializer
 
-from aiinfn_hub.language import gettext as _
-from aiinfn_hub.platform.refusal import Reason, Refusal
+from aiinfn_hub.contract.problem import Reason, Refusal
+from aiinfn_hub.i18n.language import gettext as _
 
 SALT: Final = "availability"
 LIFETIME: Final = 12 * 3600

@@ -10,12 +10,12 @@ from typing import Any
 import click
 
 from .account import completion, login, logout
-from .afterwards import delete, keep, label
 from .common import Exit, interrupted, note
+from .follow import logs, wait
 from .jobs import cancel, list_jobs, points, rerun, show
-from .looking import platform, queues, usage
+from .manage import delete, keep, label
+from .show import platform, queues, usage
 from .submit import submit
-from .watching import logs, wait
 
 _EXITS = """
 \b

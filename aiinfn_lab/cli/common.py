@@ -83,7 +83,7 @@ def note(text: str) -> None:
 
 def assignments(values: Mapping[str, Any]) -> str:
     """Write values of parameters as Python will have them."""
-    from aiinfn_hub.vkd.contract_values import as_python  # noqa: PLC0415
+    from aiinfn_hub.contract.values import as_python  # noqa: PLC0415
 
     return ", ".join(f"{name}={as_python(value)}" for name, value in values.items())
 

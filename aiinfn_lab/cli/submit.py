@@ -23,7 +23,7 @@ from .common import (
     output_option,
     plain,
 )
-from .watching import follow_log, outcome
+from .follow import follow_log, outcome
 
 if TYPE_CHECKING:
     from aiinfn_lab.client import Client, DryRun, Job, Options
@@ -264,7 +264,7 @@ def _sweep(
     if grid:
         chosen["sweep"] = {name: str(value) for name, value in _parameters(grid, "--sweep").items()}
     elif table:
-        from aiinfn_lab.sweeping import from_bytes  # noqa: PLC0415
+        from aiinfn_lab.submission.sweep import from_bytes  # noqa: PLC0415
 
         try:
             with click.open_file(table, "rb") as file:
@@ -275,7 +275,7 @@ def _sweep(
 
 
 def _parameters(given: tuple[str, ...], option: str = "-p") -> dict[str, Any]:
-    from aiinfn_lab.values import Typed  # noqa: PLC0415
+    from aiinfn_lab.submission.values import Typed  # noqa: PLC0415
 
     found: dict[str, Any] = {}
     for text in given:

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from aiinfn_hub.vkd.contract_values import as_text
+from aiinfn_hub.contract.values import as_text
 from aiinfn_lab.client import HistoryEntry, Job, Resources, SweepPoint
 
 from .common import assignments, plain

@@ -11,18 +11,16 @@ In a session nothing is to be set up; outside, ``aiinfn login`` or ``AIINFN_URL`
 
 from __future__ import annotations
 
-from aiinfn_hub.vkd.contract import (
+from aiinfn_hub.contract.changes import BulkResult
+from aiinfn_hub.contract.jobs import (
     DryRun,
     HistoryEntry,
     Job,
-    JobState,
-    PlatformView,
-    QueueChoice,
-    Resources,
     SweepPoint,
-    Usage,
 )
-from aiinfn_hub.vkd.contract_changes import BulkResult
+from aiinfn_hub.contract.platform import PlatformView, QueueChoice, Usage
+from aiinfn_hub.contract.runner import Resources
+from aiinfn_hub.contract.states import JobState
 
 from .aio import AsyncClient
 from .errors import AiinfnError

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from aiinfn_hub.platform.refusal import Reason
+from aiinfn_hub.contract.problem import Reason
 
 from .errors import AiinfnError
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Self
 
-from aiinfn_hub.platform.refusal import Refusal
+from aiinfn_hub.contract.problem import Refusal
 
 TIMEOUT = "timeout"
 """Reason of an `AiinfnError` when `wait` ran out of time; all other reasons are those of the API."""
@@ -16,7 +16,7 @@ class AiinfnError(Exception):
     Attributes
     ----------
     reason
-        A word from `aiinfn_hub.platform.refusal.Reason`, or ``timeout``.
+        A word from `aiinfn_hub.contract.problem.Reason`, or ``timeout``.
     message
         One sentence: what is wrong.
     hint

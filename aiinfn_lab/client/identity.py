@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from aiinfn_hub.platform.refusal import Reason
+from aiinfn_hub.contract.problem import Reason
 
 from .access import SCOPE, Access
 from .errors import AiinfnError
+from .io import Answer, Call, Steps
 from .protocol import Protocol
-from .steps import Answer, Call, Steps
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from aiinfn_hub.vkd.contract import FINAL, Job
+from aiinfn_hub.contract.jobs import Job
+from aiinfn_hub.contract.states import FINAL
 
 from .errors import AiinfnError
+from .io import (
+    Answer,
+    Call,
+    Emit,
+    NoAnswer,
+    Open,
+    Pause,
+    Read,
+    Steps,
+)
 from .protocol import POLL, Patience, Protocol, Trouble, path_of
-from .steps import Answer, Call, Emit, NoAnswer, Open, Pause, Read, Steps
 
 _PIECE: Final = 1024 * 1024
 _LARGEST_TAIL: Final = 4 * 1024 * 1024

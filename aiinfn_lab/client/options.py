@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypedDict
 
-from aiinfn_lab.submission import CHOICES
+from aiinfn_lab.submission.job_request import CHOICES
 
 from .submission import Submission
 

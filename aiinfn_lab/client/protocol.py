@@ -15,25 +15,31 @@ from urllib.parse import quote
 
 from pydantic import TypeAdapter, ValidationError
 
-from aiinfn_hub.platform.refusal import STATUS, Reason
-from aiinfn_hub.vkd.contract import (
-    FINAL,
+from aiinfn_hub.contract.changes import MOST_TOGETHER, BulkResult, BulkResults
+from aiinfn_hub.contract.jobs import (
     PREFIX,
     HistoryEntry,
     Job,
     JobPage,
-    PlatformView,
-    QueueChoice,
-    Resources,
     SweepTable,
-    Usage,
 )
-from aiinfn_hub.vkd.contract_changes import MOST_TOGETHER, BulkResult, BulkResults
-from aiinfn_lab import leftovers
+from aiinfn_hub.contract.platform import PlatformView, QueueChoice, Usage
+from aiinfn_hub.contract.problem import STATUS, Reason
+from aiinfn_hub.contract.runner import Resources
+from aiinfn_hub.contract.states import FINAL
+from aiinfn_lab.cleanup import garbage
 
 from .access import SCOPE, Access
 from .errors import TIMEOUT, AiinfnError
-from .steps import Answer, Call, Emit, NoAnswer, Pause, Steps, Work
+from .io import (
+    Answer,
+    Call,
+    Emit,
+    NoAnswer,
+    Pause,
+    Steps,
+    Work,
+)
 
 T = TypeVar("T")
 
@@ -168,7 +174,7 @@ class Protocol:
     def _clear(self) -> Steps[None]:
         while True:
             left = json.loads((yield from self.get("leftovers")))
-            done = yield Work(functools.partial(leftovers.clear, Path.home(), left))
+            done = yield Work(functools.partial(garbage.clear, Path.home(), left))
             if not done:
                 return
             yield from self.ask(Call("POST", f"{self.api}/leftovers", body={"jobs": done}))

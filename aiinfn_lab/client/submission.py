@@ -13,12 +13,19 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
-from aiinfn_hub.platform.refusal import Reason, Refusal
-from aiinfn_lab import directives, folder, submission, sweeping, target, values
-from aiinfn_lab.inspection import LANGUAGES, Inspection, inspect
+from aiinfn_hub.contract.problem import Reason, Refusal
 from aiinfn_lab.paths import Document, Places, clean, look, show
-from aiinfn_lab.session import Session
-from aiinfn_lab.target import Target
+from aiinfn_lab.session.environment import Session
+from aiinfn_lab.submission import (
+    directives,
+    folder,
+    job_request,
+    sweep,
+    target,
+    values,
+)
+from aiinfn_lab.submission.inspection import LANGUAGES, Inspection, inspect
+from aiinfn_lab.submission.target import Target
 
 from .errors import AiinfnError
 
@@ -48,7 +55,7 @@ class Submission:
     with_folder
         Whether the folder that the file is in goes along.
     choices
-        Keys of `aiinfn_lab.submission.CHOICES`, ``name`` and ``labels``; what is None was not chosen.
+        Keys of `aiinfn_lab.submission.job_request.CHOICES`, ``name`` and ``labels``; what is None was not chosen.
     sweep
         Values for each name of a grid, the points themselves, or a table as CSV; None: no sweep.
     at_most
@@ -117,7 +124,7 @@ class Submission:
         if inspection.kind == "command":
             return body
         if self.command:
-            body.setdefault("name", submission.title(" ".join(self.command)))
+            body.setdefault("name", job_request.title(" ".join(self.command)))
             body["arguments"] = list(self.command)
         elif self.arguments:
             body["arguments"] = list(self.arguments)
@@ -131,10 +138,10 @@ class Submission:
 
     def _points(self, inspection: Inspection) -> list[dict[str, Any]]:
         if isinstance(self.sweep, str):
-            return sweeping.table(self.sweep, inspection.parameters)
+            return sweep.table(self.sweep, inspection.parameters)
         if isinstance(self.sweep, Mapping):
-            return sweeping.grid(self.sweep, inspection.parameters)
-        return sweeping.points(self.sweep)
+            return sweep.grid(self.sweep, inspection.parameters)
+        return sweep.points(self.sweep)
 
 
 @dataclass(frozen=True)
@@ -162,9 +169,9 @@ def prepare(what: Submission, environment: Mapping[str, str] | None = None) -> P
     if inspection.kind == "notebook" and body.get("image") in {None, session.image}:
         # In another image there may be other kernels; the runner tells.
         available = inspection.kernel is not None and _has_kernel(inspection.kernel)
-        if refusal := submission.check_kernel(inspection, available=available):
+        if refusal := job_request.check_kernel(inspection, available=available):
             raise refusal
-    request = submission.build(body, target, session, what.key)
+    request = job_request.build(body, target, session, what.key)
     return Prepared(Places(home, home), target, request)
 
 

@@ -10,25 +10,35 @@ from typing import Any, Self, TypeVar, Unpack, cast
 
 import httpx
 
-from aiinfn_hub.vkd.contract import (
+from aiinfn_hub.contract.changes import BulkResult
+from aiinfn_hub.contract.jobs import (
     DryRun,
     HistoryEntry,
     Job,
-    PlatformView,
-    QueueChoice,
-    Resources,
     SweepPoint,
-    Usage,
 )
-from aiinfn_hub.vkd.contract_changes import BulkResult
+from aiinfn_hub.contract.platform import PlatformView, QueueChoice, Usage
+from aiinfn_hub.contract.runner import Resources
 
-from . import sending, transport
+from . import submit, transport
 from .access import Access, find
 from .errors import AiinfnError
+from .io import (
+    Answer,
+    Call,
+    Emit,
+    NoAnswer,
+    Open,
+    Pause,
+    Read,
+    Step,
+    Steps,
+    Work,
+    resume,
+)
 from .logs import LogPart, last_lines, read_log
 from .options import Options, submission
 from .protocol import Protocol, Trouble
-from .steps import Answer, Call, Emit, NoAnswer, Open, Pause, Read, Step, Steps, Work, resume
 
 T = TypeVar("T")
 
@@ -100,14 +110,14 @@ class Client:
         **options
             See `Options`.
         """
-        return self._run(sending.submit(self._protocol, submission(path, options)))
+        return self._run(submit.submit(self._protocol, submission(path, options)))
 
     def check(self, path: str | Path | None = None, **options: Unpack[Options]) -> DryRun:
         """Ask what would become of a submission, with the arguments of `submit`; nothing is queued.
 
         From outside the file is put into the home nevertheless, where the platform looks at it.
         """
-        return self._run(sending.check(self._protocol, submission(path, options)))
+        return self._run(submit.check(self._protocol, submission(path, options)))
 
     def jobs(
         self,

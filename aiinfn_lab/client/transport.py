@@ -9,12 +9,12 @@ from typing import Any, Final
 
 import httpx
 
-from aiinfn_hub.platform.refusal import Refusal
-from aiinfn_hub.vkd.contract import Job
+from aiinfn_hub.contract.jobs import Job
+from aiinfn_hub.contract.problem import Refusal
 
 from .access import Access
 from .errors import AiinfnError
-from .steps import Answer, Call, NoAnswer
+from .io import Answer, Call, NoAnswer
 
 TIMEOUT: Final = 20.0
 """Seconds to wait for an answer."""

@@ -13,10 +13,10 @@ from jupyter_server.base.handlers import APIHandler
 from jupyter_server.extension.handler import ExtensionHandlerMixin
 from tornado import web
 
-from aiinfn_hub import language
-from aiinfn_hub.platform.refusal import Reason, Refusal
+from aiinfn_hub.contract.problem import Reason, Refusal
+from aiinfn_hub.i18n import language
 from aiinfn_lab.paths import Places
-from aiinfn_lab.vkd import Throttled, Vkd, spoken
+from aiinfn_lab.vkd_client import Throttled, Vkd, spoken
 
 if TYPE_CHECKING:
     from aiinfn_lab.app import AiinfnLab

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from aiinfn_hub.platform.refusal import Refusal
-from aiinfn_hub.vkd.contract_values import as_python
-from aiinfn_lab import submission
-from aiinfn_lab.inspection import Inspection
+from aiinfn_hub.contract.problem import Refusal
+from aiinfn_hub.contract.values import as_python
 from aiinfn_lab.precheck.checks import Finding
-from aiinfn_lab.target import Target
+from aiinfn_lab.submission import job_request
+from aiinfn_lab.submission.inspection import Inspection
+from aiinfn_lab.submission.target import Target
 
 from .base import problem, protected
 from .files import FileHandler
@@ -23,14 +23,14 @@ class CheckHandler(FileHandler):
     @protected
     async def post(self) -> None:
         """Answer with vkd's dry run and all checks, also where a submission would be refused."""
-        body = submission.check_keys(self.body())
+        body = job_request.check_keys(self.body())
         target = await self.examine(body)
         inspection = target.inspection
         request, misread = self._read(body, target)
         subject = await self.subject(body, target, request)
         refusal: Refusal | None = None
         if not subject.other_image:
-            refusal = submission.check_kernel(inspection, available=subject.kernel is not None)
+            refusal = job_request.check_kernel(inspection, available=subject.kernel is not None)
         (answer, refused), found = await asyncio.gather(
             self._dry_run(inspection, request, misread), self.look(subject)
         )
@@ -48,7 +48,7 @@ class CheckHandler(FileHandler):
     def _read(self, body: dict[str, Any], target: Target) -> tuple[dict[str, Any] | None, Refusal | None]:
         """Make vkd's request, or say why there is none."""
         try:
-            return submission.build(body, target, self.extension.session, ""), None
+            return job_request.build(body, target, self.extension.session, ""), None
         except Refusal as refusal:
             return None, refusal
 

@@ -10,13 +10,18 @@ from typing import Any
 
 from jupyter_core.utils import ensure_async
 
-from aiinfn_hub.platform.refusal import Refusal
-from aiinfn_lab import directives, folder, submission, target
-from aiinfn_lab.inspection import Inspection
-from aiinfn_lab.kernel_state import request as from_here
+from aiinfn_hub.contract.problem import Refusal
 from aiinfn_lab.paths import Document
 from aiinfn_lab.precheck.checks import Finding, Kernel, Subject, look
-from aiinfn_lab.target import Target
+from aiinfn_lab.submission import (
+    directives,
+    folder,
+    job_request,
+    target,
+)
+from aiinfn_lab.submission import kernel_state as from_here
+from aiinfn_lab.submission.inspection import Inspection
+from aiinfn_lab.submission.target import Target
 
 from .base import Handler, problem, protected
 
@@ -101,7 +106,7 @@ class InspectHandler(FileHandler):
         subject = await self.examine({"path": self.get_query_argument("path", None, strip=False)})
         document, found = subject.document, subject.inspection
         title, available = await self.kernel(found)
-        refusal = submission.check_kernel(found, available=available)
+        refusal = job_request.check_kernel(found, available=available)
         kernel: dict[str, Any] | None = None
         if found.kernel is not None:
             kernel = {"name": found.kernel, "title": title, "available": available}

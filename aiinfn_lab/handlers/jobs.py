@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
 
-from aiinfn_hub.platform.refusal import Reason, Refusal
-from aiinfn_lab import parameters, submission, sweeping
-from aiinfn_lab.kernel_state import request as from_here
+from aiinfn_hub.contract.problem import Reason, Refusal
 from aiinfn_lab.paths import look
 from aiinfn_lab.precheck.checks import refuse
-from aiinfn_lab.vkd import Answer, Unanswered
+from aiinfn_lab.submission import job_request, parameters, sweep
+from aiinfn_lab.submission import kernel_state as from_here
+from aiinfn_lab.vkd_client import Answer, Unanswered
 
 from .base import Handler, protected
 from .files import FileHandler
@@ -102,15 +102,17 @@ class JobsHandler(_JobAnswers, FileHandler):
     @protected
     async def post(self) -> None:
         """Submit a file, or with ``?dry_run=1`` say whether it would be accepted."""
-        body = submission.check_keys(self.body())
-        key = submission.check_idempotency_key(self.request.headers.get(_KEY_HEADER, "") or str(uuid.uuid4()))
+        body = job_request.check_keys(self.body())
+        key = job_request.check_idempotency_key(
+            self.request.headers.get(_KEY_HEADER, "") or str(uuid.uuid4())
+        )
         subject = await self.examine(body)
         if body.get("image") in (None, self.extension.session.image):
             # In another image there may be other kernels; the runner tells.
             _, available = await self.kernel(subject.inspection)
-            if refusal := submission.check_kernel(subject.inspection, available=available):
+            if refusal := job_request.check_kernel(subject.inspection, available=available):
                 raise refusal
-        request = submission.build(body, subject, self.extension.session, key)
+        request = job_request.build(body, subject, self.extension.session, key)
         if self.get_query_argument("dry_run", "0") not in {"", "0", "false"}:
             with own_fields():
                 answer = await self.vkd.request("POST", "jobs", query=[("dry_run", "1")], body=request)
@@ -164,7 +166,7 @@ class BulkHandler(_JobAnswers):
         """Answer `BulkResults`."""
         body = self.body()
         key = self.request.headers.get(_KEY_HEADER)
-        headers = {_KEY_HEADER: submission.check_idempotency_key(key)} if key else None
+        headers = {_KEY_HEADER: job_request.check_idempotency_key(key)} if key else None
         answer = await self.vkd.request("POST", "jobs/bulk", headers=headers, body=body)
         found = answer.json()
         await self.add_lab([result["job"] for result in found["results"] if result.get("job")])
@@ -180,7 +182,7 @@ class ActionHandler(_JobAnswers):
     async def post(self, job: str, action: str) -> None:
         """Cancel a job, or submit it again."""
         key = self.request.headers.get(_KEY_HEADER)
-        headers = {_KEY_HEADER: submission.check_idempotency_key(key)} if key else None
+        headers = {_KEY_HEADER: job_request.check_idempotency_key(key)} if key else None
         query = self.query("points") if action == "rerun" else []
         await self.answer_job(
             await self.vkd.request("POST", f"jobs/{job}/{action}", query=query, headers=headers)
@@ -217,11 +219,11 @@ class SweepHandler(FileHandler):
         inspection = (await self.examine({"path": body.get("path")})).inspection
         grid, table = body.get("grid"), body.get("table")
         if isinstance(table, str) and grid is None:
-            points = await asyncio.to_thread(sweeping.table, table, inspection.parameters)
+            points = await asyncio.to_thread(sweep.table, table, inspection.parameters)
         elif (
             isinstance(grid, dict) and all(isinstance(text, str) for text in grid.values()) and table is None
         ):
-            points = await asyncio.to_thread(sweeping.grid, grid, inspection.parameters)
+            points = await asyncio.to_thread(sweep.grid, grid, inspection.parameters)
         else:
             raise Refusal(
                 Reason.INVALID, "A grid of texts or the text of a table is expected.", field="sweep"

@@ -6,10 +6,11 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-from aiinfn_hub.platform.refusal import Reason, Refusal
-from aiinfn_lab.inspection import Inspection
-from aiinfn_lab.kernel_state import kernels, needs, request, stock
-from aiinfn_lab.kernel_state.request import FromHere
+from aiinfn_hub.contract.problem import Reason, Refusal
+from aiinfn_lab.kernel_state import inventory, kernels, used_names
+from aiinfn_lab.submission import kernel_state
+from aiinfn_lab.submission.inspection import Inspection
+from aiinfn_lab.submission.kernel_state import FromHere
 
 from .base import protected
 from .files import FileHandler
@@ -26,16 +27,16 @@ class KernelStateHandler(FileHandler):
             raise Refusal(Reason.INVALID, "The request must have a path, a kernel and a cell.")
         subject = await self.examine({"path": body.get("path")})
         document, inspection = subject.document, subject.inspection
-        wanted = request.read(
+        wanted = kernel_state.read(
             {"from_here": {"kernel": body.get("kernel"), "cell": body.get("cell")}}, document, inspection
         )
         assert wanted is not None  # noqa: S101 - it was given
-        needed = await asyncio.to_thread(needs.read, wanted.code)
+        needed = await asyncio.to_thread(used_names.read, wanted.code)
         found = await kernels.look(
             self.kernel_manager, wanted.kernel, sorted(needed.names), inspection.language
         )
         limit, home = self.extension.largest_state, self.places.home
-        self.answer(await asyncio.to_thread(stock.describe, wanted, needed, found, limit, home))
+        self.answer(await asyncio.to_thread(inventory.describe, wanted, needed, found, limit, home))
 
 
 async def save(handler: FileHandler, wanted: FromHere, inspection: Inspection, path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Final
 
 from tornado import httputil, iostream
 
-from aiinfn_hub.platform.refusal import Reason, Refusal
+from aiinfn_hub.contract.problem import Reason, Refusal
 
 from .base import Handler, protected
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from aiinfn_hub.platform.refusal import Refusal
+from aiinfn_hub.contract.problem import Refusal
 from aiinfn_lab import __version__
-from aiinfn_lab.vkd import CONTRACT
+from aiinfn_lab.vkd_client import CONTRACT
 
 from .base import Handler, protected
 

@@ -1,4 +1,4 @@
-"""Has code of `inside` run in a kernel: as an expression of a silent request, which leaves no trace in history and numbering."""
+"""Has code of `kernel_side` run in a kernel: as an expression of a silent request, which leaves no trace in history and numbering."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-_INSIDE: Final = str(Path(__file__).with_name("inside"))
+_INSIDE: Final = str(Path(__file__).with_name("kernel_side"))
 _NAME: Final = "answer"
 _LOADER: Final = """
 import importlib.util, sys
@@ -24,7 +24,7 @@ finally:
 
 
 def expressions(request: dict[str, Any]) -> dict[str, str]:
-    """Give the ``user_expressions`` of a request that asks a kernel to do something; see `inside`."""
+    """Give the ``user_expressions`` of a request that asks a kernel to do something; see `kernel_side`."""
     found = importlib.util.find_spec("cloudpickle")
     lent = found.submodule_search_locations if found else None
     scope = {
@@ -41,7 +41,7 @@ def answer(content: dict[str, Any]) -> dict[str, Any]:
     Returns
     -------
     dict
-        What `inside` answered, or ``problem``: ``interrupted`` or ``other_kernel``.
+        What `kernel_side` answered, or ``problem``: ``interrupted`` or ``other_kernel``.
     """
     result = content.get("user_expressions", {}).get(_NAME)
     if result is None:

@@ -17,7 +17,7 @@ from weakref import WeakValueDictionary
 from jupyter_client.session import Session
 from jupyter_core.utils import ensure_async
 
-from aiinfn_hub.platform.refusal import Reason, Refusal
+from aiinfn_hub.contract.problem import Reason, Refusal
 
 from . import asking
 

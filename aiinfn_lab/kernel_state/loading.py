@@ -41,8 +41,8 @@ def load_variables(job: str) -> None:
         )
     from IPython.core.getipython import get_ipython  # noqa: PLC0415
 
-    from .inside.state import restore  # noqa: PLC0415
-    from .inside.words import UNREAD  # noqa: PLC0415
+    from .kernel_side.state import restore  # noqa: PLC0415
+    from .kernel_side.words import UNREAD  # noqa: PLC0415
 
     shell = get_ipython()  # type: ignore[no-untyped-call, unused-ignore]
     if shell is None:

@@ -14,7 +14,7 @@ from enum import Enum
 from pathlib import Path, PurePath
 from typing import Any, Final
 
-from aiinfn_hub.private_kernels import PREFERRED, REQUIRED, VARIABLE
+from aiinfn_hub.contract.private_kernels import PREFERRED, REQUIRED, VARIABLE
 
 LONGEST: Final = 107
 """Bytes of a Unix socket's path (sun_path in unix(7))."""

@@ -11,16 +11,16 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, Final, Literal
 
-from aiinfn_hub.platform.refusal import Reason, Refusal
-from aiinfn_hub.vkd.contract_values import as_python
-from aiinfn_lab import parameters
-from aiinfn_lab.folder import IGNORE_FILE, Plan, bytes_in_words
-from aiinfn_lab.inspection import PROGRAMS, Inspection
+from aiinfn_hub.contract.problem import Reason, Refusal
+from aiinfn_hub.contract.values import as_python
 from aiinfn_lab.paths import Document, show
-from aiinfn_lab.session import Session
-from aiinfn_lab.target import Target
+from aiinfn_lab.session.environment import Session
+from aiinfn_lab.submission import parameters
+from aiinfn_lab.submission.folder import IGNORE_FILE, Plan, bytes_in_words
+from aiinfn_lab.submission.inspection import PROGRAMS, Inspection
+from aiinfn_lab.submission.target import Target
 
-from .mentions import Mentions, read
+from .dependency_scan import Mentions, read
 from .packages import Interpreter, how_to_install
 
 _LONGEST: Final = 300

@@ -13,7 +13,7 @@ from types import FrameType
 
 from pydantic import ValidationError
 
-from aiinfn_hub.vkd.contract import CHECKPOINTS, RunSpec
+from aiinfn_hub.contract.jobs import CHECKPOINTS, RunSpec
 from aiinfn_lab import checkpoint
 from aiinfn_lab.runner.meter import Meter
 from aiinfn_lab.runner.protocol import CannotRunError, Exit, Reporter, no_room

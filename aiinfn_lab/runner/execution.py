@@ -21,12 +21,13 @@ from papermill.engines import NotebookExecutionManager
 from papermill.exceptions import PapermillException
 from papermill.execute import ERROR_MARKER_TAG, remove_error_markers
 
-from aiinfn_hub.vkd.contract import RunSpec
-from aiinfn_lab.runner import inside_kernel, notebook_file, takeover
+from aiinfn_hub.contract.jobs import RunSpec
 from aiinfn_lab.runner.client import Client
 from aiinfn_lab.runner.outputs import Outputs
 from aiinfn_lab.runner.protocol import CannotRunError, Exit, Reporter, no_room
 from aiinfn_lab.runner.watch import Watch
+
+from . import inside_kernel, notebook_file, resume
 
 _SKIP_TAG: Final = "skip-execution"
 _SAVE_EVERY: Final = 1.0
@@ -62,7 +63,7 @@ class Execution:
         self._reporter = reporter
         self._cell = 0
         self._start = 0
-        self._variables: takeover.Variables | None = None
+        self._variables: resume.Variables | None = None
         self._complained = False
         self._stopped = False
         self._outputs = Outputs()
@@ -305,18 +306,18 @@ class Execution:
             return Exit.FAILED
         return code
 
-    async def _keep_variables(self, client: Client, variables: takeover.Variables) -> None:
+    async def _keep_variables(self, client: Client, variables: resume.Variables) -> None:
         if await variables.keep(client, self._spec.job):
-            takeover.tell(self.notebook, self._start, self._spec.job)
+            resume.tell(self.notebook, self._start, self._spec.job)
 
     def _take_over(self, start: int) -> list[Any]:
         """Note where a job that goes on from a session begins, and give the cells before, as they are."""
         if self._spec.work.state is None:
             return []
         state = Path(self._spec.home, self._spec.work.state)
-        self._start = takeover.mark(self.notebook, start, self._spec.job, state)
-        self._variables = takeover.Variables(state, self._reporter)
-        return takeover.keep(self.notebook, self._start)
+        self._start = resume.mark(self.notebook, start, self._spec.job, state)
+        self._variables = resume.Variables(state, self._reporter)
+        return resume.keep(self.notebook, self._start)
 
     async def _ask_language(self, client: Client) -> None:
         assert client.kc is not None  # noqa: S101 - it was started before

@@ -8,7 +8,7 @@ import time
 from collections import deque
 from typing import Final, Self
 
-from aiinfn_hub.vkd.contract import MOST_RESOURCE_POINTS, ResourcePoint
+from aiinfn_hub.contract.runner import MOST_RESOURCE_POINTS, ResourcePoint
 from aiinfn_lab.runner.accelerator import Reader, find
 from aiinfn_lab.runner.protocol import Reporter
 from aiinfn_lab.runner.usage import Usage, of_this_job

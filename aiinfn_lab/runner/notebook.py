@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aiinfn_hub.vkd.contract import RunSpec
+from aiinfn_hub.contract.jobs import RunSpec
 from aiinfn_lab.runner.protocol import CannotRunError, Exit, Reporter, die_with_parent
 from aiinfn_lab.runner.records import EVERY
 from aiinfn_lab.runner.watch import Watch

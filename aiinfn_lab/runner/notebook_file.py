@@ -14,11 +14,11 @@ from nbformat.v4.nbjson import JSONReader
 from papermill.parameterize import parameterize_notebook
 from papermill.translators import PythonTranslator, papermill_translators
 
-from aiinfn_hub.platform.refusal import Refusal
-from aiinfn_hub.vkd.contract_values import decode
-from aiinfn_lab.inspection import read_notebook
-from aiinfn_lab.parameters import INJECTED_TAG, without
+from aiinfn_hub.contract.problem import Refusal
+from aiinfn_hub.contract.values import decode
 from aiinfn_lab.runner.protocol import CannotRunError
+from aiinfn_lab.submission.inspection import read_notebook
+from aiinfn_lab.submission.parameters import INJECTED_TAG, without
 
 _reader: Any = JSONReader()
 _node: Any = nbformat.from_dict

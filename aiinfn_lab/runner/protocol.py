@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from enum import IntEnum
 from typing import Final
 
-from aiinfn_hub.vkd.contract import (
-    RECORD_SEPARATOR,
+from aiinfn_hub.contract.jobs import RECORD_SEPARATOR
+from aiinfn_hub.contract.runner import (
     JobError,
     Progress,
     ResourcePoint,

@@ -17,8 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Final, Self
 
-from aiinfn_hub.vkd.contract import RunSpec
-from aiinfn_lab.inspection import LANGUAGES, PROGRAMS
+from aiinfn_hub.contract.jobs import RunSpec
 from aiinfn_lab.runner import launcher
 from aiinfn_lab.runner.protocol import (
     OUT_OF_MEMORY,
@@ -29,6 +28,7 @@ from aiinfn_lab.runner.protocol import (
     no_room,
 )
 from aiinfn_lab.runner.watch import Watch
+from aiinfn_lab.submission.inspection import LANGUAGES, PROGRAMS
 
 _TAIL: Final = 4000
 """Bytes of the output that an error record shows."""

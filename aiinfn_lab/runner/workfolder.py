@@ -8,7 +8,8 @@ import signal
 from pathlib import Path
 from types import FrameType
 
-from aiinfn_hub.vkd.contract import RunSpec, folder_copy
+from aiinfn_hub.contract.jobs import RunSpec
+from aiinfn_hub.contract.paths import folder_copy
 
 from .protocol import CannotRunError, Exit, no_room
 

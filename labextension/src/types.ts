@@ -1,4 +1,4 @@
-/** What the server half sends: the models of `aiinfn_hub/vkd/contract.py` and of docs/lab-api.md. */
+/** What the server half sends: the models of `aiinfn_hub/contract/jobs.py` and of docs/lab-api.md. */
 
 export type JobState = 'queued' | 'starting' | 'running' | 'succeeded' | 'failed' | 'cancelled';
 

@@ -75,7 +75,7 @@ export function detail(job: IJob, trans: TranslationBundle): string {
   }
 }
 
-/** Id of the cell that says where a job took over from a session; of `MARK` in aiinfn_lab/runner/takeover.py. */
+/** Id of the cell that says where a job took over from a session; of `MARK` in aiinfn_lab/runner/resume.py. */
 export const TOOK_OVER = 'aiinfn-took-over';
 
 /** What `aiinfn:open-output` needs: the result, and the cell at which the job failed, or else where it took over. */

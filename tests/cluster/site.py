@@ -1,7 +1,7 @@
 """The platform of these tests on a cluster: its file, its objects, its folders and its service accounts.
 
 site = Site(cluster, folder)       # the file is written and can be loaded
-await site.set_up()                # applied with `aiinfn_hub.kube.apply`, folders mountable, queues active
+await site.set_up()                # applied with `aiinfn_hub.kube.apply.apply`, folders mountable, queues active
 site.path, site.platform           # for programs and for functions
 site.hub_kubeconfig, site.vkd_kubeconfig
 site.home("ada")                   # this machine's folder behind /home/user of the person's sessions and jobs
@@ -19,10 +19,12 @@ from typing import Any
 
 import yaml
 
-from aiinfn_hub.kube import apply, names, rbac
+from aiinfn_hub.kube import names
+from aiinfn_hub.kube.apply import apply
 from aiinfn_hub.kube.client import KubeClient
-from aiinfn_hub.platform import loader
-from aiinfn_hub.platform.model import Platform
+from aiinfn_hub.kube.objects import rbac
+from aiinfn_hub.platform.loading import loader
+from aiinfn_hub.platform.model.platform import Platform
 from tests.cluster.harness import Cluster, images, volumes, wait_for
 
 HERE = Path(__file__).parent

@@ -18,7 +18,8 @@ import pytest
 import pytest_asyncio
 from nbformat.v4 import new_code_cell, new_output
 
-from aiinfn_hub.kube import jobs, names
+from aiinfn_hub.kube import names
+from aiinfn_hub.kube.objects import jobs
 from tests.cluster.harness import has_condition, wait_for
 from tests.cluster.hub_world import ClusterHub, Lab, cluster_hub, notebook_of
 from tests.cluster.workbench import BACKGROUND

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from aiinfn_hub.kube import kinds, names
+from aiinfn_hub.kube import names
+from aiinfn_hub.kube.apply import kinds
 from tests.cluster import workloads
 from tests.cluster.harness import ApiError, wait_for
 from tests.cluster.test_queue_order import BATCH, JOBS, Queues

@@ -8,8 +8,8 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 
-from aiinfn_hub.platform import kubernetes_rules
-from aiinfn_hub.platform.loader import examine
+from aiinfn_hub.platform.loading import kubernetes_rules
+from aiinfn_hub.platform.loading.loader import examine
 from tests.cluster.harness import ApiError
 from tests.unit.test_platform_check import everything, mutated, right
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from aiinfn_hub.kube import names, rbac
+from aiinfn_hub.kube import names
+from aiinfn_hub.kube.objects import rbac
 from tests.cluster import workloads
 from tests.cluster.harness import ApiError, wait_for
 from tests.cluster.site import Site
@@ -270,7 +271,7 @@ def test_the_hub_may_start_and_end_a_session_with_exactly_its_rights(clients):
 
 
 def test_a_pod_of_a_person_holds_no_token(cluster, site: Site):
-    from aiinfn_hub.kube import pods
+    from aiinfn_hub.kube.objects import pods
     from aiinfn_hub.platform.selection import Door, Selection
 
     platform = site.platform

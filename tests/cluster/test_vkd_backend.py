@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from aiinfn_hub.kube import jobs
-from aiinfn_hub.vkd.contract import Cause, JobState
+from aiinfn_hub.contract.states import Cause, JobState
+from aiinfn_hub.kube.objects import jobs
 from tests.cluster.vkd_world import ClusterWorld
 from tests.vkd.backend_contract import BackendContract
 from tests.vkd.local_world import QUICK, SLOW, eventually

@@ -11,8 +11,9 @@ from collections import Counter
 
 import pytest
 
-from aiinfn_hub.kube import jobs, names
+from aiinfn_hub.kube import names
 from aiinfn_hub.kube.client import path_of
+from aiinfn_hub.kube.objects import jobs
 from tests.vkd.local_world import QUICK, SLOW, eventually
 
 FOUND_AGAIN = 10

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from aiinfn_hub.vkd.contract import Cause, ClaimState
+from aiinfn_hub.contract.platform import ClaimState
+from aiinfn_hub.contract.states import Cause
 from tests.cluster.vkd_world import GRACE, patient_kueue
 from tests.vkd.local_world import QUICK, SLOW, STUBBORN
 
@@ -109,7 +110,7 @@ async def test_a_job_that_ignores_sigterm_costs_the_session_its_grace_period_and
 
 
 async def test_where_no_session_comes_the_job_is_let_back(world, monkeypatch):
-    monkeypatch.setattr("aiinfn_hub.vkd.backends.kueue.sessions.HOLD", 2.0)
+    monkeypatch.setattr("aiinfn_hub.vkd.backends.kubernetes.session_claims.HOLD", 2.0)
     job = await world.submit(SLOW, accelerator="slice")
     await world.until(job, "running")
     await steady(world, job)

@@ -13,13 +13,17 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from aiinfn_hub.kube import jobs, names
+from aiinfn_hub.contract.jobs import Work
+from aiinfn_hub.contract.paths import output_path
+from aiinfn_hub.contract.platform import Claim
+from aiinfn_hub.contract.states import FINAL
+from aiinfn_hub.kube import names
 from aiinfn_hub.kube.client import KubeClient, path_of
-from aiinfn_hub.kube.pods import pod_parts, pod_spec
+from aiinfn_hub.kube.objects import jobs
+from aiinfn_hub.kube.objects.pods import pod_parts, pod_spec
 from aiinfn_hub.platform.selection import Door, Selection
-from aiinfn_hub.vkd.backends.base import BackendJob, Start
-from aiinfn_hub.vkd.backends.kueue import KueueBackend
-from aiinfn_hub.vkd.contract import FINAL, Claim, Work, output_path
+from aiinfn_hub.vkd.backends.kubernetes import KueueBackend
+from aiinfn_hub.vkd.domain.backend import BackendJob, Start
 from tests.cluster.harness import Cluster, has_condition
 from tests.cluster.site import Site
 from tests.cluster.workbench import is_running

@@ -33,8 +33,8 @@ from typing import Any, Final, TypeVar
 import aiohttp
 import psutil
 
-from aiinfn_hub.accounts import Accounts
-from aiinfn_hub.vkd.backends.local.supervisor.system import start_ticks, stat_fields
+from aiinfn_hub.host.accounts import Accounts
+from aiinfn_hub.vkd.backends.common.system import start_ticks, stat_fields
 from tests.drills import beating_job
 from tests.drills.evidence import Entry, Evidence, Kill, Life, Story, lives_in
 from tests.hub.stack import HUB_CONFIG, Hub, Iam, answers, browser

@@ -2,7 +2,7 @@
 
 import os
 
-from aiinfn_hub.config import configure
+from aiinfn_hub.config.hub_config import configure
 
 c = get_config()  # noqa: F821 - JupyterHub puts it here
 configure(c)

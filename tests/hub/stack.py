@@ -112,7 +112,7 @@ class Iam(Server):
         self._command = [
             sys.executable,
             "-m",
-            "aiinfn_hub.auth.dev_iam",
+            "aiinfn_hub.demo.identity_provider",
             f"--port={self.port}",
             f"--redirect-uri={redirect_uri}",
             f"--token-lifetime={token_lifetime}",

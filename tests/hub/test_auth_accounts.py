@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from aiinfn_hub.auth.dev_iam.people import ACCOUNTS
+from aiinfn_hub.demo.identity_provider.people import ACCOUNTS
 from tests.hub.stack import Hub, Iam, browser, wait_for
 from tests.hub.test_auth_signin import signed_in
 from tests.hub.test_config_hub import session_of

@@ -10,7 +10,7 @@ import pytest
 
 from aiinfn_hub.auth import claims
 from aiinfn_hub.auth.check import Verdict, certificate
-from aiinfn_hub.auth.dev_iam.keys import make_key
+from aiinfn_hub.demo.identity_provider.keys import make_key
 from tests.hub.stack import PLATFORM, Iam, browser, clean_environment
 from tests.hub.test_auth_signin import eventually, signed_in
 

@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 
 os.environ["AUTHLIB_INSECURE_TRANSPORT"] = "1"
 
-from aiinfn_hub.auth.dev_iam.app import Settings, create_app, make_client
+from aiinfn_hub.demo.identity_provider.app import Settings, create_app, make_client
 
 ISSUER = "http://127.0.0.1:9"
 BACK = "http://127.0.0.1:8/hub/oauth_callback"

@@ -8,9 +8,9 @@ import jwt
 import pytest
 
 from aiinfn_hub.auth import discovery
-from aiinfn_hub.auth.dev_iam.keys import make_key
 from aiinfn_hub.auth.discovery import LogoutTokenWrong, Provider
 from aiinfn_hub.auth.problems import ProviderBroken, ProviderUnreachable
+from aiinfn_hub.demo.identity_provider.keys import make_key
 
 ISSUER = "https://iam.example.org/"
 DOCUMENT = {

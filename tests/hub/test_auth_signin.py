@@ -7,7 +7,7 @@ from html import unescape
 
 import pytest
 
-from aiinfn_hub.auth.dev_iam.people import ACCOUNTS
+from aiinfn_hub.demo.identity_provider.people import ACCOUNTS
 from tests.hub.stack import Client, Hub, browser
 
 GROUPS = {account.username: sorted(account.groups) for account in ACCOUNTS}

@@ -11,7 +11,7 @@ from aiinfn_hub.auth.iam import IAMAuthenticator
 from aiinfn_hub.auth.rules import Rules
 from aiinfn_hub.auth.session_tokens import SignInAgain
 from aiinfn_hub.auth.tokens import SessionToken, TooFast, TooWide, Wallet
-from aiinfn_hub.platform.model import Platform
+from aiinfn_hub.platform.model.platform import Platform
 
 READ = frozenset({"storage.read:/"})
 

@@ -10,8 +10,8 @@ import time
 import psutil
 import pytest
 
-from aiinfn_hub.auth.accounts.store import AccountStore, Identity
-from aiinfn_hub.demo import DemoError, keep_accounts
+from aiinfn_hub.auth.database.accounts import AccountStore, Identity
+from aiinfn_hub.demo.launcher import DemoError, keep_accounts
 from tests.hub.stack import PLATFORM, answers, clean_environment, free_ports, wait_for
 
 COMMAND = [sys.executable, "-m", "aiinfn_hub.cli"]
@@ -114,7 +114,7 @@ def test_it_says_who_one_can_be_and_what_is_not_real_and_ends_without_a_trace(de
 
 def test_a_part_that_dies_ends_the_rest_with_a_sentence(demo):
     demo.ready()
-    demo.named("aiinfn_hub.auth.dev_iam").kill()
+    demo.named("aiinfn_hub.demo.identity_provider").kill()
     assert demo.process.wait(60) == 1
     assert "Error: IAM ended by itself (status -9)." in demo.said
     assert "Traceback" not in demo.said

@@ -3,10 +3,10 @@
 import pytest
 from traitlets.config import Config
 
-from aiinfn_hub.config import Reach, Settings, configure
-from aiinfn_hub.config_environment import ConfigurationError
-from aiinfn_hub.config_kubernetes import ClusterSettings
-from aiinfn_hub.platform import loader
+from aiinfn_hub.config.environment import ConfigurationError
+from aiinfn_hub.config.hub_config import Reach, Settings, configure
+from aiinfn_hub.config.kubernetes import ClusterSettings
+from aiinfn_hub.platform.loading import loader
 from tests.hub.stack import PLATFORM, ROOT
 
 pytestmark = pytest.mark.usefixtures("restored_umask")

@@ -7,7 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from aiinfn_hub.config import CONFIG_FILE, ConfigurationError, Settings, proxy_command, secret_file
+from aiinfn_hub.config.hub_config import (
+    CONFIG_FILE,
+    ConfigurationError,
+    Settings,
+    proxy_command,
+    secret_file,
+)
 from tests.hub.stack import PLATFORM, ROOT, clean_environment
 
 GOOD = {"AIINFN_IAM_ISSUER": "https://iam.example.org/", "AIINFN_IAM_CLIENT_SECRET": "s3cret"}

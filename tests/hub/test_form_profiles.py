@@ -10,18 +10,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiinfn_hub.platform import gate, loader
-from aiinfn_hub.platform.holdings import Usage
-from aiinfn_hub.platform.model import CPU_ONLY, Platform
+from aiinfn_hub.contract.platform import Availability, AvailabilityReading
+from aiinfn_hub.contract.problem import Refusal
+from aiinfn_hub.contract.units import format_duration
+from aiinfn_hub.platform import gate
+from aiinfn_hub.platform.access.denials import Denial, Rule
+from aiinfn_hub.platform.access.limits import Usage
+from aiinfn_hub.platform.loading import loader
+from aiinfn_hub.platform.model.platform import CPU_ONLY, Platform
 from aiinfn_hub.platform.person import Person
-from aiinfn_hub.platform.refusal import Refusal
-from aiinfn_hub.platform.rules import Denial, Rule
 from aiinfn_hub.platform.selection import Door
-from aiinfn_hub.platform.units import format_duration
 from aiinfn_hub.spawner import form
-from aiinfn_hub.spawner.missing import remedy
 from aiinfn_hub.spawner.profiles import outlook, profiles
-from aiinfn_hub.vkd.contract import Availability, AvailabilityReading
+from aiinfn_hub.spawner.unavailable import remedy
 from bench.form import everybody, platform_of, reading_of
 from tests.hub.realhub import PEOPLE, PLATFORM, ROOT
 

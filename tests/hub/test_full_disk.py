@@ -10,12 +10,12 @@ from jupyterhub import orm
 from sqlalchemy.exc import SQLAlchemyError
 from tornado.web import HTTPError
 
-from aiinfn_hub import fulldisk
+from aiinfn_hub.web import full_disk
 
 
 def test_a_write_to_a_full_disk_is_told_with_507_and_rolled_back(tmp_path):
-    fulldisk.install()
-    fulldisk.install()
+    full_disk.install()
+    full_disk.install()
     session = orm.new_session_factory(f"sqlite:///{tmp_path / 'jupyterhub.sqlite'}")()
     session.add(orm.User(name="ada"))
     session.commit()
@@ -36,14 +36,14 @@ def test_a_write_to_a_full_disk_is_told_with_507_and_rolled_back(tmp_path):
 
 @pytest.mark.parametrize("write", ["commit", "flush"])
 def test_after_a_write_to_a_full_disk_that_nobody_rolled_back_the_hub_knows_everybody(tmp_path, write):
-    fulldisk.install()
+    full_disk.install()
     session = orm.new_session_factory(f"sqlite:///{tmp_path / 'jupyterhub.sqlite'}")()
     session.add(orm.User(name="ada"))
     session.commit()
     pages = session.execute(sa.text("PRAGMA page_count")).scalar()
     session.execute(sa.text(f"PRAGMA max_page_count={pages}"))
     session.add(orm.User(name="x" * 1_000_000, cookie_id="c"))
-    with pytest.raises(fulldisk.DiskFullError):
+    with pytest.raises(full_disk.DiskFullError):
         getattr(session, write)()
     assert [user.name for user in session.query(orm.User)] == ["ada"]
     session.close()

@@ -13,7 +13,7 @@ import aiohttp
 import jupyterhub
 import pytest
 
-from aiinfn_hub import language
+from aiinfn_hub.i18n import language
 from tests.hub.realhub import RealHub, real_hub, xsrf
 
 ITALIAN = {"Accept-Language": "it-IT,it;q=0.9,en;q=0.5"}

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 import pytest
 from yarl import URL
 
-from aiinfn_hub.request_checks import leads_astray
+from aiinfn_hub.web.request_checks import leads_astray
 from tests.hub.stack import browser
 
 PLACES = [

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 from aiohttp import web
 
-from aiinfn_hub.vkd.contract import AvailabilityReading, NodeNotice
+from aiinfn_hub.contract.platform import AvailabilityReading, NodeNotice
 from tests.hub.realhub import RealHub, real_hub
 
 NOTICES = [

@@ -11,7 +11,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from aiinfn_hub.accounts import Accounts
+from aiinfn_hub.host.accounts import Accounts
 from tests.hub.realhub import RealHub, real_hub
 from tests.hub.test_session_private import kernel_of
 

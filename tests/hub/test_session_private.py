@@ -17,7 +17,7 @@ import aiohttp
 import psutil
 import pytest
 
-from aiinfn_hub.accounts import Accounts
+from aiinfn_hub.host.accounts import Accounts
 from tests.hub.realhub import RealHub, processes_of, real_hub
 
 # ruff: noqa: ASYNC240 - what is in /proc and on this disk is read at once

@@ -14,10 +14,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from aiinfn_hub import local_storage
-from aiinfn_hub.accounts import FIRST_UID, AccountError, Accounts
-from aiinfn_hub.platform.model import Storage
-from aiinfn_hub.slugs import slug
+from aiinfn_hub.host.accounts import FIRST_UID, AccountError, Accounts
+from aiinfn_hub.platform.model.platform import Storage
+from aiinfn_hub.platform.slugs import slug
+from aiinfn_hub.storage import local_mounts
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give people a uid each")
 
@@ -92,7 +92,7 @@ def test_a_person_cannot_read_what_is_anothers(data):
 def test_two_processes_that_allocate_at_once_give_no_uid_twice(data):
     Accounts(data)
     code = (
-        "import sys; from pathlib import Path; from aiinfn_hub.accounts import Accounts\n"
+        "import sys; from pathlib import Path; from aiinfn_hub.host.accounts import Accounts\n"
         "accounts = Accounts(Path(sys.argv[1]))\n"
         "for number in range(20): accounts.get(f'{sys.argv[2]}{number}')"
     )
@@ -186,13 +186,13 @@ def test_the_next_person_of_a_name_finds_no_scratch_space_of_the_first(data, sep
     granted = SimpleNamespace(storage=("scratch",), project="one")
     accounts = Accounts(data, separate)
     first = accounts.get("ada")
-    local_storage.link(first, granted, platform, data)
+    local_mounts.link(first, granted, platform, data)
     (first.home / "scratch/secret.txt").write_text("x")
     # Also a release that was cut short once, and is done again.
     shutil.rmtree(first.home)
     accounts.archive("ada", "1")
     second = accounts.get("ada")
-    local_storage.link(second, granted, platform, data)
+    local_mounts.link(second, granted, platform, data)
     assert list((second.home / "scratch").iterdir()) == []
     archived = accounts.archived("ada", "1").with_name("ada-1-scratch")
     assert (archived / "secret.txt").read_text() == "x"
@@ -206,10 +206,10 @@ def test_scratch_space_goes_with_its_person_to_another_uid(data):
     )
     granted = SimpleNamespace(storage=("scratch",), project="one")
     shared = Accounts(data, separate=False).get("ada")
-    local_storage.link(shared, granted, platform, data)
+    local_mounts.link(shared, granted, platform, data)
     (shared.home / "scratch/mine.txt").write_text("x")
     ada = Accounts(data).get("ada")
-    local_storage.link(ada, granted, platform, data)
+    local_mounts.link(ada, granted, platform, data)
     assert (ada.home / "scratch/mine.txt").stat().st_uid == ada.uid
     assert (ada.home / "scratch").stat().st_uid == ada.uid
 
@@ -282,7 +282,7 @@ def test_two_data_folders_that_gave_out_the_same_uid_part(data, monkeypatch):
 def test_two_platforms_that_allocate_at_once_give_no_uid_twice(data, monkeypatch):
     monkeypatch.setenv("AIINFN_UIDS", str(data.parent / "list/uids.json"))
     code = (
-        "import sys; from pathlib import Path; from aiinfn_hub.accounts import Accounts\n"
+        "import sys; from pathlib import Path; from aiinfn_hub.host.accounts import Accounts\n"
         "accounts = Accounts(Path(sys.argv[1]))\n"
         "for number in range(15): accounts.get(f'p{number}')"
     )

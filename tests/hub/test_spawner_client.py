@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 import pytest
 from aiohttp import web
 
-from aiinfn_hub.platform.refusal import Reason, Refusal
+from aiinfn_hub.contract.platform import ClaimRequest
+from aiinfn_hub.contract.problem import Reason, Refusal
 from aiinfn_hub.vkd.client import VkdClient, VkdUnavailable, session_id
-from aiinfn_hub.vkd.contract import ClaimRequest
 from tests.hub.realhub import free_port
 
 REQUEST = ClaimRequest(

@@ -11,14 +11,15 @@ from aiohttp.test_utils import TestServer
 from kubernetes_asyncio.client import ApiClient, ApiException, Configuration, CoreV1Api
 from kubespawner import KubeSpawner
 
-from aiinfn_hub.platform import gate, loader
+from aiinfn_hub.contract.problem import Refusal
+from aiinfn_hub.platform import gate
+from aiinfn_hub.platform.loading import loader
 from aiinfn_hub.platform.person import Person
-from aiinfn_hub.platform.refusal import Refusal
 from aiinfn_hub.platform.selection import Door
 from aiinfn_hub.spawner import kubernetes
 from aiinfn_hub.spawner.profile_list import profile_list, request_of
 from aiinfn_hub.spawner.session import NoTraceback
-from aiinfn_hub.spawner.steps import Progress
+from aiinfn_hub.spawner.spawn_progress import Progress
 from tests.hub.realhub import PEOPLE, ROOT
 
 PLATFORM = loader.load(ROOT / "platform.yaml")

@@ -23,16 +23,16 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import pytest
 from pydantic import ValidationError
 
-from aiinfn_hub.vkd.contract import (
+from aiinfn_hub.contract.jobs import (
     DryRun,
     HistoryEntry,
     Job,
     JobPage,
     JobRequest,
     Problem,
-    Resources,
-    output_path,
 )
+from aiinfn_hub.contract.paths import output_path
+from aiinfn_hub.contract.runner import Resources
 from tests.ports import free_port
 
 TOKEN = "t0ken-of-the-browser"

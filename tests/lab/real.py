@@ -22,7 +22,7 @@ import psutil
 import yaml
 from click.testing import CliRunner
 
-from aiinfn_hub.accounts import Accounts
+from aiinfn_hub.host.accounts import Accounts
 from aiinfn_lab.cli import main
 from tests.vkd.world import PEOPLE, PLATFORM, Hub, free_port, user_model, vkd_environment
 

@@ -5,7 +5,8 @@ import time
 
 import pytest
 
-from aiinfn_lab import directives, leftovers, submission
+from aiinfn_lab.cleanup import garbage
+from aiinfn_lab.submission import directives, job_request
 
 
 def make(home, *paths):
@@ -46,13 +47,13 @@ def test_what_deleted_jobs_left_is_removed_and_nothing_else(tmp_path):
         {"job": "j3", "snapshot": ".aiinfn/jobs/gone/x.py"},
         {"job": "j4", "snapshot": ".aiinfn/jobs/whole/proj/src/fit.py"},
     ]
-    assert leftovers.clear(home, left) == ["j1", "j2", "j3", "j4"]
+    assert garbage.clear(home, left) == ["j1", "j2", "j3", "j4"]
     assert sorted(path.relative_to(home).as_posix() for path in home.rglob("*") if path.is_file()) == [
         ".aiinfn/jobs/def/fit.py",
         "work/out.ipynb",
     ]
     assert (other / "kept").exists(), "a link is not followed"
-    assert leftovers.clear(home, left) == ["j1", "j2", "j3", "j4"], "once more is no harm"
+    assert garbage.clear(home, left) == ["j1", "j2", "j3", "j4"], "once more is no harm"
 
 
 @pytest.mark.parametrize(
@@ -65,21 +66,21 @@ def test_what_deleted_jobs_left_is_removed_and_nothing_else(tmp_path):
 def test_a_list_that_names_anything_else_removes_nothing(tmp_path, path):
     make(tmp_path, "work/out.ipynb", ".aiinfn/jobs/a/b/out.ipynb", ".aiinfn/jobs/out.ipynb")
     before = sorted(tmp_path.rglob("*"))
-    leftovers.clear(tmp_path, [{"job": job, "snapshot": path} for job in ("../x", "", ".", "j1")])
+    garbage.clear(tmp_path, [{"job": job, "snapshot": path} for job in ("../x", "", ".", "j1")])
     assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_what_cannot_be_removed_stays_on_the_list(tmp_path, monkeypatch):
     make(tmp_path, ".aiinfn/checkpoints/j1/state", ".aiinfn/checkpoints/j2/state")
-    whole = leftovers.shutil.rmtree
+    whole = garbage.shutil.rmtree
 
     def stuck(folder):
         if folder.name == "j1":
             raise OSError("busy")
         whole(folder)
 
-    monkeypatch.setattr(leftovers.shutil, "rmtree", stuck)
-    assert leftovers.clear(tmp_path, [{"job": "j1"}, {"job": "j2"}]) == ["j2"]
+    monkeypatch.setattr(garbage.shutil, "rmtree", stuck)
+    assert garbage.clear(tmp_path, [{"job": "j1"}, {"job": "j2"}]) == ["j2"]
 
 
 @pytest.mark.parametrize(
@@ -87,7 +88,7 @@ def test_what_cannot_be_removed_stays_on_the_list(tmp_path, monkeypatch):
     [(None, None), ([], None), ("a, b,", ["a", " b"]), (["paper-2026"], ["paper-2026"])],
 )
 def test_labels_come_as_a_list_or_as_a_header_comment_has_them(given, labels):
-    assert (submission._labels(given) or None) == labels
+    assert (job_request._labels(given) or None) == labels
 
 
 def test_a_header_comment_gives_labels_one_by_one_or_several():

@@ -11,14 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiinfn_hub.vkd.contract import Check
-from aiinfn_lab.inspection import inspect
+from aiinfn_hub.contract.jobs import Check
 from aiinfn_lab.paths import Places
 from aiinfn_lab.precheck import packages
 from aiinfn_lab.precheck.checks import Kernel, Subject, look
 from aiinfn_lab.precheck.packages import Interpreter, how_to_install
-from aiinfn_lab.session import Session
-from aiinfn_lab.target import Target
+from aiinfn_lab.session.environment import Session
+from aiinfn_lab.submission.inspection import inspect
+from aiinfn_lab.submission.target import Target
 
 HERE = Interpreter.of_server()
 ORDER = list(Check.model_json_schema()["properties"]["what"]["enum"])

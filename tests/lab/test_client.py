@@ -12,9 +12,18 @@ import pytest
 from aiinfn_lab import AiinfnError, AsyncClient, Client
 from aiinfn_lab.client import JobState, Options, protocol
 from aiinfn_lab.client.access import Access
+from aiinfn_lab.client.io import (
+    Answer,
+    Call,
+    Emit,
+    NoAnswer,
+    Open,
+    Pause,
+    Read,
+    resume,
+)
 from aiinfn_lab.client.logs import read_log
 from aiinfn_lab.client.protocol import Protocol
-from aiinfn_lab.client.steps import Answer, Call, Emit, NoAnswer, Open, Pause, Read, resume
 
 from .conftest import HUB_TOKEN, Peer
 
@@ -301,7 +310,7 @@ def test_following_can_be_left_at_any_moment(session):
 
 
 def test_options_are_those_of_a_submission():
-    from aiinfn_lab.submission import CHOICES
+    from aiinfn_lab.submission.job_request import CHOICES
 
     assert {*CHOICES, "name", "parameters", "arguments"} <= set(Options.__annotations__)
 

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiinfn_hub.vkd.contract import Job, QueueChoice
+from aiinfn_hub.contract.jobs import Job
+from aiinfn_hub.contract.platform import QueueChoice
 from aiinfn_lab import AiinfnError
 from aiinfn_lab.client import access
 from aiinfn_lab.client.logs import _incomplete, _Reading

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from aiinfn_hub.platform.refusal import Refusal
-from aiinfn_lab import folder, snapshot
-from aiinfn_lab.folder import bytes_in_words, plan
+from aiinfn_hub.contract.problem import Refusal
+from aiinfn_lab.submission import folder, snapshot
+from aiinfn_lab.submission.folder import bytes_in_words, plan
 
 
 @pytest.fixture

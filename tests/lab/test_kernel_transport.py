@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 from jupyter_client.manager import AsyncKernelManager
 
-from aiinfn_hub.private_kernels import PREFERRED, REQUIRED, VARIABLE
+from aiinfn_hub.contract.private_kernels import PREFERRED, REQUIRED, VARIABLE
 from aiinfn_lab.kernels.prepare import START, NotPrivateError, prepare, safe_command
 from aiinfn_lab.kernels.transport import LONGEST, Transport, private_transports, socket_prefix
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from aiinfn_lab.precheck.mentions import read
+from aiinfn_lab.precheck.dependency_scan import read
 
 
 def mentions(*cells, **options):
@@ -175,5 +175,5 @@ def test_there_is_an_end_to_looking(monkeypatch):
     found = read(["import numpy\nx = f(a, b)\n" * 5] * 3000, notebook=True)
     assert not found.partial
     assert found.imports == {"numpy": True}
-    monkeypatch.setattr("aiinfn_lab.precheck.mentions._SECONDS", -1.0)
+    monkeypatch.setattr("aiinfn_lab.precheck.dependency_scan._SECONDS", -1.0)
     assert read(["import numpy"], notebook=True).partial

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from aiinfn_lab.parameters import read
+from aiinfn_lab.submission.parameters import read
 
 
 def one(source: str):

@@ -29,11 +29,11 @@ def test_status_names_the_versions_and_the_session(lab):
 
 
 def test_the_version_of_the_contract_is_the_contracts(lab):
-    from aiinfn_hub.vkd import contract
-    from aiinfn_lab import snapshot
+    from aiinfn_hub.contract import jobs
+    from aiinfn_lab.submission import snapshot
 
-    assert contract.PREFIX.endswith(f"/{lab.get('status').json['contract']}")
-    assert snapshot.ROOT == contract.SNAPSHOT_ROOT
+    assert jobs.PREFIX.endswith(f"/{lab.get('status').json['contract']}")
+    assert snapshot.ROOT == jobs.SNAPSHOT_ROOT
 
 
 def test_status_says_when_vkd_is_down_and_recovers_by_itself(lab, peer):

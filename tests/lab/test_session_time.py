@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from aiinfn_lab.hub import Hub
+from aiinfn_lab.session.end import Hub
 from tests.lab.conftest import HUB_TOKEN, TOKEN, running_server
 
 VIEW = {

@@ -310,8 +310,8 @@ def test_a_folder_of_copies_that_cannot_be_written_is_told(lab, notebook):
 
 
 def test_something_in_the_way_of_the_copies_is_told(tmp_path, notebook, start_server, peer):
-    from aiinfn_hub.platform.refusal import Refusal
-    from aiinfn_lab import snapshot
+    from aiinfn_hub.contract.problem import Refusal
+    from aiinfn_lab.submission import snapshot
 
     (tmp_path / ".aiinfn").write_text("a file, not a folder")
     with pytest.raises(Refusal, match="could not be written"):

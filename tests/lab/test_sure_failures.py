@@ -8,13 +8,13 @@ import subprocess
 
 import pytest
 
-from aiinfn_hub.platform.refusal import Refusal
-from aiinfn_lab.inspection import inspect, read_notebook
+from aiinfn_hub.contract.problem import Refusal
 from aiinfn_lab.paths import Places
 from aiinfn_lab.precheck.checks import Subject, look, refuse
 from aiinfn_lab.runner import notebook_file
-from aiinfn_lab.session import Session
-from aiinfn_lab.target import Target
+from aiinfn_lab.session.environment import Session
+from aiinfn_lab.submission.inspection import inspect, read_notebook
+from aiinfn_lab.submission.target import Target
 
 CRLF = "#!/bin/bash\r\nset -e\r\nfor i in 1 2; do\r\n  echo $i\r\ndone\r\n"
 

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from aiinfn_lab import leftovers
+from aiinfn_lab.cleanup import garbage
 from tests.lab.conftest import HUB_TOKEN
 
 _DROP = "-dac_override,-dac_read_search"
@@ -131,9 +131,9 @@ def test_what_cannot_be_removed_stays_on_the_list_and_the_rest_goes(tmp_path):
     if os.geteuid() != 0:
         pytest.skip("only root can mount a file system")
     for job in ("one", "two"):
-        (tmp_path / leftovers.CHECKPOINTS / job).mkdir(parents=True)
-    with _stale(tmp_path / leftovers.CHECKPOINTS / "one"):
-        done = leftovers.clear(tmp_path, [{"job": "one"}, {"job": "two"}])
+        (tmp_path / garbage.CHECKPOINTS / job).mkdir(parents=True)
+    with _stale(tmp_path / garbage.CHECKPOINTS / "one"):
+        done = garbage.clear(tmp_path, [{"job": "one"}, {"job": "two"}])
     assert done == ["two"]
 
 

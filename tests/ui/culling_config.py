@@ -3,7 +3,7 @@
 import os
 import sys
 
-from aiinfn_hub.config import configure
+from aiinfn_hub.config.hub_config import configure
 
 TIMEOUT = float(os.environ["TEST_CULL_TIMEOUT"])
 PACE = min(300, max(1, round(TIMEOUT / 12)))

@@ -16,8 +16,8 @@ from typing import Any
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import BrowserContext, Page, Route
 
-from aiinfn_hub.platform.loader import load
-from aiinfn_hub.platform.model import Platform
+from aiinfn_hub.platform.loading.loader import load
+from aiinfn_hub.platform.model.platform import Platform
 from tests.hub.realhub import ROOT, RealHub, real_hub
 from tests.ui.conftest import PICTURES, chromium
 

@@ -6,12 +6,12 @@ from types import SimpleNamespace
 import pytest
 from tornado.web import HTTPError
 
-from aiinfn_hub.accounts import Accounts
 from aiinfn_hub.auth.accounts.authenticator import AccountAuthenticator
 from aiinfn_hub.auth.accounts.bindings import Bindings
 from aiinfn_hub.auth.accounts.problems import AccountReleased, AccountsUnavailable
-from aiinfn_hub.auth.accounts.store import Identity, TakenError
-from aiinfn_hub.release import ReleaseHandler
+from aiinfn_hub.auth.accounts.release import ReleaseHandler
+from aiinfn_hub.auth.database.accounts import Identity, TakenError
+from aiinfn_hub.host.accounts import Accounts
 from aiinfn_hub.spawner.session import SessionMixin, forget_endings
 
 ADA = Identity.of("https://iam.example.org", "1")

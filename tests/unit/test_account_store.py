@@ -12,9 +12,15 @@ from alembic.migration import MigrationContext
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aiinfn_hub.auth.accounts import migrations
-from aiinfn_hub.auth.accounts.migrations import SchemaError
-from aiinfn_hub.auth.accounts.store import AccountStore, Identity, StoreError, TakenError, metadata
+from aiinfn_hub.auth.database import migrations
+from aiinfn_hub.auth.database.accounts import (
+    AccountStore,
+    Identity,
+    StoreError,
+    TakenError,
+    metadata,
+)
+from aiinfn_hub.auth.database.migrations import SchemaError
 from aiinfn_hub.platform.characters import compared
 
 ADA = Identity.of("https://iam.example.org/", "1")

@@ -46,12 +46,12 @@ def below(name: str, package: str) -> bool:
     ("folder", "forbidden"),
     [
         ("aiinfn_hub/platform", ["aiinfn_hub.vkd", "aiinfn_hub.spawner", "aiinfn_hub.auth", "aiinfn_hub.config", "aiinfn_lab", *FRAMEWORKS]),
-        ("aiinfn_hub/kube", ["aiinfn_hub.vkd.service", "aiinfn_hub.vkd.backends", "aiinfn_hub.spawner", "aiinfn_hub.auth", "aiinfn_hub.config", "aiinfn_lab", "kubespawner"]),
+        ("aiinfn_hub/kube", ["aiinfn_hub.vkd.services.jobs", "aiinfn_hub.vkd.backends", "aiinfn_hub.spawner", "aiinfn_hub.auth", "aiinfn_hub.config", "aiinfn_lab", "kubespawner"]),
         ("aiinfn_hub/vkd", ["aiinfn_hub.spawner", "aiinfn_hub.auth", "aiinfn_hub.config", "aiinfn_lab"]),
-        ("aiinfn_hub/vkd/backends", ["fastapi", "sqlalchemy", "aiohttp", "aiinfn_hub.vkd.store", "aiinfn_hub.vkd.service"]),
-        ("aiinfn_hub/spawner", ["aiinfn_hub.config", "aiinfn_hub.vkd.service", "aiinfn_hub.vkd.store", "aiinfn_lab"]),
-        ("aiinfn_hub/auth", ["aiinfn_hub.config", "aiinfn_hub.spawner", "aiinfn_hub.vkd.service", "aiinfn_hub.vkd.store", "aiinfn_hub.vkd.backends", "aiinfn_lab"]),
-        ("aiinfn_lab", ["aiinfn_hub.spawner", "aiinfn_hub.auth", "aiinfn_hub.config", "aiinfn_hub.vkd.service", "fastapi", "sqlalchemy"]),
+        ("aiinfn_hub/vkd/backends", ["fastapi", "sqlalchemy", "aiohttp", "aiinfn_hub.vkd.database.jobs", "aiinfn_hub.vkd.services.jobs"]),
+        ("aiinfn_hub/spawner", ["aiinfn_hub.config", "aiinfn_hub.vkd.services.jobs", "aiinfn_hub.vkd.database.jobs", "aiinfn_lab"]),
+        ("aiinfn_hub/auth", ["aiinfn_hub.config", "aiinfn_hub.spawner", "aiinfn_hub.vkd.services.jobs", "aiinfn_hub.vkd.database.jobs", "aiinfn_hub.vkd.backends", "aiinfn_lab"]),
+        ("aiinfn_lab", ["aiinfn_hub.spawner", "aiinfn_hub.auth", "aiinfn_hub.config", "aiinfn_hub.vkd.services.jobs", "fastapi", "sqlalchemy"]),
     ],
 )  # fmt: skip
 def test_imports_point_downwards(folder, forbidden):

@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from aiinfn_hub.platform.model import Accelerator, Image, Size
+from aiinfn_hub.contract.states import Cause, JobState
+from aiinfn_hub.platform.model.platform import Accelerator, Image, Size
 from aiinfn_hub.platform.selection import Door, Selection
-from aiinfn_hub.vkd.backends.local.files import ExitFacts, Intent, IntentKind
-from aiinfn_hub.vkd.backends.local.outcome import Outcome, judge, unless_cancelled
-from aiinfn_hub.vkd.backends.local.supervisor import main, system
-from aiinfn_hub.vkd.contract import Cause, JobState
+from aiinfn_hub.vkd.backends.common import system
+from aiinfn_hub.vkd.backends.common.attempt_files import ExitFacts, Intent, IntentKind
+from aiinfn_hub.vkd.backends.common.exit_outcome import Outcome, judge, unless_cancelled
+from aiinfn_hub.vkd.backends.local.supervisor import main
 
 SELECTION = Selection(
     door=Door.JOB, person="alice", project="flavour",

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from aiinfn_hub.auth import claims
+from aiinfn_hub.contract.problem import Refusal
+from aiinfn_hub.contract.units import FROM_FILE
 from aiinfn_hub.platform import characters
-from aiinfn_hub.platform.fields import GroupPath, UserName
-from aiinfn_hub.platform.refusal import Refusal
-from aiinfn_hub.platform.units import FROM_FILE
-from aiinfn_hub.vkd import inputs
+from aiinfn_hub.platform.model.fields import GroupPath, UserName
+from aiinfn_hub.vkd.services import validation
 
 INVISIBLE = [
     "\0", "\x1b", "\x7f", "\x85", "\n", "\u00ad", "\u034f", "\u061c", "\u115f", "\u180e", "\u200b", "\u200d", "\u200e",
@@ -32,14 +32,14 @@ def test_what_cannot_be_seen_is_refused_at_every_door(wrong):
         with pytest.raises(ValidationError, match=r"cannot be seen: U\+"):
             TypeAdapter(kind).validate_python(value, context=FROM_FILE)
     with pytest.raises(Refusal) as refused:
-        inputs.job_name(text, "a.py")
+        validation.job_name(text, "a.py")
     assert refused.value.field == "name"
     assert f"cannot be seen: {characters.spelled(wrong)}." in refused.value.message
     with pytest.raises(Refusal) as refused:
-        inputs.check_labels(["fine", text])
+        validation.check_labels(["fine", text])
     assert refused.value.field == "labels"
     assert wrong not in refused.value.message
-    assert inputs.job_name(None, f"folder/{text}.py") == "a?b.py"
+    assert validation.job_name(None, f"folder/{text}.py") == "a?b.py"
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_what_cannot_be_seen_is_refused_at_every_door(wrong):
 )
 def test_what_is_seen_is_let_pass(text):
     assert characters.forbidden(text) == ""
-    assert inputs.job_name(text, "a.py") == text
+    assert validation.job_name(text, "a.py") == text
 
 
 @given(st.text())

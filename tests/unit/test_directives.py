@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiinfn_hub.platform.refusal import Refusal
-from aiinfn_lab import directives
+from aiinfn_hub.contract.problem import Refusal
 from aiinfn_lab.paths import Document, is_printable
-from aiinfn_lab.submission import CHOICES
+from aiinfn_lab.submission import directives
+from aiinfn_lab.submission.job_request import CHOICES
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from aiinfn_hub.cli import main
+from aiinfn_hub.cli.main import main
+from aiinfn_hub.contract.problem import Refusal
 from aiinfn_hub.platform.gate import offer, resolve
-from aiinfn_hub.platform.loader import load
+from aiinfn_hub.platform.loading.loader import load
 from aiinfn_hub.platform.person import Person
-from aiinfn_hub.platform.refusal import Refusal
 from aiinfn_hub.platform.selection import Door
 
 EXAMPLES = Path(__file__).parents[2] / "examples/platforms"

@@ -6,14 +6,19 @@ import pytest
 from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 
-from aiinfn_hub.platform.extension import Running, extend, opens, warnings
-from aiinfn_hub.platform.fields import parse_moment
+from aiinfn_hub.contract.problem import Refusal
+from aiinfn_hub.contract.units import parse_duration
 from aiinfn_hub.platform.gate import Usage, resolve
-from aiinfn_hub.platform.model import Limits, Platform
+from aiinfn_hub.platform.model.fields import parse_moment
+from aiinfn_hub.platform.model.platform import Limits, Platform
 from aiinfn_hub.platform.person import Person
-from aiinfn_hub.platform.refusal import Refusal
 from aiinfn_hub.platform.selection import Door
-from aiinfn_hub.platform.units import parse_duration
+from aiinfn_hub.platform.session_extension import (
+    Running,
+    extend,
+    opens,
+    warnings,
+)
 from tests.unit import test_gate_properties as random
 from tests.unit.test_gate_cases import PEOPLE, PLATFORM
 

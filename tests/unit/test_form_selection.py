@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aiinfn_hub.platform.gate import offer, resolve
-from aiinfn_hub.platform.model import Platform
+from aiinfn_hub.platform.model.platform import Platform
 from aiinfn_hub.platform.person import Person
 from aiinfn_hub.platform.selection import Door
 from aiinfn_hub.spawner import form

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aiinfn_hub.platform import asked
+from aiinfn_hub.contract.problem import STATUS, Reason, Refusal
+from aiinfn_hub.platform import request_fields
 from aiinfn_hub.platform.gate import JOB_KEYS, offer, resolve
-from aiinfn_hub.platform.loader import load
-from aiinfn_hub.platform.model import CPU_ONLY, Platform
+from aiinfn_hub.platform.loading.loader import load
+from aiinfn_hub.platform.model.platform import CPU_ONLY, Platform
 from aiinfn_hub.platform.person import Person
-from aiinfn_hub.platform.refusal import STATUS, Reason, Refusal
 from aiinfn_hub.platform.selection import Door, Selection
 
 DEMO = load(Path(__file__).parents[2] / "platform.yaml")
@@ -271,8 +271,8 @@ def test_a_hint_names_what_the_person_may_use_and_nothing_else(person, request_,
 
 def test_a_hint_says_that_there_is_more_than_it_names():
     choices = {f"c{number}": None for number in range(9)}
-    assert asked.instead(choices) == "Choose one of c0, c1, c2, c3, c4, c5, or of 3 more."
-    assert asked.instead(dict.fromkeys(["a", "b"])) == "Choose one of a, b."
+    assert request_fields.instead(choices) == "Choose one of c0, c1, c2, c3, c4, c5, or of 3 more."
+    assert request_fields.instead(dict.fromkeys(["a", "b"])) == "Choose one of a, b."
 
 
 def test_blanks_that_do_not_break_are_shown_as_they_are():

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from aiinfn_hub.platform.fields import parse_moment
+from aiinfn_hub.contract.problem import Reason, Refusal
+from aiinfn_hub.contract.units import format_duration
+from aiinfn_hub.platform.access.denials import WORDS, Rule
 from aiinfn_hub.platform.gate import Usage, offer, resolve
-from aiinfn_hub.platform.model import Platform
+from aiinfn_hub.platform.model.fields import parse_moment
+from aiinfn_hub.platform.model.platform import Platform
 from aiinfn_hub.platform.person import Person
-from aiinfn_hub.platform.refusal import Reason, Refusal
-from aiinfn_hub.platform.rules import WORDS, Rule
 from aiinfn_hub.platform.selection import Door
-from aiinfn_hub.platform.units import format_duration
 
 TABLE = yaml.safe_load(Path(__file__).with_name("gate_cases.yaml").read_text())
 PLATFORM = Platform.model_validate(TABLE["platform"])

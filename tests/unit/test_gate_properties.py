@@ -9,10 +9,10 @@ from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from aiinfn_hub.contract.problem import Refusal
 from aiinfn_hub.platform.gate import JOB_KEYS, Usage, offer, resolve
-from aiinfn_hub.platform.model import CPU_ONLY, Platform
+from aiinfn_hub.platform.model.platform import CPU_ONLY, Platform
 from aiinfn_hub.platform.person import Person
-from aiinfn_hub.platform.refusal import Refusal
 from aiinfn_hub.platform.selection import Door, Selection
 from aiinfn_hub.spawner.profiles import profiles
 

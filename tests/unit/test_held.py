@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiinfn_hub.spawner.held import Held
+from aiinfn_hub.spawner.session_usage import Held
 
 CHANGES = st.lists(
     st.tuples(

@@ -9,9 +9,9 @@ import tracemalloc
 
 import pytest
 
-from aiinfn_hub.vkd.backends.kueue.archive import Archive, NoLine
-from aiinfn_hub.vkd.backends.local.files import AttemptFolder
-from aiinfn_hub.vkd.backends.local.supervisor.output import Splitter
+from aiinfn_hub.vkd.backends.common.attempt_files import AttemptFolder
+from aiinfn_hub.vkd.backends.common.runner_output import Splitter
+from aiinfn_hub.vkd.backends.kubernetes.archive import Archive, NoLine
 
 
 @pytest.fixture

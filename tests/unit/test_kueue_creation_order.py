@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiinfn_hub.platform.model import Accelerator, Image, Size
+from aiinfn_hub.contract.jobs import Work
+from aiinfn_hub.platform.model.platform import Accelerator, Image, Size
 from aiinfn_hub.platform.selection import Door, Selection
-from aiinfn_hub.vkd.backends.base import BackendJob
-from aiinfn_hub.vkd.backends.kueue.creation_order import APART, CreationOrder
-from aiinfn_hub.vkd.contract import Work
+from aiinfn_hub.vkd.backends.kubernetes.creation_order import APART, CreationOrder
+from aiinfn_hub.vkd.domain.backend import BackendJob
 
 AT = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 T4 = Accelerator(title="NVIDIA T4", kind="gpu", resource="nvidia.com/gpu")

@@ -7,12 +7,21 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from aiinfn_hub.kube import jobs, names
-from aiinfn_hub.platform.model import Accelerator, Image, Limits, Platform, Project, Queue, Size
+from aiinfn_hub.contract.jobs import RunSpec, Work
+from aiinfn_hub.kube import names
+from aiinfn_hub.kube.objects import jobs
+from aiinfn_hub.platform.model.platform import (
+    Accelerator,
+    Image,
+    Limits,
+    Platform,
+    Project,
+    Queue,
+    Size,
+)
 from aiinfn_hub.platform.selection import Door, Selection
-from aiinfn_hub.vkd.backends.kueue import facts
-from aiinfn_hub.vkd.backends.kueue.words import waiting
-from aiinfn_hub.vkd.contract import RunSpec, Work
+from aiinfn_hub.vkd.backends.kubernetes import facts
+from aiinfn_hub.vkd.backends.kubernetes.status_text import waiting
 
 T4 = Accelerator(title="T4", kind="gpu", resource="nvidia.com/gpu", node_labels={"model": "T4"})
 PLATFORM = Platform(

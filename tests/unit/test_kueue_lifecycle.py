@@ -7,13 +7,19 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from aiinfn_hub.platform.model import Accelerator, Image, Size
+from aiinfn_hub.contract.jobs import Work
+from aiinfn_hub.contract.states import TRANSITIONS, Cause, JobState
+from aiinfn_hub.platform.model.platform import Accelerator, Image, Size
 from aiinfn_hub.platform.selection import Door, Selection
-from aiinfn_hub.vkd.backends.base import BackendJob
-from aiinfn_hub.vkd.backends.kueue.facts import JobFacts, PodFacts, Seen, WorkloadFacts
-from aiinfn_hub.vkd.backends.kueue.lifecycle import Known, advance
-from aiinfn_hub.vkd.backends.kueue.telling import update_of
-from aiinfn_hub.vkd.contract import TRANSITIONS, Cause, JobState, Work
+from aiinfn_hub.vkd.backends.kubernetes.facts import (
+    JobFacts,
+    PodFacts,
+    Seen,
+    WorkloadFacts,
+)
+from aiinfn_hub.vkd.backends.kubernetes.lifecycle import Known, advance
+from aiinfn_hub.vkd.backends.kubernetes.updates import update_of
+from aiinfn_hub.vkd.domain.backend import BackendJob
 
 Q, S, R = JobState.QUEUED, JobState.STARTING, JobState.RUNNING
 OK, BAD, OFF = JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED

@@ -3,7 +3,7 @@
 import pytest
 
 from aiinfn_hub.kube.client import KubeError
-from aiinfn_hub.vkd.backends.kueue.requests import hopeless, obstacle
+from aiinfn_hub.vkd.backends.kubernetes.job_api import hopeless, obstacle
 
 
 @pytest.mark.parametrize(

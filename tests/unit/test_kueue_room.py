@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from aiinfn_hub.kube.inventory import Place, PodFacts
-from aiinfn_hub.vkd.backends.kueue.room import Room, choose
+from aiinfn_hub.vkd.backends.kubernetes.preemption import Room, choose
 
 GPU = "nvidia.com/gpu"
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from aiinfn_hub.contract.platform import Claim, ClaimState
 from aiinfn_hub.kube.inventory import Inventory, PodFacts
-from aiinfn_hub.vkd.backends.kueue.sessions import Sessions
-from aiinfn_hub.vkd.contract import Claim, ClaimState
+from aiinfn_hub.vkd.backends.kubernetes.session_claims import Sessions
 from tests.unit.test_kueue_inventory import MIG, PLATFORM, READER, node, pod
 from tests.vkd.local_world import claim_request
 
@@ -64,7 +64,7 @@ async def test_a_device_that_became_free_is_the_first_ones_before_its_pod_has_it
 
 
 async def test_a_session_whose_pod_never_came_is_before_nobody_after_a_while(one, monkeypatch):
-    monkeypatch.setattr("aiinfn_hub.vkd.backends.kueue.sessions.HOLD", 0.0)
+    monkeypatch.setattr("aiinfn_hub.vkd.backends.kubernetes.session_claims.HOLD", 0.0)
     assert (await one.claim("lost")).state is ClaimState.GRANTED
     await one.sessions._claims["lost"].task
     assert (await one.claim("next")).state is ClaimState.GRANTED

@@ -9,7 +9,7 @@ import pytest
 from aiinfn_hub.platform import gate
 from aiinfn_hub.platform.person import Person
 from aiinfn_hub.platform.selection import Door
-from aiinfn_hub.vkd.backends.kueue.startup import read_event, step_of
+from aiinfn_hub.vkd.backends.kubernetes.startup_events import read_event, step_of
 from tests.vkd.world import platform
 
 PLATFORM = platform()

@@ -21,7 +21,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jupyterhub.scopes import scope_definitions
 
-from aiinfn_hub import language, speaking
+from aiinfn_hub.i18n import language
+from aiinfn_hub.web import page_language
 
 ROOT = Path(__file__).parents[2]
 HUB = ROOT / "aiinfn_hub"
@@ -123,7 +124,7 @@ def test_every_translation_can_be_looked_up_and_filled_in(code: str):
 
 def test_what_jupyterhub_says_of_its_scopes_is_still_said():
     known = {definition["description"] for definition in scope_definitions.values()}
-    assert set(speaking.SCOPES) <= known
+    assert set(page_language.SCOPES) <= known
 
 
 # Nothing forgotten in Python
@@ -247,7 +248,7 @@ def bare(source: str) -> list[str]:
 
 def quoted(source: str) -> list[str]:
     """Give the texts in expressions of a template that go through no catalogue."""
-    environment = jinja2.Environment(extensions=[speaking.Translated], autoescape=True)
+    environment = jinja2.Environment(extensions=[page_language.Translated], autoescape=True)
     environment.filters |= dict.fromkeys(("spoken", "duration", "memory"), str)
     found: list[str] = []
 

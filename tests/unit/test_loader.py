@@ -4,8 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from aiinfn_hub.platform.loader import PlatformError, default_path, examine, load
-from aiinfn_hub.platform.model import Platform
+from aiinfn_hub.platform.loading.loader import (
+    PlatformError,
+    default_path,
+    examine,
+    load,
+)
+from aiinfn_hub.platform.model.platform import Platform
 
 GOOD = """\
 images:

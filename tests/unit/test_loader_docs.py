@@ -14,9 +14,9 @@ from click.testing import CliRunner
 from jsonschema import Draft202012Validator
 from pydantic import BaseModel
 
-from aiinfn_hub.cli import main
-from aiinfn_hub.platform import schema
-from aiinfn_hub.platform.model import Platform
+from aiinfn_hub.cli.main import main
+from aiinfn_hub.platform.loading import schema
+from aiinfn_hub.platform.model.platform import Platform
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / "examples/platforms").glob("*.yaml"))

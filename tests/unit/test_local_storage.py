@@ -11,15 +11,15 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from aiinfn_hub import local_storage
-from aiinfn_hub.accounts import Account
-from aiinfn_hub.cli_platform import check
+from aiinfn_hub.cli.platform import check
+from aiinfn_hub.host.accounts import Account
 from aiinfn_hub.platform.gate import offer, resolve
-from aiinfn_hub.platform.loader import examine
-from aiinfn_hub.platform.model import Platform
+from aiinfn_hub.platform.loading.loader import examine
+from aiinfn_hub.platform.model.platform import Platform
 from aiinfn_hub.platform.person import Person
 from aiinfn_hub.platform.selection import Door, Selection
-from aiinfn_hub.spawner.missing import missing
+from aiinfn_hub.spawner.unavailable import missing
+from aiinfn_hub.storage import local_mounts
 
 FILE = """\
 images: {std: {title: Std, reference: "a:1"}}
@@ -62,8 +62,8 @@ def test_a_home_has_links_to_what_was_granted(platform, account, tmp_path, caplo
     caplog.set_level(logging.INFO)
     for name in ("data", "one", "two"):
         (tmp_path / name).mkdir()
-    local_storage.link(account, granted(platform, "one"), platform, tmp_path)
-    local_storage.link(account, granted(platform, "one"), platform, tmp_path)
+    local_mounts.link(account, granted(platform, "one"), platform, tmp_path)
+    local_mounts.link(account, granted(platform, "one"), platform, tmp_path)
     expected = {
         "data": f"{tmp_path}/data",
         "common-one": f"{tmp_path}/one",
@@ -73,7 +73,7 @@ def test_a_home_has_links_to_what_was_granted(platform, account, tmp_path, caplo
     assert (account.home / "scratch").is_dir()
     assert (tmp_path / "scratch/ada").stat().st_mode & 0o777 == 0o700
     assert "storage away is not there on one machine" in caplog.text
-    local_storage.link(account, granted(platform, "two"), platform, tmp_path)
+    local_mounts.link(account, granted(platform, "two"), platform, tmp_path)
     assert links(account) == expected | {"common-two": f"{tmp_path}/two"}
 
 
@@ -82,7 +82,7 @@ def test_what_is_in_the_way_stays(platform, account, tmp_path, caplog):
     (account.home / "data").write_text("precious")
     (account.home / "common-one").symlink_to(tmp_path / "mine")
     (account.home / "scratch").symlink_to(tmp_path / "gone")
-    local_storage.link(account, granted(platform, "one"), platform, tmp_path)
+    local_mounts.link(account, granted(platform, "one"), platform, tmp_path)
     assert (account.home / "data").read_text() == "precious"
     assert links(account) == {"common-one": f"{tmp_path}/mine", "scratch": f"{tmp_path}/scratch/ada"}
     assert "storage data is not in the home of ada: File exists" in caplog.text
@@ -92,7 +92,7 @@ def test_a_home_that_is_a_link_is_not_followed(platform, account, tmp_path, capl
     account.home.rmdir()
     (tmp_path / "elsewhere").mkdir()
     account.home.symlink_to(tmp_path / "elsewhere")
-    local_storage.link(account, granted(platform, "one"), platform, tmp_path)
+    local_mounts.link(account, granted(platform, "one"), platform, tmp_path)
     assert list((tmp_path / "elsewhere").iterdir()) == []
     assert "storage data is not in the home of ada" in caplog.text
 
@@ -112,14 +112,14 @@ def test_a_file_that_took_the_place_of_a_link_is_not_given_away(platform, accoun
         os.link(secret, account.home / name)
 
     monkeypatch.setattr(os, "symlink", exchanged)
-    local_storage.link(theirs, granted(platform, "one"), platform, tmp_path)
+    local_mounts.link(theirs, granted(platform, "one"), platform, tmp_path)
     assert (account.home / "data").samefile(secret)
     assert secret.stat().st_uid == 0
 
 
 def test_what_an_older_version_granted_has_no_links(platform, account, tmp_path):
     old = granted(platform, "one").model_copy(update={"storage": None, "time_limit": timedelta(hours=1)})
-    local_storage.link(account, old, platform, tmp_path)
+    local_mounts.link(account, old, platform, tmp_path)
     assert links(account) == {}
 
 

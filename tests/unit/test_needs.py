@@ -2,7 +2,7 @@
 
 import pytest
 
-from aiinfn_lab.kernel_state.needs import read
+from aiinfn_lab.kernel_state.used_names import read
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiinfn_hub.platform import overlay
-from aiinfn_hub.platform.loader import PlatformError, examine, load
+from aiinfn_hub.platform.loading import overlay
+from aiinfn_hub.platform.loading.loader import PlatformError, examine, load
 
 BASE = """\
 title: Base

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiinfn_hub import own_accounts
-from aiinfn_hub.slugs import slug
+from aiinfn_hub.contract import posix_accounts
+from aiinfn_hub.platform.slugs import slug
 
 
 @pytest.mark.parametrize(
@@ -25,25 +25,25 @@ from aiinfn_hub.slugs import slug
     ],
 )
 def test_a_person_is_called_as_an_account_can_be(name, login):
-    assert own_accounts.login_name(name, slug(name)) == login
+    assert posix_accounts.login_name(name, slug(name)) == login
 
 
 @given(st.text(max_size=40), st.text(max_size=40), st.text(max_size=40))
 def test_nothing_in_a_name_makes_a_second_entry(name, title, home):
-    login = own_accounts.login_name(name, slug(name))
-    text = own_accounts.passwd(own_accounts.BASE_ACCOUNTS, login, 1000, 1000, title, home, "/bin/bash")
+    login = posix_accounts.login_name(name, slug(name))
+    text = posix_accounts.passwd(posix_accounts.BASE_ACCOUNTS, login, 1000, 1000, title, home, "/bin/bash")
     lines = text.split("\n")
-    assert lines[1:] == [*own_accounts.BASE_ACCOUNTS.splitlines(), ""]
+    assert lines[1:] == [*posix_accounts.BASE_ACCOUNTS.splitlines(), ""]
     assert len(text.splitlines()) == 3
     fields = lines[0].split(":")
     assert len(fields) == 7
     assert fields[:4] == [login, "x", "1000", "1000"]
-    assert own_accounts.group(own_accounts.BASE_GROUPS, login, 1000).split("\n")[0] == f"{login}:x:1000:"
+    assert posix_accounts.group(posix_accounts.BASE_GROUPS, login, 1000).split("\n")[0] == f"{login}:x:1000:"
 
 
 def test_an_entry_of_the_same_uid_makes_room():
     base = "root:x:0:0::/:/bin/sh\njovyan:x:1000:100::/home/jovyan:/bin/bash\n"
-    found = own_accounts.passwd(base, "ada", 1000, 1000, "Ada", "/home/user", "/bin/bash")
+    found = posix_accounts.passwd(base, "ada", 1000, 1000, "Ada", "/home/user", "/bin/bash")
     assert found == "ada:x:1000:1000:Ada:/home/user:/bin/bash\nroot:x:0:0::/:/bin/sh\n"
 
 
@@ -59,7 +59,7 @@ def test_an_entry_of_the_same_uid_makes_room():
     ],
 )
 def test_a_login_shell_finds_what_the_server_has_in_its_path(shell, lost, path, found):
-    environment = {"PATH": os.defpath} | ({} if lost is None else {own_accounts.PATH: lost})
-    script = f"set -eu; PATH='{path}'\n{own_accounts.PROFILE}\nprintf %s \"$PATH\""
+    environment = {"PATH": os.defpath} | ({} if lost is None else {posix_accounts.PATH: lost})
+    script = f"set -eu; PATH='{path}'\n{posix_accounts.PROFILE}\nprintf %s \"$PATH\""
     done = subprocess.run([shell, "-c", script], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout == found

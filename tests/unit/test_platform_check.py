@@ -16,17 +16,22 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aiinfn_hub.auth import claims
-from aiinfn_hub.cli_platform import check, explain
-from aiinfn_hub.kube import jobs, pods, queues, rbac
-from aiinfn_hub.platform import kubernetes_rules
+from aiinfn_hub.cli.platform import check, explain
+from aiinfn_hub.contract.jobs import Work
+from aiinfn_hub.contract.problem import Refusal
+from aiinfn_hub.kube.objects import (
+    jobs,
+    pods,
+    queues,
+    rbac,
+)
 from aiinfn_hub.platform.gate import resolve
-from aiinfn_hub.platform.loader import PlatformError, examine
-from aiinfn_hub.platform.model import Platform
+from aiinfn_hub.platform.loading import kubernetes_rules
+from aiinfn_hub.platform.loading.loader import PlatformError, examine
+from aiinfn_hub.platform.loading.reload import PlatformFile
+from aiinfn_hub.platform.model.platform import Platform
 from aiinfn_hub.platform.person import Person
-from aiinfn_hub.platform.refusal import Refusal
-from aiinfn_hub.platform.reload import PlatformFile
 from aiinfn_hub.platform.selection import Door
-from aiinfn_hub.vkd.contract import Work
 
 ROOT = Path(__file__).parents[2]
 CASES = Path(__file__).parent / "platform_cases"

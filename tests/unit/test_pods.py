@@ -6,11 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiinfn_hub import own_accounts
+from aiinfn_hub.contract import posix_accounts
 from aiinfn_hub.kube import names
-from aiinfn_hub.kube.pods import ACCOUNT_FILES, ACCOUNT_VOLUME, DEFAULT_HOME, home_of, pod_parts, pod_spec
+from aiinfn_hub.kube.objects.pods import (
+    ACCOUNT_FILES,
+    ACCOUNT_VOLUME,
+    DEFAULT_HOME,
+    home_of,
+    pod_parts,
+    pod_spec,
+)
 from aiinfn_hub.platform.gate import resolve
-from aiinfn_hub.platform.model import Platform
+from aiinfn_hub.platform.model.platform import Platform
 from aiinfn_hub.platform.person import Person
 from aiinfn_hub.platform.selection import Door
 
@@ -211,13 +218,13 @@ def test_the_persons_uid_has_a_name_in_the_pod_and_login_shells_keep_the_path(do
     assert found["/etc/passwd"].splitlines()[0] == f"{login}:x:1234:4321:ada@example.org:/home/user:/bin/bash"
     assert "\nroot:x:0:0:" in found["/etc/passwd"]
     assert found["/etc/group"].splitlines()[0] == f"{login}:x:4321:"
-    assert found["/etc/profile.d/zz-aiinfn.sh"] == own_accounts.PROFILE
+    assert found["/etc/profile.d/zz-aiinfn.sh"] == posix_accounts.PROFILE
 
 
 @given(st.text(max_size=60))
 def test_no_name_adds_an_account(name):
     found = account_files(parts(person=Person.of(name, ["a"])))
-    assert found["/etc/passwd"].split("\n")[1:] == [*own_accounts.BASE_ACCOUNTS.split("\n")]
+    assert found["/etc/passwd"].split("\n")[1:] == [*posix_accounts.BASE_ACCOUNTS.split("\n")]
 
 
 def test_an_operators_own_list_of_accounts_goes_first():

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from aiinfn_hub.platform import presets
-from aiinfn_hub.platform.loader import examine, load
+from aiinfn_hub.platform.loading.loader import examine, load
 from aiinfn_hub.platform.person import Person
 
 EXAMPLES = Path(__file__).parents[2] / "examples/platforms"

@@ -6,7 +6,7 @@ import stat
 
 import pytest
 
-from aiinfn_hub.private_files import keep_private, read_secrets, write_secrets
+from aiinfn_hub.host.private_files import keep_private, read_secrets, write_secrets
 from aiinfn_hub.vkd.settings import Settings, SettingsError
 
 pytestmark = pytest.mark.usefixtures("restored_umask")

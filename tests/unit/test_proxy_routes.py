@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from aiinfn_hub.proxy import SessionProxy
+from aiinfn_hub.config.proxy import SessionProxy
 
 HUB = SimpleNamespace(routespec="/", host="http://127.0.0.1:1")
 SERVER = SimpleNamespace(host="http://127.0.0.1:2")

@@ -6,8 +6,10 @@ import copy
 
 import pytest
 
-from aiinfn_hub.kube import apply, difference, in_use, names, queues, rbac
-from aiinfn_hub.platform.model import Platform
+from aiinfn_hub.kube import names
+from aiinfn_hub.kube.apply import apply, diff, usage_check
+from aiinfn_hub.kube.objects import queues, rbac
+from aiinfn_hub.platform.model.platform import Platform
 
 FILE = {
     "backend": "kubernetes",
@@ -178,7 +180,7 @@ def test_nobody_gets_a_right_on_secrets_or_on_rights():
 
 
 def changed(before, after):
-    return [(f.path, f.old, f.new) for f in difference.fields(before, after)]
+    return [(f.path, f.old, f.new) for f in diff.fields(before, after)]
 
 
 @pytest.mark.parametrize(
@@ -226,7 +228,7 @@ def workload(job, queue="o-f", accelerator="t4", user="ada", *, has=None, finish
     return found
 
 
-BEFORE = in_use.Queues.of(queue_objects())
+BEFORE = usage_check.Queues.of(queue_objects())
 
 
 @pytest.mark.parametrize(
@@ -243,12 +245,12 @@ BEFORE = in_use.Queues.of(queue_objects())
     ],
 )  # fmt: skip
 def test_unfinished_jobs_keep_their_queue_and_their_accelerator(after, workloads, expected):
-    assert list(in_use.obstacles(BEFORE, in_use.Queues.of(after), workloads, LABELS)) == expected
+    assert list(usage_check.obstacles(BEFORE, usage_check.Queues.of(after), workloads, LABELS)) == expected
 
 
 def test_of_many_jobs_some_are_named_and_the_rest_is_counted():
     jobs = [workload(f"j{n}") for n in range(25)]
-    (sentence,) = in_use.obstacles(BEFORE, in_use.Queues(), jobs, LABELS)
+    (sentence,) = usage_check.obstacles(BEFORE, usage_check.Queues(), jobs, LABELS)
     assert "25 jobs" in sentence
     assert "j19 of ada" in sentence
     assert sentence.partition(" and ")[2].startswith("5 more")
@@ -259,4 +261,4 @@ def test_of_many_jobs_some_are_named_and_the_rest_is_counted():
     [(queue_objects(), False), (queue_objects(["aiinfn-none"]), True), (queue_objects(local=["o-f"]), True)],
 )
 def test_jobs_are_only_looked_at_where_something_goes(after, expected):
-    assert BEFORE.lost(in_use.Queues.of(after)) is expected
+    assert BEFORE.lost(usage_check.Queues.of(after)) is expected

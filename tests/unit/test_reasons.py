@@ -2,11 +2,11 @@
 
 import pytest
 
-from aiinfn_hub.kube import reasons
-from aiinfn_hub.kube.pods import storage_volume
-from aiinfn_hub.kube.reasons import Statement, Words, explain
-from aiinfn_hub.kube.reasons_table import RULES
-from aiinfn_hub.platform.refusal import Reason
+from aiinfn_hub.contract.problem import Reason
+from aiinfn_hub.kube.objects.pods import storage_volume
+from aiinfn_hub.kube.reasons import pod_reasons
+from aiinfn_hub.kube.reasons.pod_reasons import Statement, Words, explain
+from aiinfn_hub.kube.reasons.table import RULES
 
 WORDS = Words(
     what="session",
@@ -333,7 +333,7 @@ def test_what_the_node_says(reason, message, step, says, hopeless):
     ],
 )
 def test_what_the_api_server_refuses(reason, message, says, hopeless):
-    explanation = explain(reasons.of_refusal(403, reason, message), WORDS)
+    explanation = explain(pod_reasons.of_refusal(403, reason, message), WORDS)
     assert says in explanation.sentence
     assert explanation.hopeless == hopeless
 
@@ -403,7 +403,7 @@ BUSY = "0/1 nodes are available: 1 Insufficient nvidia.com/gpu."
     ],
 )
 def test_what_the_status_of_a_pod_says_first(status, says):
-    first = next(iter(reasons.of_pod(status)))
+    first = next(iter(pod_reasons.of_pod(status)))
     assert says in explain(first, WORDS).sentence
 
 
@@ -442,7 +442,7 @@ def test_what_the_status_of_a_pod_says_first(status, says):
     ],
 )
 def test_why_a_pod_ends(status, says):
-    explanation = reasons.ending(status, WORDS)
+    explanation = pod_reasons.ending(status, WORDS)
     assert explanation is None if says is None else says in explanation.sentence
 
 
@@ -461,8 +461,13 @@ def test_an_event_is_read_in_both_its_forms():
         "reportingComponent": "default-scheduler",
         "involvedObject": {},
     }
-    assert reasons.of_event(old) == ("kubelet", "Pulling", 'Pulling image "x"', "spec.containers{notebook}")
-    assert reasons.of_event(new) == ("default-scheduler", "Scheduled", "m", "")
+    assert pod_reasons.of_event(old) == (
+        "kubelet",
+        "Pulling",
+        'Pulling image "x"',
+        "spec.containers{notebook}",
+    )
+    assert pod_reasons.of_event(new) == ("default-scheduler", "Scheduled", "m", "")
 
 
 def test_what_nobody_needs_to_know_is_not_said():
@@ -476,7 +481,7 @@ def test_what_nobody_needs_to_know_is_not_said():
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.reason.pattern)
 def test_every_rule_gives_a_whole_sentence_without_kubernetes_words(rule):
     found = dict.fromkeys(rule.message.groupindex, "x")
-    said = reasons._said(found, WORDS)
+    said = pod_reasons._said(found, WORDS)
     sentence = rule.template.format_map(said)
     assert sentence[0].isupper() or sentence[0] == "“"
     assert sentence.endswith((".", "minutes."))
@@ -489,7 +494,9 @@ def test_every_rule_gives_a_whole_sentence_without_kubernetes_words(rule):
 
 def test_where_evicting_helps_nowhere():
     said = {
-        message: reasons.eviction_helps_nowhere(Statement("default-scheduler", "FailedScheduling", message))
+        message: pod_reasons.eviction_helps_nowhere(
+            Statement("default-scheduler", "FailedScheduling", message)
+        )
         for message, *_ in PLACING
     }
     assert all(said[message] for message in said if NOT_HELPFUL in message)
@@ -500,5 +507,5 @@ def test_where_evicting_helps_nowhere():
 
 
 def test_the_size_of_an_image_is_read_where_it_is_said():
-    assert reasons.image_size("Successfully pulled image in 1s. Image size: 123 bytes.") == 123
-    assert reasons.image_size("already present") is None
+    assert pod_reasons.image_size("Successfully pulled image in 1s. Image size: 123 bytes.") == 123
+    assert pod_reasons.image_size("already present") is None

@@ -5,8 +5,8 @@ import shutil
 
 import pytest
 
-from aiinfn_hub.platform import loader
-from aiinfn_hub.platform.reload import PlatformFile
+from aiinfn_hub.platform.loading import loader
+from aiinfn_hub.platform.loading.reload import PlatformFile
 
 BASE = """
 images: {standard: {title: Standard, reference: registry.example/standard:1}}

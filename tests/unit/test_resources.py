@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiinfn_hub.platform.model import Size
-from aiinfn_hub.vkd import contract, resources
-from aiinfn_hub.vkd.backends.local.supervisor.resources import MOST_POINTS, Series
-from aiinfn_hub.vkd.contract import ResourcePoint, Resources
+from aiinfn_hub.contract import jobs
+from aiinfn_hub.contract.runner import ResourcePoint, Resources
+from aiinfn_hub.platform.model.platform import Size
+from aiinfn_hub.vkd.backends.common.resource_series import MOST_POINTS, Series
+from aiinfn_hub.vkd.presentation import resource_summary
 
 GIB = 2**30
 
@@ -19,7 +20,7 @@ def record(time, cores=1.0, memory=GIB, **more):
 
 
 def test_the_supervisor_keeps_as_many_points_as_the_contract_says():
-    assert MOST_POINTS == contract.MOST_RESOURCE_POINTS
+    assert MOST_POINTS == jobs.MOST_RESOURCE_POINTS
 
 
 @given(
@@ -40,7 +41,7 @@ def test_however_long_a_job_runs_its_points_are_few_and_say_the_same(stretches):
     assert points[-1].time == time
     assert [point.time for point in points] == sorted({point.time for point in points})
     assert max(point.memory for point in points) == max(memory for _, _, memory in stretches)
-    assert resources.average(points, "cores") == pytest.approx(used / seconds, abs=0.01)
+    assert resource_summary.average(points, "cores") == pytest.approx(used / seconds, abs=0.01)
 
 
 def test_what_is_told_twice_or_is_no_point_is_left_out():
@@ -92,7 +93,7 @@ T4 = {"accelerator": "t4", "accelerator_title": "NVIDIA T4", "count": 1, "accele
     ],
 )  # fmt: skip
 def test_figures_in_words(shown, sentences):
-    said = resources._sentences(shown)
+    said = resource_summary._sentences(shown)
     assert len(said) == len(sentences)
     assert all(wanted in (..., found) for found, wanted in zip(said, sentences, strict=True))
 
@@ -130,4 +131,4 @@ SIZES = {
 )
 def test_advice_only_where_the_size_is_clearly_wrong(shown, advice):
     name = "small" if shown.memory == 2 * GIB else "large"
-    assert resources._advice(shown, name, SIZES) == ([advice] if advice else [])
+    assert resource_summary._advice(shown, name, SIZES) == ([advice] if advice else [])

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from kubespawner.slugs import safe_slug
 
 from aiinfn_hub.kube import names
-from aiinfn_hub.slugs import slug
+from aiinfn_hub.platform.slugs import slug
 
 ROOT = Path(__file__).parents[2]
 
@@ -51,11 +51,11 @@ def test_there_is_one_such_function_for_both_back_ends():
         for path in (ROOT / folder).rglob("*.py")
         if "\ndef slug(" in path.read_text()
     ]
-    assert defined == [ROOT / "aiinfn_hub/slugs.py"]
+    assert defined == [ROOT / "aiinfn_hub/platform/slugs.py"]
 
 
 def test_vkd_need_not_load_kubespawner_for_it():
-    program = "import sys, aiinfn_hub.slugs, aiinfn_hub.accounts, aiinfn_hub.kube.names; print('kubespawner' in sys.modules)"
+    program = "import sys, aiinfn_hub.platform.slugs, aiinfn_hub.host.accounts, aiinfn_hub.kube.names; print('kubespawner' in sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT
     )

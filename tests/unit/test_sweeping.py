@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiinfn_hub.platform.refusal import Refusal
-from aiinfn_lab import sweeping
-from aiinfn_lab.parameters import Parameter
+from aiinfn_hub.contract.problem import Refusal
+from aiinfn_lab.submission import sweep
+from aiinfn_lab.submission.parameters import Parameter
 
 KNOWN = [
     Parameter("lr", "float", 0.1, "0.1", ""),
@@ -45,11 +45,11 @@ KNOWN = [
     ],
 )
 def test_a_value_is_read_as_its_parameter_says(name, typed, values):
-    assert [point[name] for point in sweeping.grid({name: typed}, KNOWN)] == values
+    assert [point[name] for point in sweep.grid({name: typed}, KNOWN)] == values
 
 
 def test_a_grid_gives_every_combination_and_the_last_name_varies_fastest():
-    points = sweeping.grid({"lr": "0.1, 0.2", "seed": "1..2"}, KNOWN)
+    points = sweep.grid({"lr": "0.1, 0.2", "seed": "1..2"}, KNOWN)
     assert points == [
         {"lr": 0.1, "seed": 1},
         {"lr": 0.1, "seed": 2},
@@ -59,7 +59,7 @@ def test_a_grid_gives_every_combination_and_the_last_name_varies_fastest():
 
 
 def test_numbers_at_equal_distances_over_the_whole_range_of_floats():
-    points = sweeping.grid({"lr": "lin(-1.7e308, 1.7e308, 3)"}, KNOWN)
+    points = sweep.grid({"lr": "lin(-1.7e308, 1.7e308, 3)"}, KNOWN)
     assert [point["lr"] for point in points] == [-1.7e308, 0.0, 1.7e308]
 
 
@@ -83,7 +83,7 @@ def test_numbers_at_equal_distances_over_the_whole_range_of_floats():
 )
 def test_what_makes_no_sweep_is_refused_with_what_to_write(typed, words):
     with pytest.raises(Refusal) as refused:
-        sweeping.grid(typed, KNOWN)
+        sweep.grid(typed, KNOWN)
     assert words in refused.value.message
     assert refused.value.hint
     assert refused.value.field
@@ -92,7 +92,7 @@ def test_what_makes_no_sweep_is_refused_with_what_to_write(typed, words):
 @given(st.dictionaries(st.text(max_size=8), st.text(max_size=30), max_size=4))
 def test_whatever_is_typed_gives_points_or_a_refusal(typed):
     try:
-        points = sweeping.grid(typed, KNOWN)
+        points = sweep.grid(typed, KNOWN)
     except Refusal:
         return
     assert 1 <= len(points) <= 1000
@@ -103,7 +103,7 @@ def test_whatever_is_typed_gives_points_or_a_refusal(typed):
 def test_a_table_is_read_whatever_separates_it(separator):
     text = separator.join(["lr", "seed", "optimiser"]) + "\n"
     text += separator.join(["0.1", "3", "adam"]) + "\r\n\n" + separator.join(["0.2", "4", "sgd"]) + "\n"
-    assert sweeping.table(text, KNOWN) == [
+    assert sweep.table(text, KNOWN) == [
         {"lr": 0.1, "seed": 3, "optimiser": "adam"},
         {"lr": 0.2, "seed": 4, "optimiser": "sgd"},
     ]
@@ -121,7 +121,7 @@ def test_a_table_is_read_whatever_separates_it(separator):
 )
 def test_a_table_that_the_dialog_writes_gives_the_same_points(text, points):
     # The same texts as in labextension/src/__tests__/again.spec.ts.
-    assert sweeping.table(text, KNOWN) == points
+    assert sweep.table(text, KNOWN) == points
 
 
 @pytest.mark.parametrize(
@@ -150,16 +150,16 @@ def test_a_table_that_the_dialog_writes_gives_the_same_points(text, points):
     ],
 )
 def test_tables_of_spreadsheets_are_read(text, points):
-    assert sweeping.table(text, KNOWN) == points
-    assert sweeping.table(sweeping.from_bytes(text.encode("utf-8-sig")), KNOWN) == points
-    assert sweeping.table(sweeping.from_bytes(text.encode("utf-16")), KNOWN) == points
+    assert sweep.table(text, KNOWN) == points
+    assert sweep.table(sweep.from_bytes(text.encode("utf-8-sig")), KNOWN) == points
+    assert sweep.table(sweep.from_bytes(text.encode("utf-16")), KNOWN) == points
 
 
 def test_values_and_points_of_python_are_taken_whatever_holds_them():
     np = pytest.importorskip("numpy")
-    assert sweeping.grid({"lr": np.linspace(0, 1, 3), "seed": range(2)}, KNOWN)[1] == {"lr": 0, "seed": 1}
-    assert [point["lr"] for point in sweeping.grid({"lr": map(float, "123")}, KNOWN)] == [1, 2, 3]
-    assert [point["lr"] for point in sweeping.grid({"lr": (0.1, np.float32(0.5))}, KNOWN)] == [0.1, 0.5]
+    assert sweep.grid({"lr": np.linspace(0, 1, 3), "seed": range(2)}, KNOWN)[1] == {"lr": 0, "seed": 1}
+    assert [point["lr"] for point in sweep.grid({"lr": map(float, "123")}, KNOWN)] == [1, 2, 3]
+    assert [point["lr"] for point in sweep.grid({"lr": (0.1, np.float32(0.5))}, KNOWN)] == [0.1, 0.5]
 
     class DataFrame:
         columns = ("lr",)
@@ -167,13 +167,13 @@ def test_values_and_points_of_python_are_taken_whatever_holds_them():
         def to_dict(self, orient):
             return [{"lr": np.float64(0.5)}, {"lr": float("nan")}] if orient == "records" else {}
 
-    assert sweeping.points(DataFrame()) == [{"lr": 0.5}, {"lr": {"$float": "nan"}}]
+    assert sweep.points(DataFrame()) == [{"lr": 0.5}, {"lr": {"$float": "nan"}}]
 
 
 @pytest.mark.parametrize("given_points", [5, [], [1], ["ab"], [{1: 2}], [{"a": {1}}], iter([None])])
 def test_points_that_are_none_are_refused(given_points):
     with pytest.raises(Refusal) as refused:
-        sweeping.points(given_points)
+        sweep.points(given_points)
     assert refused.value.hint
 
 
@@ -191,11 +191,11 @@ def test_points_that_are_none_are_refused(given_points):
 )
 def test_what_is_no_table_is_refused_with_its_line(text, words):
     with pytest.raises(Refusal) as refused:
-        sweeping.table(text, KNOWN)
+        sweep.table(text, KNOWN)
     assert words in refused.value.message
 
 
 @given(st.text(max_size=200))
 def test_whatever_text_gives_points_or_a_refusal(text):
     with contextlib.suppress(Refusal):
-        assert 1 <= len(sweeping.table(text, KNOWN)) <= 1000
+        assert 1 <= len(sweep.table(text, KNOWN)) <= 1000

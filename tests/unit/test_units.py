@@ -6,7 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiinfn_hub.platform.units import format_duration, format_quantity, parse_duration, parse_quantity
+from aiinfn_hub.contract.units import (
+    format_duration,
+    format_quantity,
+    parse_duration,
+    parse_quantity,
+)
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiinfn_hub.platform.refusal import Refusal
-from aiinfn_hub.vkd.contract_values import as_argument, as_python, decode
-from aiinfn_lab import literals, parameters, sweeping, values
-from aiinfn_lab.values import Typed
+from aiinfn_hub.contract.problem import Refusal
+from aiinfn_hub.contract.values import as_argument, as_python, decode
+from aiinfn_lab.submission import (
+    literals,
+    parameters,
+    sweep,
+    values,
+)
+from aiinfn_lab.submission.values import Typed
 
 CASES = json.loads(Path(__file__).parents[1].joinpath("cases/values.json").read_text())
 
@@ -49,13 +54,13 @@ def test_what_does_not_fit_is_refused_with_an_example(default, typed, words):
 def test_a_sweep_and_a_table_read_by_the_same_rule(default, typed, value, written):
     known = [parameter(default)]
     if typed.strip() and "," not in typed:
-        assert json.dumps(sweeping.grid({"x": typed}, known)[0]["x"]) in {
+        assert json.dumps(sweep.grid({"x": typed}, known)[0]["x"]) in {
             json.dumps(value),
             json.dumps(value.strip() if isinstance(value, str) else value),
         }
     cell = '"' + typed.replace('"', '""') + '"'
     if typed.strip():
-        (point, _) = sweeping.table(f"x,y\n{cell},1\n,1\n", known)
+        (point, _) = sweep.table(f"x,y\n{cell},1\n,1\n", known)
         assert json.dumps(point["x"]) == json.dumps(value.strip() if isinstance(value, str) else value)
 
 
@@ -199,8 +204,8 @@ def test_what_cannot_be_passed_on_is_refused_in_a_sentence(given_value):
     for attempt in (
         lambda: literals.encode(given_value, "x", "parameters.x"),
         lambda: parameters.check({"x": given_value}, [parameter("None")], ""),
-        lambda: sweeping.grid({"x": [given_value]}, [parameter("None")]),
-        lambda: sweeping.points([{"x": given_value}]),
+        lambda: sweep.grid({"x": [given_value]}, [parameter("None")]),
+        lambda: sweep.points([{"x": given_value}]),
     ):
         with pytest.raises(Refusal) as told:
             attempt()

@@ -8,12 +8,12 @@ import sqlalchemy as sa
 from jupyterhub import orm
 from sqlalchemy.orm import Session
 
-from aiinfn_hub.auth import watch
-from aiinfn_hub.auth.watch import Verdict, Watch
+from aiinfn_hub.auth import membership_watch
+from aiinfn_hub.auth.membership_watch import Verdict, Watch
 
 
 async def test_what_is_not_known_at_the_end_of_the_grace_is_asked_again_until_it_is(monkeypatch, caplog):
-    monkeypatch.setattr(watch, "_AGAIN", 0.0)
+    monkeypatch.setattr(membership_watch, "_AGAIN", 0.0)
     # JupyterHub's own way would set up logging anew, for all tests.
     db = Session(sa.create_engine("sqlite://"))
     orm.Base.metadata.create_all(db.get_bind())

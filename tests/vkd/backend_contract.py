@@ -13,16 +13,16 @@ from typing import Any
 
 import pytest
 
-from aiinfn_hub.platform.refusal import Refusal
-from aiinfn_hub.vkd.backends.base import Holds
-from aiinfn_hub.vkd.contract import (
+from aiinfn_hub.contract.platform import ClaimState
+from aiinfn_hub.contract.problem import Refusal
+from aiinfn_hub.contract.runner import MOST_RESOURCE_POINTS
+from aiinfn_hub.contract.states import (
     FINAL,
-    MOST_RESOURCE_POINTS,
     TRANSITIONS,
     Cause,
-    ClaimState,
     JobState,
 )
+from aiinfn_hub.vkd.domain.backend import Holds
 from tests.vkd.local_world import FAILING, QUICK, SLOW, STUBBORN, claim_request, eventually
 
 

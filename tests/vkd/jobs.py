@@ -2,12 +2,13 @@
 
 from datetime import UTC, datetime, timedelta
 
+from aiinfn_hub.contract.jobs import Work
+from aiinfn_hub.contract.states import Cause, JobState
 from aiinfn_hub.platform import gate
 from aiinfn_hub.platform.person import Person
 from aiinfn_hub.platform.selection import Door
-from aiinfn_hub.vkd.backends.base import Update
-from aiinfn_hub.vkd.contract import Cause, JobState, Work
-from aiinfn_hub.vkd.records import NewJob, new_id
+from aiinfn_hub.vkd.domain.backend import Update
+from aiinfn_hub.vkd.domain.records import NewJob, new_id
 from tests.vkd.world import platform
 
 START = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)

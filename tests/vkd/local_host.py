@@ -10,7 +10,7 @@ import json
 import sys
 from pathlib import Path
 
-from aiinfn_hub.vkd.backends.base import Update
+from aiinfn_hub.vkd.domain.backend import Update
 from tests.vkd.local_world import World
 
 

@@ -12,20 +12,22 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from aiinfn_hub.platform.model import Accelerator, Image, Limits, Platform, Project, Queue, Size
-from aiinfn_hub.platform.selection import Door, Selection
-from aiinfn_hub.vkd.backends.base import BackendJob, Start, Update
-from aiinfn_hub.vkd.backends.local import LocalBackend
-from aiinfn_hub.vkd.contract import (
-    FINAL,
-    TRANSITIONS,
-    Claim,
-    ClaimRequest,
-    ClaimState,
-    JobState,
-    Work,
-    output_path,
+from aiinfn_hub.contract.jobs import Work
+from aiinfn_hub.contract.paths import output_path
+from aiinfn_hub.contract.platform import Claim, ClaimRequest, ClaimState
+from aiinfn_hub.contract.states import FINAL, TRANSITIONS, JobState
+from aiinfn_hub.platform.model.platform import (
+    Accelerator,
+    Image,
+    Limits,
+    Platform,
+    Project,
+    Queue,
+    Size,
 )
+from aiinfn_hub.platform.selection import Door, Selection
+from aiinfn_hub.vkd.backends.local import LocalBackend
+from aiinfn_hub.vkd.domain.backend import BackendJob, Start, Update
 
 SMALL_JOB = Path(__file__).with_name("small_job.py")
 GRACE = 1.0

@@ -9,18 +9,24 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from aiinfn_hub.platform.model import Platform
-from aiinfn_hub.platform.refusal import Reason, Refusal
-from aiinfn_hub.vkd.backends.base import BackendJob, Holds, LogChunk, QueueLength, Start, Update
-from aiinfn_hub.vkd.contract import (
+from aiinfn_hub.contract.platform import (
     Availability,
     AvailabilityReading,
-    Cause,
     Claim,
     ClaimRequest,
     ClaimState,
-    JobState,
-    ResourcePoint,
+)
+from aiinfn_hub.contract.problem import Reason, Refusal
+from aiinfn_hub.contract.runner import ResourcePoint
+from aiinfn_hub.contract.states import Cause, JobState
+from aiinfn_hub.platform.model.platform import Platform
+from aiinfn_hub.vkd.domain.backend import (
+    BackendJob,
+    Holds,
+    LogChunk,
+    QueueLength,
+    Start,
+    Update,
 )
 
 

@@ -2,8 +2,8 @@
 
 import sqlite3
 
-from aiinfn_hub.vkd.backends.base import Holds
-from aiinfn_hub.vkd.migrations import HEAD
+from aiinfn_hub.vkd.database.migrations import HEAD
+from aiinfn_hub.vkd.domain.backend import Holds
 from tests.vkd.local_world import QUICK, SLOW
 from tests.vkd.local_world import World as LocalWorld
 from tests.vkd.memory_backend import MemoryBackend

@@ -5,14 +5,22 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
+from aiinfn_hub.contract.problem import Refusal
+from aiinfn_hub.contract.runner import JobError
+from aiinfn_hub.contract.states import Cause
 from aiinfn_hub.platform.person import Person
-from aiinfn_hub.platform.refusal import Refusal
-from aiinfn_hub.vkd import housekeeping, inputs
-from aiinfn_hub.vkd.aftercare import Aftercare
-from aiinfn_hub.vkd.contract import Cause, JobError
-from aiinfn_hub.vkd.records import snapshot_digest
-from aiinfn_hub.vkd.store import Store
-from aiinfn_hub.vkd.tables import history, jobs, labelled, removed, texts, usage
+from aiinfn_hub.vkd.database.jobs import Store
+from aiinfn_hub.vkd.database.retention import Aftercare
+from aiinfn_hub.vkd.database.tables import (
+    history,
+    jobs,
+    labelled,
+    removed,
+    texts,
+    usage,
+)
+from aiinfn_hub.vkd.domain.records import snapshot_digest
+from aiinfn_hub.vkd.services import retention, validation
 from tests.vkd.jobs import BAD, OK, R, S
 from tests.vkd.memory_backend import MemoryBackend
 from tests.vkd.world import notebook, reaches, until, vkd
@@ -82,7 +90,7 @@ async def _no_logs(v):
     ],
 )
 def test_labels_are_short_words_in_small_letters_each_once(typed, kept):
-    assert inputs.check_labels(typed) == kept
+    assert validation.check_labels(typed) == kept
 
 
 @pytest.mark.parametrize(
@@ -90,7 +98,7 @@ def test_labels_are_short_words_in_small_letters_each_once(typed, kept):
 )
 def test_what_is_no_label_is_told_in_a_sentence(typed):
     with pytest.raises(Refusal, match="cannot be a label") as refusal:
-        inputs.check_labels([typed])
+        validation.check_labels([typed])
     assert "one word of at most 40" in refusal.value.hint
     assert refusal.value.message.isprintable()
 
@@ -171,9 +179,9 @@ async def test_jobs_are_found_by_name_path_id_label_and_error(v):
 
 
 async def test_a_long_history_is_looked_through_step_by_step(v, monkeypatch):
-    from aiinfn_hub.vkd import finding
+    from aiinfn_hub.vkd.database import job_search
 
-    monkeypatch.setattr(finding, "LOOKED_THROUGH", 3)
+    monkeypatch.setattr(job_search, "LOOKED_THROUGH", 3)
     anna = v.as_("anna")
     oldest = await anna.post("/jobs", notebook(name="needle"))
     for _ in range(7):
@@ -270,7 +278,7 @@ async def test_a_copy_that_is_used_again_meanwhile_is_not_left_over(v):
 
 
 async def test_a_log_that_cannot_be_removed_is_tried_again_also_by_the_next_vkd(tmp_path, monkeypatch):
-    monkeypatch.setattr(housekeeping, "RETRY", 0.05)
+    monkeypatch.setattr(retention, "RETRY", 0.05)
     async with vkd(tmp_path, MemoryBackend) as v:
         anna = v.as_("anna")
         job, other = await ended(v, anna), await ended(v, anna)
@@ -389,7 +397,7 @@ async def test_old_jobs_go_by_themselves_but_not_what_is_pinned_runs_or_is_shown
 
 
 async def test_a_long_history_expires_in_portions_with_its_sweeps(v, monkeypatch):
-    monkeypatch.setattr(housekeeping, "BATCH", 2)
+    monkeypatch.setattr(retention, "BATCH", 2)
     anna = v.as_("anna")
     long_ago = datetime.now(UTC) - timedelta(days=100)
     for _ in range(5):
@@ -408,7 +416,7 @@ async def test_notes_of_deleted_jobs_do_not_stay_for_ever(v, monkeypatch):
     job = await ended(v, anna, work={"snapshot": ".aiinfn/jobs/abc/train.ipynb"})
     await anna.ask("DELETE", f"/jobs/{job['id']}", status=204)
     await tidy(v)
-    monkeypatch.setattr(housekeeping, "NEWS_KEPT", timedelta())
+    monkeypatch.setattr(retention, "NEWS_KEPT", timedelta())
     await v.service.housekeeping.expire()
     assert len(await rows(v, removed)) == 1, "something may be left in the home"
     await anna.ask("POST", "/leftovers", json={"jobs": [job["id"]]}, status=204)
@@ -443,7 +451,7 @@ async def test_jobs_of_an_older_version_are_found_and_their_copies_known(tmp_pat
     from alembic import command
     from alembic.config import Config
 
-    from aiinfn_hub.vkd import migrations
+    from aiinfn_hub.vkd.database import migrations
 
     job = await ended(v, v.as_("anna"), BAD, accelerator="t4")
     wanted = await rows(v, texts), (await rows(v, jobs))[0]["snapshot"]

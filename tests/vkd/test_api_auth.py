@@ -7,9 +7,9 @@ import pytest
 import pytest_asyncio
 from itsdangerous import URLSafeTimedSerializer
 
-from aiinfn_hub.platform.refusal import Reason, Refusal
+from aiinfn_hub.contract.problem import Reason, Refusal
+from aiinfn_hub.contract.states import JobState
 from aiinfn_hub.vkd import tickets
-from aiinfn_hub.vkd.contract import JobState
 from tests.vkd import world
 from tests.vkd.memory_backend import MemoryBackend
 from tests.vkd.world import TICKET_KEY, Client, notebook, until, vkd

@@ -7,7 +7,7 @@ import json
 import pytest
 import pytest_asyncio
 
-from aiinfn_hub.vkd import inputs
+from aiinfn_hub.vkd.services import validation
 from tests.vkd.memory_backend import MemoryBackend
 from tests.vkd.world import API, Client, notebook, vkd
 
@@ -122,7 +122,7 @@ def nested(depth):
         (nb(kind="binary"), 400, "invalid", "work.kind"),
         (nb(arguments=["--x"]), 400, "invalid", "work.arguments"),
         (nb(parameters={"not a name": 1}), 400, "invalid", "work.parameters"),
-        (nb(parameters={"x": "y" * inputs.PARAMETER_BYTES}), 422, "too_large", "work.parameters"),
+        (nb(parameters={"x": "y" * validation.PARAMETER_BYTES}), 422, "too_large", "work.parameters"),
         (nb(parameters={f"p{i}": 1 for i in range(500)}), 400, "invalid", "work.parameters"),
         (nb(parameters=[1]), 400, "invalid", "work.parameters"),
         (script(path="a.exe"), 400, "invalid", "work.path"),

@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from aiinfn_hub.vkd.contract import MOST_STARTUP_STEPS, Cause, JobState, ResourcePoint, StartupStep
+from aiinfn_hub.contract.runner import MOST_STARTUP_STEPS, ResourcePoint, StartupStep
+from aiinfn_hub.contract.states import Cause, JobState
 from tests.vkd.memory_backend import MemoryBackend
 from tests.vkd.world import notebook, until, vkd
 

@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from aiinfn_hub.vkd.contract import Cause, JobError, Progress
-from aiinfn_hub.vkd.database import storage_full
+from aiinfn_hub.contract.runner import JobError, Progress
+from aiinfn_hub.contract.states import Cause
+from aiinfn_hub.vkd.database.engine import storage_full
 from tests.vkd.jobs import BAD, OFF, OK, Q, R, S
 from tests.vkd.memory_backend import MemoryBackend
 from tests.vkd.world import Hub, notebook, reaches, until, vkd

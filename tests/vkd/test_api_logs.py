@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from aiinfn_hub.vkd.contract import Cause, JobState
+from aiinfn_hub.contract.states import Cause, JobState
 from tests.vkd.memory_backend import MemoryBackend
 from tests.vkd.world import notebook, silent_job, until, vkd
 
@@ -105,9 +105,9 @@ async def test_an_attempt_of_the_past_keeps_its_log(v, job):
 
 
 async def test_a_reader_that_leaves_is_noticed(v, job, monkeypatch):
-    from aiinfn_hub.vkd import follower
+    from aiinfn_hub.vkd.services import event_recorder
 
-    monkeypatch.setattr(follower, "_LOOK_UP_SECONDS", 0.1)
+    monkeypatch.setattr(event_recorder, "_LOOK_UP_SECONDS", 0.1)
     waiting = 0
     wait_log = v.backend.wait_log
 

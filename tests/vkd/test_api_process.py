@@ -14,7 +14,7 @@ import psutil
 import pytest
 import yaml
 
-from aiinfn_hub.accounts import Accounts
+from aiinfn_hub.host.accounts import Accounts
 from tests.vkd.world import PLATFORM, TICKET_KEY, Client, Hub, free_port, until, vkd_environment
 
 

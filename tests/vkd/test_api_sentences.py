@@ -4,8 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from aiinfn_hub.vkd import sentences
-from aiinfn_hub.vkd.contract import Cause, JobError, JobState, Progress
+from aiinfn_hub.contract.runner import JobError, Progress
+from aiinfn_hub.contract.states import Cause, JobState
+from aiinfn_hub.vkd.presentation import status_text
 from tests.vkd.jobs import BAD, OFF, OK, Q, R, S
 
 ERROR = JobError(name="ValueError", message="no such file\nmore", cell=7)
@@ -53,13 +54,13 @@ ERROR = JobError(name="ValueError", message="no such file\nmore", cell=7)
     ],
 )
 def test_a_state_is_told_in_words(state, cause, more, sentence):
-    assert sentences.job(state, cause, queue="Opportunistic", **more) == sentence
+    assert status_text.job(state, cause, queue="Opportunistic", **more) == sentence
 
 
 def test_every_state_and_cause_has_a_sentence_on_one_line():
     for state in JobState:
         for cause in Cause:
-            text = sentences.job(state, cause, queue="Q")
+            text = status_text.job(state, cause, queue="Q")
             assert text
             assert text[0].isupper()
             assert "\n" not in text
@@ -67,7 +68,7 @@ def test_every_state_and_cause_has_a_sentence_on_one_line():
 
 def test_a_long_or_strange_error_stays_one_short_line():
     error = JobError(name="Boom", message="x\x1b[31m" * 300)
-    text = sentences.job(BAD, Cause.ERROR, queue="Q", error=error)
+    text = status_text.job(BAD, Cause.ERROR, queue="Q", error=error)
     assert len(text) < 160
     assert text.isprintable()
 
@@ -88,7 +89,7 @@ def test_a_long_or_strange_error_stays_one_short_line():
     ],
 )
 def test_ordinals(number, word):
-    assert sentences.ordinal(number) == word
+    assert status_text.ordinal(number) == word
 
 
 @pytest.mark.parametrize(
@@ -103,4 +104,4 @@ def test_ordinals(number, word):
     ],
 )
 def test_a_dry_run_says_what_would_happen(count, free, ahead, sentence):
-    assert sentences.would_start(count, "T4", free, ahead, "Q") == sentence
+    assert status_text.would_start(count, "T4", free, ahead, "Q") == sentence

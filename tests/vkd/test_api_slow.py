@@ -8,8 +8,7 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from aiinfn_hub.vkd import errors, protocol
-from aiinfn_hub.vkd.routes import logs
+from aiinfn_hub.vkd.api import errors, http_protocol, logs
 from tests.vkd.memory_backend import MemoryBackend
 from tests.vkd.world import API, Client, silent_job, until, vkd
 
@@ -70,13 +69,13 @@ async def test_a_body_that_drips_has_no_more_time_than_one_that_does_not_come(v,
 
 @pytest.mark.parametrize("text", ["", "GET / HT", f"GET {API}/jobs HTTP/1.1\r\nHost: x\r\nX-A: "])
 async def test_headers_that_do_not_end_close_the_connection(v, monkeypatch, text):
-    monkeypatch.setattr(protocol, "HEADER_SECONDS", 0.3)
+    monkeypatch.setattr(http_protocol, "HEADER_SECONDS", 0.3)
     async with connection(v, text) as (reader, _):
         assert await asyncio.wait_for(reader.read(), 20) == b""
 
 
 async def test_slow_headers_of_a_second_request_close_the_connection_too(v, monkeypatch):
-    monkeypatch.setattr(protocol, "HEADER_SECONDS", 0.3)
+    monkeypatch.setattr(http_protocol, "HEADER_SECONDS", 0.3)
     request = "GET /services/vkd/health HTTP/1.1\r\nHost: x\r\n\r\n"
     async with connection(v, request) as (reader, writer):
         await reader.readuntil(b"}")
@@ -88,7 +87,7 @@ async def test_slow_headers_of_a_second_request_close_the_connection_too(v, monk
 
 
 async def test_a_body_that_is_too_large_is_answered_while_it_is_sent_and_then_cut(v, monkeypatch):
-    monkeypatch.setattr(protocol, "REST_SECONDS", 0.3)
+    monkeypatch.setattr(http_protocol, "REST_SECONDS", 0.3)
     async with connection(v, post(f"Content-Length: {2**30}\r\n") + " " * 1000) as (reader, _):
         answer = await asyncio.wait_for(reader.read(), 20)
     head, _, body = answer.partition(b"\r\n\r\n")

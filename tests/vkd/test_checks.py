@@ -6,12 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aiinfn_hub.contract.jobs import Check, SweepRequest
+from aiinfn_hub.contract.platform import Availability
+from aiinfn_hub.contract.states import JobState
 from aiinfn_hub.platform import gate
 from aiinfn_hub.platform.person import Person
 from aiinfn_hub.platform.selection import Door
-from aiinfn_hub.vkd import checks
-from aiinfn_hub.vkd.backends.base import QueueLength
-from aiinfn_hub.vkd.contract import Availability, Check, JobState, SweepRequest
+from aiinfn_hub.vkd.domain.backend import QueueLength
+from aiinfn_hub.vkd.services import precheck
 from tests.vkd.memory_backend import MemoryBackend
 from tests.vkd.world import PLATFORM, notebook, platform, vkd
 
@@ -29,7 +31,7 @@ def facts(*, count=1, quota=None, available=None, largest=8, waiting=0, sweep=No
         accelerators={**PLATFORM["accelerators"], "t4": {**PLATFORM["accelerators"]["t4"], "max_per_job": 16, "quota": quota}},
     )  # fmt: skip
     choices = {"accelerator": "t4", "count": count} if count else {}
-    return checks.Facts(
+    return precheck.Facts(
         selection=gate.resolve(choices, what, ANNA, Door.JOB),
         platform=what,
         length=QueueLength(waiting=waiting),
@@ -41,7 +43,7 @@ def facts(*, count=1, quota=None, available=None, largest=8, waiting=0, sweep=No
 
 
 def said(known, what):
-    return [(check.verdict, check.sentence) for check in checks.look(known) if check.what == what]
+    return [(check.verdict, check.sentence) for check in precheck.look(known) if check.what == what]
 
 
 @pytest.mark.parametrize(
@@ -113,7 +115,7 @@ def test_where_in_line_it_would_be_and_what_is_free(known, verdict, sentence):
     ],
 )
 def test_what_else_of_the_person_waits(jobs, verdict, sentence):
-    assert said(facts(mine=checks.Waiting(jobs)), "limit") == [(verdict, sentence)]
+    assert said(facts(mine=precheck.Waiting(jobs)), "limit") == [(verdict, sentence)]
 
 
 def test_the_time_limit_beside_what_the_queue_allows():
@@ -163,7 +165,7 @@ def test_a_sweep_of_one_point_and_points_that_are_the_same():
     assert said(facts(sweep=points(1)), "sweep") == [("ok", "It has 1 point.")]
     twice = {"points": [{"a": 1, "b": 2}, {"a": 2}, {"b": 2, "a": 1}], "at_most": 3}
     assert ("notice", "The points 1 and 3 are the same.") in said(facts(sweep=twice), "sweep")
-    waiting = said(facts(sweep=points(5), mine=checks.Waiting(1, 20)), "limit")
+    waiting = said(facts(sweep=points(5), mine=precheck.Waiting(1, 20)), "limit")
     assert waiting == [("ok", "With these, 25 points of your sweeps wait; 5000 may.")]
 
 
@@ -181,7 +183,7 @@ def test_whatever_is_known_something_is_said_and_nothing_contradicts(
 ):
     free, offline = min(free, total), min(offline, total - min(free, total))
     known = facts(count=count, quota=quota, available=there(total, free, offline), largest=largest, sweep=points(sweep) if sweep else None)  # fmt: skip
-    found = checks.look(known)
+    found = precheck.look(known)
     assert [check.what for check in found] == sorted((check.what for check in found), key=ORDER.index)
     assert all(check.sentence and "{" not in check.sentence for check in found)
     # What is ready for it at this moment can start.

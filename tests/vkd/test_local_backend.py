@@ -17,13 +17,19 @@ from typing import Any
 
 import pytest
 
-from aiinfn_hub.accounts import Accounts
-from aiinfn_hub.platform.model import Storage
+from aiinfn_hub.contract.platform import ClaimState
+from aiinfn_hub.contract.states import Cause, JobState
+from aiinfn_hub.host.accounts import Accounts
+from aiinfn_hub.platform.model.platform import Storage
 from aiinfn_hub.vkd.backends.local import dispatcher, launch, process
-from aiinfn_hub.vkd.backends.local.claims import Held, Victim, choose_victims, decide
-from aiinfn_hub.vkd.backends.local.run import Run
+from aiinfn_hub.vkd.backends.local.attempt import Run
+from aiinfn_hub.vkd.backends.local.claim_store import (
+    Held,
+    Victim,
+    choose_victims,
+    decide,
+)
 from aiinfn_hub.vkd.backends.local.supervisor.marks import Marks
-from aiinfn_hub.vkd.contract import Cause, ClaimState, JobState
 from tests.vkd.local_world import (
     QUICK,
     SLOW,

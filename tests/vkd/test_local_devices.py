@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from aiinfn_hub.platform.model import Accelerator
-from aiinfn_hub.platform.refusal import Refusal
+from aiinfn_hub.contract.platform import ClaimState
+from aiinfn_hub.contract.problem import Refusal
+from aiinfn_hub.contract.states import Cause
+from aiinfn_hub.platform.model.platform import Accelerator
 from aiinfn_hub.vkd.backends.local import devices
 from aiinfn_hub.vkd.backends.local.devices import DeviceTable, RealDevice, assign, discover_nvml
-from aiinfn_hub.vkd.contract import Cause, ClaimState
 from tests.vkd.local_world import QUICK, SLOW, World, claim_request, eventually, make_platform
 
 T4 = [RealDevice(f"GPU-{n}", "Tesla T4") for n in range(2)]

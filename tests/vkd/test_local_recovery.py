@@ -18,13 +18,14 @@ from typing import Any
 import psutil
 import pytest
 
-from aiinfn_hub.accounts import Account
+from aiinfn_hub.contract.platform import ClaimState
+from aiinfn_hub.contract.states import Cause, JobState
+from aiinfn_hub.host.accounts import Account
+from aiinfn_hub.vkd.backends.common.attempt_files import RunFacts
 from aiinfn_hub.vkd.backends.local import process
 from aiinfn_hub.vkd.backends.local.environment import MARK as VARIABLE
 from aiinfn_hub.vkd.backends.local.environment import mark_of
-from aiinfn_hub.vkd.backends.local.files import RunFacts
 from aiinfn_hub.vkd.backends.local.supervisor import marks
-from aiinfn_hub.vkd.contract import Cause, ClaimState, JobState
 from tests.vkd.local_world import QUICK, SLOW, World, claim_request, eventually, make_platform, running
 
 ROOT = Path(__file__).parents[2]

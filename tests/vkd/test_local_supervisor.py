@@ -18,9 +18,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aiinfn_hub.contract.jobs import RunSpec
+from aiinfn_hub.contract.runner import RunnerRecord
+from aiinfn_hub.contract.states import Cause
+from aiinfn_hub.vkd.backends.common.runner_output import RECORD_LIMIT, Log, Splitter
 from aiinfn_hub.vkd.backends.local.supervisor import main
-from aiinfn_hub.vkd.backends.local.supervisor.output import RECORD_LIMIT, Log, Splitter
-from aiinfn_hub.vkd.contract import Cause, RunnerRecord, RunSpec
 from tests.vkd.local_world import SLOW, STUBBORN, World, eventually, running
 
 
@@ -245,7 +247,7 @@ async def test_a_job_that_finished_just_as_it_was_stopped_has_finished(world):
 
 
 async def test_a_stuck_supervisor_is_killed_with_its_job(world, monkeypatch):
-    monkeypatch.setattr("aiinfn_hub.vkd.backends.local.run._OVERDUE", 0.5)
+    monkeypatch.setattr("aiinfn_hub.vkd.backends.local.attempt._OVERDUE", 0.5)
     job = await world.submit(SLOW)
     await world.until_log(job, b"waiting")
     facts = world.facts(job, "run.json")

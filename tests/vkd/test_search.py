@@ -10,12 +10,13 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from aiinfn_hub.vkd import finding, searching
-from aiinfn_hub.vkd.contract import JobError
-from aiinfn_hub.vkd.records import Filter, View
-from aiinfn_hub.vkd.store import Store
-from aiinfn_hub.vkd.tables import jobs, labelled, texts
-from aiinfn_hub.vkd.whose import parts
+from aiinfn_hub.contract.runner import JobError
+from aiinfn_hub.vkd.database import job_search
+from aiinfn_hub.vkd.database.jobs import Store
+from aiinfn_hub.vkd.database.tables import jobs, labelled, texts
+from aiinfn_hub.vkd.database.visibility import parts
+from aiinfn_hub.vkd.domain import text_folding
+from aiinfn_hub.vkd.domain.records import Filter, View
 from tests.vkd.jobs import BAD, OFF, OK, PATHS, START, R, a_job, told
 
 NAMES = ["Train CIFAR10", "fit perché", "scan_lr 50%", "a\\b", "digits"]
@@ -40,14 +41,14 @@ ANNA, MARA, OSCAR = View("anna"), View("mara", frozenset({"flavour"})), View("os
     ],
 )
 def test_letter_case_accents_and_blanks_do_not_matter(typed, folded):
-    assert searching.fold(typed) == folded
+    assert text_folding.fold(typed) == folded
 
 
 @given(st.text(max_size=60), st.text(max_size=60))
 def test_a_text_is_found_by_every_part_of_each_of_its_words(name, error):
-    text = searching.text_of("j234567abc", name, "a/b.ipynb", ("x",), ("ValueError", error))
-    assert searching.fold(searching.fold(name)) == searching.fold(name)
-    for word in searching.words(name)[: searching.MOST_WORDS]:
+    text = text_folding.text_of("j234567abc", name, "a/b.ipynb", ("x",), ("ValueError", error))
+    assert text_folding.fold(text_folding.fold(name)) == text_folding.fold(name)
+    for word in text_folding.words(name)[: text_folding.MOST_WORDS]:
         assert word in text
         assert word[1:] in text
 
@@ -95,7 +96,7 @@ def plain(rows, view, wanted):
         fields = [row["id"], row["name"], row["work"]["path"], *(row["labels"] or [])]
         fields.append(f"{error.get('name', '')} {error.get('message', '')}")
         if (
-            all(any(word in searching.fold(field) for field in fields) for word in wanted.search)
+            all(any(word in text_folding.fold(field) for field in fields) for word in wanted.search)
             and (not wanted.label or wanted.label in (row["labels"] or []))
             and (not wanted.states or row["state"] in wanted.states)
             and (not wanted.project or row["project"] == wanted.project)
@@ -123,10 +124,10 @@ async def walk(store, view, wanted):
 def test_a_search_gives_what_a_look_at_every_job_would(filled, view, most, data):
     store, do = filled
     words = st.sampled_from(
-        [*searching.words(" ".join(NAMES)), "rai", "cuda memory", "%", "_", "10", "out", "zz"]
+        [*text_folding.words(" ".join(NAMES)), "rai", "cuda memory", "%", "_", "10", "out", "zz"]
     )
     wanted = {
-        "search": searching.words(" ".join(data.draw(st.lists(words, max_size=2)))),
+        "search": text_folding.words(" ".join(data.draw(st.lists(words, max_size=2)))),
         "label": data.draw(st.sampled_from([None, *LABELS])),
         "states": data.draw(st.sampled_from([(), (BAD,), (OK, OFF)])),
         "project": data.draw(st.sampled_from([None, "flavour"])),
@@ -136,15 +137,15 @@ def test_a_search_gives_what_a_look_at_every_job_would(filled, view, most, data)
         wanted["label"] = "trial"
     expected = list(plain(do(everything(store)), view, Filter(**wanted)))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(finding, "LOOKED_THROUGH", most)
-        patch.setattr(finding, "_MOST_FOUND", most)
+        patch.setattr(job_search, "LOOKED_THROUGH", most)
+        patch.setattr(job_search, "_MOST_FOUND", most)
         assert do(walk(store, view, wanted)) == expected
 
 
 def test_something_is_found_at_all(filled):
     store, do = filled
     for search in ("cifar", "CUDA memory", "perche", "50%"):
-        found = do(walk(store, OSCAR, {"search": searching.words(search)}))
+        found = do(walk(store, OSCAR, {"search": text_folding.words(search)}))
         assert 2 < len(found) < 80, search
 
 
@@ -162,9 +163,9 @@ def test_no_search_scans_the_jobs_or_sorts_them(filled, view, wanted):
         found = []
         async with store.reading() as connection:
             engine = connection.engine.sync_engine
-            statements = [finding.by_number([1, 2, 3], wanted)]
+            statements = [job_search.by_number([1, 2, 3], wanted)]
             for who in parts(labelled if wanted.label else texts, view, wanted):
-                statements += [finding.bound(who, wanted, 50), finding.matches(who, wanted, 3, 26)]
+                statements += [job_search.bound(who, wanted, 50), job_search.matches(who, wanted, 3, 26)]
             for statement in statements:
                 text = str(statement.compile(engine, compile_kwargs={"literal_binds": True}))
                 rows = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text.replace('%', '%%')}")
@@ -180,6 +181,6 @@ def test_folding_any_character_twice_is_folding_it_once():
     changed = [
         f"U+{number:04X}"
         for number in range(sys.maxunicode + 1)
-        if (once := searching.fold(f"a{chr(number)}b")) != searching.fold(once)
+        if (once := text_folding.fold(f"a{chr(number)}b")) != text_folding.fold(once)
     ]
     assert changed == []

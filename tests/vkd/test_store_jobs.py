@@ -9,10 +9,17 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from aiinfn_hub.platform.refusal import Reason, Refusal
-from aiinfn_hub.vkd.contract import TRANSITIONS, Cause, JobError, JobState, Progress
-from aiinfn_hub.vkd.records import Applied, Filter, Notes, View, new_id
-from aiinfn_hub.vkd.store import Store
+from aiinfn_hub.contract.problem import Reason, Refusal
+from aiinfn_hub.contract.runner import JobError, Progress
+from aiinfn_hub.contract.states import TRANSITIONS, Cause, JobState
+from aiinfn_hub.vkd.database.jobs import Store
+from aiinfn_hub.vkd.domain.records import (
+    Applied,
+    Filter,
+    Notes,
+    View,
+    new_id,
+)
 from tests.vkd.jobs import BAD, OFF, OK, START, Q, R, S, a_job, job_in, told
 
 ALL = View("nobody", everything=True)

@@ -7,11 +7,11 @@ import pytest
 import pytest_asyncio
 import sqlalchemy as sa
 
-from aiinfn_hub.vkd.contract import FINAL
-from aiinfn_hub.vkd.pages import _branches, _order
-from aiinfn_hub.vkd.records import Filter, Notes, View
-from aiinfn_hub.vkd.store import Store
-from aiinfn_hub.vkd.tables import jobs
+from aiinfn_hub.contract.states import FINAL
+from aiinfn_hub.vkd.database.jobs import Store
+from aiinfn_hub.vkd.database.pagination import _branches, _order
+from aiinfn_hub.vkd.database.tables import jobs
+from aiinfn_hub.vkd.domain.records import Filter, Notes, View
 from tests.vkd.jobs import BAD, OFF, OK, PATHS, START, Q, R, S, a_job, told
 
 VIEWS = [

@@ -10,11 +10,11 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from aiinfn_hub.vkd import migrations
-from aiinfn_hub.vkd.database import Database
-from aiinfn_hub.vkd.migrations import SchemaError
-from aiinfn_hub.vkd.store import Store
-from aiinfn_hub.vkd.tables import metadata
+from aiinfn_hub.vkd.database import migrations
+from aiinfn_hub.vkd.database.engine import Database
+from aiinfn_hub.vkd.database.jobs import Store
+from aiinfn_hub.vkd.database.migrations import SchemaError
+from aiinfn_hub.vkd.database.tables import metadata
 
 
 def url(folder):
@@ -59,7 +59,7 @@ async def test_a_database_of_a_newer_version_is_refused_in_a_sentence(tmp_path):
 
 
 async def test_a_migration_that_breaks_leaves_nothing_half_done(tmp_path, monkeypatch):
-    from aiinfn_hub.vkd import database as module
+    from aiinfn_hub.vkd.database import engine as module
 
     whole = migrations.upgrade
 

@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiinfn_hub.platform.refusal import Reason, Refusal
+from aiinfn_hub.contract.jobs import SweepProgress
+from aiinfn_hub.contract.problem import Reason, Refusal
+from aiinfn_hub.contract.states import TRANSITIONS, Cause
 from aiinfn_hub.vkd.backends.local import LocalBackend
-from aiinfn_hub.vkd.contract import TRANSITIONS, Cause, SweepProgress
-from aiinfn_hub.vkd.points import counted, together
+from aiinfn_hub.vkd.domain.sweep_points import counted, together
 from tests.vkd.jobs import BAD, OFF, OK, Q, R, S
 from tests.vkd.local_world import SMALL_JOB
 from tests.vkd.memory_backend import MemoryBackend

@@ -17,17 +17,27 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from aiinfn_hub.vkd import migrations
-from aiinfn_hub.vkd.backends.kueue.archive import Archive
+from aiinfn_hub.contract.records import (
+    Refused,
+    check,
+    merge_values,
+    size,
+)
+from aiinfn_hub.contract.runner import Scalar
+from aiinfn_hub.vkd.backends.common.attempt_files import AttemptFolder
+from aiinfn_hub.vkd.backends.common.exit_outcome import (
+    error_of,
+    points_of,
+    progress_of,
+    values_of,
+)
+from aiinfn_hub.vkd.backends.common.runner_output import RECORD_TYPES, Recorder, Splitter
+from aiinfn_hub.vkd.backends.kubernetes.archive import Archive
 from aiinfn_hub.vkd.backends.local import launch, process
 from aiinfn_hub.vkd.backends.local.environment import marks_in
-from aiinfn_hub.vkd.backends.local.files import AttemptFolder
-from aiinfn_hub.vkd.backends.local.outcome import error_of, points_of, progress_of, values_of
 from aiinfn_hub.vkd.backends.local.supervisor.main import EXIT_ROOM
-from aiinfn_hub.vkd.backends.local.supervisor.output import RECORD_TYPES, Recorder, Splitter
-from aiinfn_hub.vkd.backends.local.supervisor.records import Refused, check, merge_values, size
-from aiinfn_hub.vkd.contract import Scalar
-from aiinfn_hub.vkd.store import Store
+from aiinfn_hub.vkd.database import migrations
+from aiinfn_hub.vkd.database.jobs import Store
 from tests.vkd.jobs import a_job, told
 from tests.vkd.local_world import World, running
 from tests.vkd.memory_backend import MemoryBackend
@@ -264,7 +274,7 @@ async def test_a_row_that_cannot_be_shown_hides_no_other(v, tmp_path):
 
 
 async def test_values_of_many_attempts_stay_within_the_bound_in_the_store(tmp_path):
-    from aiinfn_hub.vkd.records import Notes
+    from aiinfn_hub.vkd.domain.records import Notes
 
     store = await Store.open(f"sqlite+aiosqlite:///{tmp_path / 'vkd.sqlite'}")
     job = await store.insert(a_job())

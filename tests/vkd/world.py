@@ -13,14 +13,14 @@ import aiohttp
 import uvicorn
 from aiohttp import web
 
-from aiinfn_hub.platform.model import Platform
-from aiinfn_hub.platform.reload import PlatformFile
+from aiinfn_hub.platform.loading.reload import PlatformFile
+from aiinfn_hub.platform.model.platform import Platform
 from aiinfn_hub.vkd import app as application
-from aiinfn_hub.vkd.auth import Auth
-from aiinfn_hub.vkd.backends.base import Backend
-from aiinfn_hub.vkd.protocol import BoundedProtocol
-from aiinfn_hub.vkd.service import Service
-from aiinfn_hub.vkd.store import Store
+from aiinfn_hub.vkd.api.authentication import Auth
+from aiinfn_hub.vkd.api.http_protocol import BoundedProtocol
+from aiinfn_hub.vkd.database.jobs import Store
+from aiinfn_hub.vkd.domain.backend import Backend
+from aiinfn_hub.vkd.services.jobs import Service
 from tests.ports import free_port
 
 TICKET_KEY = "a key of the tests"

@@ -9,12 +9,12 @@ from jupyterhub.user import User
 from tornado.web import RequestHandler
 from traitlets import Unicode
 
+from aiinfn_hub.auth.database.accounts import Account, Identity, TakenError
 from aiinfn_hub.auth.iam import IAMAuthenticator
-from aiinfn_hub.auth.watch import Verdict
+from aiinfn_hub.auth.membership_watch import Verdict
 
 from .bindings import Bindings
 from .problems import AccountReleased, AccountsUnavailable, AccountTaken
-from .store import Account, Identity, TakenError
 
 
 class AccountAuthenticator(IAMAuthenticator):

@@ -7,11 +7,17 @@ import logging
 from collections.abc import Callable
 from typing import TypeVar
 
-from aiinfn_hub.fulldisk import DiskFullError
+from aiinfn_hub.auth.database.accounts import (
+    Account,
+    AccountStore,
+    Identity,
+    StoreError,
+    TakenError,
+)
+from aiinfn_hub.auth.database.migrations import SchemaError
+from aiinfn_hub.web.full_disk import DiskFullError
 
-from .migrations import SchemaError
 from .problems import AccountsUnavailable
-from .store import Account, AccountStore, Identity, StoreError, TakenError
 
 T = TypeVar("T")
 

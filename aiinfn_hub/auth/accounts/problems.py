@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from aiinfn_hub import fulldisk
 from aiinfn_hub.auth.problems import ProviderUnreachable, SignInProblem, WrongPerson
-from aiinfn_hub.language import gettext as _
+from aiinfn_hub.i18n.language import gettext as _
+from aiinfn_hub.web import full_disk
 
 
 class AccountTaken(WrongPerson):
@@ -73,7 +73,7 @@ class AccountsUnavailable(ProviderUnreachable):
             self,
             507 if full else 503,
             _("Nobody can sign in at the moment"),
-            fulldisk.sentence() if full else message,
+            full_disk.sentence() if full else message,
             action=_("Try again"),
         )
         self.what = what

@@ -1,4 +1,4 @@
-/** Values of parameters as they are sent (`aiinfn_hub/vkd/contract_values.py`), written as Python will have them. No React. */
+/** Values of parameters as they are sent (`aiinfn_hub/contract/values.py`), written as Python will have them. No React. */
 
 import type { Json } from '../types';
 

@@ -17,7 +17,7 @@ export function initialInput(parameter: IParameter): Typed {
   return value === null || type === 'unknown' ? '' : inputOf(parameter, value);
 }
 
-/** What the input of a parameter shows of a value, so that the server (`aiinfn_lab/values.py`) reads it as the same one. */
+/** What the input of a parameter shows of a value, so that the server (`aiinfn_lab/submission/values.py`) reads it as the same one. */
 export function inputOf({ type }: IParameter, value: Json): Typed {
   if (type === 'bool' && typeof value === 'boolean') {
     return value;
@@ -90,7 +90,7 @@ export function splitArguments(line: string): string[] | null {
   return result;
 }
 
-/** A label, as the platform takes it (`aiinfn_hub/vkd/inputs.py`): letters and digits of any language count. */
+/** A label, as the platform takes it (`aiinfn_hub/vkd/services/validation.py`): letters and digits of any language count. */
 const LABEL = /^[\p{L}\p{N}][\p{L}\p{N}_.:+/-]{0,39}$/u;
 /** Labels that a job may have. */
 const MOST_LABELS = 10;

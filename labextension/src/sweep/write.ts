@@ -1,4 +1,4 @@
-/** Points as the text of a table, which the server (`aiinfn_lab/sweeping.py`) reads as the same points. No React. */
+/** Points as the text of a table, which the server (`aiinfn_lab/submission/sweep.py`) reads as the same points. No React. */
 
 import { asPython } from '../submit/python';
 import type { IParameter, Json, Point } from '../types';

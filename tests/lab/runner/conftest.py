@@ -16,8 +16,10 @@ from typing import Any
 
 import pytest
 
-from aiinfn_hub.vkd.backends.local.supervisor.output import Splitter
-from aiinfn_hub.vkd.contract import RECORD_SEPARATOR, RunnerRecord, RunSpec, Work, output_path
+from aiinfn_hub.contract.jobs import RECORD_SEPARATOR, RunSpec, Work
+from aiinfn_hub.contract.paths import output_path
+from aiinfn_hub.contract.runner import RunnerRecord
+from aiinfn_hub.vkd.backends.common.runner_output import Splitter
 
 
 @dataclass

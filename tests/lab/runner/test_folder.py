@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from aiinfn_hub.vkd.contract import RunSpec, Work, output_path, point_output
+from aiinfn_hub.contract.jobs import RunSpec, Work
+from aiinfn_hub.contract.paths import output_path, point_output
 
 FILES = {
     "main.py": (

@@ -9,8 +9,8 @@ from typing import Any, cast
 
 import pytest
 
-from aiinfn_hub.vkd.backends.local.supervisor.output import Splitter
-from aiinfn_hub.vkd.contract import ResourcePoint, RunnerRecord
+from aiinfn_hub.contract.runner import ResourcePoint, RunnerRecord
+from aiinfn_hub.vkd.backends.common.runner_output import Splitter
 from aiinfn_lab.runner import accelerator
 from aiinfn_lab.runner.protocol import Reporter
 from aiinfn_lab.runner.usage import CgroupV1, CgroupV2

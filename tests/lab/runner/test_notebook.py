@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from aiinfn_hub.private_kernels import REQUIRED, VARIABLE
+from aiinfn_hub.contract.private_kernels import REQUIRED, VARIABLE
 
 
 def test_a_notebook_runs_beside_its_input_with_its_parameters(start, notebook, home):

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from aiinfn_hub.vkd.backends.local.supervisor.records import check
+from aiinfn_hub.contract.records import check
 from aiinfn_lab.recording import read
 
 

@@ -1,5 +1,1 @@
 """The embedded back end: jobs are processes of this host, devices are granted through CUDA_VISIBLE_DEVICES. Linux only."""
-
-from .backend import LocalBackend
-
-__all__ = ["LocalBackend"]

@@ -12,27 +12,34 @@ from typing import Final
 
 import psutil
 
-from aiinfn_hub.accounts import Accounts
-from aiinfn_hub.platform.model import Platform
-from aiinfn_hub.vkd.backends.base import BackendJob, Holds, LogChunk, QueueLength, Start, Update
-from aiinfn_hub.vkd.contract import (
+from aiinfn_hub.contract.platform import (
     Availability,
     AvailabilityReading,
     Claim,
     ClaimRequest,
-    ResourcePoint,
+)
+from aiinfn_hub.contract.runner import ResourcePoint
+from aiinfn_hub.host.accounts import Accounts
+from aiinfn_hub.platform.model.platform import Platform
+from aiinfn_hub.vkd.backends.common import attempt_log
+from aiinfn_hub.vkd.backends.common.attempt_files import LocalFiles
+from aiinfn_hub.vkd.backends.common.exit_outcome import points_of
+from aiinfn_hub.vkd.domain.backend import (
+    BackendJob,
+    Holds,
+    LogChunk,
+    QueueLength,
+    Start,
+    Update,
 )
 
-from . import logs
 from .devices import DeviceWatch, Discover, Inventory, discover_nvml
 from .dispatcher import Dispatcher
 from .environment import LOG_LIMIT
-from .files import LocalFiles
 from .launch import Launcher, Settings
 from .ledger import Host, Ledger
-from .outcome import points_of
 from .recovery import end_strays, survey
-from .sessions import Sessions
+from .session_claims import Sessions
 
 _log = logging.getLogger(__name__)
 _TICK: Final = 0.5
@@ -46,7 +53,7 @@ def _utc_now() -> datetime:
 
 
 class LocalBackend:
-    """Runs jobs as processes of this host. See `aiinfn_hub.vkd.backends.base.Backend`.
+    """Runs jobs as processes of this host. See `aiinfn_hub.vkd.domain.backend.Backend`.
 
     Parameters
     ----------
@@ -263,12 +270,12 @@ class LocalBackend:
         """Read part of an attempt's log; see `Backend.read_log`."""
         folder = self._files.attempt(job_id, attempt)
         over = self._is_over(job_id, attempt)
-        return await asyncio.to_thread(logs.read, folder, attempt, offset, limit, over=over)
+        return await asyncio.to_thread(attempt_log.read, folder, attempt, offset, limit, over=over)
 
     async def wait_log(self, job_id: str, attempt: int, offset: int, timeout: float) -> None:  # noqa: ASYNC109 - a long poll
         """Wait until the log is longer than ``offset``, the attempt is over, or for ``timeout`` seconds."""
         folder = self._files.attempt(job_id, attempt)
-        await logs.wait(folder, offset, timeout, lambda: self._is_over(job_id, attempt))
+        await attempt_log.wait(folder, offset, timeout, lambda: self._is_over(job_id, attempt))
 
     async def read_resources(self, job_id: str, attempt: int) -> list[ResourcePoint]:
         """Read what an attempt used so far; see `Backend.read_resources`."""

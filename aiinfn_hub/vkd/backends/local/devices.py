@@ -10,9 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from aiinfn_hub.platform.model import AcceleratorKind, Platform
-
-from .files import LocalFiles
+from aiinfn_hub.platform.model.platform import AcceleratorKind, Platform
+from aiinfn_hub.vkd.backends.common.attempt_files import LocalFiles
 
 _log = logging.getLogger(__name__)
 _FIRST_READING: Final = 15.0

@@ -10,19 +10,24 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Final
 
-from aiinfn_hub.platform.model import Platform
-from aiinfn_hub.vkd.backends.base import BackendJob, Holds, Update
-from aiinfn_hub.vkd.contract import Cause, JobState
+from aiinfn_hub.contract.states import Cause, JobState
+from aiinfn_hub.platform.model.platform import Platform
+from aiinfn_hub.vkd.backends.common.attempt_files import IntentKind, LocalFiles
+from aiinfn_hub.vkd.backends.common.exit_outcome import (
+    Outcome,
+    moment,
+    plural,
+    unless_cancelled,
+)
+from aiinfn_hub.vkd.domain.backend import BackendJob, Holds, Update
 
-from .claims import Victim
+from .attempt import Conclusion, Run
+from .claim_store import Victim
 from .devices import Inventory
-from .files import IntentKind, LocalFiles
 from .launch import NO_ROOM, Launcher
 from .ledger import Host, Kind, Ledger, Taken
-from .outcome import Outcome, moment, plural, unless_cancelled
-from .run import Conclusion, Run
 from .scheduler import Fit, Line, UsageMeter, Waiting, weight_of
-from .tell import Teller
+from .updates import Teller
 
 _log = logging.getLogger(__name__)
 _HOLD_BACK: Final = 30.0

@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from aiinfn_hub import private_kernels
-from aiinfn_hub.accounts import Account
-from aiinfn_hub.platform.model import Accelerator, AcceleratorKind, Image
-from aiinfn_hub.vkd.backends.base import BackendJob
-from aiinfn_hub.vkd.contract import RunSpec
+from aiinfn_hub.contract import private_kernels
+from aiinfn_hub.contract.jobs import RunSpec
+from aiinfn_hub.host.accounts import Account
+from aiinfn_hub.platform.model.platform import Accelerator, AcceleratorKind, Image
+from aiinfn_hub.vkd.domain.backend import BackendJob
 
 LOG_LIMIT: Final = 128 * 2**20
 """Bytes of an attempt's log that are kept."""

@@ -11,17 +11,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from aiinfn_hub import local_storage
-from aiinfn_hub.accounts import Account, AccountError, Accounts, home_folder
-from aiinfn_hub.platform.model import Platform
+from aiinfn_hub.contract.states import Cause, JobState
+from aiinfn_hub.host.accounts import (
+    Account,
+    AccountError,
+    Accounts,
+    home_folder,
+)
+from aiinfn_hub.platform.model.platform import Platform
 from aiinfn_hub.platform.selection import Selection
-from aiinfn_hub.slugs import slug
-from aiinfn_hub.vkd.contract import Cause, JobState
+from aiinfn_hub.platform.slugs import slug
+from aiinfn_hub.storage import local_mounts
+from aiinfn_hub.vkd.backends.common.attempt_files import FULL
+from aiinfn_hub.vkd.backends.common.exit_outcome import Outcome, stopped
 
+from .attempt import Run
 from .environment import attempt_spec
-from .files import FULL
-from .outcome import Outcome, stopped
-from .run import Run
 
 _log = logging.getLogger(__name__)
 _TEMPORARY: Final = FULL | {errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE}
@@ -98,7 +103,7 @@ class Launcher:
     def _account(self, selection: Selection) -> Account:
         """Return the account under which a job runs, with the storage in its home."""
         account = self._account_of(selection.person)
-        local_storage.link(account, selection, self._settings.platform(), self._settings.data)
+        local_mounts.link(account, selection, self._settings.platform(), self._settings.data)
         return account
 
     def _account_of(self, person: str) -> Account:

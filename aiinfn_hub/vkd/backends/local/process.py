@@ -12,12 +12,13 @@ from typing import Any, Final
 
 import psutil
 
+from aiinfn_hub.vkd.backends.common.attempt_files import RunFacts
+from aiinfn_hub.vkd.backends.common.system import boot_id, start_ticks
+
 from .environment import marks_in
-from .files import RunFacts
 from .supervisor import __main__ as program
 from .supervisor.main import READY_FD
 from .supervisor.marks import Marks
-from .supervisor.system import boot_id, start_ticks
 
 _PROGRAM: Final = str(Path(program.__file__).resolve())
 _CLOCK_STEP: Final = 5.0

@@ -11,12 +11,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from aiinfn_hub.vkd.backends.base import BackendJob
-from aiinfn_hub.vkd.contract import JobState
+from aiinfn_hub.contract.states import JobState
+from aiinfn_hub.vkd.backends.common.attempt_files import LocalFiles
+from aiinfn_hub.vkd.backends.common.system import start_ticks
+from aiinfn_hub.vkd.domain.backend import BackendJob
 
-from .files import LocalFiles
 from .process import supervisors
-from .supervisor.system import start_ticks
 
 _log = logging.getLogger(__name__)
 _ACTIVE = frozenset({JobState.STARTING, JobState.RUNNING})

@@ -12,9 +12,8 @@ import sys
 import time
 from typing import Any, Final, NoReturn
 
-from .marks import Marks
-from .output import Log, Recorder, Splitter
-from .system import (
+from aiinfn_hub.vkd.backends.common.runner_output import Log, Recorder, Splitter
+from aiinfn_hub.vkd.backends.common.system import (
     PR_SET_CHILD_SUBREAPER,
     PR_SET_NO_NEW_PRIVS,
     PR_SET_PDEATHSIG,
@@ -27,6 +26,8 @@ from .system import (
     write_all,
     write_atomically,
 )
+
+from .marks import Marks
 
 LEFTOVER_GRACE: Final = 2.0
 """Seconds that processes which the job left behind get between SIGTERM and SIGKILL."""

@@ -18,7 +18,7 @@ import os
 import zlib
 from typing import Any, Final
 
-from .system import groups_of, stat_fields
+from aiinfn_hub.vkd.backends.common.system import groups_of, stat_fields
 
 _FIRST_GROUP: Final = 0x70000000
 """From here on numbers are in no use by anybody, according to systemd's list of ranges."""

@@ -1,0 +1,17 @@
+"""What alembic runs: the steps, on the connection that `migrations.upgrade` hands over."""
+
+from __future__ import annotations
+
+from alembic import context
+
+from aiinfn_hub.auth.database.accounts import metadata
+
+from . import VERSION_TABLE
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=metadata,
+    version_table=VERSION_TABLE,
+    transactional_ddl=True,
+)
+context.run_migrations()

@@ -1,0 +1,1 @@
+"""The command ``aiinfn-hub`` of operators."""

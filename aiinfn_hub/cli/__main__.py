@@ -1,0 +1,5 @@
+"""``python -m aiinfn_hub.cli``."""
+
+from .main import main
+
+main()

@@ -1,0 +1,78 @@
+"""The part of vkd's API that is about changing and deleting jobs; see `contract`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+from pydantic import Field, StringConstraints
+
+from .jobs import Job, Problem
+from .platform import Labels, Model
+
+MOST_TOGETHER: Final = 500
+"""Jobs that one request may be about."""
+JobId = Annotated[str, StringConstraints(max_length=64)]
+
+
+class JobChange(Model):
+    """Body of ``PATCH jobs/{id}``; what is left out stays as it is.
+
+    Attributes
+    ----------
+    labels
+        All that it has from now on.
+    pinned
+        Whether it is kept whatever its age.
+    """
+
+    name: Annotated[str, StringConstraints(max_length=200)] | None = None
+    labels: Labels | None = None
+    pinned: bool | None = None
+
+
+class BulkRequest(Model):
+    """Body of ``POST jobs/bulk``: the same for many jobs.
+
+    Attributes
+    ----------
+    add, remove
+        Labels, for ``label``.
+    """
+
+    action: Literal["cancel", "rerun", "delete", "label"]
+    ids: list[JobId] = Field(min_length=1, max_length=MOST_TOGETHER)
+    add: Labels = Field(default_factory=list)
+    remove: Labels = Field(default_factory=list)
+
+
+class BulkResult(Model):
+    """What became of one of many jobs: the job (of ``rerun`` the new one, of ``delete`` none), or why not."""
+
+    id: str
+    job: Job | None = None
+    problem: Problem | None = None
+
+
+class BulkResults(Model):
+    """Answer of ``POST jobs/bulk``, in the order of the request, each job once."""
+
+    results: list[BulkResult]
+
+
+class Leftover(Model):
+    """What may be left of a deleted job in its owner's home.
+
+    Attributes
+    ----------
+    snapshot
+        Copy of its input that no other job uses; None if there is none.
+    """
+
+    job: str
+    snapshot: str | None = None
+
+
+class Cleared(Model):
+    """Body of ``POST leftovers``: deleted jobs of which nothing is left in the home."""
+
+    jobs: list[JobId] = Field(max_length=MOST_TOGETHER)

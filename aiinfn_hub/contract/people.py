@@ -1,0 +1,31 @@
+"""The part of vkd's API that is about people whose user name is given free; see `contract`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import StringConstraints
+
+from .platform import Model
+
+
+class PersonRelease(Model):
+    """Body of ``POST people/{name}/release``, which only the hub sends.
+
+    Attributes
+    ----------
+    released_as
+        Whose the person's jobs are from now on: the name with something behind a slash, which no user name holds.
+    dry_run
+        Whether to say only what would be done.
+    """
+
+    released_as: Annotated[str, StringConstraints(min_length=1, max_length=255)]
+    dry_run: bool = False
+
+
+class PersonReleased(Model):
+    """Answer of ``POST people/{name}/release``."""
+
+    jobs: int
+    """Jobs of the person that are kept under the other name."""

@@ -1,0 +1,112 @@
+"""The part of vkd's API that is about a running job: how far it is, what it uses, what happened at its start; `contract` has it all."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final, Literal
+
+from pydantic import Field
+
+from .platform import Model
+
+Scalar = bool | int | float | str | None
+"""What can stand in a cell of a table."""
+MOST_RESOURCE_POINTS: Final = 240
+"""Points of an attempt's resource use that are kept; of longer attempts each stands for more time."""
+MOST_STARTUP_STEPS: Final = 30
+"""Messages about the start of one attempt that are kept."""
+
+
+class Progress(Model):
+    """How far a running notebook is."""
+
+    cell: int
+    """Number of the cell being executed, from 1."""
+    cells: int
+
+
+class JobError(Model):
+    """What stopped a job's own code."""
+
+    name: str
+    message: str
+    cell: int | None = None
+    traceback: str = ""
+
+
+class ResourcePoint(Model):
+    """What a job used in one stretch of time.
+
+    Attributes
+    ----------
+    time
+        End of the stretch, in seconds since the attempt's first. The stretch begins where the one before ends.
+    cores
+        Processor cores kept busy, on average.
+    memory
+        The most memory in use, in bytes; without what the system only caches for it.
+    busy
+        Per cent of the time in which its accelerators computed, the mean of all. None if nothing tells.
+    accelerator_memory
+        The most memory of all its accelerators together that was in use, in bytes. None if nothing tells.
+    """
+
+    time: float = Field(ge=0, allow_inf_nan=False)
+    cores: float = Field(ge=0, allow_inf_nan=False)
+    memory: int = Field(ge=0)
+    busy: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    accelerator_memory: int | None = Field(default=None, ge=0)
+
+
+class Resources(Model):
+    """Answer of ``GET jobs/{id}/resources``: what an attempt used of what it was granted.
+
+    Attributes
+    ----------
+    over
+        Nothing will be added.
+    cores, memory
+        What its size has; memory in bytes.
+    accelerator_memory
+        Memory of all its accelerators together, in bytes; None if the platform does not say.
+    simulated
+        Its accelerators are, and so have no figures.
+    points
+        At most `MOST_RESOURCE_POINTS`, in order.
+    sentences
+        The same in words: "Peak memory 3.1 of 8 GiB."
+    advice
+        What to choose next time, if the size is clearly wrong; only once the job is over.
+    """
+
+    attempt: int
+    over: bool
+    cores: float
+    memory: int
+    accelerator: str
+    accelerator_title: str
+    accelerator_memory: int | None = None
+    count: int
+    simulated: bool = False
+    points: list[ResourcePoint] = Field(default_factory=list)
+    sentences: list[str] = Field(default_factory=list)
+    advice: list[str] = Field(default_factory=list)
+
+
+class StartupStep(Model):
+    """Something that happened while an attempt started: "On node-3.", "Fetching “PyTorch”."."""
+
+    time: datetime
+    message: str
+
+
+class RunnerRecord(Model):
+    """What the runner tells in its standard output, behind `contract.RECORD_SEPARATOR`."""
+
+    type: Literal["progress", "error", "values", "resources"]
+    progress: Progress | None = None
+    error: JobError | None = None
+    values: dict[str, Scalar] | None = None
+    """Values that the job's code recorded; later ones replace earlier ones of the same name."""
+    resources: ResourcePoint | None = None
+    """One more stretch of time."""

@@ -1,0 +1,1 @@
+"""Catalogues of sentences and the language of the person who is answered."""

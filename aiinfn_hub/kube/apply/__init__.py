@@ -1,0 +1,1 @@
+"""Bring the objects of the platform into a cluster, and show what would change."""

@@ -1,0 +1,401 @@
+"""Bring a cluster in line with the platform file, and say before what that would change.
+
+Objects are applied server-side under our own field manager. What differs is found by a dry run of the same request, so
+that the API server itself says what would change: its defaults, and fields of others, show no difference.
+
+- Only what carries our label *and* was applied by our manager is ever removed. Namespaces stay: people's volumes are in
+  them.
+- Nothing is deleted in order to be made anew. Where a field cannot be changed, that is said, with what to do.
+- A change that would hurt unfinished jobs is refused as a whole, before anything is changed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from http import HTTPStatus
+from typing import Any, Final, TypeVar
+
+from aiinfn_hub.kube import names
+from aiinfn_hub.kube.client import KubeClient, KubeError, path_of
+from aiinfn_hub.kube.inventory import Inventory, Reader
+from aiinfn_hub.kube.node_notices import sentence
+from aiinfn_hub.kube.objects import queues, rbac
+from aiinfn_hub.platform.model.platform import Backend, Platform
+
+from . import kinds, usage_check
+from .diff import Field, fields
+from .kinds import Kind
+
+Json = dict[str, Any]
+A = TypeVar("A")
+T = TypeVar("T")
+
+AT_ONCE: Final = 16
+"""Requests."""
+PAGE: Final = 500
+"""Objects of one answer."""
+ACTIVE_SECONDS: Final = 10.0
+"""How long Kueue may take to take new queues up."""
+
+_CONFLICT: Final = re.compile(r'conflicts? with "([^"]+)"')
+_PLACE: Final = re.compile(r"(?m)^- (\S+)$|: (\.\S+)$")
+"""In the message of a conflict: the fields, one or many."""
+_DEFAULT_REMEDY: Final = "Delete it by hand when nothing uses it, and apply again."
+_REMEDIES: Final = {
+    "ResourceFlavor": "Give the accelerator another name in the file; or take it out, apply, put it back and apply again.",
+    "LocalQueue": "Take the project out of the queue in the file, apply, put it back and apply again.",
+    "PriorityClass": "Put the number in the file back; or delete the class by hand and apply again: "
+    "pods that exist keep the number they were made with.",
+}
+
+
+class CannotApply(Exception):  # noqa: N818 - it is named for what is wrong
+    """The cluster cannot be compared or changed; the message is one sentence that says why."""
+
+
+class Verb(StrEnum):
+    """What happens to an object."""
+
+    CREATE = "create"
+    CHANGE = "change"
+    REMOVE = "remove"
+    KEEP = "keep"
+
+
+@dataclass(frozen=True)
+class Change:
+    """What happens to one object.
+
+    Attributes
+    ----------
+    fields
+        Of an object that is changed: what is another afterwards.
+    """
+
+    verb: Verb
+    kind: Kind
+    body: Json
+    fields: tuple[Field, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """Kind, namespace and name, for people."""
+        return title(self.kind, self.body)
+
+
+@dataclass
+class Plan:
+    """What `carry_out` will do, and why it may not.
+
+    Attributes
+    ----------
+    obstacles
+        Sentences; with one of them nothing is done.
+    notes
+        Sentences that change nothing.
+    before, after
+        The queues that are there, and those of the file.
+    """
+
+    changes: list[Change] = field(default_factory=list)
+    obstacles: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    before: usage_check.Queues = field(default_factory=usage_check.Queues)
+    after: usage_check.Queues = field(default_factory=usage_check.Queues)
+
+    @property
+    def pending(self) -> list[Change]:
+        """The changes that change something."""
+        return [change for change in self.changes if change.verb is not Verb.KEEP]
+
+
+def wanted(platform: Platform) -> list[Json]:
+    """Give all objects of a platform, in the order of their creation.
+
+    Raises
+    ------
+    CannotApply
+        If the platform file describes no cluster, or one that Kueue cannot express.
+    """
+    if platform.backend is not Backend.KUBERNETES:
+        raise CannotApply(
+            f"This platform file has the back end {platform.backend}: there is nothing to apply to a cluster. "
+            "Set backend: kubernetes in it."
+        )
+    try:
+        found = [*queues.objects(platform), *rbac.objects(platform)]
+    except queues.Unusable as error:
+        raise CannotApply(str(error)) from error
+    return sorted(found, key=lambda each: kinds.BY_NAME[each["kind"]].stage)
+
+
+async def make_plan(client: KubeClient, platform: Platform, *, force: bool = False) -> Plan:
+    """Compare a cluster with the platform file; nothing is changed.
+
+    Parameters
+    ----------
+    force
+        Take over what others made or manage, instead of seeing an obstacle in it.
+
+    Raises
+    ------
+    CannotApply
+        If the cluster cannot be asked.
+    """
+    desired = wanted(platform)
+    labels = names.Labels(platform.label_prefix)
+    try:
+        if await client.find(f"/apis/{queues.KUEUE}") is None:
+            raise CannotApply(
+                f"Kueue's {queues.KUEUE} is not in this cluster: install Kueue 0.19 or newer first "
+                "(see docs/kubernetes.md)."
+            )
+        present = await _ours(client, labels)
+        plan = Plan()
+        outcomes = await _at_once(lambda body: _compare(client, body, force=force), desired)
+        for outcome in outcomes:
+            if isinstance(outcome, str):
+                plan.obstacles.append(outcome)
+            else:
+                plan.changes.append(outcome)
+        _plan_removals(plan, present, desired)
+        plan.before, plan.after = usage_check.Queues.of(present), usage_check.Queues.of(desired)
+        plan.obstacles += await _hurt(client, platform, plan)
+        plan.notes += await _about_nodes(client, platform)
+    except KubeError as error:
+        raise _cannot(error) from error
+    return plan
+
+
+async def carry_out(client: KubeClient, platform: Platform, plan: Plan, *, force: bool = False) -> None:
+    """Do what a plan says, in the order in which objects depend on each other.
+
+    Raises
+    ------
+    CannotApply
+        If there are obstacles (nothing was changed then), or a request failed on the way; doing it again goes on.
+    """
+    if not plan.obstacles:
+        try:  # jobs may have come since the plan was made
+            plan.obstacles += await _hurt(client, platform, plan)
+        except KubeError as error:
+            raise _cannot(error) from error
+    if plan.obstacles:
+        raise CannotApply("\n".join(["Nothing was changed.", *plan.obstacles]))
+    stages = sorted({kind.stage for kind in kinds.ALL})
+    for stage in stages:
+        todo = [c for c in plan.pending if c.kind.stage == stage and c.verb is not Verb.REMOVE]
+        await _at_once(lambda change: _do(client, change, force=force), todo)
+    for stage in reversed(stages):
+        todo = [c for c in plan.pending if c.kind.stage == stage and c.verb is Verb.REMOVE]
+        await _at_once(lambda change: _do(client, change, force=force), todo)
+
+
+async def inactive_queues(
+    client: KubeClient, platform: Platform, seconds: float = ACTIVE_SECONDS
+) -> list[str]:
+    """Wait until Kueue has taken the queues of a platform up; give a sentence for each that it has not.
+
+    Parameters
+    ----------
+    seconds
+        How long to wait at most.
+    """
+    waiting = [names.cluster_queue(name) for name in platform.queues]
+    deadline = asyncio.get_running_loop().time() + seconds
+    while True:
+        said = dict(zip(waiting, await _at_once(lambda name: _inactive(client, name), waiting), strict=True))
+        waiting = [name for name, why in said.items() if why]
+        if not waiting or asyncio.get_running_loop().time() > deadline:
+            return [f"ClusterQueue {name} admits no jobs yet: {said[name]}" for name in waiting]
+        await asyncio.sleep(0.2)
+
+
+def title(kind: Kind, body: Json) -> str:
+    """Give kind, namespace and name of an object, for people."""
+    metadata = body["metadata"]
+    place = f"{metadata['namespace']}/" if kind.namespaced else ""
+    return f"{kind.name} {place}{metadata['name']}"
+
+
+async def _compare(client: KubeClient, body: Json, *, force: bool) -> Change | str:
+    """Give what applying an object would do, or a sentence that says why it cannot be applied."""
+    kind = kinds.BY_NAME[body["kind"]]
+    path = kind.path(body["metadata"])
+    live = await client.find(path)
+    if live is not None and not _is_ours(live) and not kind.kept and not force:
+        others = ", ".join(sorted({each["manager"] for each in live["metadata"].get("managedFields", [])}))
+        return (
+            f"{title(kind, body)} is there already and was not made by this command (but by {others or 'others'}). "
+            "Rename or remove it, or take it over with --force."
+        )
+    try:
+        result = await client.apply(path, body, force=force, dry_run=True)
+    except KubeError as error:
+        if live is None and error.status == HTTPStatus.NOT_FOUND:  # its namespace comes with it
+            return Change(Verb.CREATE, kind, body)
+        if obstacle := _obstacle(kind, body, error):
+            return obstacle
+        raise
+    if live is None:
+        return Change(Verb.CREATE, kind, body)
+    differing = fields(live, result)
+    if not differing and _is_ours(live):
+        return Change(Verb.KEEP, kind, body)
+    return Change(Verb.CHANGE, kind, body, differing)
+
+
+def _obstacle(kind: Kind, body: Json, error: KubeError) -> str | None:
+    if error.status == HTTPStatus.CONFLICT:
+        managers = ", ".join(sorted(set(_CONFLICT.findall(error.message)))) or "another field manager"
+        places = ", ".join(one or other for one, other in _PLACE.findall(error.message))
+        return (
+            f"{title(kind, body)}: {places or 'a field'} is managed by {managers}. "
+            "Take it out there, or take it over with --force."
+        )
+    if error.status == HTTPStatus.UNPROCESSABLE_ENTITY:
+        reason = error.message.partition(" is invalid: ")[2] or error.message
+        return (
+            f"{title(kind, body)} cannot be changed like that: {reason.strip().rstrip('.')}. "
+            f"{_REMEDIES.get(kind.name, _DEFAULT_REMEDY)}"
+        )
+    return None
+
+
+def _plan_removals(plan: Plan, present: Iterable[Json], desired: Iterable[Json]) -> None:
+    stay = {_identity(each) for each in desired}
+    for each in present:
+        kind = kinds.BY_NAME[each["kind"]]
+        if _identity(each) in stay:
+            continue
+        if kind.kept:
+            plan.notes.append(
+                f"{title(kind, each)} is no longer in the file; it stays, with all that is in it."
+            )
+        elif "deletionTimestamp" in each["metadata"]:
+            plan.notes.append(f"{title(kind, each)} is being removed already.")
+        else:
+            plan.changes.append(Change(Verb.REMOVE, kind, each))
+
+
+def _identity(body: Json) -> tuple[str, str, str]:
+    metadata = body["metadata"]
+    return body["kind"], metadata.get("namespace", ""), metadata["name"]
+
+
+async def _ours(client: KubeClient, labels: names.Labels) -> list[Json]:
+    """Give what earlier runs made, by label and field manager."""
+
+    async def of_kind(kind: Kind) -> list[Json]:
+        pages = _pages(client, kind.collection(), labelSelector=f"{labels.managed}=true")
+        found = [each async for each in pages if _is_ours(each)]
+        for each in found:  # the items of a list do not say what they are
+            each["kind"] = kind.name
+        return found
+
+    return [each for group in await _at_once(of_kind, kinds.ALL) for each in group]
+
+
+def _is_ours(body: Json) -> bool:
+    managed = body["metadata"].get("managedFields", [])
+    return any(each["manager"] == names.FIELD_MANAGER and each["operation"] == "Apply" for each in managed)
+
+
+async def _about_nodes(client: KubeClient, platform: Platform) -> list[str]:
+    """Say of which accelerators no node has the labels, and which nodes hand one device out several times."""
+    reader, inventory = Reader(platform), Inventory(platform)
+    try:
+        async for each in _pages(client, path_of("v1", "nodes")):
+            inventory.see_node(None, reader.node(each))
+    except KubeError as error:
+        if error.status != HTTPStatus.FORBIDDEN:
+            raise
+        return ["Whether the nodes fit the file cannot be told: this account may not list nodes."]
+    return [sentence(each, platform) for each in inventory.notices()]
+
+
+async def _hurt(client: KubeClient, platform: Platform, plan: Plan) -> list[str]:
+    """Say which unfinished jobs the plan would hurt."""
+    if not plan.before.lost(plan.after):
+        return []
+    spaces = sorted({namespace for namespace, _ in plan.before.local})
+    found = [each async for each in _workloads(client, spaces)]
+    return list(usage_check.obstacles(plan.before, plan.after, found, names.Labels(platform.label_prefix)))
+
+
+async def _workloads(client: KubeClient, namespaces: Iterable[str]) -> AsyncIterator[Json]:
+    for namespace in namespaces:
+        async for each in _pages(client, path_of(queues.KUEUE, "workloads", namespace=namespace)):
+            yield each
+
+
+async def _pages(client: KubeClient, path: str, **query: str) -> AsyncIterator[Json]:
+    following: str | None = None
+    while True:
+        page = await client.get(path, limit=PAGE, **{"continue": following}, **query)
+        for each in page["items"]:
+            yield each
+        if not (following := page["metadata"].get("continue")):
+            return
+
+
+async def _do(client: KubeClient, change: Change, *, force: bool) -> None:
+    path = change.kind.path(change.body["metadata"])
+    try:
+        if change.verb is Verb.REMOVE:
+            uid = change.body["metadata"]["uid"]  # not a namesake that was made meanwhile
+            await client.delete(path, preconditions={"uid": uid})
+        else:
+            await client.apply(path, change.body, force=force)
+    except KubeError as error:
+        obstacle = _obstacle(change.kind, change.body, error)
+        raise CannotApply(obstacle or f"{change.title}: {_cannot(error)}") from error
+
+
+async def _inactive(client: KubeClient, name: str) -> str:
+    """Say why a ClusterQueue is not active; nothing if it is."""
+    found = await client.find(path_of(queues.KUEUE, "clusterqueues", name=name))
+    conditions = (found or {}).get("status", {}).get("conditions", [])
+    active = next((each for each in conditions if each["type"] == "Active"), None)
+    if active is None:
+        return "Kueue has not looked at it. Is its manager running?"
+    return "" if active["status"] == "True" else str(active["message"])
+
+
+async def _at_once(function: Callable[[A], Awaitable[T]], items: Iterable[A]) -> list[T]:
+    """Do something with many items, but not with too many at once; after an error nothing more is begun."""
+    room = asyncio.Semaphore(AT_ONCE)
+    errors: list[Exception] = []
+    results: dict[int, T] = {}
+
+    async def one(index: int, item: A) -> None:
+        async with room:
+            if errors:
+                return
+            try:
+                results[index] = await function(item)
+            except (KubeError, CannotApply) as error:
+                errors.append(error)
+
+    await asyncio.gather(*(one(index, item) for index, item in enumerate(items)))
+    if errors:
+        raise errors[0]
+    return [result for _, result in sorted(results.items(), key=lambda pair: pair[0])]
+
+
+def _cannot(error: KubeError) -> CannotApply:
+    if error.status == HTTPStatus.FORBIDDEN:
+        return CannotApply(
+            f"This account may not do that: {error.message}. Use an administrator's kubeconfig."
+        )
+    if error.status == HTTPStatus.UNAUTHORIZED:
+        return CannotApply("The API server does not accept these credentials. Renew the kubeconfig.")
+    if "failed calling webhook" in error.message:
+        return CannotApply(f"Kueue's manager does not answer the API server: {error.message}")
+    if error.unreachable:
+        return CannotApply(f"{error.message} Is the cluster up, and is this the right kubeconfig?")
+    return CannotApply(f"The API server refused it: {error.message}")

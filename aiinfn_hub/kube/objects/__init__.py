@@ -1,0 +1,1 @@
+"""The Kubernetes objects of the platform, built from the platform file."""

@@ -1,0 +1,1 @@
+"""Why a pod does not start or has ended, in words."""

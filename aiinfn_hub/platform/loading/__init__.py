@@ -1,0 +1,1 @@
+"""Read the platform file: YAML, overlays, checks across sections, reload."""

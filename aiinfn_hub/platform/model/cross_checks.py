@@ -1,0 +1,122 @@
+"""What holds between the sections of a platform file: names exist, and reservations can be kept."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, Final
+
+from .fields import CPU_ONLY, BadName
+
+if TYPE_CHECKING:
+    from .platform import Platform
+
+REFERENCES: Final = (
+    ("accelerators", "sizes", "sizes"),
+    ("images", "accelerators", "accelerators or none"),
+    ("projects", "accelerators", "accelerators"),
+    ("projects", "sizes", "sizes"),
+    ("projects", "images", "images"),
+    ("queues", "projects", "projects"),
+    ("queues", "accelerators", "accelerators or none"),
+    ("storage", "projects", "projects"),
+    ("reservations", "project", "projects"),
+    ("reservations", "accelerator", "accelerators"),
+    ("grants", "project", "projects"),
+    ("grants", "accelerators", "accelerators"),
+    ("presets", "accelerator", "accelerators or none"),
+    ("presets", "image", "images"),
+    ("presets", "size", "sizes"),
+    ("presets", "project", "projects"),
+)
+"""Where a name of another section stands: section, key in it, and the section that must have it."""
+
+
+def unknown_names(data: Any) -> Iterator[BadName]:
+    """Find names that nothing in the file has.
+
+    Parameters
+    ----------
+    data
+        A `Platform`, or the file as YAML gives it, of which anything may be wrong.
+    """
+    for section, field, target in REFERENCES:
+        known = _section(data, target.removesuffix(" or none"))
+        names = [*known, CPU_ONLY] if target.endswith(" or none") else list(known)
+        for name, value in _section(data, section).items():
+            said = _get(value, field)
+            if isinstance(said, str):
+                yield from _check(said, (section, str(name), field), names, target)
+            elif isinstance(said, (list, tuple)):
+                for index, each in enumerate(said):
+                    yield from _check(each, (section, str(name), field, index), names, target)
+
+
+def _check(name: Any, key: tuple[str | int, ...], known: Collection[Any], target: str) -> Iterator[BadName]:
+    if isinstance(name, str) and name not in known:
+        yield BadName(
+            key,
+            f"there is no {name} under {target.removesuffix(' or none')} in this file{meant(name, known)}",
+        )
+
+
+def meant(name: str, known: Collection[Any]) -> str:
+    """Guess what was meant instead of a name that is unknown; empty if nothing is like it."""
+    near = get_close_matches(name, [str(each) for each in known], n=1, cutoff=0.5)
+    return f"; is {near[0]} meant?" if near else ""
+
+
+def reservations(platform: Platform) -> Iterator[BadName]:
+    """Find reservations that could not be kept or that serve nobody."""
+    for name, held in platform.reservations.items():
+        project, device = platform.projects.get(held.project), platform.accelerators.get(held.accelerator)
+        if project is None or device is None:
+            continue  # an unknown name, which is found anyway
+        if project.accelerators is not None and held.accelerator not in project.accelerators:
+            yield BadName(
+                ("reservations", name, "accelerator"),
+                f"the project {held.project} may not use {held.accelerator}; add it to the accelerators of the project",
+            )
+        if held.count is None:
+            rivals = [
+                other
+                for other, value in platform.reservations.items()
+                if value.accelerator == held.accelerator
+                and value.project != held.project
+                and value.begin < held.end
+                and held.begin < value.end
+            ]
+            if rivals:
+                yield BadName(
+                    ("reservations", name),
+                    f"it keeps all {held.accelerator} while {rivals[0]} keeps some for another project; give a count",
+                )
+        elif (devices := device.known_devices) is None:
+            yield BadName(
+                ("reservations", name, "count"),
+                f"how many {held.accelerator} there are is not said; give devices of that accelerator, or leave count out",
+            )
+        elif (kept := _kept_at_begin(platform, name)) > devices:
+            yield BadName(
+                ("reservations", name, "count"),
+                f"{kept} {held.accelerator} are reserved at the same time, but there are {devices}",
+            )
+
+
+def _kept_at_begin(platform: Platform, name: str) -> int:
+    """Give the devices that are kept when a reservation begins, with its own: the sum is largest at such a time."""
+    held = platform.reservations[name]
+    return sum(
+        other.count or 0
+        for other in platform.reservations.values()
+        if other.accelerator == held.accelerator and other.holds(held.begin)
+    )
+
+
+def _section(data: Any, name: str) -> Mapping[Any, Any]:
+    value = _get(data, name)
+    return value if isinstance(value, Mapping) else {}
+
+
+def _get(value: Any, field: str) -> Any:
+    return value.get(field) if isinstance(value, Mapping) else getattr(value, field, None)

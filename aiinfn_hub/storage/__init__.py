@@ -1,0 +1,1 @@
+"""Where the files of sessions and jobs are: one provider for each kind of storage."""

@@ -1,0 +1,100 @@
+"""``/jobs``: change, delete, and do the same with many; ``/leftovers``: what deleted ones left in a home."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Query, Response
+
+from aiinfn_hub.contract.changes import (
+    BulkRequest,
+    BulkResults,
+    Cleared,
+    JobChange,
+    Leftover,
+)
+from aiinfn_hub.contract.jobs import Job
+from aiinfn_hub.contract.problem import Reason
+
+from .common import (
+    Caller,
+    Key,
+    Serving,
+    answer,
+)
+from .errors import problems
+
+router = APIRouter(tags=["jobs"])
+
+_IDENTITY: Final = (Reason.UNAUTHENTICATED, Reason.FORBIDDEN, Reason.UNAVAILABLE)
+
+
+@router.post(
+    "/jobs/bulk",
+    summary="Do the same with many jobs",
+    response_model=BulkResults,
+    responses=problems(*_IDENTITY, Reason.TOO_LARGE, Reason.STORAGE_FULL),
+)
+async def bulk(body: BulkRequest, person: Caller, service: Serving, key: Key = None) -> Response:
+    """Cancel, run again, label or delete up to 500 jobs. Each is told by itself: what became of it, or why nothing did."""
+    return answer(await service.afterwards.many(person, body, key))
+
+
+@router.patch(
+    "/jobs/{job_id}",
+    summary="Change a job",
+    response_model=Job,
+    responses=problems(
+        *_IDENTITY,
+        Reason.NOT_FOUND,
+        Reason.CONFLICT,
+        Reason.TOO_LARGE,
+        Reason.TOO_MANY,
+        Reason.STORAGE_FULL,
+    ),
+)
+async def edit(job_id: str, body: JobChange, person: Caller, service: Serving) -> Response:
+    """Change a job's name, its labels, or whether it is kept whatever its age."""
+    return answer(await service.afterwards.edit(person, job_id, body))
+
+
+@router.delete(
+    "/jobs/{job_id}",
+    summary="Delete a job",
+    status_code=204,
+    response_class=Response,
+    responses=problems(*_IDENTITY, Reason.NOT_FOUND, Reason.CONFLICT, Reason.STORAGE_FULL),
+)
+async def delete(job_id: str, person: Caller, service: Serving) -> Response:
+    """Delete a job that is over, with its log and the copy of its input; a sweep with its points.
+
+    The person's own input and output files stay, and so does the account of device time.
+    """
+    await service.afterwards.delete(person, job_id)
+    return Response(status_code=204)
+
+
+@router.get(
+    "/leftovers",
+    summary="What deleted jobs left in the caller's home",
+    response_model=list[Leftover],
+    responses=problems(*_IDENTITY),
+)
+async def leftovers(
+    person: Caller, service: Serving, limit: Annotated[int, Query(ge=1, le=500)] = 200
+) -> list[Leftover]:
+    """Give what a session of the caller may remove: copies of inputs that no job uses, and checkpoints."""
+    return await service.afterwards.leftovers(person, limit)
+
+
+@router.post(
+    "/leftovers",
+    summary="Tell what was removed",
+    status_code=204,
+    response_class=Response,
+    responses=problems(*_IDENTITY, Reason.STORAGE_FULL),
+)
+async def cleared(body: Cleared, person: Caller, service: Serving) -> Response:
+    """Note that nothing is left of these deleted jobs in the caller's home."""
+    await service.afterwards.cleared(person, body.jobs)
+    return Response(status_code=204)

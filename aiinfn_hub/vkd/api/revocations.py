@@ -1,0 +1,30 @@
+"""``/revocations``: tokens that the hub takes back before their time."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fastapi import APIRouter, Response
+
+from aiinfn_hub.contract.platform import Revoked
+from aiinfn_hub.contract.problem import Reason
+
+from .common import Authentication, hub_only
+from .errors import problems
+
+router = APIRouter(tags=["sessions"], dependencies=[hub_only])
+
+_IDENTITY: Final = (Reason.UNAUTHENTICATED, Reason.FORBIDDEN, Reason.UNAVAILABLE)
+
+
+@router.post(
+    "/revocations",
+    summary="Tell which tokens were revoked",
+    status_code=204,
+    response_class=Response,
+    responses=problems(*_IDENTITY),
+)
+async def revocations(body: Revoked, auth: Authentication) -> Response:
+    """Forget what the hub said about these tokens: the next request with one of them is judged by the hub."""
+    auth.forget(body.token_ids)
+    return Response(status_code=204)

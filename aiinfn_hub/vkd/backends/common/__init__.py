@@ -1,0 +1,1 @@
+"""What the back ends share: the files of an attempt, its log, its outcome."""

@@ -1,0 +1,214 @@
+"""How an attempt ended, in words: pure, from what is on disk and what vkd meant."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from aiinfn_hub.contract.records import Refused, check
+from aiinfn_hub.contract.runner import (
+    JobError,
+    Progress,
+    ResourcePoint,
+    RunnerRecord,
+    Scalar,
+)
+from aiinfn_hub.contract.states import Cause, JobState
+from aiinfn_hub.contract.units import format_duration
+from aiinfn_hub.i18n.language import gettext as _
+from aiinfn_hub.platform.selection import Selection
+from aiinfn_hub.vkd.backends.local.supervisor.main import SUPERVISOR_FAILED, SUPERVISOR_KILLED, ends_as_told
+
+from .attempt_files import ExitFacts, Intent, IntentKind
+from .resource_series import checked
+
+_LINE: Final = 200
+"""Longest quotation from an error in a sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Where an attempt leaves its job."""
+
+    state: JobState
+    cause: Cause
+    message: str
+    exit_code: int | None = None
+    error: JobError | None = None
+
+
+def moment(seconds: float | None) -> datetime | None:
+    """Turn seconds since the epoch into a time."""
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+
+
+def clock_time(at: datetime) -> str:
+    """Write a time of day as a clock on this machine's wall shows it."""
+    return f"{at.astimezone():%H:%M %Z}"
+
+
+def plural(count: int, title: str) -> str:
+    """Write some devices: ``NVIDIA T4``, ``2 x NVIDIA T4``."""
+    return title if count == 1 else f"{count} x {title}"
+
+
+def waiting(devices: str, end: datetime | None) -> str:
+    """Say that a session waits for others to end; ``end`` is when the first does."""
+    if end is None:
+        return _("Waiting for {devices}: all are in use by sessions.").format(devices=devices)
+    return _(
+        "Waiting for {devices}: all are in use by sessions. The first ends at {time} at the latest."
+    ).format(devices=devices, time=clock_time(end))
+
+
+def making_room(title: str, seconds: float) -> str:
+    """Say that batch gives way to a session."""
+    return _("A batch job is making room on {title}: about {seconds} s.").format(
+        title=title, seconds=f"{seconds:.0f}"
+    )
+
+
+def progress_of(records: Mapping[str, Any]) -> Progress | None:
+    """Give the last progress that the job told, if it makes sense."""
+    record = _record(records.get("progress"))
+    return record.progress if record else None
+
+
+def error_of(records: Mapping[str, Any]) -> JobError | None:
+    """Give the error that the job told, if it makes sense."""
+    record = _record(records.get("error"))
+    return record.error if record else None
+
+
+def values_of(records: Mapping[str, Any]) -> dict[str, Scalar]:
+    """Give what the job recorded."""
+    record = _record(records.get("values"))
+    return record.values or {} if record else {}
+
+
+def points_of(found: Iterable[Any]) -> list[ResourcePoint]:
+    """Give what the job used over time, as far as it makes sense."""
+    return [ResourcePoint.model_validate(point) for point in checked(found)]
+
+
+def _record(value: Any) -> RunnerRecord | None:
+    # What the supervisor took is checked again: an older one may have taken more, and the job wrote it.
+    try:
+        return RunnerRecord.model_validate(check(value)) if isinstance(value, dict) else None
+    except (ValidationError, Refused):
+        return None
+
+
+def stopped(intent: Intent, selection: Selection) -> Outcome:
+    """Judge an attempt that was stopped on purpose."""
+    title = selection.accelerator.title if selection.accelerator else "device"
+    if intent.kind is IntentKind.CANCEL:
+        return Outcome(JobState.CANCELLED, Cause.CANCELLED, "Cancelled.")
+    if intent.kind is IntentKind.PREEMPT:
+        at = clock_time(datetime.fromtimestamp(intent.at, UTC))
+        message = f"Gave its {plural(selection.count, title)} to a session at {at}; waiting again."
+        return Outcome(JobState.QUEUED, Cause.PREEMPTED, message)
+    if intent.kind is IntentKind.DEVICE_LOST:
+        return Outcome(JobState.QUEUED, Cause.DEVICE_LOST, f"Its {title} is no longer there; waiting again.")
+    if intent.kind is IntentKind.HOLD:
+        return Outcome(JobState.QUEUED, Cause.HELD, "Stopped, because its owner lost the access; it waits.")
+    return Outcome(JobState.QUEUED, Cause.INTERRUPTED, "The platform was stopped under it; waiting again.")
+
+
+def judge(
+    ended: ExitFacts,
+    intent: Intent | None,
+    records: Mapping[str, Any],
+    selection: Selection,
+    *,
+    rebooted: bool,
+) -> Outcome:
+    """Tell where an attempt that ended leaves its job, and why. Nothing else decides this.
+
+    What happened first counts, whatever was meant a moment later:
+
+    1. Success is success, even if it came just when the job was told to stop: the runner never exits with 0 because of
+       SIGTERM.
+    2. A person's wish to cancel.
+    3. What was the end of it before vkd's order to stop reached it: its time limit, a start that failed, its own failure.
+       Only where its device was lost, a failure is put down to that.
+    4. Why vkd stopped it.
+    5. Without an order of vkd: what its supervisor saw, or that this was killed.
+
+    Parameters
+    ----------
+    rebooted
+        The machine was restarted since the attempt began: it has another boot id.
+    """
+    if ended.exit_code == 0:
+        return Outcome(JobState.SUCCEEDED, Cause.COMPLETED, "Finished.", 0)
+    if intent is not None and (intent.kind is IntentKind.CANCEL or not _ended_before(ended, intent)):
+        return replace(stopped(intent, selection), exit_code=ended.exit_code)
+    if ended.why == "stopped":
+        # Nobody here asked for it: the machine is being shut down, and told every process so.
+        message = "Its supervisor was told to stop, as when the machine is shut down; waiting again."
+        return Outcome(JobState.QUEUED, Cause.INTERRUPTED, message, ended.exit_code)
+    if ended.why == "time_limit":
+        message = f"Stopped: it reached its time limit of {format_duration(selection.time_limit)}."
+        return Outcome(JobState.FAILED, Cause.TIME_LIMIT, message, ended.exit_code, error_of(records))
+    if ended.why == "start_failed":
+        message = f"Its process could not be started: {ended.message}"
+        return Outcome(JobState.FAILED, Cause.START_FAILED, message)
+    if ended.why == "lost" and rebooted:
+        message = "Failed: the machine was restarted while it ran. Run it again."
+        return Outcome(JobState.FAILED, Cause.LOST, message)
+    if ended.why in {"lost", SUPERVISOR_KILLED}:
+        by = f" by {ended.message}" if ended.message.startswith("SIG") else ""
+        message = f"Failed: the process that supervises it was killed{by}, and the job was ended with it. Run it again."
+        return Outcome(JobState.FAILED, Cause.LOST, message)
+    if ended.why == SUPERVISOR_FAILED:
+        message = (
+            "Failed: the process that supervises it ended by a fault. Tell the operators, and run it again."
+        )
+        return Outcome(JobState.FAILED, Cause.LOST, message)
+    return _failed(ended, error_of(records))
+
+
+def _ended_before(ended: ExitFacts, intent: Intent) -> bool:
+    """Tell whether an attempt was at its end before vkd's order to stop reached it."""
+    if ended.why in {"time_limit", "start_failed"}:
+        return True
+    if ended.why != "exited" or intent.kind is IntentKind.DEVICE_LOST:
+        return False
+    # A machine that is shut down tells the job's process, too, perhaps before the supervisor.
+    return not ends_as_told(ended.exit_code, ended.signal) or ended.out_of_memory
+
+
+def unless_cancelled(outcome: Outcome, intent: Intent | None, selection: Selection) -> Outcome:
+    """Return an outcome, or that the job is cancelled if a person asked for this while it was being found."""
+    if intent is None or intent.kind is not IntentKind.CANCEL or outcome.state is JobState.SUCCEEDED:
+        return outcome
+    return replace(stopped(intent, selection), exit_code=outcome.exit_code)
+
+
+def _failed(ended: ExitFacts, error: JobError | None) -> Outcome:
+    if error is not None:
+        text = (
+            f"{error.name}: {error.message}".strip().splitlines()[0][:_LINE] if error.message else error.name
+        )
+        where = "Failed" if error.cell is None else f"Failed in cell {error.cell}"
+        # The runner's 2 means that it could not begin, e.g. because the kernel is missing.
+        cause = Cause.START_FAILED if ended.exit_code == 2 and error.cell is None else Cause.ERROR
+        return Outcome(JobState.FAILED, cause, f"{where}: {text}", ended.exit_code, error)
+    if ended.out_of_memory:
+        message = "Failed: its machine ran out of memory. Choose a larger size, or load less at once."
+        return Outcome(JobState.FAILED, Cause.ERROR, message)
+    if ended.signal is not None:
+        try:
+            name = signal.Signals(ended.signal).name
+        except ValueError:
+            name = f"signal {ended.signal}"
+        # A lack of memory is only told where the system says so.
+        return Outcome(JobState.FAILED, Cause.ERROR, f"Failed: its process was ended by {name}.")
+    message = f"Failed: its process ended with exit code {ended.exit_code}."
+    return Outcome(JobState.FAILED, Cause.ERROR, message, ended.exit_code)

@@ -1,0 +1,437 @@
+"""`KueueBackend`: jobs as batch/v1 Jobs that Kueue admits, sessions as pods of the hub, devices as the cluster has them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from aiinfn_hub.contract.platform import (
+    Availability,
+    AvailabilityReading,
+    Claim,
+    ClaimRequest,
+    NodeNotice,
+)
+from aiinfn_hub.contract.problem import Reason, Refusal
+from aiinfn_hub.contract.runner import ResourcePoint
+from aiinfn_hub.i18n.language import gettext as _
+from aiinfn_hub.kube import names
+from aiinfn_hub.kube.client import KubeClient, KubeError, path_of
+from aiinfn_hub.kube.inventory import Inventory, NodeFacts, Reader
+from aiinfn_hub.kube.inventory import NodeNotice as NodeFinding
+from aiinfn_hub.kube.inventory import PodFacts as DevicePod
+from aiinfn_hub.kube.objects import jobs
+from aiinfn_hub.kube.watch import Kind, Watch
+from aiinfn_hub.platform.model.platform import Platform
+from aiinfn_hub.vkd.backends.common import attempt_log
+from aiinfn_hub.vkd.backends.common.exit_outcome import points_of
+from aiinfn_hub.vkd.domain.backend import (
+    BackendJob,
+    Holds,
+    LogChunk,
+    QueueLength,
+    Start,
+    Update,
+)
+
+from . import status_text
+from .attempt_files import KueueFiles
+from .facts import (
+    Cluster,
+    JobFacts,
+    PodFacts,
+    WorkloadFacts,
+    read_job,
+    read_pod,
+    read_workload,
+)
+from .log_collector import LOG_LIMIT
+from .queue_positions import Positions
+from .reconciler import Director
+from .requeue import Nudge
+from .session_claims import Sessions
+from .startup_events import EventFacts, read_event
+
+_log = logging.getLogger(__name__)
+_START_SECONDS: Final = 10.0
+"""How long a start waits for the cluster; after that vkd serves what it knows, and goes on when the cluster answers."""
+_PROBE_SECONDS: Final = 5.0
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class KueueBackend:
+    """Runs jobs in a cluster. See `aiinfn_hub.vkd.domain.backend.Backend`.
+
+    Parameters
+    ----------
+    data
+        The data folder; attempts and their logs are kept in ``vkd/kueue`` below it.
+    client
+        vkd's own identity in the cluster; closed by `stop`.
+    command
+        What runs in a job instead of the runner.
+    """
+
+    def __init__(
+        self,
+        platform: Platform,
+        data: Path,
+        client: KubeClient,
+        clock: Callable[[], datetime] = _utc_now,
+        *,
+        command: Sequence[str] = jobs.RUNNER,
+        log_limit: int = LOG_LIMIT,
+    ) -> None:
+        self._platform = platform
+        self._client = client
+        self._clock = clock
+        self._files = KueueFiles(data)
+        self._cluster = Cluster()
+        self._inventory = Inventory(platform)
+        self._updates: asyncio.Queue[Update | None] = asyncio.Queue()
+        self._director = Director(
+            platform,
+            client,
+            self._cluster,
+            self._files,
+            clock,
+            emit=self._updates.put_nowait,
+            holds=self._holds,
+            moved=self._moved,
+            command=command,
+            log_limit=log_limit,
+        )
+        self._sessions = Sessions(platform, self._inventory, self._cluster, self._director)
+        self._positions = Positions(client, platform, self._director.waits, self._director.lines)
+        self._nudge = Nudge(self._director)
+        self._fault: BaseException | None = None
+        self._logged_notices: tuple[NodeFinding, ...] = ()
+        self._read_at = clock()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._device_tasks: list[asyncio.Task[None]] = []
+        self._nodes, self._pods = self._watch_devices(platform, self._inventory)
+        self._batch = self._watch_batch()
+        # Nothing waits for these: they only say how jobs start.
+        about = {"fieldSelector": "involvedObject.kind=Pod"}
+        kind = Kind("events", jobs.events_path(platform), read_event, about)
+        self._events = Watch(client, kind, self._hear)
+
+    def _watch_devices(
+        self, platform: Platform, inventory: Inventory
+    ) -> tuple[Watch[NodeFacts], Watch[DevicePod]]:
+        reader = Reader(platform)
+        unfinished = {"fieldSelector": "status.phase!=Succeeded,status.phase!=Failed"}
+
+        def see_node(before: NodeFacts | None, after: NodeFacts | None) -> None:
+            inventory.see_node(before, after)
+            self._read_at = self._clock()
+
+        def see_pod(before: DevicePod | None, after: DevicePod | None) -> None:
+            inventory.see_pod(before, after)
+            if inventory is self._inventory:
+                self._see_pod(before, after)
+
+        return (
+            Watch(self._client, Kind("nodes", path_of("v1", "nodes"), reader.node), see_node),
+            Watch(self._client, Kind("pods", path_of("v1", "pods"), reader.pod, unfinished), see_pod),
+        )
+
+    def _watch_batch(self) -> tuple[Watch[JobFacts], Watch[WorkloadFacts], Watch[PodFacts]]:
+        platform, client = self._platform, self._client
+        label = names.Labels(platform.label_prefix).job
+        ours = {"labelSelector": label}
+
+        def read_our_job(item: Mapping[str, Any]) -> JobFacts | None:
+            return read_job(item, label)
+
+        def read_our_pod(item: Mapping[str, Any]) -> PodFacts | None:
+            return read_pod(item, label)
+
+        return (
+            Watch(client, Kind("jobs", jobs.jobs_path(platform), read_our_job, ours), self._see_job),
+            Watch(
+                client, Kind("workloads", jobs.workloads_path(platform), read_workload), self._see_workload
+            ),
+            Watch(client, Kind("job pods", jobs.pods_path(platform), read_our_pod, ours), self._see_job_pod),
+        )
+
+    # Coming and going
+
+    async def start(self, known: Start) -> None:
+        """Take over what an earlier vkd left; see `Backend.start`."""
+        await asyncio.to_thread(self._files.prepare)
+        await self._director.load(known.jobs)
+        self._device_tasks = [self._run(watch.run()) for watch in (self._nodes, self._pods)]
+        for watch in self._batch:
+            self._run(watch.run())
+        self._run(self._events.run())
+        self._run(self._positions.run())
+        self._run(self._nudge.run())
+        self._run(self._probe())
+        begin = asyncio.create_task(self._begin())
+        self._tasks.append(begin)
+        done, _pending = await asyncio.wait({begin}, timeout=_START_SECONDS)
+        if not done:
+            _log.warning("the cluster does not answer yet; jobs are followed as soon as it does")
+
+    def _run(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        task.add_done_callback(self._ended)
+        self._tasks.append(task)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """End the stream of updates after a fault of ours: vkd must then be started again, not fall silent."""
+        if not task.cancelled() and (fault := task.exception()) is not None:
+            self._fault = fault
+            self._updates.put_nowait(None)
+
+    async def _begin(self) -> None:
+        for watch in (self._nodes, self._pods, *self._batch):
+            await watch.synced.wait()
+        self._read_at = self._clock()
+        self._director.open()
+        for queue in self._platform.queues:
+            self._positions.touch(queue)
+
+    async def stop(self) -> None:
+        """Let go of everything; jobs and sessions run on, and `updates` ends."""
+        await self._sessions.close()
+        await self._director.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._updates.put_nowait(None)
+        await self._client.close()
+
+    async def adopt(self, platform: Platform) -> None:
+        """Go over to a changed platform file; see `Backend.adopt`.
+
+        If it describes other accelerators, the nodes are read anew first, so that no reading ever shows half of it.
+        """
+        if platform.accelerators != self._platform.accelerators:
+            inventory = Inventory(platform)
+            watches = self._watch_devices(platform, inventory)
+            tasks = [self._run(watch.run()) for watch in watches]
+            try:
+                for watch in watches:
+                    await watch.synced.wait()
+            except asyncio.CancelledError:
+                for task in tasks:
+                    task.cancel()
+                raise
+            for task in self._device_tasks:
+                task.cancel()
+                self._tasks.remove(task)
+            self._device_tasks = tasks
+            self._nodes, self._pods = watches
+            self._inventory = self._sessions.inventory = inventory
+        self._platform = self._sessions.platform = self._positions.platform = platform
+        self._director.adopt(platform)
+        self._sessions.poke()
+
+    async def updates(self) -> AsyncIterator[Update]:
+        """Stream what happens, until `stop`."""
+        while (update := await self._updates.get()) is not None:
+            yield update
+        if self._fault is not None:
+            raise self._fault
+
+    async def _probe(self) -> None:
+        """Confirm what is known: a watch without news may also be one whose connection died silently."""
+        while True:
+            await asyncio.sleep(_PROBE_SECONDS)
+            if not (self._nodes.connected and self._pods.connected):
+                continue
+            with suppress(KubeError):
+                await self._client.get("/version")
+                self._read_at = self._clock()
+
+    # What the watches tell
+
+    def _see_pod(self, before: DevicePod | None, after: DevicePod | None) -> None:
+        self._read_at = self._clock()
+        self._sessions.poke()
+        if after is None and before is not None and before.node and not before.job:
+            given_back = {resource for resource, _ in before.devices}
+            self._nudge.freed(
+                name
+                for name, accelerator in self._platform.accelerators.items()
+                if accelerator.resource in given_back
+            )
+
+    def _see_job(self, before: JobFacts | None, after: JobFacts | None) -> None:
+        self._director.mark(self._cluster.see_job(before, after))
+
+    def _see_workload(self, before: WorkloadFacts | None, after: WorkloadFacts | None) -> None:
+        job_id = self._cluster.see_workload(before, after)
+        self._director.mark(job_id)
+        track = self._director.tracks.get(job_id)
+        if track is not None:
+            self._positions.touch(track.queue)
+
+    def _see_job_pod(self, before: PodFacts | None, after: PodFacts | None) -> None:
+        self._director.mark(self._cluster.see_pod(before, after))
+        self._sessions.poke()
+
+    def _hear(self, before: EventFacts | None, after: EventFacts | None) -> None:
+        if after is not None:
+            self._director.hear(after)
+
+    def _holds(self, job_id: str) -> bool:
+        return self._sessions.holds(job_id)
+
+    def _moved(self, queue: str, job_id: str) -> None:
+        if job_id:
+            self._positions.drop(queue, job_id)
+        self._positions.touch(queue)
+
+    # Jobs
+
+    async def submit(self, job: BackendJob) -> None:
+        """Make a job's Job; see `Backend.submit`.
+
+        Raises
+        ------
+        Refusal
+            If the cluster can never take it.
+        """
+        selection, accelerator = job.selection, job.selection.accelerator
+        if accelerator and accelerator.quota is not None and selection.count > accelerator.quota:
+            raise Refusal(
+                Reason.TOO_LARGE,
+                _("It can never start: batch may use {quota} {title} in all.").format(
+                    quota=accelerator.quota, title=accelerator.title
+                ),
+                _("Ask for fewer."),
+                field="count",
+            )
+        if len(job.work.model_dump_json()) > jobs.MOST_BYTES:
+            raise Refusal(
+                Reason.TOO_LARGE,
+                _("The parameters or arguments are too large for a job."),
+                _("Put large values into a file."),
+                field="work",
+            )
+        await self._director.submit(job)
+
+    async def cancel(self, job_id: str) -> None:
+        """Stop a job for good."""
+        self._director.cancel(job_id)
+
+    async def hold(self, holds: Holds) -> None:
+        """Keep jobs from running; see `Backend.hold`."""
+        self._director.hold(holds)
+
+    async def interrupt(self) -> None:
+        """Do nothing: the jobs run in the cluster, which does not stop with vkd."""
+
+    def positions(self) -> Mapping[str, int]:
+        """Give the place of each waiting job in its queue, from 1."""
+        return self._positions.places
+
+    def reason(self, job_id: str) -> str | None:
+        """Say why a job still waits."""
+        track = self._director.tracks.get(job_id)
+        workload = self._cluster.of(job_id).workload
+        if track is None or not self._director.waits(job_id):
+            return None
+        if workload is None:
+            return self._director.obstacle(job_id) or None
+        selection = track.job.selection
+        largest = self._inventory.largest(selection.accelerator_name) if selection.accelerator else 0
+        return status_text.waiting(workload.waiting, selection, largest, admitted=workload.admitted)
+
+    def queues(self) -> Mapping[str, QueueLength]:
+        """Give the length of each queue by name."""
+        waiting, running = self._director.waiting, self._director.running
+        return {name: QueueLength(waiting[name], running[name]) for name in self._platform.queues}
+
+    def inventory(self) -> AvailabilityReading:
+        """Give what there is of each accelerator, from memory."""
+        entries = []
+        for name in self._platform.accelerators:
+            counts = self._inventory.counts(name)
+            entries.append(
+                Availability(
+                    accelerator=name,
+                    total=counts.total,
+                    free=counts.free,
+                    sessions=counts.sessions,
+                    batch=counts.batch,
+                    offline=counts.offline,
+                    queued=self._director.wanted[name],
+                    waiting_sessions=self._inventory.waiting_sessions(name),
+                    next_session_end=self._inventory.next_session_end(name),
+                )
+            )
+        age = max(0.0, (self._clock() - self._read_at).total_seconds())
+        return AvailabilityReading(
+            accelerators=entries, read_at=self._read_at, age=age, notices=self._node_notices()
+        )
+
+    def _node_notices(self) -> list[NodeNotice]:
+        """Return what operators should know about the nodes, and log what is new; nothing before the nodes were read."""
+        if not self._nodes.synced.is_set():
+            return []
+        found = self._inventory.notices()
+        if found is not self._logged_notices:
+            for each in set(found).difference(self._logged_notices):
+                _log.warning(
+                    "nodes do not fit the platform file code=%s accelerator=%s nodes=%s",
+                    each.code,
+                    each.accelerator,
+                    ",".join(each.nodes),
+                )
+            self._logged_notices = found
+        return [NodeNotice.model_validate(asdict(each)) for each in found]
+
+    def largest(self, accelerator: str) -> int:
+        """Count the devices of an accelerator on the node that has most of them."""
+        return self._inventory.largest(accelerator)
+
+    async def read_log(self, job_id: str, attempt: int, offset: int, limit: int) -> LogChunk:
+        """Read part of an attempt's log; see `Backend.read_log`."""
+        folder = self._files.attempt(job_id, attempt)
+        over = self._director.is_over(job_id, attempt)
+        return await asyncio.to_thread(attempt_log.read, folder, attempt, offset, limit, over=over)
+
+    async def wait_log(self, job_id: str, attempt: int, offset: int, timeout: float) -> None:  # noqa: ASYNC109 - a long poll
+        """Wait until the log is longer than ``offset``, the attempt is over, or for ``timeout`` seconds."""
+        folder = self._files.attempt(job_id, attempt)
+        await attempt_log.wait(folder, offset, timeout, lambda: self._director.is_over(job_id, attempt))
+
+    async def read_resources(self, job_id: str, attempt: int) -> list[ResourcePoint]:
+        """Read what an attempt used so far; see `Backend.read_resources`."""
+        folder = self._files.attempt(job_id, attempt)
+        return points_of(await asyncio.to_thread(folder.read_resources))
+
+    async def forget(self, job_id: str) -> bool:
+        """Delete what is kept of a final job; see `Backend.forget`."""
+        if not self._director.forget(job_id):
+            return False
+        await asyncio.to_thread(self._files.forget, job_id)
+        return True
+
+    # Sessions
+
+    async def claim(self, session_id: str, request: ClaimRequest) -> Claim:
+        """Make room for a session; see `Backend.claim`."""
+        return await self._sessions.claim(session_id, request)
+
+    async def claim_state(self, session_id: str) -> Claim | None:
+        """Tell how far a claim is."""
+        return self._sessions.state(session_id)
+
+    async def release(self, session_id: str) -> None:
+        """Forget a session's claim; its devices are free when its pod is gone."""
+        self._sessions.release(session_id)

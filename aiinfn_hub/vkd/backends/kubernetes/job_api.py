@@ -1,0 +1,76 @@
+"""What the back end asks of the API server about one job. Each request raises `KubeError`."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from http import HTTPStatus
+
+from aiinfn_hub.kube import names
+from aiinfn_hub.kube.client import KubeClient, KubeError
+from aiinfn_hub.kube.objects import jobs
+from aiinfn_hub.platform.model.platform import Platform
+from aiinfn_hub.vkd.domain.backend import BackendJob
+
+_log = logging.getLogger(__name__)
+
+
+class Requests:
+    """The few things that vkd does in the cluster.
+
+    Attributes
+    ----------
+    platform
+        It may be exchanged.
+    """
+
+    def __init__(self, platform: Platform, client: KubeClient, command: Sequence[str]) -> None:
+        self.platform = platform
+        self._client = client
+        self._command = command
+
+    async def create(self, job: BackendJob) -> None:
+        """Make a job's Job; one that is there already is fine."""
+        body = jobs.job(job.id, job.selection, job.work, job.output, self.platform, command=self._command)
+        try:
+            await self._client.create(jobs.jobs_path(self.platform), body)
+        except KubeError as error:
+            if error.status != HTTPStatus.CONFLICT or error.reason != "AlreadyExists":
+                raise
+
+    async def delete(self, job_id: str) -> None:
+        """Delete a job's Job, and its pods with it; one that is gone is fine."""
+        await self._client.delete(jobs.jobs_path(self.platform, names.job_name(job_id)))
+
+    async def activate(self, workload: str, *, active: bool) -> None:
+        """Let Kueue run a job, or have it take the job back."""
+        path = jobs.workloads_path(self.platform, workload)
+        await self._client.patch(path, {"spec": {"active": active}})
+
+    async def was_preempted(self, pod: str) -> bool:
+        """Tell whether kube-scheduler evicted a pod, given by uid, in the last hour."""
+        selector = f"involvedObject.uid={pod},reason=Preempted"
+        events = await self._client.get(jobs.events_path(self.platform), fieldSelector=selector)
+        return bool(events.get("items"))
+
+
+def hopeless(error: KubeError) -> bool:
+    """Tell whether a Job that was refused would be refused again: the API server does not understand it."""
+    return error.status in {HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY}
+
+
+def obstacle(error: KubeError) -> str:
+    """Say to the person why the cluster does not have a job, as the end of a sentence."""
+    if error.status == HTTPStatus.FORBIDDEN and "quota" in error.message:
+        return "the cluster takes no more jobs for now, since the quota of its namespace is used up"
+    if error.status in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}:
+        return "the cluster is not set up for batch jobs: the operators have to run `aiinfn-hub kueue apply`"
+    if not hopeless(error):
+        return "the cluster does not answer"
+    _log.error(
+        "cluster refuses a job status=%d reason=%s message=%s",
+        error.status,
+        error.reason,
+        error.message[:500],
+    )
+    return "the cluster does not take this job; the operators find the reason in vkd's log"

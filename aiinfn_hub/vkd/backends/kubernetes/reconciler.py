@@ -1,0 +1,500 @@
+"""Carries jobs through the cluster: makes their Jobs, tells what becomes of them, and deletes them.
+
+Each job is looked at by one task at a time, whenever something about it changed. What is to be told follows from what is
+seen (`lifecycle`), so a change that was missed costs nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Coroutine, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from aiinfn_hub.contract.states import FINAL, Cause, JobState
+from aiinfn_hub.kube.client import KubeClient, KubeError
+from aiinfn_hub.kube.objects import jobs
+from aiinfn_hub.platform.model.platform import Platform
+from aiinfn_hub.vkd.domain.backend import BackendJob, Holds, Update
+
+from .archive import Told
+from .attempt_files import KueueFiles, Note
+from .creation_order import CreationOrder
+from .facts import Cluster, Seen
+from .job_api import Requests, hopeless, obstacle
+from .job_state import UNKNOWN_POD, Track
+from .lifecycle import Step, advance
+from .log_collector import LOG_LIMIT, LogBook
+from .startup_events import EventFacts, step_of
+from .updates import update_of
+
+_log = logging.getLogger(__name__)
+_RETRY: Final = (0.5, 1.0, 2.0, 5.0)
+_STRANDED: Final = 12.0
+"""Seconds that a job may look for its node: as long as one that must go may take."""
+_MOST_SAID: Final = 300
+"""Messages about the starts of one job: it may try its luck for days."""
+_LIFT_AGAIN: Final = 2.0
+"""Seconds until Kueue has surely seen that a Workload is active."""
+
+
+class Director:
+    """The jobs of the back end that are not over.
+
+    Parameters
+    ----------
+    emit
+        Takes each update.
+    holds
+        Tells whether a job is kept from running for a session's sake.
+    moved
+        Called with a queue whose order may have changed.
+
+    Attributes
+    ----------
+    tracks
+        By job id.
+    waiting, running
+        Numbers of jobs by queue, and of waiting ones by accelerator.
+    """
+
+    def __init__(
+        self,
+        platform: Platform,
+        client: KubeClient,
+        cluster: Cluster,
+        files: KueueFiles,
+        clock: Callable[[], datetime],
+        *,
+        emit: Callable[[Update], None],
+        holds: Callable[[str], bool],
+        moved: Callable[[str, str], None],
+        command: Sequence[str] = jobs.RUNNER,
+        log_limit: int = LOG_LIMIT,
+    ) -> None:
+        self._client = client
+        self._cluster = cluster
+        self._files = files
+        self._clock = clock
+        self._emit = emit
+        self._holds = holds
+        self._moved = moved
+        self._requests = Requests(platform, client, command)
+        self._logs = LogBook(platform, client, cluster, files, log_limit, self._told)
+        self._open = False
+        self._chores: set[asyncio.Task[None]] = set()
+        self._put: set[str] = set()
+        self._order = CreationOrder(time.monotonic, self.mark)
+        self.tracks: dict[str, Track] = {}
+        self._lines: dict[str, Counter[str]] = {}
+        self._done: set[str] = set()
+        self._withheld = Holds()
+        self.waiting: Counter[str] = Counter()
+        self.running: Counter[str] = Counter()
+        self.wanted: Counter[str] = Counter()
+
+    def adopt(self, platform: Platform) -> None:
+        """Go over to a changed platform file; what is in the cluster stays as it is."""
+        self._requests.platform = platform
+
+    # Taking jobs in
+
+    async def load(self, known: Sequence[BackendJob]) -> None:
+        """Take up the jobs that the store knows."""
+        for job in known:
+            note = await asyncio.to_thread(self._files.load, job.id)
+            self._add(Track.of(job, note))
+
+    def open(self) -> None:
+        """Begin: what the cluster has is known now."""
+        self._open = True
+        for job_id in {*self.tracks, *self._cluster.jobs()}:
+            self.mark(job_id)
+            if job_id not in self.tracks:
+                self._put_away(job_id, suspended_only=False)
+
+    def _add(self, track: Track) -> None:
+        self.tracks[track.id] = track
+        self._count(track, 1)
+        if track.note.created:
+            self._order.created(track.job)
+        elif track.state is JobState.QUEUED:
+            self._order.add(track.job)
+
+    def _count(self, track: Track, sign: int) -> None:
+        selection = track.job.selection
+        if track.state is JobState.QUEUED:
+            self.waiting[track.queue] += sign
+            self.wanted[selection.accelerator_name] += sign
+            self._lines.setdefault(track.queue, Counter())[selection.project] += sign
+        elif track.state not in FINAL:
+            self.running[track.queue] += sign
+
+    async def submit(self, job: BackendJob) -> None:
+        """Take a job in; its Job is made at once, but not waited for.
+
+        The store has the job already, so nothing is lost with an API server that is slow or away, and nobody who submits
+        waits for it, or for those that submit at the same time.
+        """
+        if job.id in self.tracks or job.id in self._done:
+            return
+        # Only what is made here has a note; nothing of this job can be there yet.
+        self._add(Track.of(job, Note()))
+        self.mark(job.id)
+
+    async def _create(self, track: Track) -> None:
+        """Make a job's Job, if it is its turn."""
+        pause = self._order.pause(track.job)
+        if pause is None:
+            return
+        if pause > 0:
+            self._later(track, pause)
+            return
+        await self._requests.create(track.job)
+        track.note.created = True
+        self._order.created(track.job)
+        track.obstacle = ""
+        await self._save(track)
+        self._moved(track.queue, "")
+
+    def obstacle(self, job_id: str) -> str:
+        """Return why a job's Job could not be made yet, in words; also if it waits for one that could not."""
+        track = self.tracks[job_id]
+        if track.note.created or track.obstacle:
+            return track.obstacle
+        first = self.tracks.get(self._order.first(track.job))
+        return first.obstacle if first is not None else ""
+
+    def forget(self, job_id: str) -> bool:
+        """Forget that a job ever was; False if it is not over."""
+        self._done.discard(job_id)
+        return job_id not in self.tracks
+
+    def waits(self, job_id: str) -> bool:
+        """Tell whether a job waits in its queue."""
+        track = self.tracks.get(job_id)
+        return track is not None and track.state is JobState.QUEUED
+
+    def lines(self, queue: str) -> list[str]:
+        """Give the projects whose jobs wait in a queue."""
+        return [project for project, number in self._lines.get(queue, {}).items() if number > 0]
+
+    def cancel(self, job_id: str) -> None:
+        """Stop a job for good."""
+        if (track := self.tracks.get(job_id)) is not None:
+            track.cancelling = True
+            self.mark(job_id)
+
+    def hold(self, holds: Holds) -> None:
+        """Keep jobs from running whose owner lost the access, and let those go on that are not held any more."""
+        before, self._withheld = self._withheld, holds
+        for track in list(self.tracks.values()):
+            selection = track.job.selection
+            if before.waits(selection) or holds.waits(selection):
+                self.mark(track.id)
+
+    async def yield_place(self, job_id: str) -> bool:
+        """Have Kueue evict a job for a session; False if it cannot be told now."""
+        track = self.tracks.get(job_id)
+        workload = self._cluster.of(job_id).workload
+        if track is None or workload is None:
+            return False
+        pods = [pod.uid for pod in self._cluster.of(job_id).in_order if pod.node and not pod.over]
+        track.note.yielded = [*track.note.yielded, *(uid for uid in pods if uid not in track.note.yielded)]
+        try:
+            # Noted first: a vkd that is killed in between must still tell the truth about it.
+            await self._save(track)
+            await self._requests.activate(workload.name, active=False)
+        except (KubeError, OSError) as error:
+            _log.warning("job not asked to make room job=%s error=%s", job_id, type(error).__name__)
+            return False
+        return True
+
+    async def nudge(self, accelerator: str) -> bool:
+        """Have Kueue look at the queues again: deactivate the last job in line for a moment. False if none waits."""
+        for track in reversed(self.tracks.values()):
+            if track.state is not JobState.QUEUED or track.job.selection.accelerator_name != accelerator:
+                continue
+            workload = self._cluster.of(track.id).workload
+            if workload is not None and workload.active and not workload.admitted and not track.cancelling:
+                with contextlib.suppress(KubeError):
+                    await self._requests.activate(workload.name, active=False)
+                return True
+        return False
+
+    # Looking at a job
+
+    def mark(self, job_id: str) -> None:
+        """Have a job looked at, because something about it changed."""
+        track = self.tracks.get(job_id)
+        if not self._open:
+            return
+        if track is None:
+            self._put_away(job_id)
+            return
+        track.dirty = True
+        if track.follower is not None:
+            track.follower.poke()
+        if track.task is None:
+            track.task = asyncio.create_task(self._look(track))
+
+    def _put_away(self, job_id: str, *, suspended_only: bool = True) -> None:
+        """Delete a Job that would run again, although what it was made for is over.
+
+        Kueue may take a Job back in the moment in which its pod ends with success; the pod is then not counted.
+        """
+        job = self._cluster.of(job_id).job
+        if job is None or job.over or job.ending or (suspended_only and not job.suspended):
+            return
+        if job_id not in self._put:
+            self._put.add(job_id)
+            self._chore(self._remove_if_known(job_id))
+
+    async def _remove_if_known(self, job_id: str) -> None:
+        # Only on the word of the data folder: what is not followed may also be another vkd's, or its store was lost.
+        if (await asyncio.to_thread(self._files.load, job_id)).over:
+            _log.warning("job is over, but would run again: its Job is deleted job=%s", job_id)
+            await self._remove(job_id)
+        self._put.discard(job_id)
+
+    def _later(self, track: Track, seconds: float) -> None:
+        asyncio.get_running_loop().call_later(seconds, self.mark, track.id)
+
+    async def _look(self, track: Track) -> None:
+        try:
+            while track.dirty and track.state not in FINAL:
+                track.dirty = False
+                await self._settle(track)
+        except Exception:
+            # A fault of ours must not leave the job unattended for ever.
+            _log.exception("job not followed job=%s", track.id)
+            self._later(track, _RETRY[-1])
+        finally:
+            track.task = None
+
+    async def _settle(self, track: Track) -> None:
+        seen = self._cluster.of(track.id)
+        if seen.job is not None:
+            track.appeared = True
+        if seen.workload is not None:
+            self._order.seen(track.job, admitted=seen.workload.admitted)
+        self._adopt(track, seen)
+        try:
+            await self._act(track, seen)
+            await self._send_back(track, seen)
+            await self._ask_for_the_reason(track, seen)
+            track.failures = 0
+        except KubeError as error:
+            if hopeless(error) and not track.note.created and not track.cancelling:
+                message = obstacle(error)
+                await self._apply(
+                    track,
+                    Step(
+                        JobState.FAILED,
+                        Cause.START_FAILED,
+                        f"{message[:1].upper()}{message[1:]}.",
+                        track.attempt,
+                    ),
+                    seen,
+                )
+                return
+            self._failed(track, error)
+        now = self._cluster.of(track.id)
+        seen = Seen(now.job, now.workload, dict(now.pods))  # it must not change while steps are told
+        advice = advance(track.known(), seen, track.job.selection, track.doubted())
+        for step in advice.steps:
+            await self._apply(track, step, seen)
+        if track.state in {JobState.STARTING, JobState.RUNNING} and not self._withheld.stops(
+            track.job.selection
+        ):
+            track.withheld = False
+        if track.state in FINAL:
+            return
+        if (seconds := track.doubt(advice.doubt)) is not None:
+            self._later(track, seconds)
+        if track.state is JobState.RUNNING:
+            self._logs.follow(track)
+
+    def _adopt(self, track: Track, seen: Seen) -> None:
+        """Recognise the attempt in progress where the data folder does not tell its pod."""
+        if track.pod == UNKNOWN_POD:
+            unknown = [pod.uid for pod in seen.in_order if pod.node and pod.uid not in track.attempts]
+            if unknown:
+                track.attempts[-1] = unknown[-1]
+
+    async def _act(self, track: Track, seen: Seen) -> None:
+        """Bring the cluster in line with what is meant: make, delete, let run again."""
+        if track.cancelling:
+            if not track.deleted:
+                await self._requests.delete(track.id)
+                track.deleted = True
+            return
+        workload = seen.workload
+        if self._withheld.waits(track.job.selection):
+            await self._keep_back(track, seen)
+            return
+        if seen.job is None and not track.note.created and track.state is JobState.QUEUED:
+            self._order.add(track.job)
+            await self._create(track)
+        if workload is None or workload.active or self._holds(track.id):
+            return
+        # Whoever is inactive, and held for nobody, was left so by a vkd that ended meanwhile.
+        if time.monotonic() - track.lifted > _LIFT_AGAIN:
+            track.lifted = time.monotonic()
+            await self._requests.activate(workload.name, active=True)
+            self._moved(track.queue, "")
+        self._later(track, _LIFT_AGAIN + 0.1)
+
+    async def _keep_back(self, track: Track, seen: Seen) -> None:
+        """Deactivate the Workload of a job that is held; one that runs, only if it is to be stopped."""
+        workload, selection = seen.workload, track.job.selection
+        if seen.job is None and not track.note.created:
+            # Those behind it, of others of its project, must not wait for it.
+            self._order.leave(track.job)
+        if workload is None or not workload.active:
+            return
+        waits = track.state is JobState.QUEUED and not any(
+            pod.node and not pod.over for pod in seen.pods.values()
+        )
+        if waits or self._withheld.stops(selection):
+            track.withheld = track.withheld or not waits
+            await self._requests.activate(workload.name, active=False)
+            self._moved(track.queue, "")
+
+    async def _send_back(self, track: Track, seen: Seen) -> None:
+        """Have Kueue take a job back that it let go onto a node on which a session was faster.
+
+        It would do so itself, but after its ``waitForPodsReady.timeout``, which must exceed the longest image pull.
+        """
+        workload = seen.workload
+        stranded = (
+            track.state is JobState.QUEUED
+            and workload is not None
+            and workload.active
+            and workload.admitted
+            and any(pod.unschedulable and not pod.ending for pod in seen.pods.values())
+        )
+        if not stranded or workload is None:
+            track.stranded = 0.0
+        elif not track.stranded:
+            track.stranded = time.monotonic()
+            self._later(track, _STRANDED + 0.1)
+        elif time.monotonic() - track.stranded >= _STRANDED:
+            track.stranded = 0.0
+            _log.info("job found its device taken and goes back to its queue job=%s", track.id)
+            await self._requests.activate(workload.name, active=False)
+
+    async def _ask_for_the_reason(self, track: Track, seen: Seen) -> None:
+        """Find out whether an attempt whose pod went while nobody looked was evicted for a session."""
+        pod = track.pod
+        if not pod or pod in seen.pods or pod == track.asked or pod in track.note.yielded:
+            return
+        preempted = await self._requests.was_preempted(pod)
+        track.asked = pod
+        if preempted:
+            track.note.yielded = [*track.note.yielded, pod]
+
+    def _failed(self, track: Track, error: KubeError) -> None:
+        pause = _RETRY[min(track.failures, len(_RETRY) - 1)]
+        level = logging.WARNING if track.failures == 0 else logging.DEBUG
+        _log.log(level, "cluster refused job=%s status=%d reason=%s", track.id, error.status, error.reason)
+        track.failures += 1
+        track.obstacle = "" if track.note.created else obstacle(error)
+        self._later(track, pause)
+
+    # Telling
+
+    def hear(self, event: EventFacts) -> None:
+        """Tell what an event says of a job's start."""
+        track = self.tracks.get(event.job_id)
+        if track is None:
+            return
+        if event.pod in track.attempts:
+            attempt = track.attempts.index(event.pod) + 1
+        elif track.state is JobState.QUEUED:
+            attempt = track.attempt + 1  # it is not bound to a node yet
+        else:
+            return
+        step = step_of(event, track.job.selection, self._requests.platform)
+        if step is None or (attempt, step.message) in track.said or len(track.said) >= _MOST_SAID:
+            return
+        track.said.add((attempt, step.message))
+        self._emit(Update(track.id, self._clock(), attempt, startup=(step,)))
+
+    async def _apply(self, track: Track, step: Step, seen: Seen) -> None:
+        if step.state is JobState.STARTING:
+            attempts = [*track.attempts, step.pod]
+            track.note.attempts = attempts
+            await self._save(track)
+            track.attempts = list(attempts)  # only now: what cannot be kept is tried again
+        pod = seen.pods.get(step.pod)
+        if step.state is JobState.RUNNING and pod is not None:
+            self._logs.start(track, pod, step.attempt)
+        records: dict[str, Any] = {}
+        if step.state in FINAL or step.state is JobState.QUEUED:
+            records = await self._logs.end(track, step, pod)
+        if step.state in FINAL:
+            track.note.over = True
+            await self._save(track)
+        self._count(track, -1)
+        was_waiting = track.state is JobState.QUEUED
+        track.state = step.state
+        self._count(track, 1)
+        if was_waiting or step.state is JobState.QUEUED:
+            self._moved(track.queue, "" if step.state is JobState.QUEUED else track.id)
+        self._emit(update_of(track.job, step, records, self._clock()))
+        if step.state in FINAL:
+            self._finish(track, step)
+
+    def _told(self, track: Track, attempt: int, told: Told) -> None:
+        if track.state is JobState.RUNNING and track.attempt == attempt:
+            self._emit(Update(track.id, self._clock(), attempt, progress=told.progress, values=told.values))
+
+    def _finish(self, track: Track, step: Step) -> None:
+        self.tracks.pop(track.id, None)
+        self._done.add(track.id)
+        self._order.over(track.job)
+        if step.remove:
+            self._chore(self._remove(track.id))
+
+    async def _remove(self, job_id: str) -> None:
+        """Delete a Job that would never end by itself, however long that takes."""
+        for pause in (*_RETRY, *([30.0] * 100)):
+            try:
+                await self._requests.delete(job_id)
+            except KubeError:
+                await asyncio.sleep(pause)
+            else:
+                return
+
+    def _chore(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._chores.add(task)
+        task.add_done_callback(self._chores.discard)
+
+    async def _save(self, track: Track) -> None:
+        await asyncio.to_thread(self._files.save, track.id, track.note)
+
+    def is_over(self, job_id: str, attempt: int) -> bool:
+        """Tell whether nothing is added any more to the log of an attempt."""
+        track = self.tracks.get(job_id)
+        if track is None or attempt < track.attempt:
+            return True
+        if attempt > track.attempt:
+            return False
+        return track.state is JobState.QUEUED
+
+    async def close(self) -> None:
+        """Let go of everything; the jobs run on."""
+        self._open = False
+        tasks = [track.task for track in self.tracks.values() if track.task] + list(self._chores)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for track in self.tracks.values():
+            if track.follower is not None:
+                await track.follower.stop()

@@ -1,5 +1,0 @@
-"""The back end of the platform: jobs are batch/v1 Jobs that Kueue admits, sessions are pods. See `backend`."""
-
-from .backend import KueueBackend
-
-__all__ = ["KueueBackend"]

@@ -1,0 +1,107 @@
+"""Says what happens to jobs: makes each `Update`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from aiinfn_hub.contract.runner import StartupStep
+from aiinfn_hub.contract.states import FINAL, Cause, JobState
+from aiinfn_hub.contract.units import bytes_in_words
+from aiinfn_hub.vkd.backends.common.exit_outcome import (
+    Outcome,
+    moment,
+    plural,
+    progress_of,
+    values_of,
+)
+from aiinfn_hub.vkd.domain.backend import Update
+
+from .attempt import Conclusion, Run
+
+
+class Teller:
+    """Makes the updates.
+
+    Parameters
+    ----------
+    emit
+        Takes each update.
+    """
+
+    def __init__(self, emit: Callable[[Update], None], clock: Callable[[], datetime]) -> None:
+        self._emit = emit
+        self._clock = clock
+
+    def starting(self, run: Run) -> None:
+        """Tell that a job got its devices."""
+        accelerator = run.job.selection.accelerator
+        where = f" on {plural(len(run.devices), accelerator.title)}" if accelerator else ""
+        message = f"Starting{where}."
+        self._emit(self._about(run, JobState.STARTING, Cause.PLACED, message, granted(run)))
+
+    def running(self, run: Run, started: datetime | None) -> None:
+        """Tell that a job's process runs, once."""
+        run.started = started
+        if not run.up:
+            run.up = True
+            process = "Its process was started."
+            self._emit(self._about(run, JobState.RUNNING, Cause.STARTED, "Running.", process))
+
+    def _about(self, run: Run, state: JobState, cause: Cause, message: str, step: str) -> Update:
+        return Update(
+            job_id=run.job.id,
+            time=self._clock(),
+            attempt=run.attempt,
+            state=state,
+            cause=cause,
+            message=message,
+            devices=run.devices,
+            started=run.started,
+            startup=(StartupStep(time=run.started or self._clock(), message=step),),
+        )
+
+    def progress(self, run: Run) -> None:
+        """Tell what a running job said since the last call."""
+        if not run.up:
+            return
+        progress, values = run.told()
+        if progress is not None or values:
+            self._emit(Update(run.job.id, self._clock(), run.attempt, progress=progress, values=values))
+
+    def ended(self, run: Run, outcome: Outcome, conclusion: Conclusion) -> None:
+        """Tell how an attempt ended."""
+        ended = conclusion.ended
+        self._emit(
+            Update(
+                job_id=run.job.id,
+                time=self._clock(),
+                attempt=run.attempt,
+                state=outcome.state,
+                cause=outcome.cause,
+                message=outcome.message,
+                # A job that waits again begins anew: how far it came is no news of it.
+                progress=progress_of(conclusion.records) if outcome.state in FINAL else None,
+                values=values_of(conclusion.records),
+                error=outcome.error,
+                exit_code=outcome.exit_code,
+                devices=run.devices,
+                started=moment(ended.started) if ended else None,
+                ended=moment(ended.ended) if ended else None,
+            )
+        )
+
+    def over(self, job_id: str, attempt: int, outcome: Outcome) -> None:
+        """Tell the end of a job that waited."""
+        self._emit(Update(job_id, self._clock(), attempt, outcome.state, outcome.cause, outcome.message))
+
+
+def granted(run: Run) -> str:
+    """Say what an attempt was given of this machine."""
+    size, devices = run.job.selection.size, run.devices
+    room = f"{size.cores:g} core{'' if size.cores == 1 else 's'} and {bytes_in_words(size.memory)}"
+    accelerator = run.job.selection.accelerator
+    if accelerator is None or not devices:
+        return f"It was given {room} of this machine."
+    names = ", ".join(devices)
+    return f"It was given {plural(len(devices), accelerator.title)} ({names}), {room} of this machine."

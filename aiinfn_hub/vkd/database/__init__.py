@@ -1,0 +1,1 @@
+"""vkd's database: the only place with SQL."""

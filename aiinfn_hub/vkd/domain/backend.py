@@ -1,0 +1,238 @@
+"""What a back end is: where jobs run, and who holds which device.
+
+A back end knows neither HTTP nor SQL. The service hands it jobs and gets `Update` objects back; the store is the
+service's. Everything here is called on the event loop and must not block it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from aiinfn_hub.contract.jobs import Work
+from aiinfn_hub.contract.platform import AvailabilityReading, Claim, ClaimRequest
+from aiinfn_hub.contract.runner import (
+    JobError,
+    Progress,
+    ResourcePoint,
+    Scalar,
+    StartupStep,
+)
+from aiinfn_hub.contract.states import Cause, JobState
+from aiinfn_hub.platform.model.platform import Platform
+from aiinfn_hub.platform.selection import Selection
+
+
+@dataclass(frozen=True, slots=True)
+class BackendJob:
+    """A job as a back end needs it.
+
+    Attributes
+    ----------
+    queued_at
+        When it was submitted: an evicted job goes back to its place because this does not change.
+    number
+        Of two jobs submitted at the same time, as the points of a sweep are, the lower number was first. It does not
+        change either.
+    state, attempt
+        What the store last knew; used by `Backend.start` to find out what happened meanwhile.
+    """
+
+    id: str
+    selection: Selection
+    work: Work
+    output: str
+    queued_at: datetime
+    number: int = 0
+    state: JobState = JobState.QUEUED
+    attempt: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """Something happened to a job.
+
+    Attributes
+    ----------
+    state, cause
+        The new state and why; None if only progress, values or a start are told.
+    attempt
+        The attempt it is about. A new attempt begins with `JobState.STARTING`.
+    message
+        A sentence for the job's history.
+    values
+        What the job recorded since the last update.
+    startup
+        What happened while the attempt started, since the last update; one that is told again is kept once.
+    started, ended
+        When the attempt's process began and ended, for accounting; known at `RUNNING` and after it.
+    """
+
+    job_id: str
+    time: datetime
+    attempt: int
+    state: JobState | None = None
+    cause: Cause | None = None
+    message: str = ""
+    progress: Progress | None = None
+    values: Mapping[str, Scalar] | None = None
+    startup: tuple[StartupStep, ...] = ()
+    error: JobError | None = None
+    exit_code: int | None = None
+    devices: tuple[str, ...] = ()
+    started: datetime | None = None
+    ended: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LogChunk:
+    """Part of an attempt's log.
+
+    Attributes
+    ----------
+    offset
+        Position of the first byte.
+    complete
+        The attempt is over and nothing follows.
+    """
+
+    attempt: int
+    offset: int
+    data: bytes
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class QueueLength:
+    """How many jobs of a queue wait and run."""
+
+    waiting: int = 0
+    running: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What the service knows when a back end starts.
+
+    Attributes
+    ----------
+    jobs
+        All jobs that are not final, oldest first.
+    usage
+        Decayed device-seconds per project, the seed of the fair order.
+    """
+
+    jobs: Sequence[BackendJob] = ()
+    usage: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Holds:
+    """Whose jobs may not run.
+
+    Attributes
+    ----------
+    entries
+        By owner and project, an empty one for all; True where those that run are stopped as well.
+    """
+
+    entries: Mapping[tuple[str, str], bool] = field(default_factory=dict)
+
+    def waits(self, selection: Selection) -> bool:
+        """Return whether a job may not start."""
+        return any(key in self.entries for key in _keys(selection))
+
+    def stops(self, selection: Selection) -> bool:
+        """Return whether a job may not go on."""
+        return any(self.entries.get(key, False) for key in _keys(selection))
+
+
+def _keys(selection: Selection) -> tuple[tuple[str, str], tuple[str, str]]:
+    return (selection.person, ""), (selection.person, selection.project)
+
+
+class Backend(Protocol):
+    """Where jobs run. Implementations: `backends.local`, `backends.kueue`."""
+
+    async def start(self, known: Start) -> None:
+        """Take over: follow what still runs, tell by updates what ended meanwhile, queue the rest in its order."""
+
+    async def stop(self) -> None:
+        """Let go of everything without ending jobs or sessions."""
+
+    async def adopt(self, platform: Platform) -> None:
+        """Go over to a changed platform file, once all that it names is known.
+
+        What runs goes on, also on what the file does not have any more; nothing starts there.
+        """
+
+    def updates(self) -> AsyncIterator[Update]:
+        """Stream what happens. One consumer; each update is yielded once, in the order of events per job."""
+
+    async def submit(self, job: BackendJob) -> None:
+        """Queue a job. Idempotent by job id: submitting a known one again changes nothing."""
+
+    async def cancel(self, job_id: str) -> None:
+        """Stop a job: its end arrives as an update. Of an unknown or finished job: nothing happens."""
+
+    async def hold(self, holds: Holds) -> None:
+        """Keep jobs from running until they are not held any more; replaces what was held before.
+
+        Called before `start` too. A held job is queued and keeps its age; one that is stopped goes back to its queue.
+        """
+
+    async def interrupt(self) -> None:
+        """Stop all running jobs because the platform goes down; they go back to their queues.
+
+        Where jobs do not stop with the platform, nothing happens.
+        """
+
+    def positions(self) -> Mapping[str, int]:
+        """Give the place of each waiting job in its queue, from 1."""
+
+    def reason(self, job_id: str) -> str | None:
+        """Say why a job still waits, as the end of a sentence; None if there is nothing to say but its place."""
+
+    def queues(self) -> Mapping[str, QueueLength]:
+        """Give the length of each queue by name."""
+
+    def inventory(self) -> AvailabilityReading:
+        """Give free and total devices of every accelerator of the platform file, from memory."""
+
+    def largest(self, accelerator: str) -> int:
+        """Give the most devices of an accelerator that one job can be given, from memory: those of its largest node."""
+
+    async def read_log(self, job_id: str, attempt: int, offset: int, limit: int) -> LogChunk:
+        """Read up to ``limit`` bytes of an attempt's log. A negative offset counts from the end."""
+
+    async def wait_log(self, job_id: str, attempt: int, offset: int, timeout: float) -> None:  # noqa: ASYNC109 - a long poll
+        """Return when the log is longer than ``offset``, the attempt is over, or after ``timeout`` seconds."""
+
+    async def read_resources(self, job_id: str, attempt: int) -> list[ResourcePoint]:
+        """Read what an attempt used so far: at most `MOST_RESOURCE_POINTS` points, oldest first."""
+
+    async def claim(self, session_id: str, request: ClaimRequest) -> Claim:
+        """Ask for devices for a session; idempotent by id. Evicts batch jobs at once where that helps.
+
+        Raises
+        ------
+        Refusal
+            If there are fewer such devices in all than asked for.
+        """
+
+    async def claim_state(self, session_id: str) -> Claim | None:
+        """Tell how far a claim is, or None if there is none."""
+
+    async def release(self, session_id: str) -> None:
+        """Give a session's devices back. Of an unknown session: nothing happens."""
+
+    async def forget(self, job_id: str) -> bool:
+        """Delete what is kept of a final job (its logs, and what it used); False if it is not over here yet.
+
+        Raises
+        ------
+        OSError
+            If it cannot be deleted.
+        """

@@ -1,0 +1,1 @@
+"""Jobs and their states as people read them."""

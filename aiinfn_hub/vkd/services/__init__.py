@@ -1,0 +1,1 @@
+"""What vkd does, between its API and database, presentation and back ends."""

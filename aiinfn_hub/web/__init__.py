@@ -1,0 +1,1 @@
+"""What the hub does with every request and page, beside its own handlers."""

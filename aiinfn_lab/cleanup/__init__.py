@@ -1,0 +1,1 @@
+"""Delete copies and checkpoints of jobs that are over from the home."""

@@ -1,0 +1,102 @@
+"""What a kernel said of its variables, and what the remaining cells need, as an answer to the page."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Final
+
+from aiinfn_lab.submission.kernel_state import FromHere
+
+from .used_names import Needs
+
+_LARGE: Final = 100 * 10**6
+"""Bytes from which on a variable that no cell seems to need is left out unless the person wants it."""
+_SHOWN: Final = 5
+
+
+def describe(wanted: FromHere, needs: Needs, found: dict[str, Any], limit: int, home: Path) -> dict[str, Any]:
+    """Make the answer; docs/lab-api.md describes it. Blocks a little."""
+    variables = found["variables"]
+    owners = Counter(key for each in variables for key, _ in each["buffers"])
+    shared = {key: number for number, key in enumerate(key for key, count in owners.items() if count > 1)}
+    return {
+        "cell": wanted.cell,
+        "cells": wanted.cells,
+        "code_cells": len(wanted.code),
+        "variables": [_variable(each, shared) for each in variables],
+        "modules": found["modules"],
+        "python": found["python"],
+        "limit": limit,
+        "free": _free(home),
+        "notes": list(_notes(needs, found)),
+    }
+
+
+def _variable(found: dict[str, Any], shared: dict[str, int]) -> dict[str, Any]:
+    reason = found.get("reason", "")
+    large = (found["size"] or 0) >= _LARGE
+    return {
+        "name": found["name"],
+        "type": found["type"],
+        "size": found["size"],
+        "shared": [[shared[key], size] for key, size in found["buffers"] if key in shared],
+        "code": found["code"],
+        "used": found["used"],
+        "reason": reason,
+        "carried": not reason and (found["used"] or not large),
+        "unsure": found.get("unsure", False),
+        "gpu": found.get("gpu", False),
+    }
+
+
+def _notes(needs: Needs, found: dict[str, Any]) -> Iterable[dict[str, str]]:
+    missing = [each["name"] for each in found["variables"] if each["used"] and each.get("reason")]
+    if missing:
+        yield _note(
+            "problem",
+            f"The cells from here on seem to use {_list(missing)}, which cannot be carried.",
+            "Make it again in one of these cells, or begin with an earlier cell that does.",
+        )
+    known = {each["name"] for each in found["variables"]} | set(found["modules"])
+    if history := [name for name in needs.history if name not in known]:
+        yield _note(
+            "problem",
+            f"The cells from here on use {_list(history)}: earlier inputs and outputs are not carried.",
+            "Give the value a name in the session, and use that.",
+        )
+    if any(each.get("unsure") for each in found["variables"]):
+        yield _note(
+            "notice",
+            "Some variables are so large or slow that it was not tried to write and to read them to the end.",
+            "They are carried if they can be; the job's log names those that were not.",
+        )
+    if any(each.get("gpu") for each in found["variables"]):
+        yield _note(
+            "notice",
+            "Some variables are in the memory of a GPU. They come back to one if the job has one, else to the CPU's.",
+        )
+    if needs.dynamic:
+        yield _note(
+            "notice",
+            "The cells from here on look up names while they run, so what they need is not sure.",
+            "Keep large variables that they may need.",
+        )
+
+
+def _note(verdict: str, sentence: str, hint: str = "") -> dict[str, str]:
+    return {"verdict": verdict, "sentence": sentence, "hint": hint}
+
+
+def _list(names: list[str]) -> str:
+    shown = ", ".join(names[:_SHOWN])
+    return shown if len(names) <= _SHOWN else f"{shown} and {len(names) - _SHOWN} more"
+
+
+def _free(home: Path) -> int | None:
+    try:
+        return shutil.disk_usage(home).free
+    except OSError:
+        return None

@@ -1,0 +1,1 @@
+"""The session this server runs in."""

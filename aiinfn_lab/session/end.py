@@ -1,0 +1,129 @@
+"""When this session ends, asked of the hub with the session's own token."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any, Final, Self
+from urllib.parse import quote
+
+from tornado.httpclient import HTTPClientError, HTTPRequest, HTTPResponse
+from tornado.simple_httpclient import SimpleAsyncHTTPClient
+
+from aiinfn_hub.contract.problem import STATUS, Reason, Refusal
+
+TIMEOUT: Final = 10.0
+_REASON_OF: Final = {status: reason for reason, status in reversed(STATUS.items())}
+
+
+@dataclass
+class Hub:
+    """The hub, as far as this session's end goes.
+
+    Parameters
+    ----------
+    url
+        Address of this session's time in the hub's API; empty if no hub started this server.
+    token
+        The session's hub token. It goes nowhere else.
+    """
+
+    url: str
+    token: str = field(repr=False)
+    timeout: float = TIMEOUT
+    _client: SimpleAsyncHTTPClient | None = field(default=None, init=False, repr=False)
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Self:
+        """Read the variables that JupyterHub sets."""
+        api, person = environment.get("JUPYTERHUB_API_URL", ""), environment.get("JUPYTERHUB_USER", "")
+        server = environment.get("JUPYTERHUB_SERVER_NAME", "")
+        url = ""
+        if api and person:
+            place = "/".join(quote(name, safe="") for name in (person, server) if name)
+            url = f"{api.rstrip('/')}/aiinfn/session-time/{place}"
+        return cls(url, environment.get("JUPYTERHUB_API_TOKEN", ""))
+
+    def close(self) -> None:
+        """Give back the client's resources."""
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+    async def session_time(self, language: str) -> Any:
+        """Give when the session ends and what can be done about it, as the hub says it now.
+
+        Nothing is kept: pages ask seldom, and somebody may have put the end off on the home page a moment ago.
+
+        Parameters
+        ----------
+        language
+            ``Accept-Language`` of who asks.
+
+        Raises
+        ------
+        Refusal
+            If the hub does not say it.
+        """
+        return await self._ask("GET", language)
+
+    async def extend(self, language: str) -> Any:
+        """Put the session's end off; gives what `session_time` gives then, and raises what the hub refuses."""
+        return await self._ask("POST", language)
+
+    async def _ask(self, method: str, language: str) -> Any:
+        if not self.url:
+            raise Refusal(
+                Reason.NOT_FOUND, "This JupyterLab was not started by the platform, so it has no time limit."
+            )
+        if self._client is None:
+            self._client = SimpleAsyncHTTPClient(force_instance=True)
+        headers = {"Authorization": f"token {self.token}", "Accept": "application/json"}
+        if language:
+            headers["Accept-Language"] = language
+        request = HTTPRequest(
+            self.url,
+            method,
+            headers=headers,
+            body=b"" if method == "POST" else None,
+            connect_timeout=min(3.0, self.timeout),
+            request_timeout=self.timeout,
+            follow_redirects=False,
+        )
+        try:
+            response = await self._client.fetch(request, raise_error=False)
+        except (HTTPClientError, OSError) as error:
+            raise _silent() from error
+        answer = _decoded(response)
+        if response.code != HTTPStatus.OK:
+            raise _refusal(response.code, answer)
+        return answer
+
+
+def _decoded(response: HTTPResponse) -> dict[str, Any]:
+    try:
+        answer = json.loads(response.body or b"")
+    except ValueError as error:
+        raise _silent() from error
+    if not isinstance(answer, dict):
+        raise _silent()
+    return answer
+
+
+def _refusal(status: int, answer: dict[str, Any]) -> Refusal:
+    reason = _REASON_OF.get(status, Reason.UNAVAILABLE)
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR and "reason" not in answer:
+        return _silent()
+    # Else it is one of JupyterHub's own errors, or of a newer hub.
+    with contextlib.suppress(ValueError):
+        reason = Reason(str(answer.get("reason")))
+    return Refusal(reason, str(answer.get("message") or "The hub refuses."), str(answer.get("hint") or ""))
+
+
+def _silent() -> Refusal:
+    return Refusal(
+        Reason.UNAVAILABLE, "The hub does not answer.", "Your session goes on; try again in a moment."
+    )
