@@ -26,8 +26,8 @@ CONFIG = '''
 import os
 from datetime import timedelta
 from pathlib import Path
-from aiinfn_hub.kube.pods import pod_parts
-from aiinfn_hub.platform import loader
+from aiinfn_hub.kube.objects.pods import pod_parts
+from aiinfn_hub.platform.loading import loader
 from aiinfn_hub.platform.selection import Door, Selection
 
 exec(open(os.environ["BENCH_BASE_CONFIG"]).read())

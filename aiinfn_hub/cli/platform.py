@@ -15,7 +15,9 @@ from aiinfn_hub.platform.access import explain as explaining
 from aiinfn_hub.platform.access.offer import offer
 from aiinfn_hub.platform.loading import loader, schema
 from aiinfn_hub.platform.model.fields import parse_moment, show_moment
-from aiinfn_hub.platform.model.platform import Backend, Platform, StorageKind
+from aiinfn_hub.platform.model.platform import Platform
+from aiinfn_hub.platform.model.settings import Backend
+from aiinfn_hub.platform.model.storage import StorageKind
 from aiinfn_hub.platform.person import Person
 from aiinfn_hub.storage import local_mounts
 

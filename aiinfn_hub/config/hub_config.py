@@ -29,7 +29,7 @@ from aiinfn_hub.host.accounts import AccountError, Accounts, default_data
 from aiinfn_hub.host.private_files import keep_private, private_draft, write_secrets
 from aiinfn_hub.platform.loading import loader
 from aiinfn_hub.platform.loading.reload import PlatformFile
-from aiinfn_hub.platform.model.platform import Backend
+from aiinfn_hub.platform.model.settings import Backend
 from aiinfn_hub.spawner import session_time
 from aiinfn_hub.spawner.context import TEMPLATES, SpawnContext
 from aiinfn_hub.spawner.local import ENV_KEEP, LocalSpawner

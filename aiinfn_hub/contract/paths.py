@@ -1,17 +1,35 @@
-"""Where a job's files are, by what it executes. A part of `contract`."""
+"""Where a job's files are, by what it executes."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
-if TYPE_CHECKING:
-    from .jobs import Work
+
+class WorkLocation(Protocol):
+    """What of a `jobs.Work` decides where its files are."""
+
+    @property
+    def kind(self) -> str:
+        """``notebook``, ``script`` or ``command``."""
+
+    @property
+    def path(self) -> str:
+        """The input, relative to the home."""
+
+    @property
+    def snapshot(self) -> str:
+        """The copy of the input, relative to the home."""
+
+    @property
+    def folder(self) -> str | None:
+        """The folder that was submitted as a whole."""
+
 
 _NAME_BYTES: Final = 255
 """What file systems take for one name."""
 
 
-def output_path(work: Work, job_id: str) -> str:
+def output_path(work: WorkLocation, job_id: str) -> str:
     """Give the path of a job's result, beside its input: ``NAME.JOBID.ipynb``, or ``NAME.JOBID.log`` of a script.
 
     Of a submitted folder it is at the top of `output_folder`. A stem that would make the name longer than file systems
@@ -21,7 +39,7 @@ def output_path(work: Work, job_id: str) -> str:
     return _beside(folder, _stem(work), f".{job_id}{_suffix(work)}")
 
 
-def output_folder(work: Work, job_id: str) -> str:
+def output_folder(work: WorkLocation, job_id: str) -> str:
     """Give the folder of a sweep's results, beside its input: ``NAME.SWEEPID``; of a submitted folder, ``FOLDER.JOBID``."""
     path, stem = (work.path, _stem(work)) if work.folder is None else (work.folder, None)
     folder, _, name = path.rpartition("/")
@@ -30,7 +48,7 @@ def output_folder(work: Work, job_id: str) -> str:
     return _beside(folder, stem or name, ending, room=len(_suffix(work)))
 
 
-def point_output(work: Work, sweep_id: str, point: int) -> str:
+def point_output(work: WorkLocation, sweep_id: str, point: int) -> str:
     """Give the path of the result of a point, from 1, in its sweep's folder: ``0001.ipynb``.
 
     Each point of a submitted folder has a copy of it, ``0001``, and its result is in that.
@@ -41,19 +59,19 @@ def point_output(work: Work, sweep_id: str, point: int) -> str:
     return _beside(f"{folder}/{point:04}", _stem(work), f".{point:04}{_suffix(work)}")
 
 
-def folder_copy(work: Work) -> str:
+def folder_copy(work: WorkLocation) -> str:
     """Give the copy of the submitted folder, relative to the home; the job's input is in it."""
     return work.snapshot.removesuffix(work.path.removeprefix(work.folder or work.path))
 
 
-def _stem(work: Work) -> str:
+def _stem(work: WorkLocation) -> str:
     if work.kind == "command":
         return "command"
     filename = work.path.rpartition("/")[2]
     return filename.rpartition(".")[0] or filename
 
 
-def _suffix(work: Work) -> str:
+def _suffix(work: WorkLocation) -> str:
     return ".ipynb" if work.kind == "notebook" else ".log"
 
 

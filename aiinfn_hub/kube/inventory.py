@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from aiinfn_hub.platform.model.platform import Accelerator, Platform
+from aiinfn_hub.platform.model.accelerators import Accelerator
+from aiinfn_hub.platform.model.platform import Platform
 
 from . import names
 

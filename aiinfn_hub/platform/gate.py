@@ -20,7 +20,8 @@ from . import request_fields
 from .access.denials import Denial
 from .access.limits import Usage
 from .access.offer import Offer, offer
-from .model.platform import CPU_ONLY, Platform
+from .model.fields import CPU_ONLY
+from .model.platform import Platform
 from .person import Person
 from .selection import DOORS, Door, Selection
 

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from .groups import normalised
-from .model.platform import Platform, Project
+from .model.platform import Platform
+from .model.projects import Project
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,8 @@ from aiinfn_hub.contract.problem import Refusal
 from .access.limits import Usage
 from .gate import resolve
 from .model.fields import BadName
-from .model.platform import Platform, Preset
+from .model.platform import Platform
+from .model.presets import Preset
 from .person import Person
 from .selection import Door, Selection
 

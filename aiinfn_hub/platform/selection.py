@@ -10,7 +10,9 @@ from pydantic import BaseModel, ConfigDict
 from aiinfn_hub.contract.units import Duration
 from aiinfn_hub.i18n.language import marked
 
-from .model.platform import Accelerator, Image, Size
+from .model.accelerators import Accelerator
+from .model.images import Image
+from .model.projects import Size
 
 
 class Door(StrEnum):

@@ -20,7 +20,8 @@ from . import gate
 from .access.limits import MARGIN, Usage, next_reservation
 from .access.offer import Offer, offer
 from .model.fields import show_moment
-from .model.platform import Limits, Platform
+from .model.platform import Platform
+from .model.settings import Limits
 from .person import Person
 from .selection import Door, Selection
 

@@ -27,7 +27,7 @@ from aiinfn_hub.i18n.language import gettext as _
 from aiinfn_hub.i18n.language import ngettext
 from aiinfn_hub.platform import gate, presets
 from aiinfn_hub.platform.gate import Offer, offer
-from aiinfn_hub.platform.model.platform import CPU_ONLY
+from aiinfn_hub.platform.model.fields import CPU_ONLY
 from aiinfn_hub.platform.selection import Door
 from aiinfn_hub.spawner.context import TEMPLATES, SpawnContext
 from aiinfn_hub.spawner.profiles import (

@@ -16,7 +16,8 @@ from aiinfn_hub.contract.platform import AvailabilityReading
 from aiinfn_hub.i18n.language import gettext as _
 from aiinfn_hub.i18n.language import ngettext
 from aiinfn_hub.platform.gate import offer
-from aiinfn_hub.platform.model.platform import Platform, Size
+from aiinfn_hub.platform.model.platform import Platform
+from aiinfn_hub.platform.model.projects import Size
 from aiinfn_hub.platform.person import Person
 from aiinfn_hub.spawner.profiles import profiles, spoken_memory
 

@@ -16,12 +16,10 @@ from aiinfn_hub.contract.units import format_duration, format_quantity
 from aiinfn_hub.i18n.language import gettext as _
 from aiinfn_hub.i18n.language import ngettext
 from aiinfn_hub.platform.gate import Offer, Usage, offer
-from aiinfn_hub.platform.model.platform import (
-    CPU_ONLY,
-    Accelerator,
-    Backend,
-    Platform,
-)
+from aiinfn_hub.platform.model.accelerators import Accelerator
+from aiinfn_hub.platform.model.fields import CPU_ONLY
+from aiinfn_hub.platform.model.platform import Platform
+from aiinfn_hub.platform.model.settings import Backend
 from aiinfn_hub.platform.person import Person
 
 GROUPS: Final = ("cpu", "gpu", "mig", "fpga")

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from aiinfn_hub.i18n.language import gettext as _
 from aiinfn_hub.platform.access.denials import Denial, Rule
 from aiinfn_hub.platform.gate import Offer
-from aiinfn_hub.platform.model.platform import Backend
+from aiinfn_hub.platform.model.settings import Backend
 from aiinfn_hub.storage.local_mounts import is_missing
 
 

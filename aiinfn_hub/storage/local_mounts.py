@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from aiinfn_hub.host.accounts import SCRATCH, Account, hand_over
-from aiinfn_hub.platform.model.platform import Platform, Storage, StorageKind
+from aiinfn_hub.platform.model.platform import Platform
+from aiinfn_hub.platform.model.storage import Storage, StorageKind
 from aiinfn_hub.platform.selection import Selection
 from aiinfn_hub.platform.slugs import slug
 

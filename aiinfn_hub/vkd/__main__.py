@@ -23,8 +23,8 @@ from aiinfn_hub.host.accounts import AccountError, Accounts
 from aiinfn_hub.host.private_files import keep_private
 from aiinfn_hub.platform.loading import loader
 from aiinfn_hub.platform.loading.reload import PlatformFile
-from aiinfn_hub.platform.model.platform import Backend as BackendName
 from aiinfn_hub.platform.model.platform import Platform
+from aiinfn_hub.platform.model.settings import Backend as BackendName
 
 from . import app as application
 from .api.authentication import Auth

@@ -82,7 +82,7 @@ async def test_a_hundred_jobs_of_two_projects_all_end_once_in_fair_order(crowd, 
 async def until_places_are_kueues(world, number):
     """Wait until every waiting job has a place, and each is the one that Kueue says."""
     path = path_of("visibility.kueue.x-k8s.io/v1beta2", "clusterqueues", name=names.cluster_queue("main"))
-    # Of a project one job a second comes to Kueue (backends/kueue/creation_order.py).
+    # Of a project one job a second comes to Kueue (backends/kubernetes/creation_order.py).
     deadline = time.monotonic() + 30 + JOBS
     while True:
         items = (await world.admin.get(f"{path}/pendingworkloads"))["items"]

@@ -62,17 +62,17 @@ CONFIG = """\
 import json, os, sys
 from pathlib import Path
 from jupyterhub.auth import DummyAuthenticator
-from aiinfn_hub import speaking
-from aiinfn_hub.accounts import Accounts
 from aiinfn_hub.auth import identity
-from aiinfn_hub.platform.reload import PlatformFile
-from aiinfn_hub.proxy import SessionProxy, guarded
-from aiinfn_hub.services import keep_starting
+from aiinfn_hub.config.proxy import SessionProxy, guarded
+from aiinfn_hub.config.service_start import keep_starting
+from aiinfn_hub.host.accounts import Accounts
+from aiinfn_hub.platform.loading.reload import PlatformFile
 from aiinfn_hub.spawner import session_time
 from aiinfn_hub.spawner.context import TEMPLATES, SpawnContext
 from aiinfn_hub.spawner.local import LocalSpawner
 from aiinfn_hub.spawner.operator_notices import node_notices
 from aiinfn_hub.vkd.client import VkdClient
+from aiinfn_hub.web import page_language
 
 t = json.loads(Path(os.environ["TEST_HUB"]).read_text())
 data = Path(t["data"])
@@ -105,8 +105,8 @@ c.JupyterHub.allow_named_servers = True
 c.Spawner.http_timeout = 120  # several servers start at the same time on a busy machine
 c.JupyterHub.tornado_settings = {"slow_spawn_timeout": t["slow_spawn_timeout"]}
 c.JupyterHub.spawner_class = LocalSpawner
-speaking.configure_pages(c, str(TEMPLATES))
-c.JupyterHub.extra_handlers = [*identity.routes(), *session_time.routes(), *speaking.routes()]
+page_language.configure_pages(c, str(TEMPLATES))
+c.JupyterHub.extra_handlers = [*identity.routes(), *session_time.routes(), *page_language.routes()]
 platform_file = PlatformFile.open(Path(t["platform"]))
 platform_file.follow()
 context = c.LocalSpawner.context = SpawnContext(

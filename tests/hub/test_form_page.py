@@ -15,7 +15,7 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, BrowserContext, Page, Playwright, async_playwright, expect
 
 from aiinfn_hub.contract.platform import Availability
-from aiinfn_hub.platform.model.platform import Accelerator
+from aiinfn_hub.platform.model.accelerators import Accelerator
 from aiinfn_hub.spawner.profiles import outlook
 from tests.hub.realhub import RealHub, real_hub, session_process, vkd_answers, xsrf
 

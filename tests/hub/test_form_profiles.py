@@ -17,7 +17,8 @@ from aiinfn_hub.platform import gate
 from aiinfn_hub.platform.access.denials import Denial, Rule
 from aiinfn_hub.platform.access.limits import Usage
 from aiinfn_hub.platform.loading import loader
-from aiinfn_hub.platform.model.platform import CPU_ONLY, Platform
+from aiinfn_hub.platform.model.fields import CPU_ONLY
+from aiinfn_hub.platform.model.platform import Platform
 from aiinfn_hub.platform.person import Person
 from aiinfn_hub.platform.selection import Door
 from aiinfn_hub.spawner import form

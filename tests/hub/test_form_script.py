@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from aiinfn_hub.contract.units import parse_duration
 from aiinfn_hub.platform.gate import Offer, offer
-from aiinfn_hub.platform.model.platform import Reservation
+from aiinfn_hub.platform.model.periods import Reservation
 from aiinfn_hub.spawner import form
 from bench.form import everybody, platform_of, reading_of
 from tests.ui.conftest import chromium

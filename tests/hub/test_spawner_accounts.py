@@ -15,7 +15,7 @@ from types import SimpleNamespace
 import pytest
 
 from aiinfn_hub.host.accounts import FIRST_UID, AccountError, Accounts
-from aiinfn_hub.platform.model.platform import Storage
+from aiinfn_hub.platform.model.storage import Storage
 from aiinfn_hub.platform.slugs import slug
 from aiinfn_hub.storage import local_mounts
 

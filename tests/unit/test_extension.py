@@ -10,7 +10,8 @@ from aiinfn_hub.contract.problem import Refusal
 from aiinfn_hub.contract.units import parse_duration
 from aiinfn_hub.platform.gate import Usage, resolve
 from aiinfn_hub.platform.model.fields import parse_moment
-from aiinfn_hub.platform.model.platform import Limits, Platform
+from aiinfn_hub.platform.model.platform import Platform
+from aiinfn_hub.platform.model.settings import Limits
 from aiinfn_hub.platform.person import Person
 from aiinfn_hub.platform.selection import Door
 from aiinfn_hub.platform.session_extension import (

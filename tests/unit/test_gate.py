@@ -11,7 +11,8 @@ from aiinfn_hub.contract.problem import STATUS, Reason, Refusal
 from aiinfn_hub.platform import request_fields
 from aiinfn_hub.platform.gate import JOB_KEYS, offer, resolve
 from aiinfn_hub.platform.loading.loader import load
-from aiinfn_hub.platform.model.platform import CPU_ONLY, Platform
+from aiinfn_hub.platform.model.fields import CPU_ONLY
+from aiinfn_hub.platform.model.platform import Platform
 from aiinfn_hub.platform.person import Person
 from aiinfn_hub.platform.selection import Door, Selection
 

@@ -11,7 +11,8 @@ from pydantic import ValidationError
 
 from aiinfn_hub.contract.problem import Refusal
 from aiinfn_hub.platform.gate import JOB_KEYS, Usage, offer, resolve
-from aiinfn_hub.platform.model.platform import CPU_ONLY, Platform
+from aiinfn_hub.platform.model.fields import CPU_ONLY
+from aiinfn_hub.platform.model.platform import Platform
 from aiinfn_hub.platform.person import Person
 from aiinfn_hub.platform.selection import Door, Selection
 from aiinfn_hub.spawner.profiles import profiles

@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiinfn_hub.contract.jobs import Work
-from aiinfn_hub.platform.model.platform import Accelerator, Image, Size
+from aiinfn_hub.platform.model.accelerators import Accelerator
+from aiinfn_hub.platform.model.images import Image
+from aiinfn_hub.platform.model.projects import Size
 from aiinfn_hub.platform.selection import Door, Selection
 from aiinfn_hub.vkd.backends.kubernetes.creation_order import APART, CreationOrder
 from aiinfn_hub.vkd.domain.backend import BackendJob

@@ -10,13 +10,10 @@ import pytest
 
 from aiinfn_hub.kube.inventory import Inventory, Reader
 from aiinfn_hub.kube.node_notices import sentence
-from aiinfn_hub.platform.model.platform import (
-    Accelerator,
-    Image,
-    Platform,
-    Project,
-    Size,
-)
+from aiinfn_hub.platform.model.accelerators import Accelerator
+from aiinfn_hub.platform.model.images import Image
+from aiinfn_hub.platform.model.platform import Platform
+from aiinfn_hub.platform.model.projects import Project, Size
 
 GPU, MIG, MODEL = "nvidia.com/gpu", "nvidia.com/mig-1g.5gb", "nvidia.com/gpu.product"
 PLATFORM = Platform(

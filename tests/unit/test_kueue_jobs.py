@@ -10,15 +10,11 @@ import pytest
 from aiinfn_hub.contract.jobs import RunSpec, Work
 from aiinfn_hub.kube import names
 from aiinfn_hub.kube.objects import jobs
-from aiinfn_hub.platform.model.platform import (
-    Accelerator,
-    Image,
-    Limits,
-    Platform,
-    Project,
-    Queue,
-    Size,
-)
+from aiinfn_hub.platform.model.accelerators import Accelerator
+from aiinfn_hub.platform.model.images import Image
+from aiinfn_hub.platform.model.platform import Platform
+from aiinfn_hub.platform.model.projects import Project, Queue, Size
+from aiinfn_hub.platform.model.settings import Limits
 from aiinfn_hub.platform.selection import Door, Selection
 from aiinfn_hub.vkd.backends.kubernetes import facts
 from aiinfn_hub.vkd.backends.kubernetes.status_text import waiting

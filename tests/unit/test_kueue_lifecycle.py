@@ -9,7 +9,9 @@ import pytest
 
 from aiinfn_hub.contract.jobs import Work
 from aiinfn_hub.contract.states import TRANSITIONS, Cause, JobState
-from aiinfn_hub.platform.model.platform import Accelerator, Image, Size
+from aiinfn_hub.platform.model.accelerators import Accelerator
+from aiinfn_hub.platform.model.images import Image
+from aiinfn_hub.platform.model.projects import Size
 from aiinfn_hub.platform.selection import Door, Selection
 from aiinfn_hub.vkd.backends.kubernetes.facts import (
     JobFacts,

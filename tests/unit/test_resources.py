@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from aiinfn_hub.contract import jobs
 from aiinfn_hub.contract.runner import ResourcePoint, Resources
-from aiinfn_hub.platform.model.platform import Size
+from aiinfn_hub.platform.model.projects import Size
 from aiinfn_hub.vkd.backends.common.resource_series import MOST_POINTS, Series
 from aiinfn_hub.vkd.presentation import resource_summary
 

@@ -16,15 +16,11 @@ from aiinfn_hub.contract.jobs import Work
 from aiinfn_hub.contract.paths import output_path
 from aiinfn_hub.contract.platform import Claim, ClaimRequest, ClaimState
 from aiinfn_hub.contract.states import FINAL, TRANSITIONS, JobState
-from aiinfn_hub.platform.model.platform import (
-    Accelerator,
-    Image,
-    Limits,
-    Platform,
-    Project,
-    Queue,
-    Size,
-)
+from aiinfn_hub.platform.model.accelerators import Accelerator
+from aiinfn_hub.platform.model.images import Image
+from aiinfn_hub.platform.model.platform import Platform
+from aiinfn_hub.platform.model.projects import Project, Queue, Size
+from aiinfn_hub.platform.model.settings import Limits
 from aiinfn_hub.platform.selection import Door, Selection
 from aiinfn_hub.vkd.backends.local import LocalBackend
 from aiinfn_hub.vkd.domain.backend import BackendJob, Start, Update

@@ -20,7 +20,7 @@ import pytest
 from aiinfn_hub.contract.platform import ClaimState
 from aiinfn_hub.contract.states import Cause, JobState
 from aiinfn_hub.host.accounts import Accounts
-from aiinfn_hub.platform.model.platform import Storage
+from aiinfn_hub.platform.model.storage import Storage
 from aiinfn_hub.vkd.backends.local import dispatcher, launch, process
 from aiinfn_hub.vkd.backends.local.attempt import Run
 from aiinfn_hub.vkd.backends.local.claim_store import (

@@ -11,7 +11,7 @@ import pytest
 from aiinfn_hub.contract.platform import ClaimState
 from aiinfn_hub.contract.problem import Refusal
 from aiinfn_hub.contract.states import Cause
-from aiinfn_hub.platform.model.platform import Accelerator
+from aiinfn_hub.platform.model.accelerators import Accelerator
 from aiinfn_hub.vkd.backends.local import devices
 from aiinfn_hub.vkd.backends.local.devices import DeviceTable, RealDevice, assign, discover_nvml
 from tests.vkd.local_world import QUICK, SLOW, World, claim_request, eventually, make_platform

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Self
 
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
@@ -22,25 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from aiinfn_hub.platform.characters import compared
 
 from . import migrations
-
-metadata: Final = sa.MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_name)s",
-    }
-)
-
-accounts: Final = sa.Table(
-    "aiinfn_accounts",
-    metadata,
-    sa.Column("name", sa.String(255), primary_key=True),  # JupyterHub's
-    sa.Column("compared", sa.String(4096), nullable=False),  # see `characters.compared`
-    sa.Column("issuer", sa.String(1024)),  # nobody's yet, where there is none
-    sa.Column("subject", sa.String(1024)),
-    sa.Column("bound", sa.Double),  # seconds since the epoch
-    sa.UniqueConstraint("issuer", "subject"),
-    sa.Index(None, "compared"),
-)
+from .tables import accounts
 
 
 class StoreError(Exception):

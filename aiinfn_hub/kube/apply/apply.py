@@ -24,7 +24,8 @@ from aiinfn_hub.kube.client import KubeClient, KubeError, path_of
 from aiinfn_hub.kube.inventory import Inventory, Reader
 from aiinfn_hub.kube.node_notices import sentence
 from aiinfn_hub.kube.objects import queues, rbac
-from aiinfn_hub.platform.model.platform import Backend, Platform
+from aiinfn_hub.platform.model.platform import Platform
+from aiinfn_hub.platform.model.settings import Backend
 
 from . import kinds, usage_check
 from .diff import Field, fields

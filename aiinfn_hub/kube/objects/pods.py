@@ -13,13 +13,10 @@ from typing import Any, Final
 from aiinfn_hub.contract import posix_accounts
 from aiinfn_hub.contract.units import format_quantity
 from aiinfn_hub.kube import names
-from aiinfn_hub.platform.model.platform import (
-    Accelerator,
-    KubernetesSettings,
-    Platform,
-    Storage,
-    StorageKind,
-)
+from aiinfn_hub.platform.model.accelerators import Accelerator
+from aiinfn_hub.platform.model.platform import Platform
+from aiinfn_hub.platform.model.settings import KubernetesSettings
+from aiinfn_hub.platform.model.storage import Storage, StorageKind
 from aiinfn_hub.platform.selection import Door, Selection
 
 Json = dict[str, Any]

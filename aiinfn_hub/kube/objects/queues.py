@@ -21,12 +21,10 @@ from typing import Any, Final
 
 from aiinfn_hub.contract.units import format_quantity
 from aiinfn_hub.kube import names
-from aiinfn_hub.platform.model.platform import (
-    CPU_ONLY,
-    Accelerator,
-    Platform,
-    Queue,
-)
+from aiinfn_hub.platform.model.accelerators import Accelerator
+from aiinfn_hub.platform.model.fields import CPU_ONLY
+from aiinfn_hub.platform.model.platform import Platform
+from aiinfn_hub.platform.model.projects import Queue
 
 Json = dict[str, Any]
 

@@ -6,8 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from aiinfn_hub.contract.units import format_duration, format_quantity
-from aiinfn_hub.platform.model.fields import show_moment
-from aiinfn_hub.platform.model.platform import CPU_ONLY
+from aiinfn_hub.platform.model.fields import CPU_ONLY, show_moment
 from aiinfn_hub.platform.selection import Door
 
 from .offer import Offer

@@ -8,8 +8,10 @@ from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from aiinfn_hub.i18n.language import gettext as _
+from aiinfn_hub.platform.model.accelerators import Accelerator
 from aiinfn_hub.platform.model.fields import show_moment
-from aiinfn_hub.platform.model.platform import Accelerator, Platform, Reservation
+from aiinfn_hub.platform.model.periods import Reservation
+from aiinfn_hub.platform.model.platform import Platform
 from aiinfn_hub.platform.selection import DOORS, Door
 
 from .denials import Denial, Rule

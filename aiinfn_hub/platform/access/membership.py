@@ -7,7 +7,8 @@ from datetime import datetime
 
 from aiinfn_hub.i18n.language import gettext as _
 from aiinfn_hub.platform.model.fields import CPU_ONLY, show_moment
-from aiinfn_hub.platform.model.platform import Grant, Platform
+from aiinfn_hub.platform.model.periods import Grant
+from aiinfn_hub.platform.model.platform import Platform
 from aiinfn_hub.platform.person import Person
 
 from .denials import Denial, Rule, named

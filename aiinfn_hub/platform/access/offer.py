@@ -10,17 +10,12 @@ from operator import attrgetter
 from typing import Final, NamedTuple
 
 from aiinfn_hub.i18n.language import gettext as _
-from aiinfn_hub.platform.model.fields import show_moment
-from aiinfn_hub.platform.model.platform import (
-    CPU_ONLY,
-    Accelerator,
-    Image,
-    Platform,
-    Project,
-    Queue,
-    Size,
-    Storage,
-)
+from aiinfn_hub.platform.model.accelerators import Accelerator
+from aiinfn_hub.platform.model.fields import CPU_ONLY, show_moment
+from aiinfn_hub.platform.model.images import Image
+from aiinfn_hub.platform.model.platform import Platform
+from aiinfn_hub.platform.model.projects import Project, Queue, Size
+from aiinfn_hub.platform.model.storage import Storage
 from aiinfn_hub.platform.person import Person
 from aiinfn_hub.platform.selection import Door
 

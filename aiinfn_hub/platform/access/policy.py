@@ -10,7 +10,9 @@ from operator import attrgetter
 from typing import Final, NamedTuple
 
 from aiinfn_hub.i18n.language import gettext as _
-from aiinfn_hub.platform.model.platform import CPU_ONLY, Image, Platform
+from aiinfn_hub.platform.model.fields import CPU_ONLY
+from aiinfn_hub.platform.model.images import Image
+from aiinfn_hub.platform.model.platform import Platform
 from aiinfn_hub.platform.person import Person
 from aiinfn_hub.platform.selection import Door
 

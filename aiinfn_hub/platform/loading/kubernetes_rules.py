@@ -13,15 +13,12 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
+from aiinfn_hub.platform.model.accelerators import Accelerator
 from aiinfn_hub.platform.model.cross_checks import meant
 from aiinfn_hub.platform.model.fields import BadName
-from aiinfn_hub.platform.model.platform import (
-    Accelerator,
-    Backend,
-    Platform,
-    Storage,
-    StorageKind,
-)
+from aiinfn_hub.platform.model.platform import Platform
+from aiinfn_hub.platform.model.settings import Backend
+from aiinfn_hub.platform.model.storage import Storage, StorageKind
 
 from .yaml_reader import Key
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import combinations
 
+from aiinfn_hub.platform.model.accelerators import Accelerator
 from aiinfn_hub.platform.model.fields import BadName
-from aiinfn_hub.platform.model.platform import Accelerator, Backend, Platform
+from aiinfn_hub.platform.model.platform import Platform
+from aiinfn_hub.platform.model.settings import Backend
 
 _SAME: tuple[tuple[str, str], ...] = (
     ("groups", "the groups that may use it"),

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+from .accelerators import Accelerator
 from .fields import CPU_ONLY, BadName
-
-if TYPE_CHECKING:
-    from .platform import Platform
+from .periods import Reservation
+from .projects import Project
 
 REFERENCES: Final = (
     ("accelerators", "sizes", "sizes"),
@@ -66,10 +66,14 @@ def meant(name: str, known: Collection[Any]) -> str:
     return f"; is {near[0]} meant?" if near else ""
 
 
-def reservations(platform: Platform) -> Iterator[BadName]:
+def reservations(
+    held_for: Mapping[str, Reservation],
+    projects: Mapping[str, Project],
+    accelerators: Mapping[str, Accelerator],
+) -> Iterator[BadName]:
     """Find reservations that could not be kept or that serve nobody."""
-    for name, held in platform.reservations.items():
-        project, device = platform.projects.get(held.project), platform.accelerators.get(held.accelerator)
+    for name, held in held_for.items():
+        project, device = projects.get(held.project), accelerators.get(held.accelerator)
         if project is None or device is None:
             continue  # an unknown name, which is found anyway
         if project.accelerators is not None and held.accelerator not in project.accelerators:
@@ -80,7 +84,7 @@ def reservations(platform: Platform) -> Iterator[BadName]:
         if held.count is None:
             rivals = [
                 other
-                for other, value in platform.reservations.items()
+                for other, value in held_for.items()
                 if value.accelerator == held.accelerator
                 and value.project != held.project
                 and value.begin < held.end
@@ -96,19 +100,19 @@ def reservations(platform: Platform) -> Iterator[BadName]:
                 ("reservations", name, "count"),
                 f"how many {held.accelerator} there are is not said; give devices of that accelerator, or leave count out",
             )
-        elif (kept := _kept_at_begin(platform, name)) > devices:
+        elif (kept := _kept_at_begin(held_for, name)) > devices:
             yield BadName(
                 ("reservations", name, "count"),
                 f"{kept} {held.accelerator} are reserved at the same time, but there are {devices}",
             )
 
 
-def _kept_at_begin(platform: Platform, name: str) -> int:
+def _kept_at_begin(held_for: Mapping[str, Reservation], name: str) -> int:
     """Give the devices that are kept when a reservation begins, with its own: the sum is largest at such a time."""
-    held = platform.reservations[name]
+    held = held_for[name]
     return sum(
         other.count or 0
-        for other in platform.reservations.values()
+        for other in held_for.values()
         if other.accelerator == held.accelerator and other.holds(held.begin)
     )
 

@@ -258,3 +258,9 @@ VolumeSource = Annotated[
 """A volume as in a pod, of a kind that everybody's pods may use."""
 Folder = Annotated[str, AfterValidator(_folder)]
 """A relative path in a volume; ``{person}`` and ``{project}`` stand for their slugs."""
+
+
+GROUPS: Final = (
+    "IAM groups whose members may use it; one of them is enough. Default: everybody whose project may."
+)
+"""Description of the fields ``groups``."""

@@ -22,7 +22,8 @@ from aiinfn_hub.contract.states import JobState
 from aiinfn_hub.contract.units import format_quantity, parse_duration
 from aiinfn_hub.i18n.language import gettext as _
 from aiinfn_hub.platform.gate import Offer
-from aiinfn_hub.platform.model.platform import CPU_ONLY, Platform
+from aiinfn_hub.platform.model.fields import CPU_ONLY
+from aiinfn_hub.platform.model.platform import Platform
 from aiinfn_hub.platform.person import Person
 from aiinfn_hub.vkd.domain.backend import QueueLength
 from aiinfn_hub.vkd.domain.records import StoredJob

@@ -9,7 +9,7 @@ from aiinfn_hub.contract.runner import ResourcePoint, Resources
 from aiinfn_hub.contract.units import bytes_in_words, parse_quantity
 from aiinfn_hub.i18n.language import gettext as _
 from aiinfn_hub.i18n.language import ngettext
-from aiinfn_hub.platform.model.platform import Size
+from aiinfn_hub.platform.model.projects import Size
 from aiinfn_hub.vkd.domain.records import StoredJob
 
 _FULL: Final = 0.95

@@ -12,7 +12,8 @@ from aiinfn_hub.contract.platform import Availability
 from aiinfn_hub.contract.units import format_duration
 from aiinfn_hub.i18n.language import gettext as _
 from aiinfn_hub.i18n.language import ngettext
-from aiinfn_hub.platform.model.platform import Backend, Platform
+from aiinfn_hub.platform.model.platform import Platform
+from aiinfn_hub.platform.model.settings import Backend
 from aiinfn_hub.platform.selection import Selection
 from aiinfn_hub.vkd.backends.common.exit_outcome import plural
 from aiinfn_hub.vkd.domain.backend import QueueLength

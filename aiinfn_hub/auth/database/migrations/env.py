@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from alembic import context
 
-from aiinfn_hub.auth.database.accounts import metadata
-
-from . import VERSION_TABLE
+from aiinfn_hub.auth.database.migrations import VERSION_TABLE
+from aiinfn_hub.auth.database.tables import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

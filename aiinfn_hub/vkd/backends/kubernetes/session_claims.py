@@ -20,7 +20,8 @@ from aiinfn_hub.contract.problem import Reason, Refusal
 from aiinfn_hub.i18n.language import gettext as _
 from aiinfn_hub.kube import names
 from aiinfn_hub.kube.inventory import Inventory
-from aiinfn_hub.platform.model.platform import Accelerator, Platform
+from aiinfn_hub.platform.model.accelerators import Accelerator
+from aiinfn_hub.platform.model.platform import Platform
 from aiinfn_hub.vkd.backends.common.exit_outcome import making_room, plural, waiting
 
 from .facts import Cluster

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from aiinfn_hub.platform.model.platform import AcceleratorKind, Platform
+from aiinfn_hub.platform.model.accelerators import AcceleratorKind
+from aiinfn_hub.platform.model.platform import Platform
 from aiinfn_hub.vkd.backends.common.attempt_files import LocalFiles
 
 _log = logging.getLogger(__name__)

@@ -12,7 +12,8 @@ from typing import Any, Final
 from aiinfn_hub.contract import private_kernels
 from aiinfn_hub.contract.jobs import RunSpec
 from aiinfn_hub.host.accounts import Account
-from aiinfn_hub.platform.model.platform import Accelerator, AcceleratorKind, Image
+from aiinfn_hub.platform.model.accelerators import Accelerator, AcceleratorKind
+from aiinfn_hub.platform.model.images import Image
 from aiinfn_hub.vkd.domain.backend import BackendJob
 
 LOG_LIMIT: Final = 128 * 2**20

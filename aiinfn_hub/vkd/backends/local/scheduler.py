@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from enum import Enum, auto
 from typing import Final
 
-from aiinfn_hub.platform.model.platform import CPU_ONLY
+from aiinfn_hub.platform.model.fields import CPU_ONLY
 
 CPU_WEIGHT: Final = 0.05
 """What a core counts beside a device (1) in the fair order: 20 core-seconds weigh as one device-second."""

@@ -10,7 +10,8 @@ from typing import Final
 from aiinfn_hub.contract.platform import Claim, ClaimRequest, ClaimState
 from aiinfn_hub.contract.problem import Reason, Refusal
 from aiinfn_hub.i18n.language import gettext as _
-from aiinfn_hub.platform.model.platform import Accelerator, Platform
+from aiinfn_hub.platform.model.accelerators import Accelerator
+from aiinfn_hub.platform.model.platform import Platform
 from aiinfn_hub.vkd.backends.common.attempt_files import LocalFiles
 from aiinfn_hub.vkd.backends.common.exit_outcome import making_room, plural, waiting
 
