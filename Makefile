@@ -45,6 +45,7 @@ lint: setup lint-labextension  ## Check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 .PHONY: lint-labextension
 lint-labextension: labextension/node_modules/.installed

@@ -18,6 +18,7 @@ from .catalogue import translate_schema
 from .handlers import routes
 from .kernels.offer import guard, left_out
 from .paths import Places
+from .services import SETTING, LabServices
 
 
 class AiinfnLab(ExtensionApp):
@@ -64,6 +65,17 @@ class AiinfnLab(ExtensionApp):
         self._show_end(self.session.end, self.session.certain_until)
         self.places = Places.find(self._server().root_dir)
         self.tidy = Tidy(self.vkd, self.places.home, self.log)
+        self.settings[SETTING] = LabServices(
+            vkd=self.vkd,
+            hub=self.hub,
+            session=self.session,
+            places=self.places,
+            tidy=self.tidy,
+            largest_input=self.largest_input,
+            largest_state=self.largest_state,
+            most_followed=self.most_followed,
+            know_end=self.know_end,
+        )
 
     def initialize_handlers(self) -> None:
         """Add the routes below ``aiinfn-lab/``."""

@@ -17,8 +17,8 @@ from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.simple_httpclient import HTTPTimeoutError, SimpleAsyncHTTPClient
 from tornado.tcpclient import TCPClient
 
+from aiinfn_hub.contract.languages import ENGLISH
 from aiinfn_hub.contract.problem import STATUS, Reason, Refusal
-from aiinfn_hub.i18n import language
 
 CONTRACT: Final = "v1"
 """Version of vkd's API that this half speaks; `aiinfn_hub.vkd.contract.PREFIX` ends with it."""
@@ -28,7 +28,7 @@ _REASON_OF: Final = {status: reason for reason, status in reversed(STATUS.items(
 
 Query = Iterable[tuple[str, str]]
 
-spoken: ContextVar[str] = ContextVar("spoken", default=language.ENGLISH)
+spoken: ContextVar[str] = ContextVar("spoken", default=ENGLISH)
 """The language of the person for whom vkd is asked, in which it refuses."""
 
 

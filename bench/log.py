@@ -16,7 +16,7 @@ from bench.figures import Figure
 from tests.ui import steps
 from tests.ui.conftest import chromium
 from tests.ui.demo import Demo
-from tests.ui.test_follow import write
+from tests.ui.steps import write
 
 SIZE = 100 * 2**20
 TAIL = 64 * 1024
@@ -57,7 +57,7 @@ def _in_browser(page: Page, demo: Demo) -> Iterator[Figure]:
     steps.start(page)
     # A log ends at the platform's limit; what is printed is as much as it takes, and what follows still must fit.
     size = min(SIZE, LOG_LIMIT - 2**20)
-    write(page, "printing.py", PRINTING.format(size=size))
+    write(page, "printing.py", {"type": "file", "format": "text", "content": PRINTING.format(size=size)})
     job = str(steps.post(page, "jobs", {"path": "printing.py"})["id"])
     _until_printed(page, job, size)
     steps.open_jobs(page)

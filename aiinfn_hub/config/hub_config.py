@@ -7,6 +7,7 @@ listens on loopback unless it is told otherwise.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import secrets
 import shlex
@@ -24,7 +25,6 @@ from aiinfn_hub.auth.database.accounts import AccountStore, StoreError
 from aiinfn_hub.auth.database.migrations import SchemaError
 from aiinfn_hub.auth.routes import CUSTOM_SCOPES, USER_SCOPES, routes, server_scopes
 from aiinfn_hub.auth.rules import Rules, manager_roles
-from aiinfn_hub.demo.identity_provider.people import ACCOUNTS
 from aiinfn_hub.host.accounts import AccountError, Accounts, default_data
 from aiinfn_hub.host.private_files import keep_private, private_draft, write_secrets
 from aiinfn_hub.platform.loading import loader
@@ -92,6 +92,8 @@ class Settings:
         Whether sessions outlive a stop of the hub, so that it can be restarted under them.
     demo_id
         Marks the processes of one demonstration; empty otherwise.
+    demo_people
+        Who can be chosen on the sign-in page of a demonstration: ``username`` and ``who``, their part on the platform.
     skeleton
         Folder with examples for new homes.
     token_client_id, token_client_secret
@@ -111,6 +113,7 @@ class Settings:
     public_url: str | None = None
     keep_servers: bool = False
     demo_id: str = ""
+    demo_people: tuple[Mapping[str, str], ...] = ()
     skeleton: Path | None = None
     token_client_id: str = ""
     token_client_secret: str = field(default="", repr=False)
@@ -143,6 +146,7 @@ class Settings:
             public_url=url(environment, "AIINFN_PUBLIC_URL"),
             keep_servers=environment.get("AIINFN_KEEP_SERVERS") == "1",
             demo_id=environment.get("AIINFN_DEMO_ID", ""),
+            demo_people=tuple(json.loads(environment.get("AIINFN_DEMO_PEOPLE", "[]"))),
             skeleton=Path(skeleton) if skeleton else None,
             token_client_id=token_client_id,
             token_client_secret=required(
@@ -258,7 +262,7 @@ def _configure(c: Any, settings: Settings) -> None:
         "platform_title": lambda _reader: file.current.title,
         "node_notices": lambda reader: node_notices(context, reader),
         "platform_problem": lambda reader: file.problem if reader and reader.admin else "",
-        "demo_accounts": ACCOUNTS if settings.demo_id else (),
+        "demo_accounts": settings.demo_people,
         "shared_account_notice": lambda _reader: str(accounts.notice) if accounts else "",
         "session_ending": lambda _reader: ending_of,
         "sessions_are_pods": cluster is not None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import json
 import os
 import secrets
 import shlex
@@ -207,6 +208,9 @@ class Demo:
         }
         environment |= {
             "AIINFN_DEMO_ID": self._id,
+            "AIINFN_DEMO_PEOPLE": json.dumps(
+                [{"username": one.username, "who": one.who} for one in ACCOUNTS]
+            ),
             "AIINFN_DATA": str(self.data),
             "AIINFN_IAM_CLIENT_SECRET": secrets.token_hex(32),
         }

@@ -17,14 +17,12 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
 
-from babel.core import negotiate_locale
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
+from aiinfn_hub.contract.languages import ENGLISH, LANGUAGES
+
 DOMAIN: Final = "aiinfn"
-ENGLISH: Final = "en"
-LANGUAGES: Final = {ENGLISH: "English", "it": "Italiano"}
-"""The languages there are, each with its name in itself."""
 FOLDER: Final = Path(__file__).with_name("locale")
 COOKIE: Final = "aiinfn-language"
 """Holds what somebody chose on a page; it goes before what the browser asks for."""
@@ -50,36 +48,6 @@ def speaking(language: str) -> Iterator[None]:
         yield
     finally:
         _language.reset(token)
-
-
-def preferred(accept: str, chosen: str | None = None) -> str:
-    """Give the language to speak to somebody.
-
-    Parameters
-    ----------
-    accept
-        The browser's ``Accept-Language`` header (RFC 9110, 12.5.4); it may hold anything.
-    chosen
-        What this person chose, if they did.
-    """
-    if chosen in LANGUAGES:
-        return chosen
-    return negotiate_locale(_ranked(accept), list(LANGUAGES), sep="-") or ENGLISH
-
-
-def _ranked(accept: str) -> list[str]:
-    found: list[tuple[float, str]] = []
-    for part in accept.split(","):
-        name, _, parameter = part.partition(";")
-        _, _, quality = parameter.partition("=")
-        try:
-            weight = float(quality) if quality else 1.0
-        except ValueError:
-            continue
-        if name.strip() and weight > 0:
-            found.append((weight, name.strip()))
-    # The sort is stable: of two with one weight the first that was named goes first.
-    return [name for _, name in sorted(found, key=lambda one: -one[0])]
 
 
 def gettext(message: str) -> str:

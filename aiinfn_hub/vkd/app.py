@@ -25,6 +25,7 @@ from .api.authentication import Auth
 from .api.common import metrics_only
 from .api.metrics import CONTENT_TYPE, Metrics
 from .presentation.job_view import VERSION
+from .services.bulk import JobActions
 from .services.jobs import Service
 
 
@@ -74,6 +75,7 @@ def create(
         lifespan=lifespan,
     )
     app.state.service = service
+    app.state.actions = JobActions(service)
     app.state.auth = auth
     app.state.ticket_key = ticket_key
     errors.install(app)

@@ -20,6 +20,7 @@ from jupyterhub.utils import url_path_join
 from markupsafe import Markup, escape
 from tornado.web import HTTPError
 
+from aiinfn_hub.contract.languages import LANGUAGES, preferred
 from aiinfn_hub.i18n import language
 from aiinfn_hub.i18n.language import gettext as _
 from aiinfn_hub.i18n.language import marked, ngettext
@@ -96,7 +97,7 @@ class Translated(InternationalizationExtension):
         environment.policies["ext.i18n.trimmed"] = True
         environment.globals |= {
             "language": language.current,
-            "languages": language.LANGUAGES,
+            "languages": LANGUAGES,
             "page_address": _address.get,
         }
         environment.filters["token_times"] = token_times
@@ -143,7 +144,7 @@ class LanguageHandler(BaseHandler):
     def post(self) -> None:
         """Set the cookie and go back to the page."""
         chosen = self.get_body_argument("language", "")
-        if chosen not in language.LANGUAGES:
+        if chosen not in LANGUAGES:
             raise HTTPError(400, _("The pages of this platform are not in that language."))
         # For the whole host: sessions hand it on to what answers for them.
         self.set_cookie(
@@ -197,7 +198,7 @@ def speak_as_asked() -> None:
     @functools.wraps(before)
     async def prepare(self: BaseHandler) -> None:
         headers = self.request.headers
-        language.use(language.preferred(headers.get("Accept-Language", ""), self.get_cookie(language.COOKIE)))
+        language.use(preferred(headers.get("Accept-Language", ""), self.get_cookie(language.COOKIE)))
         # The way back from IAM can be gone once only, and its address holds a code.
         back = self.request.path.endswith("/oauth_callback")
         _address.set(url_path_join(self.hub.base_url, "login") if back else self.request.uri or "")

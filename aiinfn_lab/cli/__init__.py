@@ -14,8 +14,8 @@ from .common import Exit, interrupted, note
 from .follow import logs, wait
 from .jobs import cancel, list_jobs, points, rerun, show
 from .manage import delete, keep, label
-from .show import platform, queues, usage
 from .submit import submit
+from .view import platform, queues, usage
 
 _EXITS = """
 \b

@@ -34,6 +34,8 @@ def login(url: str | None, token_stdin: bool) -> None:
     hub's token page. On the hub you can delete it at any time.
     """
     from aiinfn_lab.client import AiinfnError, Client, access, identity  # noqa: PLC0415
+    from aiinfn_lab.client.protocol import Protocol  # noqa: PLC0415
+    from aiinfn_lab.client.sync import converse  # noqa: PLC0415
 
     address = access.platform_url(_address(url))
     if token_stdin:
@@ -44,7 +46,7 @@ def login(url: str | None, token_stdin: bool) -> None:
         )
         token = click.prompt("Token", hide_input=True, err=True).strip()
     entry = access.Access.outside(address, token)
-    who = identity.check(entry)
+    who = converse(entry, identity.identify(Protocol(entry)))
     with Client(address, token) as connection:
         view = connection.platform()
     if view.person != who.name:

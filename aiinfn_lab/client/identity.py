@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from aiinfn_hub.contract.problem import Reason
 
-from .access import SCOPE, Access
+from .access import SCOPE
 from .errors import AiinfnError
 from .io import Answer, Call, Steps
 from .protocol import Protocol
@@ -63,10 +63,3 @@ def whose(protocol: Protocol) -> Steps[Answer]:
             # So the hub answers to tokens that it does not know.
             raise protocol.refusal(Answer(401, {})) from None
         raise
-
-
-def check(access: Access) -> Identity:
-    """Ask the hub about a token, without ``await``; see `identify`."""
-    from .sync import converse  # noqa: PLC0415 - it loads httpx
-
-    return converse(access, identify(Protocol(access)))

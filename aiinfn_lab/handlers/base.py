@@ -6,20 +6,18 @@ import functools
 import json
 from collections.abc import Awaitable, Callable, Iterable
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 from jupyter_server.auth.decorator import authorized
 from jupyter_server.base.handlers import APIHandler
 from jupyter_server.extension.handler import ExtensionHandlerMixin
 from tornado import web
 
+from aiinfn_hub.contract.languages import preferred
 from aiinfn_hub.contract.problem import Reason, Refusal
-from aiinfn_hub.i18n import language
 from aiinfn_lab.paths import Places
+from aiinfn_lab.services import SETTING, LabServices
 from aiinfn_lab.vkd_client import Throttled, Vkd, spoken
-
-if TYPE_CHECKING:
-    from aiinfn_lab.app import AiinfnLab
 
 RESOURCE: Final = "aiinfn-lab"
 _LARGEST_BODY: Final = 2**20
@@ -63,26 +61,27 @@ class Handler(ExtensionHandlerMixin, APIHandler):  # type: ignore[misc, unused-i
     _track_activity = False
 
     @property
-    def extension(self) -> AiinfnLab:
-        """The application, with its settings."""
-        return cast("AiinfnLab", self.extensionapp)
+    def services(self) -> LabServices:
+        """What the extension made for all requests."""
+        services: LabServices = self.settings[SETTING]
+        return services
 
     @property
     def vkd(self) -> Vkd:
         """The one client of vkd."""
-        return self.extension.vkd
+        return self.services.vkd
 
     @property
     def places(self) -> Places:
         """The server's root and the home."""
-        return self.extension.places
+        return self.services.places
 
     async def prepare(self) -> None:  # type: ignore[override]
         """Let what people do count as activity, but not what a page does by itself; have vkd speak their language."""
         await super().prepare()
         asked = self.request.headers.get("Accept-Language", "")
         # JupyterLab's page sends its own language there; what somebody chose on the hub's pages is another matter.
-        spoken.set(language.preferred(asked))
+        spoken.set(preferred(asked))
         self._track_activity = self.request.method in {"POST", "PATCH", "DELETE"}
 
     def answer(

@@ -48,7 +48,7 @@ class CheckHandler(FileHandler):
     def _read(self, body: dict[str, Any], target: Target) -> tuple[dict[str, Any] | None, Refusal | None]:
         """Make vkd's request, or say why there is none."""
         try:
-            return job_request.build(body, target, self.extension.session, ""), None
+            return job_request.build(body, target, self.services.session, ""), None
         except Refusal as refusal:
             return None, refusal
 

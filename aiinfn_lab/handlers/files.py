@@ -41,7 +41,7 @@ class FileHandler(Handler):
         Refusal
             If it is nothing to submit.
         """
-        return await asyncio.to_thread(target.find, self.places, body, self.extension.largest_input)
+        return await asyncio.to_thread(target.find, self.places, body, self.services.largest_input)
 
     async def kernel(self, inspection: Inspection) -> tuple[str, bool]:
         """Title of a notebook's kernel, and whether it exists in this environment."""
@@ -82,7 +82,7 @@ class FileHandler(Handler):
             asked["parameters"] = request["work"].get("parameters")
             asked["sweep"] = request.get("sweep")
         kernel = await self._known_kernel(target.inspection)
-        return Subject.of(asked, target, self.places.home, self.extension.session, kernel)
+        return Subject.of(asked, target, self.places.home, self.services.session, kernel)
 
     async def _known_kernel(self, inspection: Inspection) -> Kernel | None:
         """Find the notebook's kernel; see `kernel`."""

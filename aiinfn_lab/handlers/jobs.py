@@ -31,7 +31,7 @@ class _JobAnswers(Handler):
 
     async def add_lab(self, jobs: list[dict[str, Any]]) -> None:
         """Say of each job where its files are for JupyterLab. One trip to a thread for all: the home may be slow."""
-        person, places = self.extension.session.person, self.places
+        person, places = self.services.session.person, self.places
 
         def look_at(home_path: str, *, folder: bool = False) -> tuple[str | None, bool, str | None]:
             path = places.to_root(home_path)
@@ -94,7 +94,7 @@ class JobsHandler(_JobAnswers, FileHandler):
         page = answer.json()
         await self.add_lab(page["jobs"])
         self.answer(page, headers=headers, cache=True)
-        self.extension.tidy.soon()
+        self.services.tidy.soon()
 
     def compute_etag(self) -> None:
         """Leave the ETag to vkd: tornado would compare its own with the client's."""
@@ -107,12 +107,12 @@ class JobsHandler(_JobAnswers, FileHandler):
             self.request.headers.get(_KEY_HEADER, "") or str(uuid.uuid4())
         )
         subject = await self.examine(body)
-        if body.get("image") in (None, self.extension.session.image):
+        if body.get("image") in (None, self.services.session.image):
             # In another image there may be other kernels; the runner tells.
             _, available = await self.kernel(subject.inspection)
             if refusal := job_request.check_kernel(subject.inspection, available=available):
                 raise refusal
-        request = job_request.build(body, subject, self.extension.session, key)
+        request = job_request.build(body, subject, self.services.session, key)
         if self.get_query_argument("dry_run", "0") not in {"", "0", "false"}:
             with own_fields():
                 answer = await self.vkd.request("POST", "jobs", query=[("dry_run", "1")], body=request)
@@ -155,7 +155,7 @@ class JobHandler(_JobAnswers):
         await self.vkd.request("DELETE", f"jobs/{job}")
         self.set_status(204)
         self.finish()
-        self.extension.tidy.soon(now=True)
+        self.services.tidy.soon(now=True)
 
 
 class BulkHandler(_JobAnswers):
@@ -172,7 +172,7 @@ class BulkHandler(_JobAnswers):
         await self.add_lab([result["job"] for result in found["results"] if result.get("job")])
         self.answer(found)
         if isinstance(body, dict) and body.get("action") == "delete":
-            self.extension.tidy.soon(now=True)
+            self.services.tidy.soon(now=True)
 
 
 class ActionHandler(_JobAnswers):

@@ -35,7 +35,7 @@ class KernelStateHandler(FileHandler):
         found = await kernels.look(
             self.kernel_manager, wanted.kernel, sorted(needed.names), inspection.language
         )
-        limit, home = self.extension.largest_state, self.places.home
+        limit, home = self.services.largest_state, self.places.home
         self.answer(await asyncio.to_thread(inventory.describe, wanted, needed, found, limit, home))
 
 
@@ -54,7 +54,7 @@ async def save(handler: FileHandler, wanted: FromHere, inspection: Inspection, p
         wanted.kernel,
         str(path),
         wanted.leave_out,
-        handler.extension.largest_state,
+        handler.services.largest_state,
         inspection.language,
     )
     handler.log.info(

@@ -77,7 +77,7 @@ class LogsHandler(Handler):
 
     async def _follow(self, path: str, query: list[tuple[str, str]]) -> None:
         followed: set[LogsHandler] = self.settings.setdefault("aiinfn_lab_followed", set())
-        if len(followed) >= self.extension.most_followed:
+        if len(followed) >= self.services.most_followed:
             raise Refusal(
                 Reason.TOO_MANY,
                 f"{len(followed)} logs are being followed already.",

@@ -29,7 +29,7 @@ class StatusHandler(Handler):
                 "hint": hint,
                 "root": str(self.places.root),
                 "root_in_home": self.places.root.is_relative_to(self.places.home),
-                "session": self.extension.session.as_json(),
+                "session": self.services.session.as_json(),
             }
         )
 

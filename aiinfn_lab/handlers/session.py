@@ -13,15 +13,15 @@ class SessionTimeHandler(Handler):
     @protected
     async def get(self) -> None:
         """Answer with what the hub says; docs/lab-api.md describes it."""
-        self._give(await self.extension.hub.session_time(self._language()))
+        self._give(await self.services.hub.session_time(self._language()))
 
     @protected
     async def post(self) -> None:
         """Put the end off."""
-        self._give(await self.extension.hub.extend(self._language()))
+        self._give(await self.services.hub.extend(self._language()))
 
     def _give(self, answer: Any) -> None:
-        self.extension.know_end(answer)
+        self.services.know_end(answer)
         self.answer(answer)
 
     def _language(self) -> str:

@@ -10,7 +10,7 @@ from collections import Counter
 import pytest
 
 from aiinfn_hub.kube.client import KubeClient
-from aiinfn_hub.vkd.backends.kubernetes import KueueBackend
+from aiinfn_hub.vkd.backends.kubernetes.backend import KueueBackend
 from tests.cluster.vkd_world import COMMAND, ClusterWorld
 from tests.vkd.local_world import SMALL_JOB
 from tests.vkd.world import until, vkd

@@ -22,7 +22,7 @@ from aiinfn_hub.kube.client import KubeClient, path_of
 from aiinfn_hub.kube.objects import jobs
 from aiinfn_hub.kube.objects.pods import pod_parts, pod_spec
 from aiinfn_hub.platform.selection import Door, Selection
-from aiinfn_hub.vkd.backends.kubernetes import KueueBackend
+from aiinfn_hub.vkd.backends.kubernetes.backend import KueueBackend
 from aiinfn_hub.vkd.domain.backend import BackendJob, Start
 from tests.cluster.harness import Cluster, has_condition
 from tests.cluster.site import Site

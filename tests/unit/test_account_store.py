@@ -18,9 +18,9 @@ from aiinfn_hub.auth.database.accounts import (
     Identity,
     StoreError,
     TakenError,
-    metadata,
 )
 from aiinfn_hub.auth.database.migrations import SchemaError
+from aiinfn_hub.auth.database.tables import metadata
 from aiinfn_hub.platform.characters import compared
 
 ADA = Identity.of("https://iam.example.org/", "1")

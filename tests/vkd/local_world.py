@@ -22,7 +22,7 @@ from aiinfn_hub.platform.model.platform import Platform
 from aiinfn_hub.platform.model.projects import Project, Queue, Size
 from aiinfn_hub.platform.model.settings import Limits
 from aiinfn_hub.platform.selection import Door, Selection
-from aiinfn_hub.vkd.backends.local import LocalBackend
+from aiinfn_hub.vkd.backends.local.backend import LocalBackend
 from aiinfn_hub.vkd.domain.backend import BackendJob, Start, Update
 
 SMALL_JOB = Path(__file__).with_name("small_job.py")

@@ -5,10 +5,10 @@ import pytest_asyncio
 import sqlalchemy as sa
 
 from aiinfn_hub.contract.problem import Reason, Refusal
+from aiinfn_hub.vkd.database import people
 from aiinfn_hub.vkd.database.jobs import Store
 from aiinfn_hub.vkd.database.tables import metadata
 from aiinfn_hub.vkd.domain.records import Filter, View
-from aiinfn_hub.vkd.services import people
 from tests.vkd.jobs import OFF, OK, PATHS, START, Q, R, S, a_job, told
 
 AS = "anna/released-20261128T120000Z"

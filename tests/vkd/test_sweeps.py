@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from aiinfn_hub.contract.jobs import SweepProgress
 from aiinfn_hub.contract.problem import Reason, Refusal
 from aiinfn_hub.contract.states import TRANSITIONS, Cause
-from aiinfn_hub.vkd.backends.local import LocalBackend
+from aiinfn_hub.vkd.backends.local.backend import LocalBackend
 from aiinfn_hub.vkd.domain.sweep_points import counted, together
 from tests.vkd.jobs import BAD, OFF, OK, Q, R, S
 from tests.vkd.local_world import SMALL_JOB

@@ -17,9 +17,9 @@ from aiinfn_hub.contract.jobs import Job
 from aiinfn_hub.contract.problem import Reason
 
 from .common import (
+    Acting,
     Caller,
     Key,
-    Serving,
     answer,
 )
 from .errors import problems
@@ -35,9 +35,9 @@ _IDENTITY: Final = (Reason.UNAUTHENTICATED, Reason.FORBIDDEN, Reason.UNAVAILABLE
     response_model=BulkResults,
     responses=problems(*_IDENTITY, Reason.TOO_LARGE, Reason.STORAGE_FULL),
 )
-async def bulk(body: BulkRequest, person: Caller, service: Serving, key: Key = None) -> Response:
+async def bulk(body: BulkRequest, person: Caller, actions: Acting, key: Key = None) -> Response:
     """Cancel, run again, label or delete up to 500 jobs. Each is told by itself: what became of it, or why nothing did."""
-    return answer(await service.afterwards.many(person, body, key))
+    return answer(await actions.many(person, body, key))
 
 
 @router.patch(
@@ -53,9 +53,9 @@ async def bulk(body: BulkRequest, person: Caller, service: Serving, key: Key = N
         Reason.STORAGE_FULL,
     ),
 )
-async def edit(job_id: str, body: JobChange, person: Caller, service: Serving) -> Response:
+async def edit(job_id: str, body: JobChange, person: Caller, actions: Acting) -> Response:
     """Change a job's name, its labels, or whether it is kept whatever its age."""
-    return answer(await service.afterwards.edit(person, job_id, body))
+    return answer(await actions.edit(person, job_id, body))
 
 
 @router.delete(
@@ -65,12 +65,12 @@ async def edit(job_id: str, body: JobChange, person: Caller, service: Serving) -
     response_class=Response,
     responses=problems(*_IDENTITY, Reason.NOT_FOUND, Reason.CONFLICT, Reason.STORAGE_FULL),
 )
-async def delete(job_id: str, person: Caller, service: Serving) -> Response:
+async def delete(job_id: str, person: Caller, actions: Acting) -> Response:
     """Delete a job that is over, with its log and the copy of its input; a sweep with its points.
 
     The person's own input and output files stay, and so does the account of device time.
     """
-    await service.afterwards.delete(person, job_id)
+    await actions.delete(person, job_id)
     return Response(status_code=204)
 
 
@@ -81,10 +81,10 @@ async def delete(job_id: str, person: Caller, service: Serving) -> Response:
     responses=problems(*_IDENTITY),
 )
 async def leftovers(
-    person: Caller, service: Serving, limit: Annotated[int, Query(ge=1, le=500)] = 200
+    person: Caller, actions: Acting, limit: Annotated[int, Query(ge=1, le=500)] = 200
 ) -> list[Leftover]:
     """Give what a session of the caller may remove: copies of inputs that no job uses, and checkpoints."""
-    return await service.afterwards.leftovers(person, limit)
+    return await actions.leftovers(person, limit)
 
 
 @router.post(
@@ -94,7 +94,7 @@ async def leftovers(
     response_class=Response,
     responses=problems(*_IDENTITY, Reason.STORAGE_FULL),
 )
-async def cleared(body: Cleared, person: Caller, service: Serving) -> Response:
+async def cleared(body: Cleared, person: Caller, actions: Acting) -> Response:
     """Note that nothing is left of these deleted jobs in the caller's home."""
-    await service.afterwards.cleared(person, body.jobs)
+    await actions.cleared(person, body.jobs)
     return Response(status_code=204)

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from pydantic_core import to_json
 
 from aiinfn_hub.platform.person import Person
+from aiinfn_hub.vkd.services.bulk import JobActions
 from aiinfn_hub.vkd.services.jobs import Service
 
 from .authentication import Auth
@@ -26,6 +27,11 @@ _scheme = HTTPBearer(auto_error=False, description="A token of the hub, as Beare
 async def service_of(request: Request) -> Service:
     """Give the service of the application."""
     return cast("Service", request.app.state.service)
+
+
+async def actions_of(request: Request) -> JobActions:
+    """Return what changes jobs of the application."""
+    return cast("JobActions", request.app.state.actions)
 
 
 async def auth_of(request: Request) -> Auth:
@@ -58,6 +64,7 @@ async def _metrics(
 
 
 Serving = Annotated[Service, Depends(service_of)]
+Acting = Annotated[JobActions, Depends(actions_of)]
 Authentication = Annotated[Auth, Depends(auth_of)]
 Caller = Annotated[Person, Depends(_caller)]
 hub_only = Depends(_hub)

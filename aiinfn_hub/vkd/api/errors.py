@@ -17,6 +17,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from aiinfn_hub.contract.jobs import Problem
+from aiinfn_hub.contract.languages import preferred
 from aiinfn_hub.contract.problem import STATUS, Reason, Refusal
 from aiinfn_hub.i18n import language
 from aiinfn_hub.i18n.language import gettext as _
@@ -167,7 +168,7 @@ class Guard:
             await self._app(scope, receive, send)
             return
         headers = dict(scope["headers"])
-        language.use(language.preferred(headers.get(b"accept-language", b"").decode("latin-1")))
+        language.use(preferred(headers.get(b"accept-language", b"").decode("latin-1")))
         began = time.perf_counter()
         status = 0
 

@@ -12,8 +12,6 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy.engine import RowMapping
-
 from aiinfn_hub.contract.jobs import Job, SweepProgress, Work
 from aiinfn_hub.contract.records import (
     Kept,
@@ -123,7 +121,7 @@ class StoredJob:
     digest: str | None
 
     @classmethod
-    def of(cls, row: RowMapping) -> StoredJob:
+    def of(cls, row: Mapping[Any, Any]) -> StoredJob:
         """Read a row."""
         values: dict[str, Any] = {str(key): value for key, value in row.items()}
         values["state"] = JobState(values["state"])

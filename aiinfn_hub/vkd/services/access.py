@@ -11,14 +11,12 @@ import logging
 from collections.abc import Sequence
 from typing import Final
 
-import sqlalchemy as sa
-
 from aiinfn_hub.contract.access import AccessReading, Hold, HoldReason
 from aiinfn_hub.contract.states import JobState
-from aiinfn_hub.vkd.database import tables
+from aiinfn_hub.vkd.database import holds
 from aiinfn_hub.vkd.database.jobs import Store
 from aiinfn_hub.vkd.domain.backend import Backend, Holds
-from aiinfn_hub.vkd.domain.records import ACTIVE, StoredJob
+from aiinfn_hub.vkd.domain.records import StoredJob
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +25,6 @@ _WORDS: Final = {
     HoldReason.UNCONFIRMED: "held, until its owner has signed in again",
     HoldReason.PROJECT: "held, because its owner left the project",
 }
-_AT_ONCE: Final = 500
 
 
 class Access:
@@ -41,29 +38,18 @@ class Access:
 
     async def load(self) -> None:
         """Tell the back end what an earlier vkd was told; before anything starts."""
-        async with self._store.reading() as connection:
-            rows = (await connection.execute(sa.select(tables.holds))).mappings().all()
-        self._holds = {(row["owner"], row["project"]): Hold.model_validate(dict(row)) for row in rows}
+        self._holds = {(hold.owner, hold.project): hold for hold in await holds.load(self._store)}
         await self._tell()
 
     async def reading(self) -> AccessReading:
         """Return the holds, and who has jobs that are not over."""
-        statement = (
-            sa.select(tables.jobs.c.owner, tables.jobs.c.project)
-            .where(tables.jobs.c.state.in_(ACTIVE))
-            .distinct()
-            .order_by(tables.jobs.c.owner, tables.jobs.c.project)
-        )
-        jobs: dict[str, list[str]] = {}
-        async with self._store.reading() as connection:
-            for owner, project in await connection.execute(statement):
-                jobs.setdefault(owner, []).append(project)
+        jobs = await holds.active_projects(self._store)
         return AccessReading(holds=list(self._holds.values()), jobs=jobs)
 
-    async def replace(self, holds: Sequence[Hold]) -> None:
+    async def replace(self, new: Sequence[Hold]) -> None:
         """Put other holds in force; idempotent."""
         async with self._lock:
-            wanted = {(hold.owner, hold.project): hold for hold in holds}
+            wanted = {(hold.owner, hold.project): hold for hold in new}
             if wanted == self._holds:
                 return
             changed = {
@@ -71,7 +57,7 @@ class Access:
                 for key in wanted.keys() | self._holds.keys()
                 if wanted.get(key) != self._holds.get(key)
             }
-            await self._write(list(wanted.values()), sorted(changed))
+            await holds.replace(self._store, list(wanted.values()), sorted(changed))
             for key in sorted(wanted.keys() - self._holds.keys()):
                 logger.info("jobs held owner=%s project=%s reason=%s", *key, wanted[key].reason)
             for key in sorted(self._holds.keys() - wanted.keys()):
@@ -85,23 +71,6 @@ class Access:
             return None
         hold = self._holds.get((stored.owner, "")) or self._holds.get((stored.owner, stored.project))
         return _WORDS[hold.reason] if hold else None
-
-    async def _write(self, holds: list[Hold], owners: list[str]) -> None:
-        jobs = tables.jobs
-        async with self._store.changing() as (connection, change):
-            await connection.execute(sa.delete(tables.holds))
-            if holds:
-                await connection.execute(
-                    sa.insert(tables.holds), [hold.model_dump(mode="json") for hold in holds]
-                )
-            # Their sentence is another one: lists that ask for what changed have to show it.
-            for first in range(0, len(owners), _AT_ONCE):
-                some = owners[first : first + _AT_ONCE]
-                await connection.execute(
-                    sa.update(jobs)
-                    .where(jobs.c.owner.in_(some), jobs.c.state == JobState.QUEUED)
-                    .values(change=change)
-                )
 
     async def _tell(self) -> None:
         await self._backend.hold(Holds({key: hold.stop for key, hold in self._holds.items()}))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from aiinfn_hub.contract.changes import (
     BulkRequest,
@@ -24,16 +23,15 @@ from aiinfn_hub.vkd.domain.records import StoredJob
 from aiinfn_hub.vkd.presentation import job_view
 
 from . import validation
-
-if TYPE_CHECKING:
-    from .jobs import Service
+from .authorization import no_job
+from .jobs import Service
 
 logger = logging.getLogger(__name__)
 Outcome = dict[str, StoredJob | Refusal]
 
 
-class Afterwards:
-    """The part of the service that is about jobs which were taken in.
+class JobActions:
+    """Changes of jobs that were taken in.
 
     Parameters
     ----------
@@ -51,7 +49,7 @@ class Afterwards:
         Raises
         ------
         Refusal
-            From `inputs`; because it is somebody else's; or because too many are pinned.
+            From `validation`; because it is somebody else's; or because too many are pinned.
         """
         labels = None if change.labels is None else validation.check_labels(change.labels)
 
@@ -185,11 +183,6 @@ class Afterwards:
             )
             return BulkResult(id=job_id, problem=problem)
         return BulkResult(id=job_id, job=self._service.show(done, person) if shown else None)
-
-
-def no_job() -> Refusal:
-    """Give the refusal for a job that there is not, or that somebody may not see: that it exists is nobody's business."""
-    return Refusal(Reason.NOT_FOUND, _("There is no such job."), _("It may belong to somebody else."))
 
 
 def _ended() -> Refusal:

@@ -36,6 +36,7 @@ from aiinfn_hub.platform.loading.reload import PlatformFile
 from aiinfn_hub.platform.model.platform import Platform
 from aiinfn_hub.platform.person import Person
 from aiinfn_hub.platform.selection import Door
+from aiinfn_hub.vkd.database import people
 from aiinfn_hub.vkd.database.jobs import Store
 from aiinfn_hub.vkd.database.retention import Aftercare
 from aiinfn_hub.vkd.domain.backend import Backend
@@ -47,9 +48,9 @@ from aiinfn_hub.vkd.domain.records import (
 )
 from aiinfn_hub.vkd.presentation import job_view, resource_summary, status_text
 
-from . import people
+from . import authorization
 from .access import Access
-from .bulk import Afterwards, no_job
+from .authorization import no_job
 from .event_recorder import Follower
 from .platform_sync import Adoption
 from .retention import Housekeeping
@@ -75,7 +76,6 @@ class Service:
         self._intake = Intake(lambda: self.platform, store, backend, self.follower)
         self.aftercare = Aftercare(store)
         self.housekeeping = Housekeeping(self.aftercare, backend, lambda: self.platform)
-        self.afterwards = Afterwards(self)
         self.followed: Counter[str] = Counter()
         """Logs that are being followed, by person."""
         self.access = Access(store, backend)
@@ -321,8 +321,8 @@ class Service:
     # Who sees what
 
     def view(self, person: Person) -> View:
-        """Give whose jobs a person sees: the own, those of managed projects, and operators all."""
-        return View(person.name, person.managed_projects(self.platform), everything=person.admin)
+        """Return whose jobs a person sees; see `authorization.view`."""
+        return authorization.view(person, self.platform)
 
     async def _visible(self, person: Person, job_id: str) -> StoredJob:
         stored = await self.store.get(job_id)

@@ -18,7 +18,7 @@ from aiinfn_hub.vkd.database.retention import Aftercare
 from aiinfn_hub.vkd.domain.backend import Backend
 from aiinfn_hub.vkd.domain.records import StoredJob, now
 
-from .bulk import no_job
+from .authorization import no_job
 
 logger = logging.getLogger(__name__)
 

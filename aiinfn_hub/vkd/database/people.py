@@ -1,4 +1,4 @@
-"""Gives a user name free: what was its person's becomes history under a name that nobody can have."""
+"""Release a user name: what was its person's becomes history under a name that nobody can have."""
 
 from __future__ import annotations
 
@@ -9,15 +9,10 @@ import sqlalchemy as sa
 from aiinfn_hub.contract.problem import Reason, Refusal
 from aiinfn_hub.i18n.language import gettext as _
 from aiinfn_hub.i18n.language import ngettext
-from aiinfn_hub.vkd.database.jobs import Store
-from aiinfn_hub.vkd.database.tables import (
-    jobs,
-    labelled,
-    removed,
-    texts,
-    usage,
-)
 from aiinfn_hub.vkd.domain.records import ACTIVE
+
+from .jobs import Store
+from .tables import jobs, labelled, removed, texts, usage
 
 _OWNED: Final = (texts, labelled, removed)
 """Tables beside the jobs that say whose a job is."""
