@@ -22,7 +22,7 @@ from aiinfn_hub.contract.states import Cause, JobState
 from aiinfn_hub.contract.units import format_duration
 from aiinfn_hub.i18n.language import gettext as _
 from aiinfn_hub.platform.selection import Selection
-from aiinfn_hub.vkd.backends.local.supervisor.main import SUPERVISOR_FAILED, SUPERVISOR_KILLED, ends_as_told
+from aiinfn_hub.vkd.backends.common.ending import SUPERVISOR_FAILED, SUPERVISOR_KILLED, ends_as_told
 
 from .attempt_files import ExitFacts, Intent, IntentKind
 from .resource_series import checked

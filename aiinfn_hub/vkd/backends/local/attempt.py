@@ -20,6 +20,7 @@ from aiinfn_hub.vkd.backends.common.attempt_files import (
     IntentKind,
     RunFacts,
 )
+from aiinfn_hub.vkd.backends.common.ending import SUPERVISOR_FAILED
 from aiinfn_hub.vkd.backends.common.exit_outcome import (
     Outcome,
     judge,
@@ -32,7 +33,6 @@ from aiinfn_hub.vkd.domain.backend import BackendJob
 
 from . import process
 from .process import ProcessWatch
-from .supervisor.main import SUPERVISOR_FAILED
 
 _log = logging.getLogger(__name__)
 _OVERDUE: Final = 15.0

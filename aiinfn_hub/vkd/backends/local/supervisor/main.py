@@ -12,6 +12,7 @@ import sys
 import time
 from typing import Any, Final, NoReturn
 
+from aiinfn_hub.vkd.backends.common.ending import SUPERVISOR_FAILED, SUPERVISOR_KILLED, ends_as_told
 from aiinfn_hub.vkd.backends.common.runner_output import Log, Recorder, Splitter
 from aiinfn_hub.vkd.backends.common.system import (
     PR_SET_CHILD_SUBREAPER,
@@ -32,23 +33,10 @@ from .marks import Marks
 LEFTOVER_GRACE: Final = 2.0
 """Seconds that processes which the job left behind get between SIGTERM and SIGKILL."""
 RECORDS_EVERY: Final = 0.2
-SUPERVISOR_KILLED: Final = "supervisor_killed"
-SUPERVISOR_FAILED: Final = "supervisor_failed"
 READY_FD: Final = 3
 """vkd's end of a pipe that is closed here when the job is up."""
 EXIT_ROOM: Final = 65536
 """Bytes on disk that are set aside for ``exit.json``."""
-
-
-_TOLD_TO_STOP: Final = frozenset({signal.SIGTERM, signal.SIGKILL, signal.SIGINT, signal.SIGHUP})
-_RUNNER_STOPPED: Final = 75
-"""The runner's exit code when it was told to stop."""
-
-
-def ends_as_told(code: int | None, number: int | None) -> bool:
-    """Tell whether a job with this exit code, or ended by this signal, may have been told to end by somebody."""
-    codes = {_RUNNER_STOPPED, *(128 + each for each in _TOLD_TO_STOP)}
-    return code in codes or number in _TOLD_TO_STOP
 
 
 def _become_job(spec: dict[str, Any], stdin: int, output: int, parent: int, marks: Marks) -> None:
