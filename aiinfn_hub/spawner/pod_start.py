@@ -180,7 +180,7 @@ class PodStart:
     def _give_up_at_the_end(self, statements: list[Statement]) -> None:
         """Refuse with the first reason for which the pod ended, and not with what follows from it."""
         for statement in statements:
-            explanation = reasons.explain(statement, self._words)
+            explanation = pod_reasons.explain(statement, self._words)
             if explanation is not None and explanation.step == "ended":
                 self.hear(statement)
 

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiinfn_lab.kernel_state.kernel_side.limit import Limit
 from jupyter_client.multikernelmanager import AsyncMultiKernelManager
 
 from aiinfn_hub.contract.problem import Reason, Refusal
 from aiinfn_lab.kernel_state import asking, kernels
+from aiinfn_lab.kernel_state.kernel_side.limit import Limit
 
 
 class Person:
