@@ -32,13 +32,18 @@ _POLL: Final = 0.2
 _QUIET: Final = 0.5
 """Seconds without a message after which no more comes from a kernel that has ended, or is not ours to ask."""
 _LAST_OUTPUTS: Final = 60.0
-"""Seconds that outputs may be on their way when a cell is over."""
+"""Seconds that outputs may be on their way when a cell is over; of a kernel that drops nothing, seconds without any message."""
+_SILENCE: Final = 10.0
+"""Seconds without a message after which a kernel that may drop messages has dropped the one that ends a cell's outputs."""
 _PATIENCE: Final = 1.0
 """Seconds after which it is told that something is still at work."""
 _TURN: Final = 0.05
 """Seconds for which messages are taken in without letting others have their turn."""
 _AHEAD: Final = 100_000
-"""Messages that the kernel may be ahead of the runner; it drops what is more."""
+"""Messages that a kernel may be ahead of the runner if it drops what is more."""
+_AHEAD_LOSSLESS: Final = 100
+"""Messages that a kernel may be ahead of the runner if it waits then; each may be large, e.g. an image."""
+_MISSING: Final = "some outputs may be missing here: the kernel drops what it cannot send fast enough"
 _SHOWN: Final = frozenset({"execute_result", "display_data"})
 _OUTPUTS: Final = frozenset({*_SHOWN, "stream", "error"})
 _output: Final[Any] = output_from_msg
@@ -63,6 +68,7 @@ class Client(NotebookClient):
         self._death: asyncio.Task[None] | None = None
         self._pipes: list[int] = []
         self._asked = False
+        self._lossless = False
 
     async def start(self) -> None:
         """Open the channels once the kernel is ready, and prepare it.
@@ -85,7 +91,11 @@ class Client(NotebookClient):
         answer = await self.ask(code)
         if answer is not None:
             self._asked = True
-            self._pipes = self._open(json.loads(answer))
+            kernel = json.loads(answer)
+            self._pipes = self._open(kernel["pipes"])
+            self._lossless = kernel["lossless"]
+            if self._lossless:
+                self.kc.iopub_channel.socket.setsockopt(zmq.RCVHWM, _AHEAD_LOSSLESS)  # type: ignore[union-attr]
 
     def _open(self, descriptors: list[int]) -> list[int]:
         """Open the pipes from which the kernel reads what reaches its descriptors.
@@ -103,6 +113,9 @@ class Client(NotebookClient):
         """Stop listening."""
         for task in self._tasks:
             task.cancel()
+        if self.kc is not None:
+            # A kernel that waits for its outputs to be read could not end.
+            self.kc.iopub_channel.close()
         for descriptor in self._pipes:
             os.close(descriptor)
         self._pipes = []
@@ -198,11 +211,20 @@ class Client(NotebookClient):
         if asyncio.isfuture(sent) or asyncio.iscoroutine(sent):
             await sent
         reply = await self._reply(number)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_LAST_OUTPUTS):
-                await asyncio.wait({idle, self._dead}, return_when=asyncio.FIRST_COMPLETED)
+        await self._until_idle(idle)
         self._idle.pop(number, None)
         return reply
+
+    async def _until_idle(self, idle: asyncio.Future[None]) -> None:
+        """Wait for the message that ends a request's outputs; say so if it does not come."""
+        began = time.monotonic()
+        while not (idle.done() or self._dead.done()):
+            now, heard = time.monotonic(), max(self._heard, began)
+            end = heard + _LAST_OUTPUTS if self._lossless else min(heard + _SILENCE, began + _LAST_OUTPUTS)
+            if now >= end:
+                self._reporter.line(f"[{_MISSING}]")
+                return
+            await asyncio.wait({idle, self._dead}, timeout=end - now, return_when=asyncio.FIRST_COMPLETED)
 
     @property
     def _dead(self) -> asyncio.Task[None]:
@@ -286,19 +308,27 @@ class Client(NotebookClient):
     # Messages
 
     async def _listen(self) -> None:
-        client: Any = self.kc
-        turn = time.monotonic()
+        channel: Any = self.kc.iopub_channel  # type: ignore[union-attr]
+        # All that has come is read at once: a task's turn costs more than a message.
+        socket: zmq.Socket[bytes] = zmq.Socket.shadow(channel.socket)
         while True:
+            await channel.socket.poll()
+            with self._reporter.together():
+                self._read(socket, channel.session)
+            await asyncio.sleep(0)
+
+    def _read(self, socket: zmq.Socket[bytes], session: Any) -> None:
+        """Take in the messages that are there, for as long as others may wait for their turn."""
+        end = time.monotonic() + _TURN
+        while time.monotonic() < end:
             try:
-                message = await client.iopub_channel.get_msg(timeout=None)
-                self._take(message)
-            except (ValueError, KeyError, TypeError, AttributeError, AssertionError):
-                # Not signed by the kernel, or not of a shape that can be shown: the others can.
-                pass
-            self._heard = now = time.monotonic()
-            if now - turn > _TURN:
-                await asyncio.sleep(0)
-                turn = time.monotonic()
+                parts = socket.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                break
+            # What is not signed by the kernel, or of no shape that can be shown, is left out: the others can be.
+            with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError, AssertionError):
+                self._take(session.deserialize(session.feed_identities(parts)[1]))
+            self._heard = time.monotonic()
 
     def _take(self, message: dict[str, Any]) -> None:
         kind, content = message["msg_type"], message["content"]

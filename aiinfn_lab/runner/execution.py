@@ -65,6 +65,7 @@ class Execution:
         self._start = 0
         self._variables: resume.Variables | None = None
         self._complained = False
+        self._duration = 0.0
         self._stopped = False
         self._outputs = Outputs()
         self._client: Client | None = None
@@ -167,10 +168,14 @@ class Execution:
             self._reporter.line(f"[the last outputs could not be saved: {error.strerror}]")
 
     def _save(self, *, durable: bool = False) -> None:
+        began = time.monotonic()
         if self._client is not None:
             self._client.changed = False
-        self._outputs.render()
-        self._output.save(self.notebook, durable=durable)
+        try:
+            self._outputs.render()
+            self._output.save(self.notebook, durable=durable)
+        finally:
+            self._duration = time.monotonic() - began
 
     async def _run_cells(self, client: Client) -> int:
         for index, cell in list(enumerate(self.notebook.cells))[self._start :]:
@@ -284,7 +289,7 @@ class Execution:
     async def _keep_saving(self) -> None:
         """Save the growing output from time to time; a save that fails is told once and tried again."""
         while True:
-            await asyncio.sleep(max(_SAVE_EVERY, _SHARE * self._output.duration))
+            await asyncio.sleep(max(_SAVE_EVERY, _SHARE * self._duration))
             if not (self._output.changed or (self._client is not None and self._client.changed)):
                 continue
             try:
@@ -367,7 +372,6 @@ class _Output:
 
     def __init__(self, path: Path, job: str) -> None:
         self.changed = True
-        self.duration = 0.0
         self._path = path
         # Not from the file's name, which may be as long as names can be.
         self._draft = path.with_name(f".{job}.part")
@@ -380,7 +384,6 @@ class _Output:
         OSError
             If it cannot be written.
         """
-        began = time.monotonic()
         self.changed = False
         # Not nbformat.writes: it validates the whole notebook each time.
         text = _WRITER.writes(notebook)
@@ -395,8 +398,6 @@ class _Output:
             self.changed = True
             self._draft.unlink(missing_ok=True)
             raise
-        finally:
-            self.duration = time.monotonic() - began
 
 
 def _next_attempt(output: Path, job: str) -> int:

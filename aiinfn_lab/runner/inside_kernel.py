@@ -1,7 +1,7 @@
 """What the runner sets up inside a job's IPython kernel.
 
 The text of this file is executed in the kernel, whose environment may have neither this package nor its Python: it imports
-the standard library and IPython only, and leaves nothing in the person's namespace but an ``exit`` that ends the job.
+the standard library and what ipykernel itself needs only, and leaves nothing in the person's namespace but an ``exit`` that ends the job.
 """
 
 # ruff: noqa: SLF001 - IPython and ipykernel have no public way to these
@@ -24,6 +24,8 @@ STOPPED = "aiinfn_stopped"
 EXIT = "aiinfn-exit "
 """What the traceback in a reply begins with where the code asked for its end; the exit code as JSON follows, None for a text."""
 
+_FLUSH = 600.0
+"""Seconds that a flush may wait for the runner, which may be busy writing a large notebook to a slow disk."""
 _SETTLE = 0.2
 """Seconds that a cell's end may wait for what is on its way: something that it left behind may write all the time."""
 RESTART = "aiinfn-restart"
@@ -45,15 +47,47 @@ class Job:
             if hasattr(each, "pub_thread") and hasattr(each, "_flush")
         ]
 
-    def set_up(self) -> list[int]:
-        """Prepare everything, and return the descriptors of the pipes that the kernel watches for its standard streams."""
+    def set_up(self) -> dict[str, Any]:
+        """Prepare everything.
+
+        Returns
+        -------
+        dict
+            ``pipes``, the descriptors of the pipes that the kernel watches for its standard streams, and ``lossless``, whether
+            the kernel waits for the runner instead of dropping outputs.
+        """
+        lossless = self._drop_nothing()
         self._end_on_exit()
         self._watched = [each for each in map(_watch, self._streams) if each is not None]
         if self._watched:
             self._shell.events.register("post_execute", self._settle)
         if signal.getsignal(signal.SIGTERM) in {signal.SIG_DFL, None}:
             signal.signal(signal.SIGTERM, self._stop)
-        return [each.pipe for each in self._watched]
+        return {"pipes": [each.pipe for each in self._watched], "lossless": lossless}
+
+    def _drop_nothing(self) -> bool:
+        """Let the kernel wait where it is too far ahead of the runner; return whether it does.
+
+        By default ZeroMQ drops what does not fit into its queue of 1,000 messages. If the runner ends, the queue ends with the
+        connection, so that nothing waits for it.
+        """
+        thread = getattr(self._shell.kernel, "iopub_thread", None)
+        try:
+            import zmq  # noqa: PLC0415
+
+            done = threading.Event()
+
+            # A socket may be used by its own thread only.
+            def configure() -> None:
+                thread.socket.setsockopt(zmq.XPUB_NODROP, 1)  # type: ignore[union-attr]
+                done.set()
+
+            thread.schedule(configure)  # type: ignore[union-attr]
+        except (ImportError, AttributeError):
+            return False
+        for stream in self._streams:
+            stream.flush_timeout = _FLUSH
+        return done.wait(_FLUSH)
 
     # The end that the code asks for
 
@@ -188,7 +222,7 @@ class Job:
 
 
 def set_up(shell: Any) -> str:
-    """Prepare a kernel; return the descriptors of the pipes that it watches, as JSON."""
+    """Prepare a kernel; return what `Job.set_up` does, as JSON."""
     shell.kernel.aiinfn_job = job = Job(shell)
     return json.dumps(job.set_up())
 

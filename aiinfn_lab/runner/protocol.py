@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import os
 import re
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from enum import IntEnum
 from typing import Final
 
@@ -74,6 +75,17 @@ class Reporter:
     def __init__(self, descriptor: int | None = None) -> None:
         self._descriptor = sys.stdout.fileno() if descriptor is None else descriptor
         self._at_line_start = True
+        self._held: list[bytes] | None = None
+
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        """Write what is told within this context at once, at its end."""
+        self._held = []
+        try:
+            yield
+        finally:
+            held, self._held = self._held, None
+            self._write(b"".join(held))
 
     def log(self, text: str) -> None:
         """Write text to the log; it cannot pass for a record."""
@@ -131,6 +143,9 @@ class Reporter:
         self._write(f"{RECORD_SEPARATOR}{text}\n".encode(errors="replace"))
 
     def _write(self, data: bytes) -> None:
+        if self._held is not None:
+            self._held.append(data)
+            return
         view = memoryview(data)
         try:
             while view:

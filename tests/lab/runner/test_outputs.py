@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
+import signal
+import sys
+import time
+
 import pytest
 
 
@@ -101,3 +107,79 @@ def test_nothing_is_lost_of_very_many_outputs(start, notebook):
     assert run.log.count("\n") == 20_001
     ((_, text),) = outputs(run, 0)
     assert text.split() == [str(n) for n in range(20_000)]
+
+
+def test_a_kernel_that_is_ahead_of_its_runner_waits(start, notebook, home):
+    # More than fits into all queues and the system's buffers.
+    code = (
+        "import os\nfor n in range(6000):\n    print(n, 'x' * 4000, flush=True)\n"
+        "    open('at.part', 'w').write(str(n)); os.replace('at.part', 'at')"
+    )
+    run = start("a.ipynb", notebook(code))
+    at = home / "at"
+    run.until(at.exists)
+    os.kill(run.process.pid, signal.SIGSTOP)
+    try:
+        began, last = time.monotonic(), ""
+        # Until it waits or, if it does not, is done.
+        while last != (last := at.read_text()) and last != "5999":
+            time.sleep(1)
+            assert time.monotonic() < began + 120
+    finally:
+        os.kill(run.process.pid, signal.SIGCONT)
+    assert run.finish(120) == 0
+    ((_, text),) = outputs(run, 0)
+    assert text.split()[::2] == [str(n) for n in range(6000)]
+
+
+def test_a_thread_that_prints_for_ever_does_not_keep_the_job(start, notebook):
+    code = (
+        "import threading\ndef talk():\n    while True: print('on', flush=True)\n"
+        "threading.Thread(target=talk, daemon=True).start()"
+    )
+    run = start("a.ipynb", notebook(code, "print('end')"))
+    assert run.finish() == 0
+    assert "end\n" in run.log
+
+
+LOSES = """
+from ipykernel.kernelapp import IPKernelApp
+from ipykernel.kernelbase import Kernel
+
+
+class Loses(Kernel):
+    implementation = banner = "loses"
+    implementation_version = "1"
+    language_info = {"name": "python"}
+    lost = False
+
+    def do_execute(self, code, silent, *args, **more):
+        self.lost = not silent
+        if self.lost:
+            self.send_response(self.iopub_socket, "stream", {"name": "stdout", "text": "said\\n"})
+        return {"status": "ok", "execution_count": 1, "payload": [], "user_expressions": {}}
+
+    def _publish_status(self, status, *args, **more):
+        if not (status == "idle" and self.lost):
+            super()._publish_status(status, *args, **more)
+        self.lost = False
+
+
+IPKernelApp.launch_instance(kernel_class=Loses)
+"""
+
+
+def test_a_kernel_that_drops_the_end_of_a_cells_outputs_is_told(start, notebook, home):
+    folder = home / ".local/share/jupyter/kernels/loses"
+    folder.mkdir(parents=True)
+    (folder / "loses.py").write_text(LOSES)
+    argv = [sys.executable, str(folder / "loses.py"), "-f", "{connection_file}"]
+    (folder / "kernel.json").write_text(
+        json.dumps({"argv": argv, "display_name": "loses", "language": "python"})
+    )
+    run = start("a.ipynb", notebook("go", kernel="loses"), kernel="loses")
+    assert run.finish() == 0, run.errors
+    assert run.log == (
+        "[cell 1 of 1]\nsaid\n"
+        "[some outputs may be missing here: the kernel drops what it cannot send fast enough]\n"
+    )
