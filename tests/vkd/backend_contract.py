@@ -217,7 +217,8 @@ class BackendContract:
 
         begun = time.monotonic()
         while not await granted():
-            assert time.monotonic() - begun < self.grace_seconds + 2
+            # Some seconds for a busy machine; what does not end in its grace period takes 15 more.
+            assert time.monotonic() - begun < self.grace_seconds + 10
             await asyncio.sleep(0.02)
         end = await world.until(job, "queued")
         assert end.cause is Cause.PREEMPTED
@@ -268,7 +269,7 @@ class BackendContract:
         job = await world.submit(SLOW, accelerator="slice")
         await world.until(job, "running")
         await world.backend.interrupt()
-        assert (await world.until(job, "queued", within=1)).cause is Cause.INTERRUPTED
+        assert (await world.until(job, "queued")).cause is Cause.INTERRUPTED
         await world.restart()
         await world.until(job, "running", attempt=2)
 

