@@ -8,8 +8,8 @@ from typing import Any
 from jupyter_server.extension.application import ExtensionApp
 from traitlets import Float, Integer, Unicode, default
 
-from aiinfn_lab.cleanup.collector import Tidy
-from aiinfn_lab.session.end import Hub
+from aiinfn_lab.cleanup.collector import HomeGarbageCollector
+from aiinfn_lab.session.end import HubClient
 from aiinfn_lab.session.environment import Session
 from aiinfn_lab.session.terminal import shell_command
 from aiinfn_lab.vkd_client import Vkd
@@ -61,10 +61,10 @@ class AiinfnLab(ExtensionApp):
             connect_timeout=self.connect_timeout,
         )
         self.session = Session.from_environment(os.environ)
-        self.hub = Hub.from_environment(os.environ)
+        self.hub = HubClient.from_environment(os.environ)
         self._show_end(self.session.end, self.session.certain_until)
         self.places = Places.find(self._server().root_dir)
-        self.tidy = Tidy(self.vkd, self.places.home, self.log)
+        self.tidy = HomeGarbageCollector(self.vkd, self.places.home, self.log)
         self.settings[SETTING] = LabServices(
             vkd=self.vkd,
             hub=self.hub,
@@ -88,7 +88,7 @@ class AiinfnLab(ExtensionApp):
         self.hub.close()
 
     def know_end(self, answer: Any) -> None:
-        """Tell pages that are opened from now on what the hub said of the session's end."""
+        """Report pages that are opened from now on what the hub said of the session's end."""
         end, extends = answer.get("end"), answer.get("extends_at")
         if isinstance(end, str):
             self._show_end(end, extends if isinstance(extends, str) else None)

@@ -25,7 +25,7 @@ CONTEXT: Final = "\x04"
 def extract_schema(
     source: IO[bytes], keywords: Mapping[str, Any], comment_tags: Any, options: Any
 ) -> Iterator[tuple[int, str, tuple[str, str], list[str]]]:
-    """Give the texts of a settings schema to Babel: those that JupyterLab's server translates, in its contexts."""
+    """Yield the texts of a settings schema to Babel: those that JupyterLab's server translates, in its contexts."""
     del keywords, comment_tags, options
     found: list[tuple[str, str]] = []
 

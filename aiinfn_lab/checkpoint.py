@@ -18,7 +18,7 @@ FOLDER: Final = "AIINFN_CHECKPOINTS"
 
 
 def folder() -> Path:
-    """Give the folder of this job's checkpoints; it exists. Outside of a job it is a temporary one of this process."""
+    """Return the folder of this job's checkpoints; it exists. Outside of a job it is a temporary one of this process."""
     path = os.environ.get(FOLDER)
     if path is None:
         # Set, so that the next call gives the same.
@@ -38,7 +38,7 @@ def write(name: str, data: bytes) -> None:
 
 
 def read(name: str) -> bytes | None:
-    """Give what an earlier attempt wrote, or None at the first."""
+    """Return what an earlier attempt wrote, or None at the first."""
     try:
         return (folder() / name).read_bytes()
     except FileNotFoundError:

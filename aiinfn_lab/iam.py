@@ -22,7 +22,7 @@ _SECONDS: Final = 30.0
 """The hub may have to ask IAM first."""
 
 
-class NoToken(Exception):  # noqa: N818 - what happened, in the words that people read
+class NoTokenError(Exception):
     """There is no token; the message says why and what to do.
 
     Attributes
@@ -37,7 +37,7 @@ class NoToken(Exception):  # noqa: N818 - what happened, in the words that peopl
 
 
 def access_token(scope: str = "", audience: str = "") -> str:
-    """Give an IAM access token of the session's owner.
+    """Return an IAM access token of the session's owner.
 
     Parameters
     ----------
@@ -56,12 +56,12 @@ def access_token(scope: str = "", audience: str = "") -> str:
 
 
 async def access_token_async(scope: str = "", audience: str = "") -> str:
-    """Give the same without holding up an event loop."""
+    """Return the same without holding up an event loop."""
     return await asyncio.to_thread(access_token, scope, audience)
 
 
 def token_response(scope: str = "", audience: str = "") -> dict[str, Any]:
-    """Give the token with ``expires_in`` (seconds), ``expires_at`` and ``scope``, as a token endpoint answers.
+    """Return the token with ``expires_in`` (seconds), ``expires_at`` and ``scope``, as a token endpoint answers.
 
     Raises
     ------
@@ -70,7 +70,7 @@ def token_response(scope: str = "", audience: str = "") -> dict[str, Any]:
     """
     url, token = os.environ.get("JUPYTERHUB_API_URL"), os.environ.get("JUPYTERHUB_API_TOKEN")
     if not url or not token:
-        raise NoToken(
+        raise NoTokenError(
             "IAM tokens are given to running sessions only: here is no token of the hub. A job has none; get what it needs "
             "before you submit it."
         )
@@ -86,11 +86,11 @@ def token_response(scope: str = "", audience: str = "") -> dict[str, Any]:
             found = json.load(answer)
     except urllib.error.HTTPError as error:
         with error:
-            raise NoToken(_message(error), error.code) from None
+            raise NoTokenError(_message(error), error.code) from None
     except (OSError, ValueError):
-        raise NoToken("The hub does not answer. Try again in a minute.") from None
+        raise NoTokenError("The hub does not answer. Try again in a minute.") from None
     if not isinstance(found, dict) or "access_token" not in found:
-        raise NoToken("The hub's answer is no token. Tell the people who run this platform.")
+        raise NoTokenError("The hub's answer is no token. Tell the people who run this platform.")
     return found
 
 

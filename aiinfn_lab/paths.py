@@ -20,7 +20,7 @@ MAX_PATH: Final = 1024
 
 
 @dataclass(frozen=True)
-class Document:
+class HomeDocument:
     """A file as it was on disk at one moment.
 
     Attributes
@@ -54,7 +54,7 @@ class Places:
         """Resolve the server's root and the home of this process."""
         return cls(Path(root_dir).expanduser().resolve(), Path.home().resolve())
 
-    def read(self, api_path: object, limit: int) -> Document:
+    def read(self, api_path: object, limit: int) -> HomeDocument:
         """Read a file to be submitted. Blocks; call it in a thread.
 
         Parameters
@@ -85,7 +85,7 @@ class Places:
             raise _explain(error, shown) from error
         home_path = (folder / name).relative_to(self.home).as_posix()
         _check_length(home_path, shown)
-        return Document(path, home_path, folder, name, data, modified)
+        return HomeDocument(path, home_path, folder, name, data, modified)
 
     def folder(self, api_path: object) -> tuple[str, str, Path]:
         """Find a folder to be submitted: its path below the root, below the home, and its real place. Blocks.
@@ -192,7 +192,7 @@ def show(path: str) -> str:
 
 
 def is_printable(text: str) -> bool:
-    """Tell whether a text can be shown in one line: letters, signs and blanks of every width, also those that do not break."""
+    """Return whether a text can be shown in one line: letters, signs and blanks of every width, also those that do not break."""
     return text.isprintable() or all(
         character.isprintable() or unicodedata.category(character) == "Zs" for character in text
     )

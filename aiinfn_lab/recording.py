@@ -58,7 +58,7 @@ def _plain(name: str, value: Any) -> Scalar:
 
 
 def _cell(value: Scalar) -> Scalar:
-    """Give what JSON and a table can hold: infinities and NaN as words, no endless text."""
+    """Return what JSON and a table can hold: infinities and NaN as words, no endless text."""
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     if isinstance(value, str):

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from .cleanup.collector import Tidy
+from .cleanup.collector import HomeGarbageCollector
 from .paths import Places
-from .session.end import Hub
+from .session.end import HubClient
 from .session.environment import Session
 from .vkd_client import Vkd
 
@@ -37,10 +37,10 @@ class LabServices:
     """
 
     vkd: Vkd
-    hub: Hub
+    hub: HubClient
     session: Session
     places: Places
-    tidy: Tidy
+    tidy: HomeGarbageCollector
     largest_input: int
     largest_state: int
     most_followed: int

@@ -103,7 +103,7 @@ class Vkd:
     _client: SimpleAsyncHTTPClient | None = field(default=None, init=False, repr=False)
 
     def close(self) -> None:
-        """Give back the client's resources."""
+        """Release the client's resources."""
         if self._client is not None:
             self._client.close()
             self._client = None

@@ -31,7 +31,7 @@ MODULES = {
 
 
 def main(arguments: list[str]) -> int:
-    """Give 1 if an aim is missed."""
+    """Return 1 if an aim is missed."""
     parser = argparse.ArgumentParser(prog="python -m bench")
     parser.add_argument("names", nargs="*", metavar="benchmark")
     parser.add_argument("--hours", type=float, help="timeout of the culler in `culling`")

@@ -323,7 +323,7 @@ async def settled(hub: ClusterHub) -> None:
 
 
 async def at_rest(*processes: psutil.Process) -> list[float]:
-    """Give the share of a core that each uses while nothing is asked."""
+    """Return the share of a core that each uses while nothing is asked."""
     before = [cpu_seconds(process) for process in processes]
     await asyncio.sleep(REST)
     return [(cpu_seconds(process) - used) / REST for process, used in zip(processes, before, strict=True)]

@@ -62,7 +62,7 @@ k.profile_list = [{"display_name": "NVIDIA T4", "slug": "t4", "kubespawner_overr
 
 
 def measure() -> Iterator[Figure]:
-    """Give the CPU of each hub's own process for a start and a stop; the two take turns."""
+    """Yield the CPU of each hub's own process for a start and a stop; the two take turns."""
     with cluster_site() as site, tempfile.TemporaryDirectory(prefix="aiinfn-stock-") as name:
         asyncio.run(site.set_up())
         config = Path(name) / "stock_config.py"
@@ -131,7 +131,7 @@ def session(
 
 
 def model(hub: ClusterHub, person: str) -> dict[str, object]:
-    """Give a person's default server as the hub shows it."""
+    """Return a person's default server as the hub shows it."""
     status, user = hub.api(f"/users/{person}")
     assert status == 200, user
     found: dict[str, object] = user["servers"].get("", {})

@@ -70,12 +70,12 @@ def process_of(hub: ClusterHub, *words: str) -> psutil.Process:
 
 
 def cpu_seconds(process: psutil.Process) -> float:
-    """Give the processor time that a process has used."""
+    """Return the processor time that a process has used."""
     return float(sum(process.cpu_times()[:2]))
 
 
 def peak(process: psutil.Process) -> float:
-    """Give the most resident memory that a process ever had, in MB (10^6 bytes)."""
+    """Return the most resident memory that a process ever had, in MB (10^6 bytes)."""
     for line in Path(f"/proc/{process.pid}/status").read_text().splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) * 1024 / 1e6

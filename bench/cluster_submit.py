@@ -179,7 +179,7 @@ async def sign_in(hub: ClusterHub) -> None:
 
 
 def plain(job: dict[str, Any]) -> dict[str, Any]:
-    """Give a Job as it was sent, without what the API server and Kueue added."""
+    """Return a Job as it was sent, without what the API server and Kueue added."""
     metadata, spec = job["metadata"], job["spec"]
     template = spec["template"]
     own = {"batch.kubernetes.io/controller-uid", "batch.kubernetes.io/job-name", "controller-uid", "job-name"}

@@ -33,13 +33,13 @@ class Figure:
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """Give the value below which a share (0 to 1) of the values lies."""
+    """Return the value below which a share (0 to 1) of the values lies."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
 def timings(name: str, seconds: Sequence[float], *, p95_aim: float | None = None) -> Iterable[Figure]:
-    """Give median and 95th percentile of some durations, in milliseconds."""
+    """Yield median and 95th percentile of some durations, in milliseconds."""
     yield Figure(f"{name}, median", statistics.median(seconds) * 1000, "ms")
     p95 = percentile(seconds, 0.95) * 1000
     aim = "" if p95_aim is None else f"<= {p95_aim:g} ms"

@@ -83,7 +83,7 @@ def platform_of(accelerators: int, images: int, projects: int) -> Platform:
 
 
 def reading_of(platform: Platform) -> AvailabilityReading:
-    """Give figures of every accelerator."""
+    """Return figures of every accelerator."""
     entries = [
         Availability(accelerator=name, total=8, free=3, sessions=3, batch=2, offline=0, queued=1)
         for name in platform.accelerators
@@ -94,12 +94,12 @@ def reading_of(platform: Platform) -> AvailabilityReading:
 
 
 def everybody(platform: Platform) -> Person:
-    """Give somebody who is in every project: the most that a form can have to show."""
+    """Return somebody who is in every project: the most that a form can have to show."""
     return Person.of("ada", [group for project in platform.projects.values() for group in project.groups])
 
 
 def stock_form(profiles: list[dict[str, Any]]) -> Callable[[], str]:
-    """Give kubespawner's own rendering of a profile list."""
+    """Return kubespawner's own rendering of a profile list."""
     # A form asks no cluster for anything.
     with patch.multiple(kubespawner.spawner, load_config=DEFAULT, shared_client=DEFAULT):
         spawner = kubespawner.spawner.KubeSpawner(_mock=True, profile_list=lambda _: profiles)
@@ -108,7 +108,7 @@ def stock_form(profiles: list[dict[str, Any]]) -> Callable[[], str]:
 
 
 def timed(calls: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
-    """Give the CPU time of some calls, made in turn: what else the machine does plays no part."""
+    """Return the CPU time of some calls, made in turn: what else the machine does plays no part."""
     found: dict[str, list[float]] = {name: [] for name in calls}
     for call in calls.values():
         call()

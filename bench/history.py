@@ -139,7 +139,7 @@ def _browser(jobs: int) -> Iterator[Figure]:
 
 
 def _heap(page: Page) -> float:
-    """Give the JavaScript heap of the tab after a collection, in MB."""
+    """Return the JavaScript heap of the tab after a collection, in MB."""
     session = page.context.new_cdp_session(page)
     session.send("HeapProfiler.collectGarbage")
     used: dict[str, Any] = session.send("Runtime.getHeapUsage")

@@ -50,7 +50,7 @@ def measure() -> Iterator[Figure]:
 
 
 def size(responses: list[Response]) -> int:
-    """Give the bytes of scripts and styles, as they are without compression."""
+    """Return the bytes of scripts and styles, as they are without compression."""
     return sum(len(response.body()) for response in responses if "/lab/extensions/" in response.url)
 
 

@@ -56,7 +56,7 @@ def measure() -> Iterator[Figure]:
 
 
 def lags(lab: Lab, seconds: float) -> list[float]:
-    """Give the lags of a span of time."""
+    """Return the lags of a span of time."""
     lab.get("/bench-lag")
     time.sleep(seconds)
     found: list[float] = lab.get("/bench-lag").json

@@ -132,13 +132,13 @@ def _until_printed(page: Page, job: str, size: int) -> None:
 
 
 def _tail_bytes(page: Page, job: str) -> int:
-    """Give the bytes that a request as the panel's own begins with."""
+    """Return the bytes that a request as the panel's own begins with."""
     answer = page.request.get(f"{steps.server_url(page)}aiinfn-lab/jobs/{job}/logs", params={"offset": -TAIL})
     return len(answer.body())
 
 
 def _raw(page: Page, job: str, tail: int | None) -> float:
-    """Give the seconds of a request without the panel."""
+    """Return the seconds of a request without the panel."""
     address = f"{steps.server_url(page)}aiinfn-lab/jobs/{job}/logs"
     started = time.perf_counter()
     params = {"download": 1} if tail is None else {"offset": -tail}
@@ -149,7 +149,7 @@ def _raw(page: Page, job: str, tail: int | None) -> float:
 
 
 def _memory(session: CDPSession) -> float:
-    """Give the bytes of JavaScript and strings that the tab holds, after what is garbage was collected."""
+    """Return the bytes of JavaScript and strings that the tab holds, after what is garbage was collected."""
     session.send("HeapProfiler.collectGarbage")
     session.send("Performance.enable")
     metrics = session.send("Performance.getMetrics")["metrics"]

@@ -26,7 +26,7 @@ c.JupyterHub.redirect_to_server = False  # signing in would start a session
 
 
 def measure() -> Iterator[Figure]:
-    """Give the CPU of the hub's own process for a start and a stop, CPU only, one after another."""
+    """Yield the CPU of the hub's own process for a start and a stop, CPU only, one after another."""
     with stage() as running:
         ours = per_session(running)
     with tempfile.TemporaryDirectory(prefix="aiinfn-stock-") as name:
@@ -60,7 +60,7 @@ def session(running: Stage, person: str) -> None:
 
 
 def server(running: Stage, person: str) -> dict[str, object]:
-    """Give a person's default server as the hub shows it."""
+    """Return a person's default server as the hub shows it."""
     status, user = running.hub.api(f"/users/{person}")
     assert status == 200, user
     found: dict[str, object] = user["servers"].get("", {})

@@ -93,7 +93,7 @@ class Caller:
         return answer.status, answer.read()
 
     def timed(self, path: str, times: int, warm: int = 20) -> list[float]:
-        """Give the seconds of repeated GETs."""
+        """Return the seconds of repeated GETs."""
         seconds = []
         for index in range(warm + times):
             started = time.perf_counter()
@@ -105,5 +105,5 @@ class Caller:
 
 
 def resident(process: psutil.Process) -> float:
-    """Give a process's resident memory in MB (10^6 bytes)."""
+    """Return a process's resident memory in MB (10^6 bytes)."""
     return float(process.memory_info().rss) / 1e6

@@ -14,7 +14,7 @@ from aiinfn_hub.platform.gate import resolve
 from aiinfn_hub.platform.loading.loader import load
 from aiinfn_hub.platform.person import Person
 from aiinfn_hub.platform.selection import Door
-from aiinfn_hub.vkd.database.jobs import Store
+from aiinfn_hub.vkd.database.jobs import JobStore
 from aiinfn_hub.vkd.domain.backend import Update
 from aiinfn_hub.vkd.domain.records import NewJob
 from bench.figures import Figure, timings
@@ -77,7 +77,7 @@ def fill(data: Path, jobs: int = JOBS) -> None:
     data.chmod(0o711)
 
     async def write() -> None:
-        store = await Store.open(f"sqlite+aiosqlite:///{data / 'vkd' / 'vkd.sqlite'}")
+        store = await JobStore.open(f"sqlite+aiosqlite:///{data / 'vkd' / 'vkd.sqlite'}")
         await store.seed(new, updates)
         await store.close()
 

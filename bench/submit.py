@@ -53,7 +53,7 @@ def measure() -> Iterator[Figure]:
 
 
 def submitted(caller: Caller, work: Work) -> tuple[float, float]:
-    """Give the seconds until the job is accepted, and until it succeeded."""
+    """Return the seconds until the job is accepted, and until it succeeded."""
     started = time.perf_counter()
     status, body = caller.call(f"{PREFIX}/jobs", "POST", {"work": work.model_dump(), "accelerator": "t4"})
     accepted = time.perf_counter() - started

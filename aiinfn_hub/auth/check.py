@@ -39,7 +39,7 @@ _MOST: Final = 2**20
 HUB_SCOPES: Final = ("openid", "profile", "email", "offline_access")
 
 
-class Verdict(StrEnum):
+class CheckVerdict(StrEnum):
     """How one thing is."""
 
     GOOD = "good"
@@ -49,16 +49,16 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CheckFinding:
     """What was found about one thing."""
 
     what: str
-    verdict: Verdict
+    verdict: CheckVerdict
     sentence: str
 
 
 @dataclass(frozen=True, slots=True)
-class Client:
+class CheckedClient:
     """The hub as a client, as the environment says it.
 
     Attributes
@@ -92,7 +92,7 @@ class _Answer:
         return ", ".join([f"HTTP status {self.status}", *(word for word in words if word)])
 
 
-async def examine(client: Client, platform: Platform, access_token: str = "") -> list[Finding]:
+async def examine(client: CheckedClient, platform: Platform, access_token: str = "") -> list[CheckFinding]:
     """Try everything that can be tried.
 
     Parameters
@@ -106,13 +106,13 @@ async def examine(client: Client, platform: Platform, access_token: str = "") ->
 
 class _Examination:
     def __init__(
-        self, http: aiohttp.ClientSession, client: Client, platform: Platform, access_token: str
+        self, http: aiohttp.ClientSession, client: CheckedClient, platform: Platform, access_token: str
     ) -> None:
         self._http, self._client, self._platform, self._token = http, client, platform, access_token
         self._document: Mapping[str, Any] = {}
-        self._found: list[Finding] = []
+        self._found: list[CheckFinding] = []
 
-    async def run(self) -> list[Finding]:
+    async def run(self) -> list[CheckFinding]:
         if not await self._issuer():
             return self._found
         for step in (
@@ -127,12 +127,14 @@ class _Examination:
                 await step()
             except (aiohttp.ClientError, TimeoutError) as error:
                 self._say(
-                    step.__name__.strip("_"), Verdict.BAD, f"IAM did not answer ({type(error).__name__})."
+                    step.__name__.strip("_"),
+                    CheckVerdict.BAD,
+                    f"IAM did not answer ({type(error).__name__}).",
                 )
         return self._found
 
-    def _say(self, what: str, verdict: Verdict, sentence: str) -> None:
-        self._found.append(Finding(what, verdict, sentence))
+    def _say(self, what: str, verdict: CheckVerdict, sentence: str) -> None:
+        self._found.append(CheckFinding(what, verdict, sentence))
 
     async def _ask(self, method: str, url: str, **options: Any) -> _Answer:
         async with self._http.request(method, url, allow_redirects=False, **options) as response:
@@ -150,18 +152,20 @@ class _Examination:
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             why = str(error) or type(error).__name__
             self._say(
-                "issuer", Verdict.BAD, f"{url} cannot be read: {readable(why)}. Is AIINFN_IAM_ISSUER right?"
+                "issuer",
+                CheckVerdict.BAD,
+                f"{url} cannot be read: {readable(why)}. Is AIINFN_IAM_ISSUER right?",
             )
             return False
         document = answer.body
         if answer.status != 200 or not isinstance(document, dict):
-            self._say("issuer", Verdict.BAD, f"{url} is no discovery document ({answer.said()}).")
+            self._say("issuer", CheckVerdict.BAD, f"{url} is no discovery document ({answer.said()}).")
             return False
         named = document.get("issuer")
         if not isinstance(named, str) or named.rstrip("/") != self._client.issuer.rstrip("/"):
             self._say(
                 "issuer",
-                Verdict.BAD,
+                CheckVerdict.BAD,
                 f"IAM calls itself {readable(named)}, not {self._client.issuer}: set AIINFN_IAM_ISSUER to that.",
             )
             return False
@@ -173,19 +177,21 @@ class _Examination:
             or urlsplit(found).scheme not in {"https", scheme}
         ]
         if missing:
-            self._say("issuer", Verdict.BAD, f"Its discovery document has no usable {', '.join(missing)}.")
+            self._say(
+                "issuer", CheckVerdict.BAD, f"Its discovery document has no usable {', '.join(missing)}."
+            )
             return False
         self._document = document
-        self._say("issuer", Verdict.GOOD, f"{named} answers.")
+        self._say("issuer", CheckVerdict.GOOD, f"{named} answers.")
         methods = document.get("code_challenge_methods_supported")
         if isinstance(methods, list) and "S256" not in methods:
-            self._say("issuer", Verdict.NOTE, "It does not announce PKCE with S256, which the hub uses.")
+            self._say("issuer", CheckVerdict.NOTE, "It does not announce PKCE with S256, which the hub uses.")
         for key, lost in (
             ("end_session_endpoint", "people can sign out at the hub only"),
             ("revocation_endpoint", "refresh tokens are not revoked at a sign-out"),
         ):
             if not document.get(key):
-                self._say("issuer", Verdict.NOTE, f"It has no {key}: {lost}.")
+                self._say("issuer", CheckVerdict.NOTE, f"It has no {key}: {lost}.")
         return True
 
     async def _keys(self) -> None:
@@ -197,14 +203,18 @@ class _Examination:
             if isinstance(key, dict) and key.get("use", "sig") == "sig" and _reads(key)
         ]
         if not signing:
-            self._say("keys", Verdict.BAD, f"There is no signing key that the hub can use ({answer.said()}).")
+            self._say(
+                "keys", CheckVerdict.BAD, f"There is no signing key that the hub can use ({answer.said()})."
+            )
             return
-        self._say("keys", Verdict.GOOD, f"{len(signing)} signing key{'s' if len(signing) > 1 else ''}.")
+        self._say("keys", CheckVerdict.GOOD, f"{len(signing)} signing key{'s' if len(signing) > 1 else ''}.")
         without = [key for key in signing if not key.get("x5c")]
         if without:
             names = ", ".join(readable(key.get("kid")) or "?" for key in without)
             self._say(
-                "x5c", Verdict.NOTE, f"No certificate with {names}: services such as Ceph's gateway need it."
+                "x5c",
+                CheckVerdict.NOTE,
+                f"No certificate with {names}: services such as Ceph's gateway need it.",
             )
         for key in signing:
             if key.get("x5c"):
@@ -231,23 +241,25 @@ class _Examination:
         )
         name = self._client.client_id
         if answer.error == "invalid_grant":
-            self._say("client", Verdict.GOOD, f"IAM knows {name}, and its secret is right.")
+            self._say("client", CheckVerdict.GOOD, f"IAM knows {name}, and its secret is right.")
         elif answer.error == "invalid_client" or (not answer.error and answer.status in {401, 403}):
             self._say(
                 "client",
-                Verdict.BAD,
+                CheckVerdict.BAD,
                 f"IAM does not accept {name} with this secret ({answer.said(self._client.secret)}): check "
                 "AIINFN_IAM_CLIENT_ID and AIINFN_IAM_CLIENT_SECRET, and that the client authenticates by client_secret_basic.",
             )
         elif answer.error in {"unauthorized_client", "unsupported_grant_type"}:
             self._say(
                 "client",
-                Verdict.BAD,
+                CheckVerdict.BAD,
                 f"{name} may not use the grant type authorization_code ({answer.said()}).",
             )
         else:
             self._say(
-                "client", Verdict.NOTE, f"IAM's answer does not tell ({answer.said(self._client.secret)})."
+                "client",
+                CheckVerdict.NOTE,
+                f"IAM's answer does not tell ({answer.said(self._client.secret)}).",
             )
 
     async def _refresh(self) -> None:
@@ -260,12 +272,12 @@ class _Examination:
         if answer.error in {"unauthorized_client", "unsupported_grant_type"}:
             self._say(
                 "refresh",
-                Verdict.BAD,
+                CheckVerdict.BAD,
                 f"{self._client.client_id} may not use the grant type refresh_token ({answer.said()}): everybody would have "
                 "to sign in again as tokens expire.",
             )
         elif answer.error == "invalid_grant":
-            self._say("refresh", Verdict.GOOD, "The client may renew tokens.")
+            self._say("refresh", CheckVerdict.GOOD, "The client may renew tokens.")
 
     @property
     def _redirect(self) -> str:
@@ -275,7 +287,7 @@ class _Examination:
     async def _redirect_and_scopes(self) -> None:
         if not self._redirect:
             self._say(
-                "redirect", Verdict.NOTE, "Set AIINFN_PUBLIC_URL to have redirect URI and scopes tried."
+                "redirect", CheckVerdict.NOTE, "Set AIINFN_PUBLIC_URL to have redirect URI and scopes tried."
             )
             return
         scopes = list(dict.fromkeys((*HUB_SCOPES, *self._platform.iam.session_token_scopes)))
@@ -284,16 +296,18 @@ class _Examination:
         if taken is None:
             self._say(
                 "redirect",
-                Verdict.BAD,
+                CheckVerdict.BAD,
                 f"IAM refuses to send people back to {self._redirect} ({said}): register it at the client, exactly so.",
             )
             return
         if control is not None and control == taken:
             self._say(
-                "redirect", Verdict.NOTE, "IAM's answer does not tell whether the redirect URI is registered."
+                "redirect",
+                CheckVerdict.NOTE,
+                "IAM's answer does not tell whether the redirect URI is registered.",
             )
         else:
-            self._say("redirect", Verdict.GOOD, f"{self._redirect} is registered.")
+            self._say("redirect", CheckVerdict.GOOD, f"{self._redirect} is registered.")
         if taken == "invalid_scope":
             refused = [
                 scope
@@ -302,11 +316,11 @@ class _Examination:
                 == "invalid_scope"
             ]
             names = " ".join(refused) or " ".join(scopes)
-            self._say("scopes", Verdict.BAD, f"The client may not have {names}: nobody could sign in.")
+            self._say("scopes", CheckVerdict.BAD, f"The client may not have {names}: nobody could sign in.")
         elif taken and taken not in _SIGNED_OUT:
-            self._say("scopes", Verdict.BAD, f"IAM refuses the sign-in: {said}.")
+            self._say("scopes", CheckVerdict.BAD, f"IAM refuses the sign-in: {said}.")
         else:
-            self._say("scopes", Verdict.GOOD, f"{' '.join(scopes)}: not refused.")
+            self._say("scopes", CheckVerdict.GOOD, f"{' '.join(scopes)}: not refused.")
 
     async def _authorize(self, redirect: str, scopes: Iterable[str]) -> tuple[str | None, str]:
         """Begin a sign-in; gives the error that comes back, empty for none, None if nothing comes back; and words."""
@@ -345,41 +359,49 @@ class _Examination:
         if answer.error in {"invalid_client", "unauthorized_client", "unsupported_grant_type"}:
             self._say(
                 "token client",
-                Verdict.BAD,
+                CheckVerdict.BAD,
                 f"{name} may not exchange tokens ({answer.said(self._client.token_client_secret)}).",
             )
         else:
-            self._say("token client", Verdict.GOOD, f"IAM knows {name}, which may exchange tokens.")
+            self._say("token client", CheckVerdict.GOOD, f"IAM knows {name}, which may exchange tokens.")
 
     async def _claims(self) -> None:
         if not self._token:
             self._say(
                 "claims",
-                Verdict.NOTE,
+                CheckVerdict.NOTE,
                 "Give the access token of a person with --token-file to have the groups tried.",
             )
             return
         headers = {"Authorization": f"Bearer {self._token}", "Accept": "application/json"}
         answer = await self._ask("GET", self._document["userinfo_endpoint"], headers=headers)
         if answer.status != 200 or not isinstance(answer.body, dict):
-            self._say("claims", Verdict.BAD, f"Its userinfo refuses this token ({answer.said(self._token)}).")
+            self._say(
+                "claims", CheckVerdict.BAD, f"Its userinfo refuses this token ({answer.said(self._token)})."
+            )
             return
         name = claims.username(answer.body)
         if name is None:
             self._say(
-                "claims", Verdict.BAD, "The claim preferred_username is missing or cannot be a user name."
+                "claims",
+                CheckVerdict.BAD,
+                "The claim preferred_username is missing or cannot be a user name.",
             )
         if problems := claims.unusable(answer.body):
-            self._say("claims", Verdict.BAD, f"The groups cannot be read: {'; '.join(problems)}.")
+            self._say("claims", CheckVerdict.BAD, f"The groups cannot be read: {'; '.join(problems)}.")
             return
         groups = claims.groups(answer.body)
         if not groups:
             self._say(
-                "claims", Verdict.NOTE, "This person is in no group, or the client may not see the groups."
+                "claims",
+                CheckVerdict.NOTE,
+                "This person is in no group, or the client may not see the groups.",
             )
             return
         projects = ", ".join(Person.of(name or "", groups).projects(self._platform)) or "no project"
-        self._say("claims", Verdict.GOOD, f"{name or 'This person'} is in {len(groups)} groups: {projects}.")
+        self._say(
+            "claims", CheckVerdict.GOOD, f"{name or 'This person'} is in {len(groups)} groups: {projects}."
+        )
 
 
 def _reads(key: Mapping[str, Any]) -> bool:
@@ -390,7 +412,7 @@ def _reads(key: Mapping[str, Any]) -> bool:
     return read.algorithm_name in ALGORITHMS
 
 
-def certificate(key: Mapping[str, Any], now: datetime | None = None) -> tuple[Verdict, str]:
+def certificate(key: Mapping[str, Any], now: datetime | None = None) -> tuple[CheckVerdict, str]:
     """Judge the certificate of a signing key (RFC 7517, 4.7)."""
     now = now or datetime.now(UTC)
     try:
@@ -399,15 +421,15 @@ def certificate(key: Mapping[str, Any], now: datetime | None = None) -> tuple[Ve
         public = jwt.PyJWK(dict(key)).key
         same = found.public_key() == public
     except (KeyError, IndexError, TypeError, ValueError, binascii.Error, jwt.PyJWTError):
-        return Verdict.BAD, "its x5c is no certificate (base64 of DER, not of a URL)."
+        return CheckVerdict.BAD, "its x5c is no certificate (base64 of DER, not of a URL)."
     ends = found.not_valid_after_utc
     if not same:
-        return Verdict.BAD, "its x5c is the certificate of another key."
+        return CheckVerdict.BAD, "its x5c is the certificate of another key."
     if ends <= now or found.not_valid_before_utc > now:
         return (
-            Verdict.BAD,
+            CheckVerdict.BAD,
             f"its certificate is valid from {found.not_valid_before_utc:%Y-%m-%d} to {ends:%Y-%m-%d} only.",
         )
     if ends - now < _SOON:
-        return Verdict.NOTE, f"its certificate ends on {ends:%Y-%m-%d}."
-    return Verdict.GOOD, f"its certificate is valid until {ends:%Y-%m-%d}."
+        return CheckVerdict.NOTE, f"its certificate ends on {ends:%Y-%m-%d}."
+    return CheckVerdict.GOOD, f"its certificate is valid until {ends:%Y-%m-%d}."

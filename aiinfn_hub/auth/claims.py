@@ -23,7 +23,7 @@ _USERNAME: Final = re.compile(r"[^\s/\\\x00-\x1f\x7f]{1,200}\Z")
 
 
 def username(claims: Mapping[str, Any], claim: str = "preferred_username") -> str | None:
-    """Give the user name, or None if the claim is missing or cannot be a name."""
+    """Return the user name, or None if the claim is missing or cannot be a name."""
     value = claims.get(claim)
     if not isinstance(value, str) or not _USERNAME.match(value) or characters.forbidden(value):
         return None
@@ -31,7 +31,7 @@ def username(claims: Mapping[str, Any], claim: str = "preferred_username") -> st
 
 
 def groups(claims: Mapping[str, Any]) -> frozenset[str]:
-    """Give the groups as whole paths without leading slash.
+    """Return the groups as whole paths without leading slash.
 
     A plain string is one group: iterating over it would make each letter a group. Anything that is not text, or holds
     characters that cannot be seen, is left out, since a wrong group is worse than a missing one.
@@ -43,7 +43,7 @@ def groups(claims: Mapping[str, Any]) -> frozenset[str]:
 
 
 def unusable(claims: Mapping[str, Any]) -> list[str]:
-    """Say which of the claims about groups cannot be read, and how they are: a fault of the provider, not of the person."""
+    """Explain which of the claims about groups cannot be read, and how they are: a fault of the provider, not of the person."""
     found = []
     for name in GROUP_CLAIMS + ENTITLEMENT_CLAIMS:
         value = claims.get(name)
@@ -58,7 +58,7 @@ def unusable(claims: Mapping[str, Any]) -> list[str]:
 
 
 def entitlement(urn: str) -> frozenset[str]:
-    """Give the groups that an AARC entitlement stands for; none if it is about something else.
+    """Return the groups that an AARC entitlement stands for; none if it is about something else.
 
     ``urn:mace:infn.it:group:ai-infn:flavour:role=manager#iam.example.org`` is membership of ``ai-infn/flavour``, and the
     role is the group ``ai-infn/flavour/role=manager``; ``role=member`` says nothing more. The authority behind ``#`` is not

@@ -14,7 +14,7 @@ from traitlets import Integer, Unicode, default
 from aiinfn_hub.i18n.language import gettext as _
 
 from .discovery import Endpoints, Provider
-from .problems import ProviderBroken, ProviderUnreachable
+from .problems import ProviderBrokenError, ProviderUnreachableError
 
 _BUSY: Final = frozenset({408, 425, 429})
 """Client errors that say nothing about the token: the provider wants to be asked later."""
@@ -56,7 +56,7 @@ class DiscoveringAuthenticator(GenericOAuthenticator):
         """
         try:
             endpoints = await self.provider.endpoints(answered_within=answered_within)
-        except (ProviderUnreachable, ProviderBroken) as problem:
+        except (ProviderUnreachableError, ProviderBrokenError) as problem:
             self.log.warning("IAM cannot be used: %s", problem.what)
             raise
         self.authorize_url, self.token_url = endpoints.authorize, endpoints.token
@@ -88,20 +88,20 @@ class DiscoveringAuthenticator(GenericOAuthenticator):
             response = await self.http_client.fetch(request, raise_error=raise_error)
         except HTTPClientError as error:
             if error.code >= 500 or error.code in _BUSY:
-                raise ProviderUnreachable(f"{what}: HTTP status {error.code}") from None
+                raise ProviderUnreachableError(f"{what}: HTTP status {error.code}") from None
             raise
         except ssl.SSLError as error:
-            raise ProviderUnreachable(
+            raise ProviderUnreachableError(
                 f"{what}: the TLS connection failed ({error.reason or 'no reason'})"
             ) from None
         except OSError as error:
-            raise ProviderUnreachable(f"{what}: {error.strerror or type(error).__name__}") from None
+            raise ProviderUnreachableError(f"{what}: {error.strerror or type(error).__name__}") from None
         if not parse_json:
             return response
         try:
             return json.loads(response.body)
         except ValueError:
-            raise ProviderBroken(_("IAM's answer is not JSON.")) from None
+            raise ProviderBrokenError(_("IAM's answer is not JSON.")) from None
 
     async def _json(self, url: str, what: str) -> Any:
         """Get a public document."""
@@ -110,7 +110,7 @@ class DiscoveringAuthenticator(GenericOAuthenticator):
                 url, what, headers={"Accept": "application/json"}, validate_cert=self.validate_server_cert
             )
         except HTTPClientError as error:
-            raise ProviderBroken(
+            raise ProviderBrokenError(
                 _("IAM has no {document} at {address} (HTTP status {status}).").format(
                     document=what, address=_place(url), status=error.code
                 )
@@ -118,6 +118,6 @@ class DiscoveringAuthenticator(GenericOAuthenticator):
 
 
 def _place(url: str) -> str:
-    """Give a URL without its query, for a log line."""
+    """Return a URL without its query, for a log line."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"

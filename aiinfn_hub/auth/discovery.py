@@ -19,7 +19,7 @@ import jwt
 
 from aiinfn_hub.i18n.language import gettext as _
 
-from .problems import ClocksDiffer, ProviderBroken, ProviderUnreachable
+from .problems import ClocksDifferError, ProviderBrokenError, ProviderUnreachableError
 
 ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 """Asymmetric only: with ``HS256`` the client secret would be a signing key, and ``none`` is no signature."""
@@ -51,7 +51,7 @@ class Endpoints:
     revocation: str = ""
 
 
-class LogoutTokenWrong(Exception):  # noqa: N818 - told to the provider only
+class LogoutTokenError(Exception):
     """A logout token did not pass the checks."""
 
 
@@ -83,7 +83,7 @@ class Provider:
         self._lock = asyncio.Lock()
 
     async def endpoints(self, *, answered_within: float | None = None) -> Endpoints:
-        """Give the endpoints, from the cache if they are fresh.
+        """Return the endpoints, from the cache if they are fresh.
 
         Parameters
         ----------
@@ -130,7 +130,7 @@ class Provider:
         """
         endpoints = await self.endpoints()
         if not isinstance(id_token, str):
-            raise ProviderBroken(
+            raise ProviderBrokenError(
                 _("IAM sent no id token; the scope openid may not be allowed for this client.")
             )
         try:
@@ -140,12 +140,12 @@ class Provider:
             self._log.warning("The id token from %s was refused: %s", endpoints.issuer, error)
             if isinstance(error, jwt.ImmatureSignatureError | jwt.ExpiredSignatureError):
                 # Just made, and not valid now: one of the clocks is wrong. The signature was checked before.
-                raise ClocksDiffer(self._ahead(id_token)) from None
-            raise ProviderBroken(_("The id token from IAM did not pass the checks.")) from None
+                raise ClocksDifferError(self._ahead(id_token)) from None
+            raise ProviderBrokenError(_("The id token from IAM did not pass the checks.")) from None
         if "azp" in claims and claims["azp"] != client_id:
-            raise ProviderBroken(_("The id token from IAM was made for another client."))
+            raise ProviderBrokenError(_("The id token from IAM was made for another client."))
         if not hmac.compare_digest(str(claims.get("nonce", "")).encode(), nonce.encode()):
-            raise ProviderBroken(_("The id token from IAM belongs to another sign-in."))
+            raise ProviderBrokenError(_("The id token from IAM belongs to another sign-in."))
         return str(claims["sub"])
 
     async def _signed(
@@ -188,29 +188,29 @@ class Provider:
                 logout_token, client_id, leeway, ("iat", "aud", "iss", "jti", "events")
             )
         except jwt.PyJWTError as error:
-            raise LogoutTokenWrong(str(error)) from None
+            raise LogoutTokenError(str(error)) from None
         try:
             # The library takes numbers that are texts, too.
             now, issued, events = time.time(), float(claims["iat"]), claims["events"]
             expires = float(claims.get("exp", issued + _LOGOUT_AGE))
         except OverflowError:
-            raise LogoutTokenWrong("its times are too large") from None
+            raise LogoutTokenError("its times are too large") from None
         sub, sid, jti = (claims.get(name) for name in ("sub", "sid", "jti"))
         if not isinstance(events, dict) or not isinstance(events.get(_LOGOUT_EVENT), dict):
-            raise LogoutTokenWrong("it is no logout token: it has not the event")
+            raise LogoutTokenError("it is no logout token: it has not the event")
         if "nonce" in claims:
-            raise LogoutTokenWrong("it is no logout token: it has a nonce")
+            raise LogoutTokenError("it is no logout token: it has a nonce")
         if now - issued > _LOGOUT_AGE + leeway:
-            raise LogoutTokenWrong("it is too old")
+            raise LogoutTokenError("it is too old")
         if not isinstance(jti, str) or not 0 < len(jti) <= _LONGEST_ID:
-            raise LogoutTokenWrong("its jti is no text")
+            raise LogoutTokenError("its jti is no text")
         if not (sub or sid) or any(each is not None and not isinstance(each, str) for each in (sub, sid)):
-            raise LogoutTokenWrong("it names neither sub nor sid")
+            raise LogoutTokenError("it names neither sub nor sid")
         until = min(expires, issued + _LOGOUT_AGE) + leeway
         return {"sub": sub, "sid": sid, "jti": jti, "until": until}
 
     def _ahead(self, id_token: str) -> float:
-        """Give how many seconds IAM's clock seems to be ahead of this one, and say so in the log."""
+        """Return how many seconds IAM's clock seems to be ahead of this one, and say so in the log."""
         issued = jwt.decode(id_token, options={"verify_signature": False}).get("iat")
         ahead = float(issued) - time.time() if isinstance(issued, int | float) else 0.0
         self._log.error(
@@ -225,7 +225,7 @@ class Provider:
         url = self._issuer.rstrip("/") + "/.well-known/openid-configuration"
         try:
             endpoints = self._read(await self._fetch(url, "discovery document"))
-        except (ProviderUnreachable, ProviderBroken) as problem:
+        except (ProviderUnreachableError, ProviderBrokenError) as problem:
             if self._endpoints is None or not keep:
                 raise
             self._log.warning("Keeping the known endpoints of %s: %s", self._issuer, problem.what)
@@ -239,11 +239,11 @@ class Provider:
 
     def _read(self, document: Any) -> Endpoints:
         if not isinstance(document, dict):
-            raise ProviderBroken(_("IAM's discovery document is not a JSON object."))
+            raise ProviderBrokenError(_("IAM's discovery document is not a JSON object."))
         issuer = document.get("issuer")
         # A document that speaks for another issuer could send people, and the client secret, elsewhere.
         if not isinstance(issuer, str) or issuer.rstrip("/") != self._issuer.rstrip("/"):
-            raise ProviderBroken(
+            raise ProviderBrokenError(
                 _("IAM calls itself {issuer}, but this platform expects {expected}.").format(
                     issuer=str(issuer)[:200], expected=self._issuer
                 )
@@ -253,7 +253,7 @@ class Provider:
         for key in ("authorization_endpoint", "token_endpoint", "userinfo_endpoint", "jwks_uri"):
             url = document.get(key)
             if not isinstance(url, str) or not _usable(url, scheme):
-                raise ProviderBroken(_("IAM's discovery document has no usable {key}.").format(key=key))
+                raise ProviderBrokenError(_("IAM's discovery document has no usable {key}.").format(key=key))
             urls[key] = url
         methods = document.get("code_challenge_methods_supported")
         if isinstance(methods, list) and "S256" not in methods:
@@ -271,7 +271,7 @@ class Provider:
         )
 
     async def _key(self, endpoints: Endpoints, kid: str) -> jwt.PyJWK:
-        """Give the key with an id; an unknown one means that IAM has changed its keys."""
+        """Return the key with an id; an unknown one means that IAM has changed its keys."""
         key = self._known_key(kid)
         if key is None:
             async with self._lock:
@@ -281,7 +281,7 @@ class Provider:
                     try:
                         self._keys = jwt.PyJWKSet.from_dict(document)
                     except (jwt.PyJWTError, AttributeError, TypeError):
-                        raise ProviderBroken(_("IAM's signing keys cannot be read.")) from None
+                        raise ProviderBrokenError(_("IAM's signing keys cannot be read.")) from None
                     self._keys_since = time.monotonic()
                     key = self._known_key(kid)
         if key is None:
@@ -296,7 +296,7 @@ class Provider:
 
 
 def _usable(url: str, scheme: str) -> bool:
-    """Say whether an endpoint is at least as safe as its issuer: https never leads to plain http."""
+    """Return whether an endpoint is at least as safe as its issuer: https never leads to plain http."""
     parts = urlsplit(url)
     return bool(parts.netloc) and parts.scheme in {"https", scheme}
 

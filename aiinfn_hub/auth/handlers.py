@@ -10,7 +10,7 @@ from tornado.web import HTTPError
 
 from aiinfn_hub.i18n.language import gettext as _
 
-from .problems import SignInProblem, stale
+from .problems import SignInError, stale
 
 _ALIVE: Final = 5.0
 """Seconds for which an answer of IAM shows that people can be sent there."""
@@ -49,16 +49,16 @@ class IAMCallbackHandler(OAuthCallbackHandler):
             super().log_exception(typ, value, tb)
 
     def check_error(self) -> None:
-        """Tell in our own words why IAM sent somebody back: text from a URL could be anybody's."""
+        """Report in our own words why IAM sent somebody back: text from a URL could be anybody's."""
         error = self.get_argument("error", "")
         if error == "access_denied":
-            raise SignInProblem(403, _("Not signed in"), _("You did not complete the sign-in at IAM."))
+            raise SignInError(403, _("Not signed in"), _("You did not complete the sign-in at IAM."))
         if error == "invalid_scope":
             asked = " ".join(self.authenticator.asked_scopes())
             self.log.error(
                 "The client may not have all of these scopes at IAM: %s. Nobody can sign in.", asked
             )
-            raise SignInProblem(
+            raise SignInError(
                 502,
                 _("IAM refused the sign-in"),
                 _(
@@ -68,7 +68,7 @@ class IAMCallbackHandler(OAuthCallbackHandler):
             )
         if error:
             self.log.warning("IAM refused a sign-in with the error %.40r", error)
-            raise SignInProblem(
+            raise SignInError(
                 502 if error == "server_error" else 400,
                 _("IAM refused the sign-in"),
                 _("Please try again. If that does not help, tell the people who run this platform."),

@@ -25,18 +25,18 @@ from .discovery import session_of
 from .handlers import IAMCallbackHandler, IAMLoginHandler, nonce_of
 from .logout import IAMLogoutHandler, SeenTokens
 from .managers import sync_manager_roles
-from .membership_watch import Verdict, Watch
+from .membership_watch import MembershipVerdict, MembershipWatch
 from .problems import (
-    NotAllowed,
-    NotInRequiredGroup,
-    ProviderBroken,
-    ProviderUnreachable,
-    WrongPerson,
+    NotAllowedError,
+    ProviderBrokenError,
+    ProviderUnreachableError,
+    RequiredGroupError,
+    WrongPersonError,
     stale,
 )
-from .refusals import ClientRefused, GrantRefused, Refusal, ScopeRefused
+from .refusals import ClientRefusedError, GrantRefusedError, ProviderRefusal, ScopeRefusedError
 from .rules import Rules
-from .session_tokens import ScopesNotGranted, SignInAgain
+from .session_tokens import ScopesNotGrantedError, SignInAgainError
 
 _REQUESTS: Final = {
     "authorization_code": "code",
@@ -135,12 +135,12 @@ class IAMAuthenticator(DiscoveringAuthenticator):
         self._looked_back = False
         self._told_claims: set[str] = set()
         self._chores: set[asyncio.Task[None]] = set()
-        self._watch: Watch | None = None
+        self._watch: MembershipWatch | None = None
         self._roles: tuple[dict[str, Any], ...] | None = None
 
     def get_handlers(self, app: Any) -> list[tuple[str, type[RequestHandler]]]:
         """Add the pages of a sign-in to the hub, which does this once while it starts, and begin to look after people."""
-        self._watch = Watch(
+        self._watch = MembershipWatch(
             app,
             self.look,
             self.log,
@@ -156,14 +156,14 @@ class IAMAuthenticator(DiscoveringAuthenticator):
         return handlers
 
     def now(self) -> Rules:
-        """Give the rules in force."""
+        """Return the rules in force."""
         if self.rules is None:
             return Rules("JupyterHub", frozenset(self.allowed_groups), frozenset(self.admin_groups))
         rules: Rules = self.rules()
         return rules
 
     def asked_scopes(self) -> list[str]:
-        """Give the scopes that a sign-in asks for: the hub's own, and what sessions may want of them."""
+        """Return the scopes that a sign-in asks for: the hub's own, and what sessions may want of them."""
         return [*self.scope, *sorted(self.now().token_scopes.difference(self.scope))]
 
     async def get_token_info(
@@ -200,11 +200,11 @@ class IAMAuthenticator(DiscoveringAuthenticator):
             )
         except HTTPClientError as error:
             secrets = [self.client_secret, self.token_client_secret]
-            refusal = Refusal.of(error, [*secrets, *(params.get(key) for key in _SECRET)])
+            refusal = ProviderRefusal.of(error, [*secrets, *(params.get(key) for key in _SECRET)])
             self.log.warning("IAM refused a %s (%s)", _REQUESTS.get(params["grant_type"], "request"), refusal)
             raise self._refused(refusal, signing_in=signing_in) from None
         if not isinstance(token_info, dict) or not isinstance(token_info.get("access_token"), str):
-            raise ProviderBroken(_("IAM sent no access token."))
+            raise ProviderBrokenError(_("IAM sent no access token."))
         token_info.setdefault("token_type", "Bearer")
         token_info["renewed_at"] = time.time()
         if signing_in and handler is not None:
@@ -218,15 +218,15 @@ class IAMAuthenticator(DiscoveringAuthenticator):
             token_info["sid"] = session_of(token_info["id_token"])
         return token_info
 
-    def _refused(self, refusal: Refusal, *, signing_in: bool) -> Exception:
+    def _refused(self, refusal: ProviderRefusal, *, signing_in: bool) -> Exception:
         """Return what a refusal of the token endpoint means; only that of the grant is mended by signing in again."""
         if refusal.of_the_grant:
-            return stale() if signing_in else GrantRefused()
+            return stale() if signing_in else GrantRefusedError()
         if refusal.of_the_client:
-            return ClientRefused()
+            return ClientRefusedError()
         if refusal.of_the_scope and not signing_in:
-            return ScopeRefused()
-        return ProviderBroken(_("IAM refused the platform's request for tokens."))
+            return ScopeRefusedError()
+        return ProviderBrokenError(_("IAM refused the platform's request for tokens."))
 
     async def authenticate(
         self, handler: RequestHandler, data: Any = None, **kwargs: Any
@@ -242,16 +242,16 @@ class IAMAuthenticator(DiscoveringAuthenticator):
         """Ask the userinfo endpoint, which knows the groups of now; it must speak of whom the id token spoke of."""
         user_info = await super().token_to_user(token_info)
         if not isinstance(user_info, dict):
-            raise ProviderBroken(_("IAM's userinfo is not a JSON object."))
+            raise ProviderBrokenError(_("IAM's userinfo is not a JSON object."))
         if user_info.get("sub") != token_info.get("sub"):
-            raise WrongPerson
+            raise WrongPersonError
         return user_info
 
     def user_info_to_username(self, user_info: dict[str, Any]) -> str:
-        """Give the user name from IAM's claims."""
+        """Return the user name from IAM's claims."""
         name = claims.username(user_info, self.username_claim)
         if name is None:
-            raise ProviderBroken(
+            raise ProviderBrokenError(
                 _("IAM gives no usable user name for this account (claim {claim}).").format(
                     claim=self.username_claim
                 )
@@ -264,7 +264,7 @@ class IAMAuthenticator(DiscoveringAuthenticator):
         return state | {"checked_at": int(time.time())}
 
     async def get_user_groups(self, auth_state: dict[str, Any]) -> set[str]:
-        """Give the groups in IAM's claims, as whole paths."""
+        """Return the groups in IAM's claims, as whole paths."""
         return set(claims.groups(auth_state[self.user_auth_state_key]))
 
     async def update_auth_model(self, auth_model: dict[str, Any]) -> dict[str, Any]:
@@ -289,20 +289,20 @@ class IAMAuthenticator(DiscoveringAuthenticator):
         wrong = self._unusable_claims(auth_model)
         if not self._has_required(auth_model):
             if wrong:
-                raise ProviderBroken(_("IAM's groups of this account cannot be read."))
+                raise ProviderBrokenError(_("IAM's groups of this account cannot be read."))
             self.log.info("%s is in none of the required groups and is not let in", username)
-            raise NotInRequiredGroup(
+            raise RequiredGroupError(
                 username, rules.title, rules.required, self.openid_provider_url, rules.support
             )
         if await super().check_allowed(username, auth_model):
             return True
         if wrong:
-            raise ProviderBroken(_("IAM's groups of this account cannot be read."))
+            raise ProviderBrokenError(_("IAM's groups of this account cannot be read."))
         self.log.info("%s belongs to no project and is not let in", username)
-        raise NotAllowed(username, rules.title, rules.support)
+        raise NotAllowedError(username, rules.title, rules.support)
 
     def _unusable_claims(self, auth_model: dict[str, Any] | None) -> bool:
-        """Tell whether a claim about groups has a shape that cannot be read, which is told to the operators."""
+        """Return whether a claim about groups has a shape that cannot be read, which is told to the operators."""
         info = ((auth_model or {}).get("auth_state") or {}).get(self.user_auth_state_key) or {}
         found = claims.unusable(info)
         for problem in found:
@@ -335,9 +335,9 @@ class IAMAuthenticator(DiscoveringAuthenticator):
         found = await self.look(user)
         if self._watch is not None:
             self._watch.judged(user, found)
-        return found is Verdict.HOLDS if isinstance(found, Verdict) else found
+        return found is MembershipVerdict.HOLDS if isinstance(found, MembershipVerdict) else found
 
-    async def look(self, user: User) -> dict[str, Any] | Verdict:  # noqa: C901 - one answer after the other
+    async def look(self, user: User) -> dict[str, Any] | MembershipVerdict:  # noqa: C901 - one answer after the other
         """Ask IAM about somebody: the new auth model, or what else the answer means."""
         rules = self.now()
         if rules.manager_roles != self._roles:
@@ -348,25 +348,25 @@ class IAMAuthenticator(DiscoveringAuthenticator):
         async with wallet.lock:
             auth_state = wallet.latest(await user.get_auth_state())
             if not auth_state or not auth_state.get("token_response"):
-                return Verdict.SIGN_IN
+                return MembershipVerdict.SIGN_IN
             if time.monotonic() < self._pause_until:
                 return self._holds(user.name, auth_state)
             try:
                 model = await self._renew(user, wallet, auth_state)
-            except (ProviderUnreachable, ProviderBroken) as problem:
+            except (ProviderUnreachableError, ProviderBrokenError) as problem:
                 self.log.warning("The groups of %s could not be checked: %s", user.name, problem.what)
-                if isinstance(problem, ProviderUnreachable | ClientRefused):
+                if isinstance(problem, ProviderUnreachableError | ClientRefusedError):
                     # It concerns everybody. An answer about one person must not keep others from being checked.
                     self._pause()
                 return self._holds(user.name, auth_state)
-            except GrantRefused:
+            except GrantRefusedError:
                 self.log.info("%s has to sign in again", user.name)
-                return Verdict.REVOKED
-            except WrongPerson:
+                return MembershipVerdict.REVOKED
+            except WrongPersonError:
                 model = None
             if model is None or self.normalize_username(model["name"]) != user.name:
                 self.log.info("%s has to sign in again", user.name)
-                return Verdict.SIGN_IN
+                return MembershipVerdict.SIGN_IN
             unusable = self._unusable_claims(model)
             if unusable:
                 model["auth_state"]["checked_at"] = auth_state.get("checked_at", 0)
@@ -384,7 +384,7 @@ class IAMAuthenticator(DiscoveringAuthenticator):
         if not allowed:
             wallet.forget()
             self.log.info("%s has no group any more that gives access", user.name)
-            return Verdict.LOST
+            return MembershipVerdict.LOST
         return model
 
     async def _keep(
@@ -436,7 +436,7 @@ class IAMAuthenticator(DiscoveringAuthenticator):
                 await user.save_auth_state(None)
 
     async def _revoke(self, name: str, state: tokens.State) -> bool:
-        """Tell IAM that a refresh token is not used any more; False if it has to be told again."""
+        """Report IAM that a refresh token is not used any more; False if it has to be told again."""
         token = state.get("refresh_token")
         try:
             endpoint = (await self.discover()).revocation
@@ -456,10 +456,10 @@ class IAMAuthenticator(DiscoveringAuthenticator):
                 follow_redirects=False,
             )
         except HTTPClientError as error:
-            refusal = Refusal.of(error, [self.client_secret, token])
+            refusal = ProviderRefusal.of(error, [self.client_secret, token])
             self.log.warning("IAM refused to revoke the refresh token of %s (%s)", name, refusal)
             return not refusal.of_the_client
-        except (ProviderUnreachable, ProviderBroken) as problem:
+        except (ProviderUnreachableError, ProviderBrokenError) as problem:
             self.log.warning("The refresh token of %s could not be revoked yet: %s", name, problem.what)
             return False
         self.log.info("The refresh token of %s, who signed out, is revoked", name)
@@ -483,11 +483,11 @@ class IAMAuthenticator(DiscoveringAuthenticator):
     # Tokens for sessions
 
     def session_token_scopes(self) -> frozenset[str]:
-        """Give the scopes of IAM tokens that sessions may ask for."""
+        """Return the scopes of IAM tokens that sessions may ask for."""
         return self.now().token_scopes
 
     async def token_for_session(self, user: User, scopes: frozenset[str], audience: str) -> dict[str, Any]:
-        """Give a session an access token, a new one only if none lasts that was made before.
+        """Return a session an access token, a new one only if none lasts that was made before.
 
         Parameters
         ----------
@@ -509,15 +509,15 @@ class IAMAuthenticator(DiscoveringAuthenticator):
             token = wallet.found(scopes, audience)
             if token is None:
                 if time.monotonic() < self._pause_until:
-                    raise ProviderUnreachable("it did not answer a moment ago")
+                    raise ProviderUnreachableError("it did not answer a moment ago")
                 wallet.pace(scopes, audience)
                 try:
                     token = await self._new_token(user, wallet, scopes, audience)
-                except ProviderUnreachable as problem:
+                except ProviderUnreachableError as problem:
                     self.log.warning("IAM gave no token for a session of %s: %s", user.name, problem.what)
                     self._pause()
                     raise
-                except (ProviderBroken, SignInAgain, ScopesNotGranted) as problem:
+                except (ProviderBrokenError, SignInAgainError, ScopesNotGrantedError) as problem:
                     wallet.failed(scopes, audience, problem)
                     raise
                 wallet.remember(token)
@@ -529,7 +529,7 @@ class IAMAuthenticator(DiscoveringAuthenticator):
         state = wallet.latest(await user.get_auth_state())
         refresh_token = (state or {}).get("refresh_token")
         if not state or not refresh_token:
-            raise SignInAgain
+            raise SignInAgainError
         refresh = self.build_refresh_token_request_params(refresh_token)
         if not self.token_client_id:
             refresh = tokens.narrow_request(refresh, scopes, audience)
@@ -542,7 +542,7 @@ class IAMAuthenticator(DiscoveringAuthenticator):
                 return await self._exchanged(user, info, scopes, audience)
             try:
                 return tokens.session_token(info, scopes, audience, info["renewed_at"])
-            except tokens.TooWide as problem:
+            except tokens.TokenScopeError as problem:
                 self.log.info(
                     "IAM did not narrow a token for a session of %s when it was renewed (it has %s besides); "
                     "trying a token exchange",
@@ -550,10 +550,10 @@ class IAMAuthenticator(DiscoveringAuthenticator):
                     problem,
                 )
                 return await self._exchanged(user, info, scopes, audience)
-        except GrantRefused:
-            raise SignInAgain from None
-        except ScopeRefused:
-            raise ScopesNotGranted from None
+        except GrantRefusedError:
+            raise SignInAgainError from None
+        except ScopeRefusedError:
+            raise ScopesNotGrantedError from None
 
     async def _exchanged(
         self, user: User, info: dict[str, Any], scopes: frozenset[str], audience: str
@@ -568,7 +568,7 @@ class IAMAuthenticator(DiscoveringAuthenticator):
         try:
             exchanged = await self.get_token_info(None, params, headers=headers)
             return tokens.session_token(exchanged, scopes, audience, exchanged["renewed_at"])
-        except tokens.TooWide as problem:
+        except tokens.TokenScopeError as problem:
             self.log.warning(
                 "IAM gave a token for a session of %s that is not handed out: it has the scopes %s, which were not asked "
                 "for. Take them out of the default scopes of the client %s, or set AIINFN_IAM_TOKEN_CLIENT_ID.",
@@ -576,8 +576,8 @@ class IAMAuthenticator(DiscoveringAuthenticator):
                 problem,
                 self.token_client_id or self.client_id,
             )
-            raise ProviderBroken(_("IAM gave a token that can do more than was asked for.")) from None
-        except (GrantRefused, ProviderBroken) as problem:
+            raise ProviderBrokenError(_("IAM gave a token that can do more than was asked for.")) from None
+        except (GrantRefusedError, ProviderBrokenError) as problem:
             # The grant is that of the access token here, which is some seconds old: no reason to sign in again.
             self.log.warning(
                 "IAM gives no narrow tokens to the client %s: it ignores the scope when a token is renewed, and refused a "
@@ -585,7 +585,7 @@ class IAMAuthenticator(DiscoveringAuthenticator):
                 self.token_client_id or self.client_id,
                 getattr(problem, "what", "invalid_grant"),
             )
-            raise ProviderBroken(_("IAM gives this platform no tokens for sessions.")) from None
+            raise ProviderBrokenError(_("IAM gives this platform no tokens for sessions.")) from None
 
     async def _renew(
         self, user: User, wallet: tokens.Wallet, auth_state: tokens.State
@@ -608,8 +608,8 @@ class IAMAuthenticator(DiscoveringAuthenticator):
             return None
         try:
             renewed = await self.get_token_info(None, self.build_refresh_token_request_params(refresh_token))
-        except ScopeRefused:
-            raise ProviderBroken(_("IAM refused the platform's request for tokens.")) from None
+        except ScopeRefusedError:
+            raise ProviderBrokenError(_("IAM refused the platform's request for tokens.")) from None
         # A provider may keep the refresh token and leave it, and the id token, out of this answer.
         kept = {
             key: token_info[key] for key in ("refresh_token", "id_token", "sub", "sid") if key in token_info
@@ -620,11 +620,11 @@ class IAMAuthenticator(DiscoveringAuthenticator):
         try:
             return dict(await self._token_to_auth_model(renewed))
         except HTTPClientError as error:
-            refusal = Refusal.of(error, [renewed["access_token"]])
+            refusal = ProviderRefusal.of(error, [renewed["access_token"]])
             self.log.warning("IAM refused a token that it has just made at its userinfo (%s)", refusal)
             if refusal.status not in {400, 401} or refusal.error == "insufficient_scope":
-                raise ProviderBroken(_("IAM's userinfo cannot be read.")) from None
-            raise GrantRefused from None
+                raise ProviderBrokenError(_("IAM's userinfo cannot be read.")) from None
+            raise GrantRefusedError from None
 
     def newest_state(self, name: str, state: tokens.State | None) -> tokens.State | None:
         """Return what to save instead of a state: tokens may have been renewed, or revoked, since it was made."""
@@ -634,12 +634,12 @@ class IAMAuthenticator(DiscoveringAuthenticator):
         self._pause_until = time.monotonic() + self.unreachable_pause
         self.provider.doubt()
 
-    def _holds(self, name: str, auth_state: dict[str, Any]) -> Verdict:
-        """Say whether what IAM said last still counts while it does not answer."""
+    def _holds(self, name: str, auth_state: dict[str, Any]) -> MembershipVerdict:
+        """Return whether what IAM said last still counts while it does not answer."""
         if time.time() - auth_state.get("checked_at", 0) <= self.unreachable_grace:
-            return Verdict.HOLDS
+            return MembershipVerdict.HOLDS
         self.log.warning("IAM has not answered for too long: %s has to sign in again", name)
-        return Verdict.SIGN_IN
+        return MembershipVerdict.SIGN_IN
 
 
 def newest_tokens(

@@ -91,7 +91,7 @@ class Revocations:
                 self._telling = loop.create_task(self._tell())
 
     async def _tell(self) -> None:
-        """Tell what is pending until vkd took it, or has forgotten it by itself."""
+        """Explain what is pending until vkd took it, or has forgotten it by itself."""
         while self._pending:
             told = list(self._pending)
             try:
@@ -107,5 +107,5 @@ class Revocations:
 
 
 def routes() -> list[tuple[Any, ...]]:
-    """Give the handlers, for ``JupyterHub.extra_handlers``."""
+    """Return the handlers, for ``JupyterHub.extra_handlers``."""
     return [(PATH, IdentityHandler)]

@@ -11,8 +11,8 @@ from jupyterhub import orm
 from jupyterhub.handlers import BaseHandler
 from oauthenticator.oauth2 import OAuthLogoutHandler
 
-from .discovery import LogoutTokenWrong
-from .problems import ProviderBroken, ProviderUnreachable
+from .discovery import LogoutTokenError
+from .problems import ProviderBrokenError, ProviderUnreachableError
 
 BACKCHANNEL_PATH: Final = "/backchannel-logout"
 _LONGEST_TOKEN: Final = 16_384
@@ -72,7 +72,7 @@ class IAMLogoutHandler(OAuthLogoutHandler):
         self.redirect(f"{target}{'&' if '?' in target else '?'}{given}")
 
     async def handle_logout(self) -> None:
-        """Give the refresh token back, whichever way somebody signs out."""
+        """Return the refresh token back, whichever way somebody signs out."""
         await super().handle_logout()
         if self.current_user is not None:
             self.authenticator.signed_out(self.current_user)
@@ -81,7 +81,7 @@ class IAMLogoutHandler(OAuthLogoutHandler):
         """Return IAM's address for signing out; empty if it has none, or does not answer."""
         try:
             return str((await self.authenticator.discover()).end_session)
-        except (ProviderUnreachable, ProviderBroken):
+        except (ProviderUnreachableError, ProviderBrokenError):
             return ""
 
 
@@ -113,11 +113,11 @@ class BackChannelLogoutHandler(BaseHandler):
             claims = await authenticator.provider.verify_logout(
                 token, client_id=authenticator.client_id, leeway=authenticator.now().clock_skew
             )
-        except ProviderUnreachable:
+        except ProviderUnreachableError:
             self.set_header("Retry-After", str(authenticator.unreachable_pause))
             self._refuse("the signing keys cannot be had now", HTTPStatus.SERVICE_UNAVAILABLE)
             return
-        except (LogoutTokenWrong, ProviderBroken) as problem:
+        except (LogoutTokenError, ProviderBrokenError) as problem:
             self.log.warning("A logout token was refused: %s", getattr(problem, "what", problem))
             self._refuse("the logout token did not pass the checks")
             return

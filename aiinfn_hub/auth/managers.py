@@ -65,11 +65,11 @@ class _Sessions:
         self._platform = platform
 
     def operates(self) -> bool:
-        """Tell whether who asks may stop every session anyway."""
+        """Return whether who asks may stop every session anyway."""
         return bool(self.parsed_scopes.get("delete:servers") is scopes.Scope.ALL)
 
     def managed(self) -> frozenset[str]:
-        """Give the names of the projects that are managed by who asks."""
+        """Return the names of the projects that are managed by who asks."""
         user = self.current_user
         if self.operates():
             return frozenset(self._platform().projects)
@@ -79,7 +79,7 @@ class _Sessions:
         return person.managed_projects(self._platform())
 
     def visible(self) -> Iterator[tuple[User, Any]]:
-        """Give the sessions that run, start or stop, each with its owner."""
+        """Yield the sessions that run, start or stop, each with its owner."""
         managed = self.managed()
         if not managed:
             return
@@ -103,7 +103,7 @@ class _Sessions:
         )
 
     def one(self, user_name: str, server_name: str) -> tuple[User, Any]:
-        """Give a session.
+        """Return a session.
 
         Raises
         ------

@@ -25,7 +25,7 @@ from aiinfn_hub.contract.problem import Refusal
 from aiinfn_hub.i18n.language import Sentence, Text, marked
 from aiinfn_hub.platform.model.platform import Platform
 from aiinfn_hub.platform.person import Person
-from aiinfn_hub.vkd.client import VkdUnavailable
+from aiinfn_hub.vkd.client import VkdUnavailableError
 
 _SETTLING: Final = 1.0
 """Seconds between two looks at whether a session that starts or stops has done so."""
@@ -53,7 +53,7 @@ _LOGGED: Final = {
 }
 
 
-class Verdict(Enum):
+class MembershipVerdict(Enum):
     """What IAM's answer means for somebody, if it is no new auth model."""
 
     HOLDS = "IAM does not answer; what it said last counts"
@@ -62,7 +62,7 @@ class Verdict(Enum):
     LOST = "no group gives access any more"
 
 
-Look = Callable[[User], Awaitable[dict[str, Any] | Verdict]]
+Look = Callable[[User], Awaitable[dict[str, Any] | MembershipVerdict]]
 """Asks IAM about somebody: a new auth model, or what else it means."""
 
 
@@ -70,7 +70,7 @@ class JobAccess(Protocol):
     """What vkd does about jobs; see `aiinfn_hub.vkd.client.VkdClient`."""
 
     async def access(self) -> AccessReading:
-        """Tell who has unfinished jobs, and which are held."""
+        """Explain who has unfinished jobs, and which are held."""
 
     async def hold(self, holds: Iterable[Hold]) -> AccessReading:
         """Replace what is held."""
@@ -92,7 +92,7 @@ class _Loss:
     task: asyncio.Task[None] | None = None
 
 
-class Watch:
+class MembershipWatch:
     """Looks after the people with sessions or jobs.
 
     Parameters
@@ -145,7 +145,7 @@ class Watch:
             self._tasks = [loop.create_task(self._keep_looking()), loop.create_task(self._keep_telling())]
 
     async def needed(self, user: User) -> bool:
-        """Tell whether IAM has to be asked about somebody: a session or a job is not over, or that is not known."""
+        """Return whether IAM has to be asked about somebody: a session or a job is not over, or that is not known."""
         if user.active:
             return True
         fresh = await self._read_jobs()
@@ -153,19 +153,19 @@ class Watch:
 
     # What IAM's answers mean
 
-    def judged(self, user: User, found: dict[str, Any] | Verdict) -> None:
+    def judged(self, user: User, found: dict[str, Any] | MembershipVerdict) -> None:
         """Take an answer about somebody in: sessions and jobs that it concerns end, unless the next one says otherwise."""
         lost = self._lost_by(user, found)
         if lost is not None:
             self._settle(user.name, lost)
 
-    def _lost_by(self, user: User, found: dict[str, Any] | Verdict) -> dict[str, HoldReason] | None:
+    def _lost_by(self, user: User, found: dict[str, Any] | MembershipVerdict) -> dict[str, HoldReason] | None:
         """Return what is lost, by project; None if the answer does not tell."""
-        if found is Verdict.LOST:
+        if found is MembershipVerdict.LOST:
             return {_EVERYTHING: HoldReason.WITHDRAWN}
-        if found is Verdict.REVOKED:
+        if found is MembershipVerdict.REVOKED:
             return {_EVERYTHING: HoldReason.UNCONFIRMED}
-        if isinstance(found, Verdict):
+        if isinstance(found, MembershipVerdict):
             return None
         if self._platform is None:
             return {}
@@ -236,11 +236,11 @@ class Watch:
         while self._losses.get(name, {}).get(project) is loss:
             user = self._user(name)
             try:
-                found = await self._look(user) if user else Verdict.LOST
+                found = await self._look(user) if user else MembershipVerdict.LOST
             except Exception:
                 self._log.exception("Whether %s still has access could not be found out", name)
-                found = Verdict.HOLDS
-            if found is not Verdict.HOLDS and found is not Verdict.SIGN_IN:
+                found = MembershipVerdict.HOLDS
+            if found is not MembershipVerdict.HOLDS and found is not MembershipVerdict.SIGN_IN:
                 break
             # Nobody loses work to an outage of IAM, and nobody keeps what was withdrawn because of one.
             await asyncio.sleep(_AGAIN)
@@ -313,7 +313,7 @@ class Watch:
             return True
         try:
             reading = await self._vkd().access()
-        except (VkdUnavailable, Refusal) as problem:
+        except (VkdUnavailableError, Refusal) as problem:
             self._log.debug("vkd does not say who has jobs: %s", problem)
             return False
         self._jobs = reading.jobs
@@ -346,7 +346,7 @@ class Watch:
                     continue
                 try:
                     await self._vkd().hold(holds)
-                except (VkdUnavailable, Refusal) as problem:
+                except (VkdUnavailableError, Refusal) as problem:
                     self._log.warning("vkd could not be told whose jobs are held: %s", problem)
                 else:
                     told = holds

@@ -14,7 +14,7 @@ from aiinfn_hub.i18n.language import gettext as _
 from aiinfn_hub.i18n.language import ngettext
 
 
-class SignInProblem(HTTPError):  # noqa: N818 - it is a page for a person first
+class SignInError(HTTPError):
     """A sign-in that did not succeed.
 
     Parameters
@@ -41,7 +41,7 @@ class SignInProblem(HTTPError):  # noqa: N818 - it is a page for a person first
         self.page_other = other
 
 
-class ProviderUnreachable(SignInProblem):
+class ProviderUnreachableError(SignInError):
     """IAM does not answer, or answers that it cannot work now.
 
     Parameters
@@ -63,7 +63,7 @@ class ProviderUnreachable(SignInProblem):
         self.what = what
 
 
-class ProviderBroken(SignInProblem):
+class ProviderBrokenError(SignInError):
     """IAM answers with something that cannot be used; an operator has to look.
 
     Parameters
@@ -82,7 +82,7 @@ class ProviderBroken(SignInProblem):
         self.what = what
 
 
-class ClocksDiffer(ProviderBroken):
+class ClocksDifferError(ProviderBrokenError):
     """An id token that was made just now is not valid now.
 
     Parameters
@@ -102,7 +102,7 @@ class ClocksDiffer(ProviderBroken):
         )
 
 
-class NotAllowed(SignInProblem):
+class NotAllowedError(SignInError):
     """Somebody whom IAM knows, but who belongs to no project here.
 
     Parameters
@@ -125,7 +125,7 @@ class NotAllowed(SignInProblem):
         )
 
 
-class NotInRequiredGroup(SignInProblem):
+class RequiredGroupError(SignInError):
     """Somebody who is in none of the groups of which everybody must be in one.
 
     Parameters
@@ -158,7 +158,7 @@ class NotInRequiredGroup(SignInProblem):
         )
 
 
-class WrongPerson(SignInProblem):
+class WrongPersonError(SignInError):
     """IAM's answers are about two different people: tokens were mixed up, or an account took over another's name."""
 
     def __init__(self) -> None:
@@ -173,9 +173,9 @@ class WrongPerson(SignInProblem):
         )
 
 
-def stale() -> SignInProblem:
-    """Give the problem of a sign-in that was begun elsewhere, or too long ago."""
-    return SignInProblem(
+def stale() -> SignInError:
+    """Return the problem of a sign-in that was begun elsewhere, or too long ago."""
+    return SignInError(
         400,
         _("This sign-in cannot be completed"),
         _("It was started in another window, under another address, or too long ago. Please sign in again."),

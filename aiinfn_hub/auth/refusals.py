@@ -13,7 +13,7 @@ from tornado.httpclient import HTTPClientError
 
 from aiinfn_hub.i18n.language import gettext as _
 
-from .problems import ProviderBroken
+from .problems import ProviderBrokenError
 
 _LONGEST_CODE: Final = 60
 _LONGEST_DESCRIPTION: Final = 200
@@ -26,7 +26,7 @@ _IN_HEADER: Final = re.compile(r'(error|error_description)="([^"]*)"')
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class ProviderRefusal:
     """A refusal, safe to be logged.
 
     Attributes
@@ -42,7 +42,7 @@ class Refusal:
     description: str = ""
 
     @classmethod
-    def of(cls, error: HTTPClientError, secrets: Iterable[str | None] = ()) -> Refusal:
+    def of(cls, error: HTTPClientError, secrets: Iterable[str | None] = ()) -> ProviderRefusal:
         """Read the answer.
 
         Parameters
@@ -84,15 +84,15 @@ class Refusal:
         return self.error in _CLIENT or (not self.error and self.status in {401, 403})
 
 
-class GrantRefused(Exception):  # noqa: N818 - an answer of the provider
+class GrantRefusedError(Exception):
     """The provider does not take somebody's refresh token any more."""
 
 
-class ScopeRefused(Exception):  # noqa: N818 - an answer of the provider
+class ScopeRefusedError(Exception):
     """The provider does not grant these scopes, or not for this audience."""
 
 
-class ClientRefused(ProviderBroken):
+class ClientRefusedError(ProviderBrokenError):
     """The provider does not accept the hub as a client. For who is in already, it is as if the provider were down."""
 
     def __init__(self) -> None:

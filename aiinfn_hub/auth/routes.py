@@ -22,7 +22,7 @@ USER_SCOPES: Final = (f"{session_tokens.SCOPE}!user",)
 
 
 def routes(platform: Callable[[], Platform]) -> list[tuple[Any, ...]]:
-    """Give the handlers, for ``JupyterHub.extra_handlers``.
+    """Return the handlers, for ``JupyterHub.extra_handlers``.
 
     Parameters
     ----------
@@ -40,5 +40,5 @@ def routes(platform: Callable[[], Platform]) -> list[tuple[Any, ...]]:
 
 
 def server_scopes(platform: Platform) -> tuple[str, ...]:
-    """Give what the token of a session may do beside what every one may: nothing, if it gets no IAM tokens."""
+    """Return what the token of a session may do beside what every one may: nothing, if it gets no IAM tokens."""
     return (f"{session_tokens.SCOPE}!server",) if platform.iam.session_token_scopes else ()

@@ -69,7 +69,7 @@ class Rules:
 
 
 def manager_roles(platform: Platform) -> tuple[dict[str, Any], ...]:
-    """Give a role for each project that has managers; the groups of these hold it."""
+    """Return a role for each project that has managers; the groups of these hold it."""
     return tuple(
         {
             "name": f"{MANAGERS_OF}{name}",

@@ -18,8 +18,8 @@ from tornado.web import HTTPError
 
 from aiinfn_hub.i18n.language import gettext as _
 
-from .problems import ProviderBroken, ProviderUnreachable
-from .tokens import TooFast
+from .problems import ProviderBrokenError, ProviderUnreachableError
+from .tokens import TokenRateError
 
 SCOPE: Final = "custom:aiinfn:iam-token"
 """A session's own token has it, filtered to this session, if the platform gives tokens to sessions."""
@@ -27,11 +27,11 @@ PATH: Final = "/api/aiinfn/iam-token"
 _AUDIENCE: Final = re.compile(r"[\x21-\x7e]{1,200}\Z")
 
 
-class SignInAgain(Exception):  # noqa: N818 - said to a person
+class SignInAgainError(Exception):
     """IAM does not renew this person's tokens any more."""
 
 
-class ScopesNotGranted(Exception):  # noqa: N818 - said to a person
+class ScopesNotGrantedError(Exception):
     """IAM did not grant these scopes when this person signed in."""
 
 
@@ -56,17 +56,17 @@ class SessionTokenHandler(APIHandler):
         scopes, audience = self._asked(offered)
         try:
             answer = await self.authenticator.token_for_session(user, scopes, audience)
-        except ProviderUnreachable:
+        except ProviderUnreachableError:
             self.set_header("Retry-After", str(self.authenticator.unreachable_pause))
             raise HTTPError(503, _("IAM does not answer. Try again in a minute.")) from None
-        except ProviderBroken as problem:
+        except ProviderBrokenError as problem:
             raise HTTPError(502, problem.jupyterhub_message) from None
-        except TooFast as problem:
+        except TokenRateError as problem:
             self.set_header("Retry-After", str(math.ceil(problem.wait)))
             raise HTTPError(
                 429, _("Your sessions ask for too many IAM tokens. Use one until it ends.")
             ) from None
-        except ScopesNotGranted:
+        except ScopesNotGrantedError:
             raise HTTPError(
                 403,
                 _(
@@ -74,7 +74,7 @@ class SessionTokenHandler(APIHandler):
                     "does not help, the platform's client at IAM is not allowed to have it."
                 ).format(scope=" ".join(sorted(scopes))),
             ) from None
-        except SignInAgain:
+        except SignInAgainError:
             raise HTTPError(
                 401, _("IAM does not renew your sign-in any more. Sign out of the hub and in again.")
             ) from None
@@ -89,7 +89,7 @@ class SessionTokenHandler(APIHandler):
         self.write(answer)
 
     def _session(self) -> tuple[User, str]:
-        """Give the running session that asks, and its owner."""
+        """Return the running session that asks, and its owner."""
         if not self.current_user:
             raise HTTPError(
                 403,

@@ -62,11 +62,11 @@ class SessionToken:
     expires: float
 
     def fresh(self, now: float) -> bool:
-        """Tell whether it lasts long enough to be handed out."""
+        """Return whether it lasts long enough to be handed out."""
         return self.expires - now >= min(_SPARE, (self.expires - self.made) / 2)
 
     def answer(self, now: float) -> dict[str, Any]:
-        """Give it as a token endpoint does (RFC 6749, 5.1), with the absolute time beside it."""
+        """Return it as a token endpoint does (RFC 6749, 5.1), with the absolute time beside it."""
         return {
             "access_token": self.value,
             "token_type": "Bearer",
@@ -76,7 +76,7 @@ class SessionToken:
         }
 
 
-class TooFast(Exception):  # noqa: N818 - said to a person
+class TokenRateError(Exception):
     """One person's sessions ask for too many new tokens.
 
     Attributes
@@ -90,7 +90,7 @@ class TooFast(Exception):  # noqa: N818 - said to a person
         self.wait = wait
 
 
-class TooWide(Exception):  # noqa: N818 - an answer of the provider
+class TokenScopeError(Exception):
     """A token can do more than was asked for; the text names the scopes that it has besides."""
 
     def __init__(self, extra: Iterable[str]) -> None:
@@ -118,7 +118,7 @@ class Wallet:
     _revoked: float = -1.0
 
     def latest(self, stored: State | None) -> State | None:
-        """Give the state with the newest tokens, which may not have been saved yet, or been saved over."""
+        """Return the state with the newest tokens, which may not have been saved yet, or been saved over."""
         if stored is None or renewed_at(stored) <= self._revoked:
             return None
         if self.newest is None:
@@ -137,7 +137,7 @@ class Wallet:
         self.forget()
 
     def found(self, scopes: frozenset[str], audience: str) -> SessionToken | None:
-        """Give a token that was made before and still lasts."""
+        """Return a token that was made before and still lasts."""
         token = self._made.get((scopes, audience))
         return token if token is not None and token.fresh(time.time()) else None
 
@@ -179,7 +179,7 @@ class Wallet:
         while self._times and now - self._times[0] >= 60:
             self._times.popleft()
         if len(self._times) >= _PACE:
-            raise TooFast(60 - (now - self._times[0]))
+            raise TokenRateError(60 - (now - self._times[0]))
 
 
 class Wallets:
@@ -189,7 +189,7 @@ class Wallets:
         self._of: dict[str, Wallet] = {}
 
     def of(self, name: str) -> Wallet:
-        """Give one person's."""
+        """Return one person's."""
         return self._of.setdefault(name, Wallet())
 
     def drop(self, name: str) -> None:
@@ -198,7 +198,7 @@ class Wallets:
 
 
 def renewed_at(state: Mapping[str, Any]) -> float:
-    """Give when IAM gave these tokens."""
+    """Return when IAM gave these tokens."""
     found = (state.get("token_response") or {}).get("renewed_at", 0)
     return float(found) if isinstance(found, int | float) else 0.0
 
@@ -243,7 +243,7 @@ def exchange_request(access_token: str, scopes: Iterable[str], audience: str) ->
 
 
 def narrow_request(refresh: Mapping[str, str], scopes: Iterable[str], audience: str) -> dict[str, str]:
-    """Give the parameters of a request for a token with fewer scopes (RFC 6749, 6), for one audience.
+    """Return the parameters of a request for a token with fewer scopes (RFC 6749, 6), for one audience.
 
     INDIGO IAM takes ``audience``; ``resource`` is the standard's word for it (RFC 8707), and has to be a URI.
     """
@@ -267,7 +267,7 @@ def session_token(info: Mapping[str, Any], scopes: frozenset[str], audience: str
     given = info.get("scope")
     got = frozenset(given.split()) if isinstance(given, str) and given else scopes
     if extra := (got | _scopes_inside(token)) - scopes:
-        raise TooWide(extra)
+        raise TokenScopeError(extra)
     life = info.get("expires_in")
     seconds = float(life) if isinstance(life, int | float) and life > 0 else _LIFE
     return SessionToken(token, got, audience, now, now + seconds)

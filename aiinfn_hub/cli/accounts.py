@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import click
 
-from aiinfn_hub.auth.database.accounts import Account, AccountStore, StoreError
+from aiinfn_hub.auth.database.accounts import AccountStore, BoundAccount, StoreError
 from aiinfn_hub.auth.database.migrations import SchemaError
 from aiinfn_hub.config.environment import accounts_url
 from aiinfn_hub.host.accounts import default_data
@@ -24,7 +24,7 @@ _TIMEOUT: Final = 300
 
 @click.group()
 def accounts() -> None:
-    """Say whose the hub's accounts are, and give names free."""
+    """Explain whose the hub's accounts are, and give names free."""
 
 
 @accounts.command(name="list")
@@ -89,7 +89,7 @@ def move(old: str, new: str, subjects: Path | None, dry_run: bool) -> None:
 )
 @click.option("--hub", "hub_url", help="Address of the hub itself, if it is not on this machine.")
 def release(name: str, dry_run: bool, home_moved: bool, hub_url: str | None) -> None:
-    """Give the user NAME free, so that another person can have it and finds nothing of the former one.
+    """Return the user NAME free, so that another person can have it and finds nothing of the former one.
 
     The hub must run. Tokens and sign-ins end, the home is archived, and the jobs stay as history under another name. It is
     refused while a session runs or a job is not over.
@@ -169,13 +169,13 @@ def _subjects(path: Path) -> dict[str, str]:
     return found
 
 
-def _owner(account: Account) -> str:
+def _owner(account: BoundAccount) -> str:
     if account.identity is None or account.bound is None:
         return "not yet bound"
     return f"{account.identity.issuer} {account.identity.subject} since {account.bound:%Y-%m-%d %H:%M} UTC"
 
 
-def _model(account: Account) -> dict[str, Any]:
+def _model(account: BoundAccount) -> dict[str, Any]:
     identity = account.identity
     return {
         "name": account.name,

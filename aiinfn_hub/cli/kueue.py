@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 import click
 
 from aiinfn_hub.kube.apply import apply
-from aiinfn_hub.kube.apply.apply import CannotApply, Plan, Verb
-from aiinfn_hub.kube.client import ConfigurationMissing, KubeClient
+from aiinfn_hub.kube.apply.apply import ApplyError, Plan, Verb
+from aiinfn_hub.kube.client import KubeClient, KubeConfigurationError
 from aiinfn_hub.platform.loading import loader
 from aiinfn_hub.platform.model.platform import Platform
 
@@ -83,7 +83,7 @@ def apply_(file: Path | None, kubeconfig: Path | None, force: bool, dry_run: boo
         _show(plan)
         if plan.obstacles or not plan.pending or dry_run:
             if plan.obstacles:
-                raise CannotApply("\n".join(["Nothing was changed.", *plan.obstacles]))
+                raise ApplyError("\n".join(["Nothing was changed.", *plan.obstacles]))
             return
         if not yes:
             await asyncio.to_thread(_ask)
@@ -97,7 +97,7 @@ def apply_(file: Path | None, kubeconfig: Path | None, force: bool, dry_run: boo
 
 def _ask() -> None:
     if not sys.stdin.isatty():
-        raise CannotApply("Nothing was changed. Without a terminal to ask on, say --yes.")
+        raise ApplyError("Nothing was changed. Without a terminal to ask on, say --yes.")
     click.confirm("Do this?", abort=True)
 
 
@@ -115,7 +115,7 @@ def _run(
         platform = loader.load(file or loader.default_path())
         apply.wanted(platform)  # what is wrong with the file is said before the cluster is asked
         return asyncio.run(connected(platform))
-    except (loader.PlatformError, ConfigurationMissing, CannotApply) as error:
+    except (loader.PlatformError, KubeConfigurationError, ApplyError) as error:
         raise Failed(str(error)) from None
 
 

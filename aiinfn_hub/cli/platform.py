@@ -16,7 +16,7 @@ from aiinfn_hub.platform.access.offer import offer
 from aiinfn_hub.platform.loading import loader, schema
 from aiinfn_hub.platform.model.fields import parse_moment, show_moment
 from aiinfn_hub.platform.model.platform import Platform
-from aiinfn_hub.platform.model.settings import Backend
+from aiinfn_hub.platform.model.settings import BackendKind
 from aiinfn_hub.platform.model.storage import StorageKind
 from aiinfn_hub.platform.person import Person
 from aiinfn_hub.storage import local_mounts
@@ -89,7 +89,7 @@ def _check_iam(platform: Platform, access_token: str) -> None:
 
     environment = os.environ
     try:
-        client = examination.Client(
+        client = examination.CheckedClient(
             issuer=url(environment, "AIINFN_IAM_ISSUER")
             or required(environment, "AIINFN_IAM_ISSUER", "the issuer URL of IAM"),
             client_id=environment.get("AIINFN_IAM_CLIENT_ID") or "aiinfn-hub",
@@ -105,10 +105,10 @@ def _check_iam(platform: Platform, access_token: str) -> None:
     if not access_token.isascii() or len(access_token.split()) > 1:
         raise click.ClickException("The file of --token-file has to hold one access token and nothing else.")
     found = asyncio.run(examination.examine(client, platform, access_token))
-    colours = {examination.Verdict.BAD: "red", examination.Verdict.NOTE: "yellow"}
+    colours = {examination.CheckVerdict.BAD: "red", examination.CheckVerdict.NOTE: "yellow"}
     for each in found:
         click.secho(f"  {each.what:<13} {each.sentence}", fg=colours.get(each.verdict))
-    if bad := sum(each.verdict is examination.Verdict.BAD for each in found):
+    if bad := sum(each.verdict is examination.CheckVerdict.BAD for each in found):
         raise click.ClickException(f"IAM: {bad} of {len(found)} checks failed.")
 
 
@@ -123,7 +123,7 @@ def _check_iam(platform: Platform, access_token: str) -> None:
     "--at", "moment", type=_Moment(), help="Date or time, e.g. 2026-12-01T09:00+01:00. Default: now."
 )
 def explain(file: Path | None, groups: str, name: str, admin: bool, moment: datetime | None) -> None:
-    """Say what a person would see with a platform FILE, and why not the rest.
+    """Explain what a person would see with a platform FILE, and why not the rest.
 
     The reasons are those with which the gate would refuse it. Whether a device is free plays no part.
     """
@@ -149,8 +149,8 @@ def docs() -> None:
 
 
 def _storage(platform: Platform) -> list[str]:
-    """Say where what people write is not kept, or is kept in another way than the file says."""
-    if platform.backend is Backend.LOCAL:
+    """Explain where what people write is not kept, or is kept in another way than the file says."""
+    if platform.backend is BackendKind.LOCAL:
         return list(local_mounts.notes(platform))
     found = []
     homeless = [

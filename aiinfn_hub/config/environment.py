@@ -12,7 +12,7 @@ class ConfigurationError(Exception):
 
 
 def required(environment: Mapping[str, str], name: str, meaning: str) -> str:
-    """Give a variable that must be there."""
+    """Return a variable that must be there."""
     value = environment.get(name, "").strip()
     if not value:
         raise ConfigurationError(f"Set {name} to {meaning}; for a first look, run `aiinfn-hub demo`.")
@@ -20,7 +20,7 @@ def required(environment: Mapping[str, str], name: str, meaning: str) -> str:
 
 
 def port(environment: Mapping[str, str], name: str, default: int) -> int:
-    """Give a port."""
+    """Return a port."""
     value = environment.get(name) or str(default)
     if not value.isdecimal() or not 0 < int(value) < 65536:
         raise ConfigurationError(f"{name} must be a port between 1 and 65535, not {value!r}.")
@@ -28,7 +28,7 @@ def port(environment: Mapping[str, str], name: str, default: int) -> int:
 
 
 def url(environment: Mapping[str, str], name: str) -> str | None:
-    """Give a URL, or None if the variable is not set."""
+    """Return a URL, or None if the variable is not set."""
     value = environment.get(name, "").strip()
     if not value:
         return None
@@ -38,7 +38,7 @@ def url(environment: Mapping[str, str], name: str) -> str | None:
 
 
 def accounts_url(environment: Mapping[str, str], data: Path) -> str:
-    """Give the SQLAlchemy URL of the table that says whose the hub's accounts are."""
+    """Return the SQLAlchemy URL of the table that says whose the hub's accounts are."""
     return environment.get("AIINFN_ACCOUNTS_DATABASE") or f"sqlite:///{data / 'hub' / 'accounts.sqlite'}"
 
 

@@ -29,7 +29,7 @@ from aiinfn_hub.host.accounts import AccountError, Accounts, default_data
 from aiinfn_hub.host.private_files import keep_private, private_draft, write_secrets
 from aiinfn_hub.platform.loading import loader
 from aiinfn_hub.platform.loading.reload import PlatformFile
-from aiinfn_hub.platform.model.settings import Backend
+from aiinfn_hub.platform.model.settings import BackendKind
 from aiinfn_hub.spawner import session_time
 from aiinfn_hub.spawner.context import TEMPLATES, SpawnContext
 from aiinfn_hub.spawner.local import ENV_KEEP, LocalSpawner
@@ -79,7 +79,7 @@ CONCURRENT_SPAWNS: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class HubSettings:
     """What the environment says.
 
     Attributes
@@ -119,7 +119,7 @@ class Settings:
     token_client_secret: str = field(default="", repr=False)
 
     @classmethod
-    def of(cls, environment: Mapping[str, str]) -> Settings:
+    def of(cls, environment: Mapping[str, str]) -> HubSettings:
         """Read the settings.
 
         Raises
@@ -182,7 +182,7 @@ class Reach:
     starts_vkd: bool = True
 
     @classmethod
-    def of(cls, settings: Settings, cluster: ClusterSettings | None) -> Reach:
+    def of(cls, settings: HubSettings, cluster: ClusterSettings | None) -> Reach:
         """Work it out."""
         here = f"http://{LOOPBACK}:{settings.vkd_port}"
         if cluster is None:
@@ -204,7 +204,7 @@ def configure(c: Any) -> None:
         What ``get_config()`` gives in ``jupyterhub_config.py``.
     """
     try:
-        settings = Settings.of(os.environ)
+        settings = HubSettings.of(os.environ)
         keep_private(settings.data)
         _configure(c, settings)
     except (ConfigurationError, loader.PlatformError, AccountError, StoreError, SchemaError) as error:
@@ -215,10 +215,10 @@ def configure(c: Any) -> None:
         sys.exit(f"The hub does not start. {place} cannot be used ({error.strerror}).")
 
 
-def _configure(c: Any, settings: Settings) -> None:
+def _configure(c: Any, settings: HubSettings) -> None:
     file = PlatformFile.open(settings.platform)
     platform = file.current
-    cluster = ClusterSettings.of(os.environ, platform) if platform.backend is Backend.KUBERNETES else None
+    cluster = ClusterSettings.of(os.environ, platform) if platform.backend is BackendKind.KUBERNETES else None
     reach = Reach.of(settings, cluster)
     proxy = proxy_command(os.environ)
     accounts = Accounts(settings.data) if cluster is None else None
@@ -272,7 +272,7 @@ def _configure(c: Any, settings: Settings) -> None:
     file.follow()
 
 
-def _hub(c: Any, settings: Settings, reach: Reach, folder: Path) -> None:
+def _hub(c: Any, settings: HubSettings, reach: Reach, folder: Path) -> None:
     hub = c.JupyterHub
     hub.bind_url = f"http://{settings.host}:{settings.port}/"
     hub.hub_bind_url = f"http://{in_url(reach.bind)}:{settings.hub_port}/"
@@ -289,7 +289,7 @@ def _hub(c: Any, settings: Settings, reach: Reach, folder: Path) -> None:
     hub.cleanup_servers = not settings.keep_servers
 
 
-def _proxy(c: Any, settings: Settings, command: list[str], folder: Path) -> None:
+def _proxy(c: Any, settings: HubSettings, command: list[str], folder: Path) -> None:
     c.JupyterHub.proxy_class = SessionProxy
     c.ConfigurableHTTPProxy.command = guarded(command, os.environ)
     c.ConfigurableHTTPProxy.api_url = f"http://{LOOPBACK}:{settings.proxy_api_port}"
@@ -297,7 +297,7 @@ def _proxy(c: Any, settings: Settings, command: list[str], folder: Path) -> None
     c.ConfigurableHTTPProxy.pid_file = str(folder / "proxy.pid")
 
 
-def _sign_in(c: Any, settings: Settings, file: PlatformFile, folder: Path) -> None:
+def _sign_in(c: Any, settings: HubSettings, file: PlatformFile, folder: Path) -> None:
     full_disk.install()
     c.JupyterHub.authenticator_class = AccountAuthenticator
     accounts = AccountStore(accounts_url(os.environ, settings.data))
@@ -331,7 +331,7 @@ def _sign_in(c: Any, settings: Settings, file: PlatformFile, folder: Path) -> No
 
 
 def _vkd_environment(
-    settings: Settings, cluster: ClusterSettings | None, ticket_key: str, place: Path
+    settings: HubSettings, cluster: ClusterSettings | None, ticket_key: str, place: Path
 ) -> dict[str, str]:
     # JupyterHub keeps the environment of a service in its database, and anybody of this account reads it in /proc.
     hidden = {"AIINFN_TICKET_KEY": ticket_key}
@@ -383,7 +383,7 @@ def _rights(c: Any, file: PlatformFile) -> None:
     c.Spawner.server_token_scopes = lambda _spawner: [*SERVER_SCOPES, *server_scopes(file.current)]
 
 
-def _local_sessions(c: Any, settings: Settings, context: SpawnContext) -> None:
+def _local_sessions(c: Any, settings: HubSettings, context: SpawnContext) -> None:
     c.JupyterHub.spawner_class = LocalSpawner
     c.LocalSpawner.context = context
     c.LocalSpawner.poll_interval = SESSION_POLL
@@ -424,7 +424,7 @@ def proxy_command(environment: Mapping[str, str]) -> list[str]:
 
 
 def secret_file(path: Path) -> str:
-    """Give the secret in a file; the first call makes it.
+    """Return the secret in a file; the first call makes it.
 
     The secret is 64 hexadecimal digits. The file appears at once and whole, readable by its owner only, and of two
     processes that make it at the same time both get the same one.

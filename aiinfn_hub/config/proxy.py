@@ -46,14 +46,14 @@ class SessionProxy(ConfigurableHTTPProxy):
     """
 
     async def get_all_routes(self) -> dict[str, Any]:
-        """Give the routes without the time of their last traffic."""
+        """Return the routes without the time of their last traffic."""
         routes: dict[str, Any] = await super().get_all_routes()
         for route in routes.values():
             route["data"].pop("last_activity", None)
         return routes
 
     async def restore_routes(self) -> None:
-        """Give a new proxy its routes, the hub's last.
+        """Return a new proxy its routes, the hub's last.
 
         The hub's is that of all addresses without one of their own: a program that asks vkd or a session in the moment
         between would be told by the hub, for good, that there is nothing. Without any route the proxy says "try again".
@@ -82,7 +82,7 @@ class SessionProxy(ConfigurableHTTPProxy):
 
 
 def guarded(command: Sequence[str], environment: Mapping[str, str]) -> list[str]:
-    """Give the command that runs the proxy with what it needs of an environment, and with JSON for programs.
+    """Return the command that runs the proxy with what it needs of an environment, and with JSON for programs.
 
     JupyterHub hands its whole environment to the proxy, hence the detour over ``env``, which becomes the proxy.
     """

@@ -12,7 +12,7 @@ LANGUAGES: Final = {ENGLISH: "English", "it": "Italiano"}
 
 
 def preferred(accept: str, chosen: str | None = None) -> str:
-    """Give the language to speak to somebody.
+    """Return the language to speak to somebody.
 
     Parameters
     ----------

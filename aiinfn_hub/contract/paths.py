@@ -30,7 +30,7 @@ _NAME_BYTES: Final = 255
 
 
 def output_path(work: WorkLocation, job_id: str) -> str:
-    """Give the path of a job's result, beside its input: ``NAME.JOBID.ipynb``, or ``NAME.JOBID.log`` of a script.
+    """Return the path of a job's result, beside its input: ``NAME.JOBID.ipynb``, or ``NAME.JOBID.log`` of a script.
 
     Of a submitted folder it is at the top of `output_folder`. A stem that would make the name longer than file systems
     take is shortened.
@@ -40,7 +40,7 @@ def output_path(work: WorkLocation, job_id: str) -> str:
 
 
 def output_folder(work: WorkLocation, job_id: str) -> str:
-    """Give the folder of a sweep's results, beside its input: ``NAME.SWEEPID``; of a submitted folder, ``FOLDER.JOBID``."""
+    """Return the folder of a sweep's results, beside its input: ``NAME.SWEEPID``; of a submitted folder, ``FOLDER.JOBID``."""
     path, stem = (work.path, _stem(work)) if work.folder is None else (work.folder, None)
     folder, _, name = path.rpartition("/")
     # Shortened like the result of a single job, so that both have one name.
@@ -49,7 +49,7 @@ def output_folder(work: WorkLocation, job_id: str) -> str:
 
 
 def point_output(work: WorkLocation, sweep_id: str, point: int) -> str:
-    """Give the path of the result of a point, from 1, in its sweep's folder: ``0001.ipynb``.
+    """Return the path of the result of a point, from 1, in its sweep's folder: ``0001.ipynb``.
 
     Each point of a submitted folder has a copy of it, ``0001``, and its result is in that.
     """
@@ -60,7 +60,7 @@ def point_output(work: WorkLocation, sweep_id: str, point: int) -> str:
 
 
 def folder_copy(work: WorkLocation) -> str:
-    """Give the copy of the submitted folder, relative to the home; the job's input is in it."""
+    """Return the copy of the submitted folder, relative to the home; the job's input is in it."""
     return work.snapshot.removesuffix(work.path.removeprefix(work.folder or work.path))
 
 

@@ -32,7 +32,7 @@ _TRACEBACK: Final = 20_000
 _LARGEST_FIGURE: Final = 2.0**63
 
 
-class Refused(Exception):  # noqa: N818 - an answer
+class RecordRefusedError(Exception):
     """A record that is not taken; its text says why, to the person whose job it is."""
 
 
@@ -48,10 +48,10 @@ def check(record: Mapping[str, Any]) -> dict[str, Any]:
     """
     kind = record.get("type")
     if kind not in RECORD_TYPES:
-        raise Refused("its type is not known")
+        raise RecordRefusedError("its type is not known")
     content = record.get(kind)
     if not isinstance(content, dict):
-        raise Refused(f"it has no {kind}")
+        raise RecordRefusedError(f"it has no {kind}")
     if kind == "progress":
         return {"type": kind, kind: _progress(content)}
     if kind == "error":
@@ -130,7 +130,7 @@ class Kept:
             if isinstance(record, dict):
                 try:
                     self.add(check(record))
-                except Refused:
+                except RecordRefusedError:
                     continue
 
     def add(self, record: dict[str, Any]) -> None:
@@ -151,7 +151,7 @@ class Kept:
         self.records["values"] = {"type": "values", "values": values}
         if left:
             names = ", ".join(left[:3]) + (", ..." if len(left) > 3 else "")
-            raise Refused(
+            raise RecordRefusedError(
                 f"a job keeps {MOST_VALUES} values of {VALUES_BYTES // 1024} kB together; no room for {names}"
             )
 
@@ -181,7 +181,7 @@ def _error(content: Mapping[str, Any]) -> dict[str, Any]:
         if not traceback:
             break
     if size(error) > ERROR_BYTES:
-        raise Refused("its message is too long")
+        raise RecordRefusedError("its message is too long")
     return error | {"traceback": traceback}
 
 
@@ -192,45 +192,45 @@ def _value(name: str, value: Any) -> Any:
         return _text(value, f"the text of {shown(name)}", LONGEST_TEXT)
     if isinstance(value, int):
         if abs(value) > LARGEST_NUMBER:
-            raise Refused(f"the number {shown(name)} is too large")
+            raise RecordRefusedError(f"the number {shown(name)} is too large")
         return value
     if isinstance(value, float):
         if not math.isfinite(value):
-            raise Refused(f"{shown(name)} is not a finite number")
+            raise RecordRefusedError(f"{shown(name)} is not a finite number")
         return value
-    raise Refused(f"{shown(name)} is no number, text or boolean")
+    raise RecordRefusedError(f"{shown(name)} is no number, text or boolean")
 
 
 def _figure(value: Any, name: str) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise Refused(f"{name} is no number")
+        raise RecordRefusedError(f"{name} is no number")
     # Compared before it is converted: an integer can be larger than any float.
     if not 0 <= value <= _LARGEST_FIGURE:
-        raise Refused(f"{name} is negative, not finite, or too large")
+        raise RecordRefusedError(f"{name} is negative, not finite, or too large")
     return value
 
 
 def _count(value: Any, name: str, most: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
-        raise Refused(f"{name} is no whole number")
+        raise RecordRefusedError(f"{name} is no whole number")
     if not 0 <= value <= most:
-        raise Refused(f"{name} is negative or too large")
+        raise RecordRefusedError(f"{name} is negative or too large")
     return value
 
 
 def _text(value: Any, what: str, longest: int | None, *, least: int = 0) -> str:
     if not isinstance(value, str):
-        raise Refused(f"{what} is no text")
+        raise RecordRefusedError(f"{what} is no text")
     if len(value) < least:
-        raise Refused(f"{what} is empty")
+        raise RecordRefusedError(f"{what} is empty")
     if longest is not None and len(value) > longest:
-        raise Refused(f"{what} is longer than {longest} characters")
+        raise RecordRefusedError(f"{what} is longer than {longest} characters")
     if "\0" in value:
-        raise Refused(f"{what} has a NUL character")
+        raise RecordRefusedError(f"{what} has a NUL character")
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise Refused(f"{what} has a character that cannot be written as UTF-8") from None
+        raise RecordRefusedError(f"{what} has a character that cannot be written as UTF-8") from None
     return value
 
 

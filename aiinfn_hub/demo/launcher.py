@@ -343,7 +343,7 @@ class Demo:
 def _banner(
     demo: Demo, platform: Platform, reading: list[Availability], notice: str, seconds: float, *, hint: bool
 ) -> str:
-    """Say what runs, who one can be, and what is not real."""
+    """Explain what runs, who one can be, and what is not real."""
 
     def devices(*, simulated: bool) -> str:
         return ", ".join(

@@ -60,7 +60,7 @@ def home_folder(homes: Path, name: str) -> Path:
 
 
 def default_data() -> Path:
-    """Give the folder for what must survive a restart when ``AIINFN_DATA`` is not set.
+    """Return the folder for what must survive a restart when ``AIINFN_DATA`` is not set.
 
     It is ``/var/lib/aiinfn`` for root, because a folder below ``/root`` cannot be reached by the people's own uids, and
     the XDG state folder for anybody else.
@@ -94,7 +94,7 @@ class Account:
     home: Path
 
     def process_options(self) -> dict[str, Any]:
-        """Give the keyword arguments for `subprocess.Popen` that make a process this person's.
+        """Return the keyword arguments for `subprocess.Popen` that make a process this person's.
 
         No supplementary group of this process is passed on, and what the process creates is private.
         """
@@ -150,7 +150,7 @@ class Accounts:
             machine.take(uid for uid in self._table().values() if not machine.taken(uid))
 
     def get(self, name: str) -> Account:
-        """Give a person's account; the first call allocates it and makes the home.
+        """Return a person's account; the first call allocates it and makes the home.
 
         Raises
         ------
@@ -238,7 +238,7 @@ class Accounts:
             draft.replace(self._data / TABLE)
 
     def _obstacle(self) -> Text:
-        """Say what keeps people from having a uid each, or nothing."""
+        """Explain what keeps people from having a uid each, or nothing."""
         if os.geteuid() != 0:
             return Sentence("the platform does not run as root")
         # People must pass through these two folders, not list them.

@@ -40,7 +40,7 @@ class Uids:
         self._tables: dict[str, set[int]] = {}
 
     def taken(self, uid: int) -> bool:
-        """Tell whether another data folder gave it to somebody."""
+        """Return whether another data folder gave it to somebody."""
         folder = self.folders.get(uid)
         return folder is not None and not self._is_own(folder) and uid in self._table(folder)
 

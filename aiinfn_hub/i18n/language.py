@@ -31,7 +31,7 @@ _language: ContextVar[str] = ContextVar("language", default=ENGLISH)
 
 
 def current() -> str:
-    """Give the code of the language that is spoken now."""
+    """Return the code of the language that is spoken now."""
     return _language.get()
 
 
@@ -51,13 +51,13 @@ def speaking(language: str) -> Iterator[None]:
 
 
 def gettext(message: str) -> str:
-    """Give a sentence in the language that is spoken now."""
+    """Return a sentence in the language that is spoken now."""
     # The empty message is the catalogue's own header.
     return _catalogue(current()).gettext(message) if message else ""
 
 
 def ngettext(singular: str, plural: str, number: int) -> str:
-    """Give the sentence for a number of things."""
+    """Return the sentence for a number of things."""
     return _catalogue(current()).ngettext(singular, plural, number)
 
 

@@ -57,7 +57,7 @@ class KubeError(Exception):
         return self.status in {0, HTTPStatus.TOO_MANY_REQUESTS} or self.status >= 500
 
 
-class ConfigurationMissing(Exception):  # noqa: N818 - it is named for what is wrong
+class KubeConfigurationError(Exception):
     """Neither a kubeconfig nor a pod's own service account was found."""
 
 
@@ -86,14 +86,14 @@ class KubeClient:
         configuration = Configuration()
         chosen = str(kubeconfig) if kubeconfig else os.environ.get("KUBECONFIG")
         if chosen and not _is_there(chosen):
-            raise ConfigurationMissing(f"There is no kubeconfig file {chosen}.")
+            raise KubeConfigurationError(f"There is no kubeconfig file {chosen}.")
         try:
             if chosen:
                 await kube_config.load_kube_config(config_file=chosen, client_configuration=configuration)
             else:
                 kube_config.load_incluster_config(client_configuration=configuration)
         except (kube_config.ConfigException, OSError) as error:
-            raise ConfigurationMissing(
+            raise KubeConfigurationError(
                 f"There is no way to log in to Kubernetes ({error}). Set KUBECONFIG to a kubeconfig file, "
                 "or run in a pod with a service account."
             ) from error
@@ -222,7 +222,7 @@ class KubeClient:
 def path_of(
     group_version: str, plural: str, *, namespace: str | None = None, name: str | None = None, part: str = ""
 ) -> str:
-    """Give the path of an object or a collection.
+    """Return the path of an object or a collection.
 
     Parameters
     ----------

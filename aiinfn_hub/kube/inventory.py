@@ -65,7 +65,7 @@ class NodeFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class NodeNotice:
+class NodeWarning:
     """Something about the nodes that an operator should know.
 
     Attributes
@@ -91,7 +91,7 @@ class NodeNotice:
 
 
 @dataclass(frozen=True, slots=True)
-class PodFacts:
+class DevicePodFacts:
     """What is kept of a pod that holds devices or waits for some.
 
     Attributes
@@ -123,7 +123,7 @@ class PodFacts:
 
 
 @dataclass(slots=True)
-class Counts:
+class NodeCounts:
     """Devices of one accelerator; ``total = free + sessions + batch + offline``."""
 
     total: int = 0
@@ -132,7 +132,7 @@ class Counts:
     batch: int = 0
     offline: int = 0
 
-    def add(self, other: Counts, sign: int = 1) -> None:
+    def add(self, other: NodeCounts, sign: int = 1) -> None:
         """Add another count, or take it away."""
         self.total += sign * other.total
         self.free += sign * other.free
@@ -142,16 +142,16 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class DevicePlace:
     """A usable node for an accelerator: what is free there, and who holds the rest."""
 
     node: str
     healthy: int
     free: int
-    pods: tuple[PodFacts, ...]
+    pods: tuple[DevicePodFacts, ...]
 
 
-class Reader:
+class InventoryReader:
     """Takes from nodes and pods what the inventory needs: the ``keep`` functions of its watches."""
 
     def __init__(self, platform: Platform) -> None:
@@ -200,7 +200,7 @@ class Reader:
             tuple(each for each in has if _is_shared(labels, each)),
         )
 
-    def pod(self, item: Json) -> PodFacts | None:
+    def pod(self, item: Json) -> DevicePodFacts | None:
         """Read a pod that has not finished; None if it has nothing to do with accelerators."""
         metadata, spec, status = item["metadata"], item.get("spec") or {}, item.get("status") or {}
         if status.get("phase") in {"Succeeded", "Failed"}:
@@ -213,7 +213,7 @@ class Reader:
         # Labels can be set by anybody who may make a pod, a namespace cannot: nothing else passes for batch.
         job = kind == "job" and metadata.get("namespace") == self._batch
         session = kind == "session" and not job
-        return PodFacts(
+        return DevicePodFacts(
             uid=metadata["uid"],
             node=spec.get("nodeName") or "",
             devices=devices,
@@ -250,15 +250,15 @@ class Reader:
 @dataclass(slots=True)
 class _Node:
     facts: NodeFacts | None = None
-    pods: dict[str, PodFacts] = field(default_factory=dict)
-    sums: dict[str, Counts] = field(default_factory=dict)
+    pods: dict[str, DevicePodFacts] = field(default_factory=dict)
+    sums: dict[str, NodeCounts] = field(default_factory=dict)
 
 
-class Inventory:
+class ClusterInventory:
     """Sums per accelerator."""
 
     def __init__(self, platform: Platform) -> None:
-        self._sums = {name: Counts() for name in platform.accelerators}
+        self._sums = {name: NodeCounts() for name in platform.accelerators}
         self._nodes: dict[str, _Node] = {}
         self._with: dict[str, dict[str, None]] = {name: {} for name in platform.accelerators}
         self._sizes: dict[str, Counter[int]] = {name: Counter() for name in platform.accelerators}
@@ -268,7 +268,7 @@ class Inventory:
         self._bound: Counter[str] = Counter()
         self._pending: Counter[str] = Counter()
         self._accelerators = platform.accelerators
-        self._notices: tuple[NodeNotice, ...] | None = None
+        self._notices: tuple[NodeWarning, ...] | None = None
 
     # Changes, as a watch tells them
 
@@ -290,7 +290,7 @@ class Inventory:
             self._sizes[devices.accelerator].update([devices.healthy] if devices.usable else [])
         self._count(facts.name, node)
 
-    def see_pod(self, before: PodFacts | None, after: PodFacts | None) -> None:
+    def see_pod(self, before: DevicePodFacts | None, after: DevicePodFacts | None) -> None:
         """Take in a change of a pod."""
         touched = set()
         if before is not None:
@@ -306,7 +306,7 @@ class Inventory:
         for name in touched:
             self._count(name, self._nodes[name])
 
-    def _note(self, pod: PodFacts, sign: int) -> None:
+    def _note(self, pod: DevicePodFacts, sign: int) -> None:
         if pod.session and (pod.node or not pod.ending):
             sessions = self._bound if pod.node else self._pending
             sessions[pod.session] += sign
@@ -337,8 +337,8 @@ class Inventory:
 
     # Readings
 
-    def counts(self, accelerator: str) -> Counts:
-        """Give the sums of an accelerator; they are this object's own."""
+    def counts(self, accelerator: str) -> NodeCounts:
+        """Return the sums of an accelerator; they are this object's own."""
         return self._sums[accelerator]
 
     def waiting_sessions(self, accelerator: str) -> int:
@@ -346,13 +346,13 @@ class Inventory:
         return self._waiting[accelerator]
 
     def next_session_end(self, accelerator: str) -> datetime | None:
-        """Give the latest moment at which the first of its sessions ends."""
+        """Return the latest moment at which the first of its sessions ends."""
         ends = self._ends.get(accelerator, [])
         while ends and self._until.get(ends[0][1]) != ends[0][0]:
             heapq.heappop(ends)
         return ends[0][0] if ends else None
 
-    def notices(self) -> tuple[NodeNotice, ...]:
+    def notices(self) -> tuple[NodeWarning, ...]:
         """Return what an operator should know about the nodes; it is made again only after a node changed."""
         if self._notices is None:
             nodes = [node.facts for node in self._nodes.values() if node.facts]
@@ -364,40 +364,40 @@ class Inventory:
         return self._notices
 
     def is_bound(self, session: str) -> bool:
-        """Tell whether the pod of a session, named by its slug, has its node."""
+        """Return whether the pod of a session, named by its slug, has its node."""
         return session in self._bound
 
     def is_pending(self, session: str) -> bool:
         """Return whether the pod of a session, named by its slug, is there and waits for a node."""
         return session in self._pending
 
-    def places(self, accelerator: str) -> Iterator[Place]:
+    def places(self, accelerator: str) -> Iterator[DevicePlace]:
         """List the nodes that can run something with it."""
         for name in self._with.get(accelerator, ()):
             node = self._nodes[name]
             for devices in node.facts.devices if node.facts else ():
                 if devices.accelerator == accelerator and devices.usable:
                     holders = tuple(pod for pod in node.pods.values() if held(pod, devices.resource))
-                    yield Place(name, devices.healthy, node.sums[accelerator].free, holders)
+                    yield DevicePlace(name, devices.healthy, node.sums[accelerator].free, holders)
 
     def largest(self, accelerator: str) -> int:
-        """Give the most devices that one pod can have."""
+        """Return the most devices that one pod can have."""
         return max((size for size, nodes in self._sizes.get(accelerator, {}).items() if nodes > 0), default=0)
 
 
-def _notice(name: str, device: Accelerator, nodes: list[NodeFacts]) -> NodeNotice | None:
+def _notice(name: str, device: Accelerator, nodes: list[NodeFacts]) -> NodeWarning | None:
     having = [node for node in nodes if device.resource in node.resources]
     if not having:
-        return NodeNotice("no_resource", name)
+        return NodeWarning("no_resource", name)
     fitting = [node for node in having if any(each.accelerator == name for each in node.devices)]
     if not fitting:
         for key, value in device.node_labels.items():
             found = sorted({dict(node.labels).get(key, "") for node in having} - {""})
             if value not in found:
-                return NodeNotice("no_labels", name, _first(having), len(having), key, tuple(found[:_SHOWN]))
-        return NodeNotice("no_labels", name, _first(having), len(having))
+                return NodeWarning("no_labels", name, _first(having), len(having), key, tuple(found[:_SHOWN]))
+        return NodeWarning("no_labels", name, _first(having), len(having))
     shared = [node for node in fitting if device.resource in node.shared]
-    return NodeNotice("shared", name, _first(shared), len(shared)) if shared else None
+    return NodeWarning("shared", name, _first(shared), len(shared)) if shared else None
 
 
 def _first(nodes: list[NodeFacts]) -> tuple[str, ...]:
@@ -414,19 +414,19 @@ def _is_shared(labels: Mapping[str, str], resource: str) -> bool:
     )
 
 
-def held(pod: PodFacts, resource: str) -> int:
-    """Give how many devices of a resource a pod holds."""
+def held(pod: DevicePodFacts, resource: str) -> int:
+    """Return how many devices of a resource a pod holds."""
     return next((number for name, number in pod.devices if name == resource), 0)
 
 
-def _counts(devices: NodeDevices, pods: Any) -> Counts:
+def _counts(devices: NodeDevices, pods: Any) -> NodeCounts:
     batch = sum(held(pod, devices.resource) for pod in pods if pod.job)
     sessions = sum(held(pod, devices.resource) for pod in pods if not pod.job)
     used = batch + sessions
     # More may be in use than there is, for example after a MIG device was configured anew under its pods.
     total = max(devices.capacity, used)
     free = max(0, devices.healthy - used) if devices.usable else 0
-    return Counts(total, free, sessions, batch, total - used - free)
+    return NodeCounts(total, free, sessions, batch, total - used - free)
 
 
 def _tolerated(taints: Any, accelerator: Accelerator) -> bool:
@@ -438,7 +438,7 @@ def _tolerated(taints: Any, accelerator: Accelerator) -> bool:
 
 
 def _matches(toleration: Mapping[str, Any], taint: Json) -> bool:
-    """Tell whether a toleration covers a taint (https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/)."""
+    """Return whether a toleration covers a taint (https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/)."""
     if toleration.get("effect") and toleration["effect"] != taint.get("effect"):
         return False
     key = toleration.get("key")

@@ -6,10 +6,10 @@ from aiinfn_hub.i18n.language import gettext as _
 from aiinfn_hub.i18n.language import ngettext
 from aiinfn_hub.platform.model.platform import Platform
 
-from .inventory import NodeNotice
+from .inventory import NodeWarning
 
 
-def sentence(notice: NodeNotice, platform: Platform) -> str:
+def sentence(notice: NodeWarning, platform: Platform) -> str:
     """Return a notice in the reader's language; empty for an accelerator that the platform file has no more."""
     device = platform.accelerators.get(notice.accelerator)
     if device is None:

@@ -1,6 +1,6 @@
 """A list of objects that follows the cluster: LIST once, then WATCH, whatever happens to the connection.
 
-Only what ``Kind.keep`` makes of an object stays in memory, so that ten thousand pods take a few megabytes. Listeners are
+Only what ``WatchedKind.keep`` makes of an object stays in memory, so that ten thousand pods take a few megabytes. Listeners are
 called on the event loop with the object before and after each change; a change that ``keep`` does not show is none.
 """
 
@@ -36,7 +36,7 @@ Listener = Callable[[T | None, T | None], None]
 
 
 @dataclass(frozen=True)
-class Kind(Generic[T]):
+class WatchedKind(Generic[T]):
     """What is watched.
 
     Attributes
@@ -57,7 +57,7 @@ class Kind(Generic[T]):
     query: Mapping[str, str] = field(default_factory=dict)
 
 
-class Watch(Generic[T]):
+class ObjectWatch(Generic[T]):
     """The objects of a kind as the cluster has them now.
 
     Attributes
@@ -71,7 +71,7 @@ class Watch(Generic[T]):
     """
 
     def __init__(
-        self, client: KubeClient, kind: Kind[T], listener: Listener[T], *, page: int = _PAGE
+        self, client: KubeClient, kind: WatchedKind[T], listener: Listener[T], *, page: int = _PAGE
     ) -> None:
         self._client = client
         self._kind = kind

@@ -18,14 +18,14 @@ from aiinfn_hub.i18n.language import marked, ngettext
 
 from . import request_fields
 from .access.denials import Denial
-from .access.limits import Usage
+from .access.limits import QuotaUse
 from .access.offer import Offer, offer
 from .model.fields import CPU_ONLY
 from .model.platform import Platform
 from .person import Person
 from .selection import DOORS, Door, Selection
 
-__all__ = ["JOB_KEYS", "SESSION_KEYS", "Offer", "Usage", "offer", "resolve"]
+__all__ = ["JOB_KEYS", "SESSION_KEYS", "Offer", "QuotaUse", "offer", "resolve"]
 
 SESSION_KEYS: Final = frozenset({"accelerator", "count", "image", "size", "project", "time_limit"})
 JOB_KEYS: Final = SESSION_KEYS | {"queue"}
@@ -54,7 +54,7 @@ def resolve(
     door: Door,
     *,
     now: datetime | None = None,
-    usage: Usage | None = None,
+    usage: QuotaUse | None = None,
 ) -> Selection:
     """Grant a request, or refuse it.
 
@@ -173,7 +173,7 @@ def _project(request: Mapping[str, Any], may: Offer, accelerator: str) -> str:
 
 
 def _usual_project(request: Mapping[str, Any], may: Offer, accelerator: str) -> str:
-    """Give the first project that may use an accelerator, rather one with which the other choices go."""
+    """Return the first project that may use an accelerator, rather one with which the other choices go."""
     usable = may.projects_of(accelerator)
     if not usable:
         hint = request_fields.instead(may.accelerators or {CPU_ONLY: None})
@@ -235,7 +235,7 @@ def _count(request: Mapping[str, Any], may: Offer, project: str, accelerator: st
 
 
 def _why_not_image(may: Offer, project: str, accelerator: str, image: str) -> Denial | None:
-    """Say why an image cannot be chosen, before all that there is nothing it goes with."""
+    """Explain why an image cannot be chosen, before all that there is nothing it goes with."""
     denial = may.why_not_image(project, accelerator, image)
     if denial and not may.why_not_image(project, None, image):
         return may.why_not_anywhere("images", image) or denial

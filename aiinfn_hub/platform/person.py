@@ -34,7 +34,7 @@ class Person:
         return cls(name, frozenset(path for group in groups if (path := normalised(group))), admin)
 
     def projects(self, platform: Platform) -> dict[str, Project]:
-        """Give the projects this person belongs to, as member or manager, in the order of the platform file."""
+        """Return the projects this person belongs to, as member or manager, in the order of the platform file."""
         return {
             name: project
             for name, project in platform.projects.items()
@@ -42,7 +42,7 @@ class Person:
         }
 
     def managed_projects(self, platform: Platform) -> frozenset[str]:
-        """Give the names of the projects whose jobs this person may see and stop."""
+        """Return the names of the projects whose jobs this person may see and stop."""
         return frozenset(
             name for name, project in platform.projects.items() if self.groups.intersection(project.managers)
         )

@@ -8,9 +8,9 @@ from typing import Any, Final
 
 from aiinfn_hub.contract.problem import Refusal
 
-from .access.limits import Usage
+from .access.limits import QuotaUse
 from .gate import resolve
-from .model.fields import BadName
+from .model.fields import FindingError
 from .model.platform import Platform
 from .model.presets import Preset
 from .person import Person
@@ -21,14 +21,14 @@ _FOR_GOOD: Final = datetime(9000, 1, 1, tzinfo=UTC)
 
 
 def request_of(preset: Preset) -> dict[str, Any]:
-    """Give the request that a preset makes."""
+    """Return the request that a preset makes."""
     return {key: value for key in _KEYS if (value := getattr(preset, key)) is not None}
 
 
 def granted(
-    platform: Platform, person: Person, *, now: datetime | None = None, usage: Usage | None = None
+    platform: Platform, person: Person, *, now: datetime | None = None, usage: QuotaUse | None = None
 ) -> dict[str, Selection]:
-    """Give the presets that a person may use now, each with what its choice leads to."""
+    """Return the presets that a person may use now, each with what its choice leads to."""
     found = {}
     for name, preset in platform.presets.items():
         try:
@@ -38,7 +38,7 @@ def granted(
     return found
 
 
-def impossible(platform: Platform) -> Iterator[BadName]:
+def impossible(platform: Platform) -> Iterator[FindingError]:
     """Find presets that the gate grants nobody, ever: neither to somebody who is in every group, nor by any grant."""
     if not platform.presets:
         return
@@ -66,7 +66,7 @@ def impossible(platform: Platform) -> Iterator[BadName]:
         else:
             assert refused is not None  # noqa: S101 - there is a project at least
             field = refused.field if refused.field in request else None
-            yield BadName(
+            yield FindingError(
                 ("presets", name, *([field] if field else [])),
                 f"nobody can be granted this: {refused.message} {refused.hint}".strip(),
             )

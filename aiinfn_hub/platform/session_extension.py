@@ -17,7 +17,7 @@ from aiinfn_hub.i18n.language import gettext as _
 from aiinfn_hub.i18n.language import ngettext
 
 from . import gate
-from .access.limits import MARGIN, Usage, next_reservation
+from .access.limits import MARGIN, QuotaUse, next_reservation
 from .access.offer import Offer, offer
 from .model.fields import show_moment
 from .model.platform import Platform
@@ -57,13 +57,13 @@ class Extension(NamedTuple):
 
 
 def warnings(limits: Limits, session: Running) -> tuple[timedelta, timedelta]:
-    """Say how long before its end a session warns of it: first, and once more."""
+    """Explain how long before its end a session warns of it: first, and once more."""
     first = min(limits.session_warning, (session.end - session.began) / _SHORT)
     return first, first / _LAST
 
 
 def opens(limits: Limits, session: Running) -> datetime | None:
-    """Say from when a session can be extended; None if never again. Until then its end is certain."""
+    """State from when a session can be extended; None if never again. Until then its end is certain."""
     if session.extensions >= limits.session_extensions:
         return None
     # Not before the first warning at the latest: who is warned can do something about it.
@@ -76,7 +76,7 @@ def extend(
     person: Person,
     *,
     now: datetime,
-    usage: Usage | None = None,
+    usage: QuotaUse | None = None,
     waiting: int = 0,
 ) -> Extension:
     """Grant an extension, or refuse it.
@@ -144,7 +144,7 @@ def _in_time(session: Running, limits: Limits, now: datetime) -> None:
 
 
 def _rights(
-    session: Running, platform: Platform, person: Person, now: datetime, usage: Usage | None
+    session: Running, platform: Platform, person: Person, now: datetime, usage: QuotaUse | None
 ) -> Offer:
     """Pass the session's choices through the gate once more."""
     granted = session.selection

@@ -11,7 +11,7 @@ from aiinfn_hub.platform.loading.reload import PlatformFile
 from aiinfn_hub.platform.model.platform import Platform
 from aiinfn_hub.vkd.client import VkdClient
 
-from .session_usage import Held
+from .session_usage import SessionUsage
 
 TEMPLATES: Final = Path(__file__).parent.parent / "templates"
 """For ``JupyterHub.template_paths``: the pages that belong to the form."""
@@ -42,7 +42,7 @@ class SpawnContext:
     vkd_url: str
     accounts: Accounts | None = None
     ticket_key: str = ""
-    held: Held = field(default_factory=Held)
+    held: SessionUsage = field(default_factory=SessionUsage)
 
     @property
     def platform(self) -> Platform:

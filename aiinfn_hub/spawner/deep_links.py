@@ -20,7 +20,7 @@ ORDER: Final = ("accelerator", "count", "project", "image", "size", "time_limit"
 """The keys of a choice as they stand in a link."""
 
 
-class LinkOpened(Exception):  # noqa: N818 - it is no error; JupyterHub draws the form for whatever is raised
+class DeepLinkOpenedError(Exception):
     """A link to a choice was opened: the form is to be drawn, and nothing is said of a failure."""
 
     jupyterhub_message = ""
@@ -30,7 +30,7 @@ class _NoFailure(logging.Filter):
     """Drop what JupyterHub logs of a link as a start that failed."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        return not (record.exc_info and isinstance(record.exc_info[1], LinkOpened))
+        return not (record.exc_info and isinstance(record.exc_info[1], DeepLinkOpenedError))
 
 
 def log_no_failure(log: logging.Logger | logging.LoggerAdapter[Any]) -> None:
@@ -52,7 +52,7 @@ def query(choice: Mapping[str, str], keep: Mapping[str, str] | None = None) -> s
 
 
 def choice_from(selection: Selection) -> dict[str, str]:
-    """Give the choices that a granted session is asked for with."""
+    """Return the choices that a granted session is asked for with."""
     return {
         "accelerator": selection.accelerator_name,
         "count": str(selection.count) if selection.count > 1 else "",

@@ -15,7 +15,7 @@ from aiinfn_hub.i18n.language import Sentence, Text
 from aiinfn_hub.i18n.language import gettext as _
 from aiinfn_hub.platform.selection import Selection
 from aiinfn_hub.spawner.profiles import spoken
-from aiinfn_hub.vkd.client import VkdClient, VkdUnavailable
+from aiinfn_hub.vkd.client import VkdClient, VkdUnavailableError
 
 POLL: Final = 0.3
 """Seconds between two looks at a claim that waits."""
@@ -60,7 +60,7 @@ async def obtain(
     except BaseException as error:
         # Whatever went wrong, also an answer that was lost or a start that was cancelled: nothing stays claimed.
         release(vkd, session)
-        if isinstance(error, VkdUnavailable):
+        if isinstance(error, VkdUnavailableError):
             logging.getLogger(__name__).warning("No devices for %s: %s", session, error)
             raise _unavailable() from error
         if isinstance(error, TimeoutError):
@@ -84,7 +84,7 @@ async def _until_granted(
             # None: vkd came back without the claim. Asking again costs the place in line, not the session.
             claim = await vkd.claim_state(session) or await vkd.claim(session, request)
             answered = loop.time()
-        except VkdUnavailable:
+        except VkdUnavailableError:
             if loop.time() - answered > PATIENCE:
                 raise
             tell(Sentence("Waiting for the delegation service to come back"))
@@ -92,7 +92,7 @@ async def _until_granted(
 
 
 async def head_start(vkd: VkdClient, session: str, request: ClaimRequest, seconds: float) -> Claim | None:
-    """Tell vkd that a session is about to ask the cluster for devices, so that batch makes room kindly.
+    """Report vkd that a session is about to ask the cluster for devices, so that batch makes room kindly.
 
     Gives None after ``seconds``, or if vkd does not answer or refuses: a session never fails for it, as the cluster makes
     room by itself.
@@ -102,7 +102,7 @@ async def head_start(vkd: VkdClient, session: str, request: ClaimRequest, second
     try:
         async with asyncio.timeout(seconds):
             return await vkd.claim(session, request)
-    except (VkdUnavailable, Refusal, TimeoutError) as error:
+    except (VkdUnavailableError, Refusal, TimeoutError) as error:
         logging.getLogger(__name__).info("No head start for %s: %s", session, error or "vkd is too slow")
         return None
 
@@ -119,7 +119,7 @@ def request_of(selection: Selection, until: datetime) -> ClaimRequest:
 
 
 def release(vkd: VkdClient, session: str) -> None:
-    """Give a session's devices back, in the background and again until vkd takes it.
+    """Return a session's devices back, in the background and again until vkd takes it.
 
     Returns at once: a stop must not hang on vkd, which besides notices by itself that the session's process ended.
     """
@@ -133,7 +133,7 @@ def release(vkd: VkdClient, session: str) -> None:
 
 async def _release(vkd: VkdClient, session: str) -> None:
     for delay in (0.5, 1, 2, 4, 8, 15, 30, 60, 60, 60):
-        with contextlib.suppress(VkdUnavailable):
+        with contextlib.suppress(VkdUnavailableError):
             try:
                 await vkd.release(session)
             except Refusal as refusal:

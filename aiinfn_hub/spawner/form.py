@@ -149,7 +149,7 @@ def _among(value: str | None, allowed: Iterable[str]) -> str:
 
 
 def _kept(handler: Any) -> dict[str, str]:
-    """Give what an address says to JupyterHub: where to go afterwards, and how a server is called."""
+    """Return what an address says to JupyterHub: where to go afterwards, and how a server is called."""
     if handler is None:
         return {}
     return {key: value for key in ("next", "display_name") if (value := handler.get_query_argument(key, ""))}
@@ -217,7 +217,7 @@ def render(may: Offer, reading: AvailabilityReading | None, opening: Opening) ->
 
 
 def fields() -> dict[str, str]:
-    """Give what is chosen, with the words on the form."""
+    """Return what is chosen, with the words on the form."""
     return {
         "accelerator": _("Accelerator"),
         "count": _("Number"),
@@ -240,7 +240,7 @@ def _choices(may: Offer, cards: list[Profile]) -> dict[str, Any]:
 
 
 def _used(cards: Iterable[Profile], key: str) -> set[str]:
-    """Give the images or sizes that go with at least one card: one for an accelerator that is not offered is not either."""
+    """Return the images or sizes that go with at least one card: one for an accelerator that is not offered is not either."""
     lists = {names for card in cards for names in getattr(card, key).values()}
     return set().union(*lists)
 
@@ -275,7 +275,7 @@ _SECTIONS: Final = {"accelerator": "accelerators", "image": "images", "size": "s
 
 
 def _absent(may: Offer, key: str, value: str, *, linked: bool) -> str:
-    """Say that a choice is not offered and, if it is known, why."""
+    """Explain that a choice is not offered and, if it is known, why."""
     shown = value if len(value) <= 40 else value[:39] + "…"
     if not linked:
         return _("Your last choice “{choice}” is not offered any more; the usual one is selected.").format(
@@ -292,7 +292,7 @@ def _absent(may: Offer, key: str, value: str, *, linked: bool) -> str:
 
 
 def _judge_link(may: Offer, chosen: _Chosen) -> None:
-    """Say of a link whose choices are all there why they cannot be had together."""
+    """Explain of a link whose choices are all there why they cannot be had together."""
     try:
         gate.resolve(chosen.values, may.platform, may.person, Door.SESSION, now=may.now, usage=may.usage)
     except Refusal as refusal:
@@ -303,7 +303,7 @@ def _judge_link(may: Offer, chosen: _Chosen) -> None:
 
 
 def _figures(now: Availability) -> tuple[str, str]:
-    """Say how many are free, and what the others do; the script says the same."""
+    """Explain how many are free, and what the others do; the script says the same."""
     others = (
         (now.batch, _("{count} in batch")),
         (now.sessions, _("{count} in sessions")),
@@ -350,5 +350,5 @@ def _environment() -> Environment:
 
 @cache
 def _asset(name: str) -> Markup:
-    """Give one of our own style sheets or scripts, to stand in the page: JupyterHub serves static files of its own only."""
+    """Return one of our own style sheets or scripts, to stand in the page: JupyterHub serves static files of its own only."""
     return Markup((Path(TEMPLATES) / "aiinfn" / name).read_text("utf-8"))  # noqa: S704 - a file of this package

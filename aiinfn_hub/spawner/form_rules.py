@@ -31,7 +31,7 @@ class _Lists:
         self._numbers: dict[tuple[int, ...], int] = {}
 
     def number_of(self, names: Iterable[str], positions: Mapping[str, int]) -> int:
-        """Give the number of a list of those names that have a position."""
+        """Return the number of a list of those names that have a position."""
         key = tuple(positions[name] for name in names if name in positions)
         if key not in self._numbers:
             self._numbers[key] = len(self.all)
@@ -112,7 +112,7 @@ def _seconds(time: timedelta | None) -> int:
 
 
 def words(may: Offer) -> Json:
-    """Give the script its sentences, in the language of the request."""
+    """Return the script its sentences, in the language of the request."""
     limits = may.platform.limits
     return {
         "outlook": words_of(may.platform.backend),

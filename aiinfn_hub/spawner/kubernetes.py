@@ -30,7 +30,7 @@ from aiinfn_hub.spawner.session import SERVER, SessionMixin, asked
 
 from . import device_claims, profile_list
 from .pod_start import LOOK, PodStart
-from .spawn_progress import Step
+from .spawn_progress import SpawnStep
 
 REFRESH: Final = 5.0
 """Seconds between two new beginnings of the watch on pods at least."""
@@ -52,12 +52,12 @@ class KubernetesSpawner(SessionMixin, KubeSpawner):
     start: what an operator sets them to, or what an earlier start left in them, has no effect.
     """
 
-    steps: ClassVar[tuple[Step, ...]] = (
-        Step("asked", marked("Request")),
-        Step("placed", marked("Place")),
-        Step("image", marked("Environment")),
-        Step("starting", marked("JupyterLab")),
-        Step("ready", marked("Ready")),
+    steps: ClassVar[tuple[SpawnStep, ...]] = (
+        SpawnStep("asked", marked("Request")),
+        SpawnStep("placed", marked("Place")),
+        SpawnStep("image", marked("Environment")),
+        SpawnStep("starting", marked("JupyterLab")),
+        SpawnStep("ready", marked("Ready")),
     )
 
     _starting: PodStart | None = None
@@ -81,12 +81,12 @@ class KubernetesSpawner(SessionMixin, KubeSpawner):
 
     @default("events_enabled")
     def _default_events_enabled(self) -> bool:
-        """Say no: `PodStart` takes their place."""
+        """State no: `PodStart` takes their place."""
         return False
 
     @default("delete_pvc")
     def _default_delete_pvc(self) -> bool:
-        """Say no: storage comes from the platform file, and the hub may not touch claims."""
+        """State no: storage comes from the platform file, and the hub may not touch claims."""
         return False
 
     @default("profile_list")
@@ -100,7 +100,7 @@ class KubernetesSpawner(SessionMixin, KubeSpawner):
         return profile_list.request_of(user_options)
 
     def parts(self) -> PodParts:
-        """Give what the pod of this session is made of."""
+        """Return what the pod of this session is made of."""
         return pod_parts(self.granted(), self.context.platform)
 
     async def load_user_options(self) -> None:
@@ -141,7 +141,7 @@ class KubernetesSpawner(SessionMixin, KubeSpawner):
         return pod
 
     def get_env(self) -> dict[str, str]:
-        """Give the environment of the image and of the platform, under that of the hub."""
+        """Return the environment of the image and of the platform, under that of the hub."""
         parts = self.parts()
         env: dict[str, str] = super().get_env()
         return parts.environment | {"JUPYTERHUB_ROOT_DIR": parts.home} | env
@@ -223,7 +223,7 @@ class KubernetesSpawner(SessionMixin, KubeSpawner):
             await asyncio.gather(create, follow, return_exceptions=True)
 
     def _late(self, selection: Selection, patience: timedelta, error: BaseException) -> Refusal:
-        """Say why a start took too long, from what was told last."""
+        """Explain why a start took too long, from what was told last."""
         if not isinstance(error, TimeoutError):
             self.log.error(
                 "The cluster did not let the session %s start: %s", self.session_id, _words_of(error)
@@ -303,7 +303,7 @@ class KubernetesSpawner(SessionMixin, KubeSpawner):
     # The session's life
 
     async def poll(self) -> int | None:
-        """Tell whether the session runs, and keep why it ended.
+        """Return whether the session runs, and keep why it ended.
 
         A cluster that does not answer is no reason to give a session up: it goes on until the cluster says otherwise.
         """
@@ -379,7 +379,7 @@ class KubernetesSpawner(SessionMixin, KubeSpawner):
                 await self._start_watching_pods(replace=True)
 
     def _pod(self) -> Json | None:
-        """Give the session's pod as the watch has it; one that begins anew knows nothing for a moment."""
+        """Return the session's pod as the watch has it; one that begins anew knows nothing for a moment."""
         watch = self.pod_reflector
         if watch is not None and watch.first_load_future.done() and not _failed(watch):
             self._last_pod = watch.pods.get(f"{self.namespace}/{self.pod_name}")
@@ -387,13 +387,13 @@ class KubernetesSpawner(SessionMixin, KubeSpawner):
 
 
 async def list_profiles(spawner: KubernetesSpawner) -> list[Json]:
-    """Give kubespawner's profile list for the owner of a spawner."""
+    """Return kubespawner's profile list for the owner of a spawner."""
     reading = await spawner.context.vkd.availability()
     return profile_list.profile_list(spawner.context.platform, spawner.person, reading)
 
 
 def _failed(watch: Any) -> bool:
-    """Tell whether one of kubespawner's watches gave up, or never began."""
+    """Return whether one of kubespawner's watches gave up, or never began."""
     loaded, task = watch.first_load_future, watch.watch_task
     never = loaded.done() and (loaded.cancelled() or loaded.exception() is not None)
     return never or (task is not None and task.done())

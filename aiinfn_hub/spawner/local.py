@@ -24,10 +24,10 @@ from aiinfn_hub.i18n.language import gettext as _
 from aiinfn_hub.platform.selection import Selection
 from aiinfn_hub.spawner.session import SERVER, SessionMixin, asked
 from aiinfn_hub.storage import local_mounts
-from aiinfn_hub.vkd.client import VkdUnavailable
+from aiinfn_hub.vkd.client import VkdUnavailableError
 
 from . import device_claims, processes, runtime_folder
-from .spawn_progress import Step
+from .spawn_progress import SpawnStep
 
 ENV_KEEP: Final = (
     "LANG",
@@ -53,11 +53,11 @@ class LocalSpawner(SessionMixin, Spawner):
         Path, allow_none=True, help="Folder with examples that is copied into a new home, never overwriting."
     ).tag(config=True)
 
-    steps: ClassVar[tuple[Step, ...]] = (
-        Step("asked", marked("Request")),
-        Step("placed", marked("Place")),
-        Step("starting", marked("JupyterLab")),
-        Step("ready", marked("Ready")),
+    steps: ClassVar[tuple[SpawnStep, ...]] = (
+        SpawnStep("asked", marked("Request")),
+        SpawnStep("placed", marked("Place")),
+        SpawnStep("starting", marked("JupyterLab")),
+        SpawnStep("ready", marked("Ready")),
     )
 
     if TYPE_CHECKING:
@@ -156,7 +156,7 @@ class LocalSpawner(SessionMixin, Spawner):
             device_claims.release(self.context.vkd, self.session_id)
 
     async def poll(self) -> int | None:
-        """Tell whether the session runs. What it left behind when its server ended by itself is ended too."""
+        """Return whether the session runs. What it left behind when its server ended by itself is ended too."""
         if self._starting:
             return None
         if self._process is not None:
@@ -172,7 +172,7 @@ class LocalSpawner(SessionMixin, Spawner):
         return status
 
     async def end_moved(self) -> None:
-        """Tell vkd, which tells others when this session's devices are free at the latest."""
+        """Report vkd, which tells others when this session's devices are free at the latest."""
         self._claim_told = not self._holds_devices()
         await self._tell_process()
 
@@ -260,7 +260,7 @@ class LocalSpawner(SessionMixin, Spawner):
         self.pid_started = processes.started_at(self.pid)
 
     async def _tell_process(self) -> None:
-        """Tell vkd which process holds the devices, so that it notices its end even while the hub is down.
+        """Report vkd which process holds the devices, so that it notices its end even while the hub is down.
 
         A vkd that is away is told at a later poll: a session must never wait for it, let alone end for it.
         """
@@ -272,7 +272,7 @@ class LocalSpawner(SessionMixin, Spawner):
         try:
             await self.context.vkd.claim(self.session_id, request)
             self._claim_told = True
-        except (VkdUnavailable, Refusal) as error:
+        except (VkdUnavailableError, Refusal) as error:
             self.log.warning(
                 "The process of the session %s is not known to vkd yet: %s", self.session_id, error
             )

@@ -9,7 +9,7 @@ from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Final, Self
 
-from aiinfn_hub.kube.client import ConfigurationMissing, KubeClient, KubeError, path_of
+from aiinfn_hub.kube.client import KubeClient, KubeConfigurationError, KubeError, path_of
 
 RETRY: Final = 1.0
 """Seconds before a broken watch is opened again."""
@@ -46,7 +46,7 @@ class PodEvents:
             await asyncio.gather(self._task, return_exceptions=True)
 
     def take(self, uid: str | None) -> list[Json]:
-        """Give what was said since the last call about the pod with this uid.
+        """Return what was said since the last call about the pod with this uid.
 
         A pod that had the same name before may have left events; they are dropped once the new pod is known.
         """
@@ -71,7 +71,7 @@ class PodEvents:
                         "The hub may not read events now: %s. If it stays, run `aiinfn-hub kueue apply`.",
                         error.message,
                     )
-            except (ConfigurationMissing, ValueError):
+            except (KubeConfigurationError, ValueError):
                 pass
             await asyncio.sleep(RETRY)
 
@@ -87,7 +87,7 @@ class PodEvents:
 
 
 async def shared_client() -> KubeClient:
-    """Give the hub's own client, which all starts share."""
+    """Return the hub's own client, which all starts share."""
     loop = asyncio.get_running_loop()
     if loop not in _shared:
         client = await KubeClient.connect()

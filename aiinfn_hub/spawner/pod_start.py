@@ -20,7 +20,7 @@ from aiinfn_hub.platform.selection import Selection
 from aiinfn_hub.spawner.context import SpawnContext
 
 from .pod_events import PodEvents
-from .spawn_progress import Progress
+from .spawn_progress import SpawnProgress
 
 LOOK: Final = 0.2
 """Seconds between two looks at the pod, in what the hub's watch on pods has; the cluster is not asked for it."""
@@ -51,7 +51,12 @@ class PodStart:
     """Bytes of images that were fetched to some node while the hub runs, by reference."""
 
     def __init__(
-        self, session: str, selection: Selection, context: SpawnContext, told: Progress, log: logging.Logger
+        self,
+        session: str,
+        selection: Selection,
+        context: SpawnContext,
+        told: SpawnProgress,
+        log: logging.Logger,
     ) -> None:
         self.uid: str | None = None
         self._seen: str | None = None
@@ -141,7 +146,7 @@ class PodStart:
         )
 
     def _own(self, pod: Json | None) -> Json | None:
-        """Give the pod if it is the one that was created; one of the same name may be there before it."""
+        """Return the pod if it is the one that was created; one of the same name may be there before it."""
         if pod is not None and pod["metadata"]["uid"] == self.uid:
             self._seen = self.uid
             return pod
@@ -154,7 +159,7 @@ class PodStart:
         return None
 
     def hear(self, statement: Statement) -> None:
-        """Tell what a statement means.
+        """Explain what a statement means.
 
         Raises
         ------

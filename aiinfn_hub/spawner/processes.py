@@ -85,7 +85,7 @@ def _text(path: str) -> str:
 
 
 def started_at(pid: int) -> float:
-    """Give the start of a process in seconds since the epoch, or 0 if it is gone."""
+    """Return the start of a process in seconds since the epoch, or 0 if it is gone."""
     try:
         return float(psutil.Process(pid).create_time())
     except psutil.Error:
@@ -93,7 +93,7 @@ def started_at(pid: int) -> float:
 
 
 def alive(pid: int, started: float) -> bool:
-    """Tell whether that very process runs; the same number may be another process after a while."""
+    """Return whether that very process runs; the same number may be another process after a while."""
     try:
         process = psutil.Process(pid)
         return (

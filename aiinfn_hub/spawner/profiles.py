@@ -15,11 +15,12 @@ from aiinfn_hub.contract.platform import Availability, AvailabilityReading
 from aiinfn_hub.contract.units import format_duration, format_quantity
 from aiinfn_hub.i18n.language import gettext as _
 from aiinfn_hub.i18n.language import ngettext
-from aiinfn_hub.platform.gate import Offer, Usage, offer
+from aiinfn_hub.platform.access.limits import QuotaUse
+from aiinfn_hub.platform.gate import Offer, offer
 from aiinfn_hub.platform.model.accelerators import Accelerator
 from aiinfn_hub.platform.model.fields import CPU_ONLY
 from aiinfn_hub.platform.model.platform import Platform
-from aiinfn_hub.platform.model.settings import Backend
+from aiinfn_hub.platform.model.settings import BackendKind
 from aiinfn_hub.platform.person import Person
 
 GROUPS: Final = ("cpu", "gpu", "mig", "fpga")
@@ -31,14 +32,14 @@ def group_title(group: str) -> str:
     return {"cpu": _("CPU"), "gpu": _("GPU"), "mig": _("MIG slices"), "fpga": _("FPGA")}[group]
 
 
-def words_of(backend: Backend) -> dict[str, str]:
-    """Give the sentences on what happens if something is chosen; the form's script fills in the same ones."""
+def words_of(backend: BackendKind) -> dict[str, str]:
+    """Return the sentences on what happens if something is chosen; the form's script fills in the same ones."""
     unknown = (
         # A cluster hands devices out by itself.
         _(
             "What is free is not known now. The session starts as soon as there is one; batch makes room for it."
         )
-        if backend is Backend.KUBERNETES
+        if backend is BackendKind.KUBERNETES
         else _(
             "Accelerators cannot be handed out while the delegation service does not answer. CPU sessions start."
         )
@@ -62,8 +63,8 @@ def words_of(backend: Backend) -> dict[str, str]:
     }
 
 
-def brief_of(backend: Backend) -> dict[str, str]:
-    """Give the same in two words, for a card."""
+def brief_of(backend: BackendKind) -> dict[str, str]:
+    """Return the same in two words, for a card."""
     return {
         "cpu": _("Starts now"),
         "now": _("Starts now"),
@@ -72,7 +73,7 @@ def brief_of(backend: Backend) -> dict[str, str]:
         "line": _("Others in line"),
         "none": _("Out of operation"),
         "few": _("Not enough"),
-        "unknown": _("Not known now") if backend is Backend.KUBERNETES else _("Cannot start now"),
+        "unknown": _("Not known now") if backend is BackendKind.KUBERNETES else _("Cannot start now"),
     }
 
 
@@ -139,7 +140,7 @@ class Profile:
     outlook: Outlook
 
     def times_of(self, project: str, size: str) -> list[timedelta]:
-        """Give the session lengths to offer for a project and a size."""
+        """Return the session lengths to offer for a project and a size."""
         longest = min(self.longest[project], self.of_sizes.get(size, timedelta.max))
         return [time for time in self.times if time <= longest]
 
@@ -150,9 +151,9 @@ def profiles(
     reading: AvailabilityReading | None,
     *,
     now: datetime | None = None,
-    usage: Usage | None = None,
+    usage: QuotaUse | None = None,
 ) -> list[Profile]:
-    """Give the cards of one person; ``now`` and ``usage`` are those of the gate. See `cards_of`."""
+    """Return the cards of one person; ``now`` and ``usage`` are those of the gate. See `cards_of`."""
     return cards_of(offer(platform, person, now=now, usage=usage), reading)
 
 
@@ -176,11 +177,11 @@ def outlook(
     patience: timedelta,
     sentences: Mapping[str, str] | None = None,
 ) -> Outlook:
-    """Say what happens if ``count`` devices are asked for now.
+    """Explain what happens if ``count`` devices are asked for now.
 
     The form's script decides in the same order (``form.js``); a test holds the two together.
     """
-    sentences = sentences or words_of(Backend.LOCAL)
+    sentences = sentences or words_of(BackendKind.LOCAL)
     if device is None:
         return Outlook("cpu", sentences["cpu"])
     if availability is None:
@@ -298,7 +299,7 @@ class _Drawing:
         return self._commons[key]
 
     def _ends_of(self, longest: timedelta, sizes: tuple[str, ...]) -> frozenset[timedelta]:
-        """Give the longest sessions with one of these sizes."""
+        """Return the longest sessions with one of these sizes."""
         key = (longest, sizes)
         if key not in self._ends:
             self._ends[key] = frozenset(min(longest, self._of_sizes.get(size, longest)) for size in sizes)

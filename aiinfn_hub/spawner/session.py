@@ -25,7 +25,7 @@ from aiinfn_hub.spawner.profiles import spoken_memory
 from aiinfn_hub.vkd.client import session_id
 
 from . import deep_links, form
-from .spawn_progress import Progress, Step
+from .spawn_progress import SpawnProgress, SpawnStep
 
 if TYPE_CHECKING:
     from jupyterhub.spawner import Spawner as _Base
@@ -42,7 +42,7 @@ REDRAW: Final = 2.0
 """Seconds within which the hub draws a form again after its start was refused."""
 
 
-class SessionRefused(SpawnException):
+class SessionRefusedError(SpawnException):
     """A refusal in the hub's terms: page, REST answer and metric all get it from here.
 
     JupyterHub shows people ``jupyterhub_message`` where it has one; without it they would read the exception's name.
@@ -92,7 +92,7 @@ class SessionMixin(_Base):
 
     context = Instance(SpawnContext, help="The platform and its services.").tag(config=True)
 
-    steps: ClassVar[tuple[Step, ...]] = ()
+    steps: ClassVar[tuple[SpawnStep, ...]] = ()
     """What a start goes through, for the pending page."""
 
     _selection: Selection | None = None
@@ -118,7 +118,7 @@ class SessionMixin(_Base):
         super().__init__(*args, **kwargs)
         # What a server has that never started was given to it when it was made; nobody has judged it.
         self._never_started = getattr(self.orm_spawner, "started", None) is None
-        self.told = Progress(self.steps)
+        self.told = SpawnProgress(self.steps)
         self.log_without_traceback((SpawnException,), logging.INFO)
         deep_links.log_no_failure(self.log)
 
@@ -164,10 +164,10 @@ class SessionMixin(_Base):
     def options_from_query(self, query_data: Mapping[str, list[str]]) -> NoReturn:
         """Let a link such as ``/hub/spawn?opt-accelerator=t4`` fill the form in; see `aiinfn_hub.spawner.deep_links`."""
         self._linked = deep_links.choice_of(parse_options(query_data))
-        raise deep_links.LinkOpened
+        raise deep_links.DeepLinkOpenedError
 
     def take_link(self) -> dict[str, Any] | None:
-        """Give the choice of the link that is opened now, once; None if none is."""
+        """Return the choice of the link that is opened now, once; None if none is."""
         linked, self._linked = self._linked, None
         return linked
 
@@ -232,7 +232,7 @@ class SessionMixin(_Base):
             self.db.commit()
 
     def request_of(self, user_options: Any) -> Any:
-        """Give the request that the options of a start make; a spawner with older words for them translates here."""
+        """Return the request that the options of a start make; a spawner with older words for them translates here."""
         return user_options
 
     def refuse(self, refusal: Refusal) -> NoReturn:
@@ -240,7 +240,7 @@ class SessionMixin(_Base):
         if not isinstance(self.handler, APIHandler):
             self._refused = time.monotonic(), refusal, dict(self.user_options)
         self._forget_options()
-        raise SessionRefused(refusal)
+        raise SessionRefusedError(refusal)
 
     def _forget_options(self) -> None:
         """Go back to the options of the last start that was granted."""
@@ -248,7 +248,7 @@ class SessionMixin(_Base):
         self._save_options(dict(self.granted_options or {}))
 
     def take_refusal(self) -> tuple[Refusal, dict[str, Any]] | None:
-        """Give the last refusal of this person's forms with the choices that were refused, once.
+        """Return the last refusal of this person's forms with the choices that were refused, once.
 
         The hub draws the form again from the default server's spawner even where a named server was refused, so all of
         the person's spawners are looked at. It does so at once: an older refusal was told on the pending page.
@@ -311,7 +311,7 @@ class SessionMixin(_Base):
     # The session's life
 
     def granted(self) -> Selection:
-        """Give what was granted to the start in progress.
+        """Return what was granted to the start in progress.
 
         Raises
         ------
@@ -353,7 +353,7 @@ class SessionMixin(_Base):
         return self.session_end
 
     def running(self) -> session_extension.Running | None:
-        """Give what more time for this session is judged by; None if it has none yet, or not any more."""
+        """Return what more time for this session is judged by; None if it has none yet, or not any more."""
         if self.selection is None or self.session_began is None or self.session_end is None:
             return None
         return session_extension.Running(
@@ -388,10 +388,10 @@ class SessionMixin(_Base):
         await self.end_moved()
 
     async def end_moved(self) -> None:
-        """Tell the end to who else goes by it; a part of the platform that is away is told later."""
+        """Report the end to who else goes by it; a part of the platform that is away is told later."""
 
     async def poll(self) -> int | None:
-        """Tell whether the session runs, and end it when its time is over."""
+        """Return whether the session runs, and end it when its time is over."""
         return await self.within_time(await super().poll())
 
     async def within_time(self, status: int | None) -> int | None:
@@ -412,7 +412,7 @@ class SessionMixin(_Base):
         self.endings[self.session_id] = sentence
 
     async def progress(self) -> AsyncIterator[dict[str, Any]]:
-        """Tell the pending page what happens, from the beginning also to a page that is opened late."""
+        """Report the pending page what happens, from the beginning also to a page that is opened late."""
         async for event in self.told.events():
             yield event
 
@@ -423,7 +423,7 @@ def utc(moment: datetime) -> str:
 
 
 def asked(selection: Selection) -> Text:
-    """Say what was asked for, as the first thing on the pending page."""
+    """Explain what was asked for, as the first thing on the pending page."""
     cores = selection.size.cores
     one, several = marked("{cores} core, {memory}"), marked("{cores} cores, {memory}")
     size = Sentence(
@@ -440,7 +440,7 @@ def asked(selection: Selection) -> Text:
 
 
 def ending_of(user: str, server: str) -> str:
-    """Say why a session ended that nobody stopped; empty if that is not known. For templates."""
+    """Explain why a session ended that nobody stopped; empty if that is not known. For templates."""
     return str(SessionMixin.endings.get(session_id(user, server), ""))
 
 

@@ -38,7 +38,7 @@ class SessionTimeHandler(APIHandler):
         return known
 
     async def get(self, user_name: str, server_name: str | None = None) -> None:
-        """Say when it ends, and what an extension would give now."""
+        """Explain when it ends, and what an extension would give now."""
         session = self._session(user_name, server_name or "")
         waiting = await waiting_for(session)
         self.write(view(session, waiting))
@@ -62,7 +62,7 @@ class SessionTimeHandler(APIHandler):
         self.write(view(session, waiting))
 
     def _session(self, user_name: str, server_name: str) -> SessionMixin:
-        """Give a running session that who asks may extend.
+        """Return a running session that who asks may extend.
 
         Raises
         ------
@@ -80,7 +80,7 @@ class SessionTimeHandler(APIHandler):
         return spawner
 
     def _may(self, owner: User, server_name: str) -> bool:
-        """Tell whether who asks may start and stop the server, or has its own token.
+        """Return whether who asks may start and stop the server, or has its own token.
 
         Its token may only access it, and so may people with whom the owner shares it. But the token is the owner's.
         """
@@ -92,7 +92,7 @@ class SessionTimeHandler(APIHandler):
 
 
 def routes() -> list[tuple[Any, ...]]:
-    """Give the handlers, for ``JupyterHub.extra_handlers``."""
+    """Return the handlers, for ``JupyterHub.extra_handlers``."""
     return [(PATH, SessionTimeHandler)]
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 
-from aiinfn_hub.platform.access.limits import Usage
+from aiinfn_hub.platform.access.limits import QuotaUse
 from aiinfn_hub.platform.selection import Selection
 
 
-class Held:
+class SessionUsage:
     """Devices by person and by project, from the moment they are granted until the session is over."""
 
     def __init__(self) -> None:
@@ -17,7 +17,7 @@ class Held:
         self._projects: dict[str, Counter[str]] = {}
 
     def note(self, session: str, selection: Selection | None) -> None:
-        """Say what a session holds now; None if nothing any more."""
+        """Explain what a session holds now; None if nothing any more."""
         before = self._sessions.pop(session, None)
         if before is not None:
             self._add(before, -before.count)
@@ -34,8 +34,8 @@ class Held:
             if not held:
                 del sums[name]
 
-    def usage(self, person: str, *, without: str | None = None) -> Usage:
-        """Give what the gate has to know to judge a request of a person; one session may be left aside."""
+    def usage(self, person: str, *, without: str | None = None) -> QuotaUse:
+        """Return what the gate has to know to judge a request of a person; one session may be left aside."""
         mine, projects = Counter(self._persons.get(person, {})), self._projects
         aside = self._sessions.get(without) if without is not None else None
         if aside is not None:
@@ -43,4 +43,4 @@ class Held:
             if aside.person == person:
                 mine -= own
             projects = projects | {aside.project: projects[aside.project] - own}
-        return Usage(mine, projects)
+        return QuotaUse(mine, projects)

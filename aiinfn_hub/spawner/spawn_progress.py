@@ -13,17 +13,17 @@ from aiinfn_hub.i18n.language import gettext as _
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class SpawnStep:
     """One thing that a start has to get done; its title is looked up where it is shown."""
 
     key: str
     title: str
 
 
-class Progress:
+class SpawnProgress:
     """What a start has told so far; any number of pages may read along, each in its reader's language."""
 
-    def __init__(self, steps: Sequence[Step]) -> None:
+    def __init__(self, steps: Sequence[SpawnStep]) -> None:
         self.steps = tuple(steps)
         self._told: list[tuple[float, str, Text]] = []
         self._news = asyncio.Event()
@@ -34,7 +34,7 @@ class Progress:
         self._wake()
 
     def tell(self, step: str, message: Text) -> None:
-        """Say what is being done; the same again, or something about a step that is over, changes nothing."""
+        """Explain what is being done; the same again, or something about a step that is over, changes nothing."""
         if self._told:
             last = self._told[-1]
             if last[1:] == (step, message) or self._place(step) < self._place(last[1]):
@@ -60,7 +60,7 @@ class Progress:
         news.set()
 
     def now(self) -> list[dict[str, Any]]:
-        """Give the steps as they are now: each done, going on or to come, with its last message."""
+        """Return the steps as they are now: each done, going on or to come, with its last message."""
         current = self._told[-1][1] if self._told else ""
         index = self._place(current)
         rows = []

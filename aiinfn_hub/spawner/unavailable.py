@@ -8,11 +8,11 @@ from typing import NamedTuple
 from aiinfn_hub.i18n.language import gettext as _
 from aiinfn_hub.platform.access.denials import Denial, Rule
 from aiinfn_hub.platform.gate import Offer
-from aiinfn_hub.platform.model.settings import Backend
+from aiinfn_hub.platform.model.settings import BackendKind
 from aiinfn_hub.storage.local_mounts import is_missing
 
 
-class Missing(NamedTuple):
+class Unavailable(NamedTuple):
     """One thing that is not offered."""
 
     title: str
@@ -23,12 +23,12 @@ class Missing(NamedTuple):
 class Group(NamedTuple):
     """Things of one kind about which the same can be done."""
 
-    things: list[Missing]
+    things: list[Unavailable]
     remedy: str
 
 
 def missing(may: Offer, cards: Collection[str]) -> list[tuple[str, list[Group]]]:
-    """Give what is not offered, by kind, in the order of the platform file.
+    """Return what is not offered, by kind, in the order of the platform file.
 
     Projects of others are not named, nor is who is in them: it is no more than what the gate answers who asks for the
     thing, and what ``aiinfn-hub explain`` says.
@@ -48,48 +48,48 @@ def missing(may: Offer, cards: Collection[str]) -> list[tuple[str, list[Group]]]
     return [(title, _by_remedy(found)) for title, found in kinds if found]
 
 
-def _by_remedy(things: list[Missing]) -> list[Group]:
+def _by_remedy(things: list[Unavailable]) -> list[Group]:
     """Put together what has the same remedy, so that it is said once."""
     remedies = dict.fromkeys(thing.remedy for thing in things)
     return [Group([thing for thing in things if thing.remedy == each], each) for each in remedies]
 
 
-def projects_in_time(may: Offer) -> Iterator[Missing]:
-    """Give the projects to which the person belonged, or will belong."""
+def projects_in_time(may: Offer) -> Iterator[Unavailable]:
+    """Yield the projects to which the person belonged, or will belong."""
     for name, project in may.platform.projects.items():
         denial = may.why_not_project(name)
         if denial and denial.rule in {Rule.MEMBERSHIP_ENDED, Rule.MEMBERSHIP_LATER}:
-            yield Missing(project.title, denial.sentence, remedy(denial, may))
+            yield Unavailable(project.title, denial.sentence, remedy(denial, may))
 
 
-def _accelerators(may: Offer, cards: Collection[str]) -> Iterator[Missing]:
+def _accelerators(may: Offer, cards: Collection[str]) -> Iterator[Unavailable]:
     for name, device in may.platform.accelerators.items():
         if name in cards:
             continue
         if denial := may.why_not_anywhere("accelerators", name):
-            yield Missing(device.title, denial.sentence, remedy(denial, may))
+            yield Unavailable(device.title, denial.sentence, remedy(denial, may))
         elif may.projects:
             reason = _("No environment or no size of your projects goes with {title}.")
-            yield Missing(device.title, reason.format(title=device.title), _ask(may))
+            yield Unavailable(device.title, reason.format(title=device.title), _ask(may))
 
 
-def _folders(may: Offer) -> Iterator[Missing]:
-    """Give the shares of the person's projects that one machine does not have."""
-    if may.platform.backend is Backend.LOCAL:
+def _folders(may: Offer) -> Iterator[Unavailable]:
+    """Yield the shares of the person's projects that one machine does not have."""
+    if may.platform.backend is BackendKind.LOCAL:
         for storage in may.storage.values():
             if is_missing(storage):
                 reason = _("{title} is not on this machine.").format(title=storage.title)
-                yield Missing(storage.title, reason, _ask(may))
+                yield Unavailable(storage.title, reason, _ask(may))
 
 
-def _things(may: Offer, kind: str) -> Iterator[Missing]:
+def _things(may: Offer, kind: str) -> Iterator[Unavailable]:
     for name, value in getattr(may.platform, kind).items():
         if denial := may.why_not_anywhere(kind, name):
-            yield Missing(value.title, denial.sentence, remedy(denial, may))
+            yield Unavailable(value.title, denial.sentence, remedy(denial, may))
 
 
 def remedy(denial: Denial, may: Offer) -> str:
-    """Say what can be done about a denial; empty if nothing need be."""
+    """Explain what can be done about a denial; empty if nothing need be."""
     match denial.rule:
         case Rule.GROUPS:
             return _(

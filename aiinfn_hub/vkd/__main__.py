@@ -24,16 +24,16 @@ from aiinfn_hub.host.private_files import keep_private
 from aiinfn_hub.platform.loading import loader
 from aiinfn_hub.platform.loading.reload import PlatformFile
 from aiinfn_hub.platform.model.platform import Platform
-from aiinfn_hub.platform.model.settings import Backend as BackendName
+from aiinfn_hub.platform.model.settings import BackendKind
 
 from . import app as application
 from .api.authentication import Auth
 from .api.http_protocol import BoundedProtocol
-from .database.jobs import Store
+from .database.jobs import JobStore
 from .database.migrations import SchemaError
-from .domain.backend import Backend
-from .services.jobs import Service
-from .settings import Settings, SettingsError, from_environment
+from .domain.backend import JobBackend
+from .services.jobs import JobService
+from .settings import SettingsError, VkdSettings, from_environment
 
 logger = logging.getLogger("aiinfn_hub.vkd")
 
@@ -74,7 +74,7 @@ def _alone(data: Path) -> int:
             return descriptor
 
 
-async def choose_backend(settings: Settings, platform: Platform) -> Backend:
+async def choose_backend(settings: VkdSettings, platform: Platform) -> JobBackend:
     """Make the back end that the platform file names; nothing runs yet.
 
     Raises
@@ -83,27 +83,27 @@ async def choose_backend(settings: Settings, platform: Platform) -> Backend:
         If there is no way to log in to Kubernetes.
     """
     # Each is imported only where it is used: what the other one needs takes memory, and may not be installed.
-    if platform.backend is BackendName.KUBERNETES:
-        from aiinfn_hub.kube.client import ConfigurationMissing, KubeClient  # noqa: PLC0415
+    if platform.backend is BackendKind.KUBERNETES:
+        from aiinfn_hub.kube.client import KubeClient, KubeConfigurationError  # noqa: PLC0415
 
-        from .backends.kubernetes.backend import KueueBackend  # noqa: PLC0415
+        from .backends.kubernetes.backend import KubernetesBackend  # noqa: PLC0415
 
         try:
             client = await KubeClient.connect(settings.kubeconfig)
-        except ConfigurationMissing as error:
+        except KubeConfigurationError as error:
             raise SettingsError(str(error)) from error
-        return KueueBackend(platform, settings.data, client)
+        return KubernetesBackend(platform, settings.data, client)
     from .backends.local.backend import LocalBackend  # noqa: PLC0415
 
     accounts = await asyncio.to_thread(Accounts, settings.data)
     return LocalBackend(platform=platform, data=settings.data, accounts=accounts)
 
 
-async def build(settings: Settings, file: PlatformFile) -> FastAPI:
+async def build(settings: VkdSettings, file: PlatformFile) -> FastAPI:
     """Put vkd together; nothing runs yet."""
     backend = await choose_backend(settings, file.current)
-    store = await Store.open(settings.database)
-    service = Service(file, store, backend)
+    store = await JobStore.open(settings.database)
+    service = JobService(file, store, backend)
     auth = Auth(settings.hub_api, settings.service_name, admin_groups=lambda: service.platform.admin_groups)
     return application.create(
         service,
@@ -114,7 +114,7 @@ async def build(settings: Settings, file: PlatformFile) -> FastAPI:
     )
 
 
-async def _serve(settings: Settings, file: PlatformFile) -> int:
+async def _serve(settings: VkdSettings, file: PlatformFile) -> int:
     lock = await asyncio.to_thread(_alone, settings.data)
     try:
         app = await build(settings, file)
@@ -124,8 +124,8 @@ async def _serve(settings: Settings, file: PlatformFile) -> int:
         os.close(lock)
 
 
-async def _run(settings: Settings, app: FastAPI) -> int:
-    service: Service = app.state.service
+async def _run(settings: VkdSettings, app: FastAPI) -> int:
+    service: JobService = app.state.service
     server = _Server(
         uvicorn.Config(
             app,

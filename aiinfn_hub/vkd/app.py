@@ -26,11 +26,11 @@ from .api.common import metrics_only
 from .api.metrics import CONTENT_TYPE, Metrics
 from .presentation.job_view import VERSION
 from .services.bulk import JobActions
-from .services.jobs import Service
+from .services.jobs import JobService
 
 
 def create(
-    service: Service,
+    service: JobService,
     auth: Auth,
     *,
     prefix: str = "/services/vkd",
@@ -92,15 +92,15 @@ def create(
     return app
 
 
-def _own(prefix: str, service: Service, metrics: Metrics, *, open_metrics: bool) -> APIRouter:
-    """Give the routes about vkd itself."""
+def _own(prefix: str, service: JobService, metrics: Metrics, *, open_metrics: bool) -> APIRouter:
+    """Return the routes about vkd itself."""
     router = APIRouter(prefix=prefix, tags=["vkd"])
 
     @router.get(
         "/health", summary="Whether vkd works", responses={503: {"description": "It is about to restart"}}
     )
     async def health(response: Response) -> dict[str, str]:
-        """Tell whether vkd follows its jobs."""
+        """Return whether vkd follows its jobs."""
         failed = service.follower.failed
         response.status_code = 503 if failed else 200
         return {"status": "failed" if failed else "ok", "version": VERSION}
@@ -113,7 +113,7 @@ def _own(prefix: str, service: Service, metrics: Metrics, *, open_metrics: bool)
         responses=errors.problems(Reason.UNAUTHENTICATED, Reason.FORBIDDEN, Reason.UNAVAILABLE),
     )
     async def figures() -> Response:
-        """Give sums by state, accelerator and queue, to tokens with the scope ``read:metrics`` and to operators."""
+        """Return sums by state, accelerator and queue, to tokens with the scope ``read:metrics`` and to operators."""
         text = metrics.expose(
             await service.store.states(),
             service.backend.inventory(),

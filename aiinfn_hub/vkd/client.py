@@ -27,7 +27,7 @@ from aiinfn_hub.contract.platform import (
 )
 from aiinfn_hub.contract.problem import Reason, Refusal
 from aiinfn_hub.i18n import language
-from aiinfn_hub.kube.inventory import NodeNotice
+from aiinfn_hub.kube.inventory import NodeWarning
 from aiinfn_hub.kube.node_notices import sentence
 from aiinfn_hub.platform.model.platform import Platform
 
@@ -41,7 +41,7 @@ CACHE: Final = 1.5
 """Seconds an answer, or the lack of one, serves all forms that are drawn meanwhile."""
 
 
-class VkdUnavailable(Exception):  # noqa: N818 - it is told to people by this word
+class VkdUnavailableError(Exception):
     """The delegation service does not answer, or not as it should."""
 
 
@@ -70,7 +70,7 @@ class VkdClient:
             await self._http.close()
 
     async def availability(self) -> AvailabilityReading | None:
-        """Give what is free of every accelerator, or None if vkd does not answer now.
+        """Return what is free of every accelerator, or None if vkd does not answer now.
 
         Many forms drawn at once cost one request: there is one at a time, and its answer serves for `CACHE` seconds.
         The age in the answer counts on while it is kept.
@@ -89,7 +89,7 @@ class VkdClient:
     async def notices(self, platform: Platform) -> list[str]:
         """Return what operators should know about the cluster's nodes, in the reader's language; nothing while vkd is away."""
         reading = await self.availability()
-        notices = [NodeNotice(**each.model_dump()) for each in (reading.notices if reading else [])]
+        notices = [NodeWarning(**each.model_dump()) for each in (reading.notices if reading else [])]
         return [text for each in notices if (text := sentence(each, platform))]
 
     async def claim(self, session: str, request: ClaimRequest) -> Claim:
@@ -106,7 +106,7 @@ class VkdClient:
         return _claim(await self._call("PUT", _session(session), json=body))
 
     async def claim_state(self, session: str) -> Claim | None:
-        """Tell how far a claim is, or None if vkd has none. Raises `VkdUnavailable`."""
+        """Explain how far a claim is, or None if vkd has none. Raises `VkdUnavailableError`."""
         try:
             return _claim(await self._call("GET", _session(session)))
         except Refusal as refusal:
@@ -115,7 +115,7 @@ class VkdClient:
             raise
 
     async def release(self, session: str) -> None:
-        """Give a session's devices back; a session without any is fine. Raises `VkdUnavailable`."""
+        """Return a session's devices back; a session without any is fine. Raises `VkdUnavailableError`."""
         try:
             await self._call("DELETE", _session(session))
         except Refusal as refusal:
@@ -123,7 +123,7 @@ class VkdClient:
                 raise
 
     async def forget_tokens(self, token_ids: Sequence[str]) -> None:
-        """Tell that tokens were revoked, by the hub's names for them. Raises `VkdUnavailable`."""
+        """Explain that tokens were revoked, by the hub's names for them. Raises `VkdUnavailableError`."""
         for first in range(0, len(token_ids), MOST_REVOKED):
             revoked = {"token_ids": list(token_ids[first : first + MOST_REVOKED])}
             await self._call("POST", "revocations", json=revoked)
@@ -145,14 +145,14 @@ class VkdClient:
         try:
             return PersonReleased.model_validate(answer).jobs
         except ValidationError as error:
-            raise VkdUnavailable("the delegation service answers in another version's words") from error
+            raise VkdUnavailableError("the delegation service answers in another version's words") from error
 
     async def access(self) -> AccessReading:
-        """Tell who has jobs that are not over, and which are held. Raises `VkdUnavailable`."""
+        """Explain who has jobs that are not over, and which are held. Raises `VkdUnavailableError`."""
         return _access(await self._call("GET", "access"))
 
     async def hold(self, holds: Iterable[Hold]) -> AccessReading:
-        """Hold the jobs of people whose access was withdrawn, and let all others go on. Raises `VkdUnavailable`."""
+        """Hold the jobs of people whose access was withdrawn, and let all others go on. Raises `VkdUnavailableError`."""
         body = AccessUpdate(holds=list(holds)).model_dump(mode="json")
         return _access(await self._call("PUT", "access", json=body))
 
@@ -165,7 +165,7 @@ class VkdClient:
         try:
             answer = await self._call("GET", "availability", seconds=AVAILABILITY_TIMEOUT)
             return AvailabilityReading.model_validate(answer)
-        except (VkdUnavailable, Refusal, ValidationError):
+        except (VkdUnavailableError, Refusal, ValidationError):
             return None
 
     async def _call(
@@ -188,7 +188,7 @@ class VkdClient:
                 status = response.status
                 body = await response.json() if text and "json" in response.content_type else None
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-            raise VkdUnavailable(
+            raise VkdUnavailableError(
                 f"the delegation service does not answer ({type(error).__name__})"
             ) from error
         if status >= HTTPStatus.BAD_REQUEST:
@@ -209,14 +209,14 @@ def _access(body: Any) -> AccessReading:
     try:
         return AccessReading.model_validate(body)
     except ValidationError as error:
-        raise VkdUnavailable("the delegation service answers in another version's words") from error
+        raise VkdUnavailableError("the delegation service answers in another version's words") from error
 
 
 def _claim(body: Any) -> Claim:
     try:
         return Claim.model_validate(body)
     except ValidationError as error:
-        raise VkdUnavailable("the delegation service answers in another version's words") from error
+        raise VkdUnavailableError("the delegation service answers in another version's words") from error
 
 
 def _problem(status: int, body: Any) -> Exception:
@@ -225,7 +225,7 @@ def _problem(status: int, body: Any) -> Exception:
         problem = Problem.model_validate(body)
         reason = Reason(problem.reason)
     except (ValidationError, ValueError):
-        return VkdUnavailable(f"the delegation service answers with status {status}")
+        return VkdUnavailableError(f"the delegation service answers with status {status}")
     if reason in {Reason.UNAVAILABLE, Reason.INTERNAL, Reason.UNAUTHENTICATED}:
-        return VkdUnavailable(f"the delegation service answers: {problem.message}")
+        return VkdUnavailableError(f"the delegation service answers: {problem.message}")
     return Refusal(reason, problem.message, problem.hint, field=problem.field)

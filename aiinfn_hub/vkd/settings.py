@@ -18,7 +18,7 @@ class SettingsError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class VkdSettings:
     """How one vkd process runs.
 
     Attributes
@@ -51,7 +51,7 @@ class Settings:
     open_metrics: bool = False
 
     @classmethod
-    def of(cls, environment: Mapping[str, str]) -> Settings:
+    def of(cls, environment: Mapping[str, str]) -> VkdSettings:
         """Read the settings from environment variables.
 
         Raises
@@ -95,6 +95,6 @@ class Settings:
         )
 
 
-def from_environment() -> Settings:
+def from_environment() -> VkdSettings:
     """Read the settings of this process."""
-    return Settings.of(os.environ)
+    return VkdSettings.of(os.environ)

@@ -31,7 +31,7 @@ def issue(key: str, accelerators: Iterable[str]) -> str:
 
 
 def verify(key: str | None, ticket: str) -> frozenset[str]:
-    """Give the accelerators that a ticket is for.
+    """Return the accelerators that a ticket is for.
 
     Raises
     ------

@@ -131,7 +131,7 @@ def token_times(options: str) -> Markup:
 
 
 def ours(message: str) -> str | None:
-    """Say one of JupyterHub's own sentences in our words and the language of the request; None if we have none for it."""
+    """State one of JupyterHub's own sentences in our words and the language of the request; None if we have none for it."""
     for pattern, sentence in _OURS:
         if found := pattern.match(message):
             return _(sentence).format_map(found.groupdict())
@@ -159,7 +159,7 @@ class LanguageHandler(BaseHandler):
         self.redirect(self._back(self.get_body_argument("next", "")), status=303)
 
     def _back(self, address: str) -> str:
-        """Give an address of this hub, whatever was sent."""
+        """Return an address of this hub, whatever was sent."""
         home: str = url_path_join(self.hub.base_url, "home")
         parts = urlsplit(address)
         inside = not parts.scheme and not parts.netloc and address.startswith(self.hub.base_url)
@@ -167,7 +167,7 @@ class LanguageHandler(BaseHandler):
 
 
 def configure_pages(c: Any, *folders: str) -> None:
-    """Give JupyterHub our templates, and a language to each request.
+    """Return JupyterHub our templates, and a language to each request.
 
     Parameters
     ----------
@@ -181,7 +181,7 @@ def configure_pages(c: Any, *folders: str) -> None:
 
 
 def routes() -> list[tuple[Any, ...]]:
-    """Give the handlers, for ``JupyterHub.extra_handlers``."""
+    """Return the handlers, for ``JupyterHub.extra_handlers``."""
     return [(PATH, LanguageHandler)]
 
 

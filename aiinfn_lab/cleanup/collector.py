@@ -18,7 +18,7 @@ INTERVAL: Final = 3600.0
 _MOST: Final = 200
 
 
-class Tidy:
+class HomeGarbageCollector:
     """Does it one run at a time."""
 
     def __init__(self, vkd: Vkd, home: Path, log: logging.Logger) -> None:
@@ -38,7 +38,7 @@ class Tidy:
             self._task = asyncio.get_running_loop().create_task(self._run())
 
     async def stop(self) -> None:
-        """Let go; what is not done stays on the list."""
+        """Release; what is not done stays on the list."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)

@@ -43,7 +43,7 @@ def clear(home: Path, leftovers: Iterable[Mapping[str, Any]]) -> list[str]:
 
 
 def _folder(home: Path, path: str) -> Path | None:
-    """Give the folder of a copy, directly in `snapshot.ROOT`: a file is in it, or a folder that was copied as a whole."""
+    """Return the folder of a copy, directly in `snapshot.ROOT`: a file is in it, or a folder that was copied as a whole."""
     folder, *inside = path.removeprefix(f"{snapshot.ROOT}/").split("/")
     if not path.startswith(f"{snapshot.ROOT}/") or not inside or "\0" in path:
         return None

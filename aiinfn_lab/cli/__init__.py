@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from .account import completion, login, logout
-from .common import Exit, interrupted, note
+from .common import ExitCode, interrupted, note
 from .follow import logs, wait
 from .jobs import cancel, list_jobs, points, rerun, show
 from .manage import delete, keep, label
@@ -52,16 +52,16 @@ class _Commands(click.Group):
         except BrokenPipeError:
             # What is left to be written goes nowhere, also what Python writes at its end.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise click.exceptions.Exit(Exit.CLOSED) from None
+            raise click.exceptions.Exit(ExitCode.CLOSED) from None
         except OSError as error:
             if error.errno not in _FULL:
                 raise
             note(f"Error: The output cannot be written: {error.strerror}.")
             note("What to do: Make room, or write it elsewhere.")
-            raise click.exceptions.Exit(Exit.REFUSED) from None
+            raise click.exceptions.Exit(ExitCode.REFUSED) from None
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Give their names as they were added."""
+        """Return their names as they were added."""
         return list(self.commands)
 
 

@@ -45,7 +45,7 @@ def login(url: str | None, token_stdin: bool) -> None:
             f"Get a token at {address}/hub/token: what it may do is written in the field Permissions; left empty, all that you may."
         )
         token = click.prompt("Token", hide_input=True, err=True).strip()
-    entry = access.Access.outside(address, token)
+    entry = access.PlatformAccess.outside(address, token)
     who = converse(entry, identity.identify(Protocol(entry)))
     with Client(address, token) as connection:
         view = connection.platform()

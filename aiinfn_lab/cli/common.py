@@ -24,7 +24,7 @@ _COMPLETION_SECONDS: Final = 1.5
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-class Exit(IntEnum):
+class ExitCode(IntEnum):
     """Exit status; the help of ``aiinfn`` lists them."""
 
     OK = 0
@@ -37,11 +37,11 @@ class Exit(IntEnum):
     CLOSED = 141
 
 
-def exit_of(error: AiinfnError) -> Exit:
-    """Give the exit status that goes with an error."""
+def exit_of(error: AiinfnError) -> ExitCode:
+    """Return the exit status that goes with an error."""
     if error.reason == "timeout":
-        return Exit.TIMEOUT
-    return Exit.UNAVAILABLE if error.reason in {"unavailable", "internal"} else Exit.REFUSED
+        return ExitCode.TIMEOUT
+    return ExitCode.UNAVAILABLE if error.reason in {"unavailable", "internal"} else ExitCode.REFUSED
 
 
 class Word(click.ParamType[str]):
@@ -51,7 +51,7 @@ class Word(click.ParamType[str]):
         self.name = name
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Give the text as it is."""
+        """Return the text as it is."""
         if not value.strip():
             self.fail("it is empty. Leave the option out for the default.", param, ctx)
         return value
@@ -77,7 +77,7 @@ def tell_error(error: AiinfnError, *, as_json: bool = False, about: str = "", of
 
 
 def note(text: str) -> None:
-    """Say something beside the result, which alone goes to stdout."""
+    """State something beside the result, which alone goes to stdout."""
     click.echo(plain(text), err=True)
 
 
@@ -94,7 +94,7 @@ def plain(text: str) -> str:
 
 
 def explained(function: Command) -> Command:
-    """Tell errors as sentences, with the exit status that goes with them."""
+    """Report errors as sentences, with the exit status that goes with them."""
 
     @functools.wraps(function)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
@@ -118,7 +118,7 @@ def client(*, timeout: float | None = None) -> Client:
 
 
 def job_id(connection: Client, given: str) -> str:
-    """Give the id that was meant."""
+    """Return the id that was meant."""
     from aiinfn_lab.client import AiinfnError  # noqa: PLC0415
 
     if given != LAST:
@@ -150,9 +150,9 @@ def echo_json(value: Any) -> None:
 
 
 def interrupted(message: str) -> click.exceptions.Exit:
-    """Say what Ctrl-C did not do, and end."""
+    """Explain what Ctrl-C did not do, and end."""
     note(f"\n{message}")
-    return click.exceptions.Exit(Exit.INTERRUPTED)
+    return click.exceptions.Exit(ExitCode.INTERRUPTED)
 
 
 def complete_jobs(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .common import (
-    Exit,
+    ExitCode,
     Word,
     client,
     complete_jobs,
@@ -133,9 +133,9 @@ def wait(jobs: tuple[str, ...], timeout: str | None, output: str, quiet: bool) -
     raise click.exceptions.Exit(outcome(found))
 
 
-def outcome(jobs: list[Job]) -> Exit:
-    """Give the exit status of jobs that are over."""
-    return Exit.OK if all(job.state.value == "succeeded" for job in jobs) else Exit.JOB_FAILED
+def outcome(jobs: list[Job]) -> ExitCode:
+    """Return the exit status of jobs that are over."""
+    return ExitCode.OK if all(job.state.value == "succeeded" for job in jobs) else ExitCode.JOB_FAILED
 
 
 class _Teller:

@@ -222,7 +222,7 @@ def _follow(connection: Client, job: Job) -> NoReturn:
 def _what(
     ctx: click.Context, file: tuple[str, ...], behind: list[str] | None, options: dict[str, Any]
 ) -> tuple[str | None, Options]:
-    """Tell a file with arguments from a command."""
+    """Report a file with arguments from a command."""
     chosen: Options = {key: value for key, value in options.items() if value not in {None, ()}}  # type: ignore[assignment]
     if len(file) > 1:
         words = shlex.join(file)
@@ -248,7 +248,7 @@ def _what(
 
 
 def _is_folder(path: str) -> bool:
-    """Tell whether a folder is meant; of the home, which may be elsewhere, only the name says so."""
+    """Return whether a folder is meant; of the home, which may be elsewhere, only the name says so."""
     return path.endswith("/") or look(Path(os.path.expanduser(path)), folder=True)[0]  # noqa: PTH111 - "~nobody" is a name
 
 

@@ -38,7 +38,7 @@ class _Console(Console):
 
 
 def console() -> Console:
-    """Give the console for stdout. Colours never say what no word says; NO_COLOR and files get none."""
+    """Return the console for stdout. Colours never say what no word says; NO_COLOR and files get none."""
     terminal = sys.stdout.isatty()
     return _Console(
         width=None if terminal else _UNBOUNDED,

@@ -25,7 +25,7 @@ _BELOW_HUB: Final = re.compile(r"/(?:hub|user|services)(?:/.*)?$")
 
 
 @dataclass(frozen=True)
-class Access:
+class PlatformAccess:
     """A platform and a token for it.
 
     Attributes
@@ -48,7 +48,7 @@ class Access:
         return self.hub is None
 
     @classmethod
-    def outside(cls, url: str, token: str) -> Access:
+    def outside(cls, url: str, token: str) -> PlatformAccess:
         """Make the access from outside of a session.
 
         Raises
@@ -66,7 +66,7 @@ class Access:
 
 def find(
     url: str | None = None, token: str | None = None, environment: Mapping[str, str] | None = None
-) -> Access:
+) -> PlatformAccess:
     """Find the platform and the token.
 
     What is given here comes first, then ``AIINFN_URL`` and ``AIINFN_TOKEN``, then the session, then what
@@ -81,15 +81,15 @@ def find(
     url = url or known.get("AIINFN_URL")
     token = token or known.get("AIINFN_TOKEN")
     if url and token:
-        return Access.outside(url, token)
+        return PlatformAccess.outside(url, token)
     vkd, own = known.get("AIINFN_VKD_URL"), known.get("JUPYTERHUB_API_TOKEN")
     if not url and not token and vkd and own:
-        return Access(vkd.rstrip("/"), None, own)
+        return PlatformAccess(vkd.rstrip("/"), None, own)
     kept = load(known)
     if kept is not None and url and platform_url(url) != kept.hub:
         kept = None
     if kept is not None and kept.hub and token:
-        return Access.outside(kept.hub, token)
+        return PlatformAccess.outside(kept.hub, token)
     if kept is not None:
         return kept
     if url:
@@ -141,14 +141,14 @@ def platform_url(text: str) -> str:
 
 
 def config_file(environment: Mapping[str, str] | None = None) -> Path:
-    """Give the file in which ``aiinfn login`` keeps address and token."""
+    """Return the file in which ``aiinfn login`` keeps address and token."""
     known = os.environ if environment is None else environment
     base = known.get("XDG_CONFIG_HOME") or ""
     folder = Path(base) if base.startswith("/") else Path.home() / ".config"
     return folder / "aiinfn" / "login.json"
 
 
-def load(environment: Mapping[str, str] | None = None) -> Access | None:
+def load(environment: Mapping[str, str] | None = None) -> PlatformAccess | None:
     """Read what ``aiinfn login`` kept; None if nobody logged in.
 
     Raises
@@ -177,10 +177,10 @@ def load(environment: Mapping[str, str] | None = None) -> Access | None:
             f"If nobody else can have seen it, run: chmod 600 {path}. Else delete the token at {url}/hub/token "
             "and run: aiinfn login",
         )
-    return Access.outside(url, token)
+    return PlatformAccess.outside(url, token)
 
 
-def save(access: Access, environment: Mapping[str, str] | None = None) -> Path:
+def save(access: PlatformAccess, environment: Mapping[str, str] | None = None) -> Path:
     """Keep address and token in a file that nobody else can read.
 
     Raises

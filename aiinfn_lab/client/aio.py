@@ -24,16 +24,16 @@ from . import submit, transport
 from .access import find
 from .errors import AiinfnError
 from .io import (
-    Answer,
+    BackgroundWork,
     Call,
     Emit,
-    NoAnswer,
+    HttpAnswer,
+    NoAnswerError,
     Open,
     Pause,
     Read,
     Step,
     Steps,
-    Work,
     resume,
 )
 from .logs import LogPart, last_lines, read_log
@@ -67,11 +67,11 @@ class AsyncClient:
         await self._http.aclose()
 
     async def platform(self) -> PlatformView:
-        """Tell what you may use, and what is free of it."""
+        """Explain what you may use, and what is free of it."""
         return await self._run(self._protocol.platform())
 
     async def queues(self) -> list[QueueChoice]:
-        """Tell the queues you may use, with their lengths."""
+        """Report the queues you may use, with their lengths."""
         return await self._run(self._protocol.queues())
 
     async def usage(self, since: datetime | None = None) -> Usage:
@@ -103,15 +103,15 @@ class AsyncClient:
         )
 
     async def job(self, job_id: str) -> Job:
-        """Give one job as it is now."""
+        """Return one job as it is now."""
         return await self._run(self._protocol.job(job_id))
 
     async def events(self, job_id: str) -> list[HistoryEntry]:
-        """Give every change of a job's state, oldest first."""
+        """Return every change of a job's state, oldest first."""
         return await self._run(self._protocol.events(job_id))
 
     async def resources(self, job_id: str, attempt: int | None = None) -> Resources:
-        """Give what an attempt of a job used: the last one unless another is named."""
+        """Return what an attempt of a job used: the last one unless another is named."""
         return await self._run(self._protocol.resources(job_id, attempt))
 
     def logs(
@@ -136,7 +136,7 @@ class AsyncClient:
         )
 
     async def tail(self, job_id: str, lines: int = 10, *, attempt: int | None = None) -> LogPart:
-        """Give the last lines of a job's log, as far as they are in its last 4 MiB."""
+        """Return the last lines of a job's log, as far as they are in its last 4 MiB."""
         return await self._run(last_lines(self._protocol, job_id, attempt, lines))
 
     async def cancel(self, job_id: str) -> Job:
@@ -156,7 +156,7 @@ class AsyncClient:
     async def label(
         self, jobs: str | Job | Iterable[str | Job], add: Iterable[str] = (), remove: Iterable[str] = ()
     ) -> list[BulkResult]:
-        """Give jobs labels, and take some away; gives for each one the job, or as ``problem`` why not."""
+        """Return jobs labels, and take some away; gives for each one the job, or as ``problem`` why not."""
         more = {"add": list(add), "remove": list(remove)}
         return await self._run(self._protocol.bulk("label", transport.ids(jobs), **more))
 
@@ -185,11 +185,11 @@ class AsyncClient:
         return await self._run(self._protocol.rerun(job_id, chosen))
 
     async def points(self, job_id: str) -> list[SweepPoint]:
-        """Give the points of a sweep by number, with their parameters, states and recorded values."""
+        """Return the points of a sweep by number, with their parameters, states and recorded values."""
         return (await self._run(self._protocol.points(job_id))).points
 
     async def points_csv(self, job_id: str) -> str:
-        """Give the table of a sweep as CSV."""
+        """Return the table of a sweep as CSV."""
         return await self._run(self._protocol.points_csv(job_id))
 
     async def wait(
@@ -245,14 +245,14 @@ class _Talk:
         try:
             with transport.explained(stream=isinstance(step, (Open, Read))):
                 return await self._perform(step)
-        except (NoAnswer, AiinfnError) as error:
+        except (NoAnswerError, AiinfnError) as error:
             return error
 
     async def _perform(self, step: Step) -> Any:
         match step:
             case Pause(seconds):
                 return await asyncio.sleep(seconds)
-            case Work(do):
+            case BackgroundWork(do):
                 return await asyncio.to_thread(do)
             case Open(call):
                 return await self._open(call)
@@ -263,7 +263,7 @@ class _Talk:
                 return transport.answer(response, response.content)
         raise TypeError(step)
 
-    async def _open(self, call: Call) -> Answer:
+    async def _open(self, call: Call) -> HttpAnswer:
         await self._close()
         request = transport.request(self._http, call, stream=True)
         self._stream = await self._http.send(request, stream=True)

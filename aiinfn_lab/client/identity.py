@@ -9,12 +9,12 @@ from aiinfn_hub.contract.problem import Reason
 
 from .access import SCOPE
 from .errors import AiinfnError
-from .io import Answer, Call, Steps
+from .io import Call, HttpAnswer, Steps
 from .protocol import Protocol
 
 
 @dataclass(frozen=True)
-class Identity:
+class TokenOwner:
     """A person as the hub knows a token.
 
     Attributes
@@ -27,7 +27,7 @@ class Identity:
     may_use_sessions: bool
 
 
-def identify(protocol: Protocol) -> Steps[Identity]:
+def identify(protocol: Protocol) -> Steps[TokenOwner]:
     """Ask the hub about the token.
 
     Raises
@@ -41,7 +41,7 @@ def identify(protocol: Protocol) -> Steps[Identity]:
         model = json.loads(answer.body)
         name, kind, scopes = str(model["name"]), str(model["kind"]), set(map(str, model["scopes"]))
     except (ValueError, KeyError, TypeError):
-        raise protocol.refusal(Answer(404, {})) from None
+        raise protocol.refusal(HttpAnswer(404, {})) from None
     if kind != "user":
         raise AiinfnError(
             Reason.FORBIDDEN, "This is the token of a service.", f"Get one of your own at {hub}/hub/token."
@@ -51,15 +51,15 @@ def identify(protocol: Protocol) -> Steps[Identity]:
             Reason.FORBIDDEN, "This token may not use the batch service.", protocol.scope_hint()
         )
     reach = any(scope.partition("!")[0] == "access:servers" for scope in scopes)
-    return Identity(name, reach)
+    return TokenOwner(name, reach)
 
 
-def whose(protocol: Protocol) -> Steps[Answer]:
+def whose(protocol: Protocol) -> Steps[HttpAnswer]:
     """Ask the hub for the model of the token's owner."""
     try:
         return (yield from protocol.ask(Call("GET", f"{protocol.access.hub}/hub/api/user")))
     except AiinfnError as error:
         if error.status == 403:
             # So the hub answers to tokens that it does not know.
-            raise protocol.refusal(Answer(401, {})) from None
+            raise protocol.refusal(HttpAnswer(401, {})) from None
         raise

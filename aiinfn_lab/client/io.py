@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Call:
-    """A request; its `Answer` is sent back.
+    """A request; its `HttpAnswer` is sent back.
 
     Attributes
     ----------
@@ -36,7 +36,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Open:
-    """A request whose body is read in pieces, by `Read`; its `Answer` comes without one, except if it is an error."""
+    """A request whose body is read in pieces, by `Read`; its `HttpAnswer` comes without one, except if it is an error."""
 
     call: Call
 
@@ -54,7 +54,7 @@ class Pause:
 
 
 @dataclass(frozen=True)
-class Work:
+class BackgroundWork:
     """Something on this machine that may take a moment; its result is sent back."""
 
     do: Callable[[], Any]
@@ -67,7 +67,7 @@ class Emit:
     value: Any
 
 
-Step = Call | Open | Read | Pause | Work | Emit
+Step = Call | Open | Read | Pause | BackgroundWork | Emit
 Steps = Generator[Step, Any, T]
 
 
@@ -83,7 +83,7 @@ def resume(steps: Generator[Step, Any, Any], outcome: Any) -> Step:
 
 
 @dataclass(frozen=True)
-class Answer:
+class HttpAnswer:
     """What the platform said, of any status. Names of headers are in lower case."""
 
     status: int
@@ -91,7 +91,7 @@ class Answer:
     body: bytes = b""
 
 
-class NoAnswer(Exception):  # noqa: N818 - it is told to people as an `AiinfnError`
+class NoAnswerError(Exception):
     """There was no answer, or it broke off.
 
     Attributes

@@ -10,10 +10,10 @@ from aiinfn_hub.contract.states import FINAL
 
 from .errors import AiinfnError
 from .io import (
-    Answer,
     Call,
     Emit,
-    NoAnswer,
+    HttpAnswer,
+    NoAnswerError,
     Open,
     Pause,
     Read,
@@ -77,7 +77,7 @@ class _Reading:
         return LogPart(self.attempt or 1, begin, whole[:cut]) if cut else None
 
     def rest(self) -> LogPart | None:
-        """Give what was held back, at the end."""
+        """Return what was held back, at the end."""
         held, self.held = self.held, b""
         return LogPart(self.attempt or 1, self.position - len(held), held) if held else None
 
@@ -178,7 +178,7 @@ def _stream(protocol: Protocol, job_id: str, reading: _Reading, patience: Patien
     if reading.attempt is not None:
         query.append(("attempt", str(reading.attempt)))
     try:
-        answer: Answer = yield Open(Call("GET", _address(protocol, job_id), tuple(query)))
+        answer: HttpAnswer = yield Open(Call("GET", _address(protocol, job_id), tuple(query)))
         if answer.status != 200:
             raise protocol.refusal(answer)
         _begin(protocol, answer, reading)
@@ -187,16 +187,16 @@ def _stream(protocol: Protocol, job_id: str, reading: _Reading, patience: Patien
             patience.good()
             if part := reading.take(data):
                 yield Emit(part)
-    except NoAnswer as lost:
+    except NoAnswerError as lost:
         if not lost.quiet:
             raise protocol.silent() from None
 
 
-def _begin(protocol: Protocol, answer: Answer, reading: _Reading) -> None:
+def _begin(protocol: Protocol, answer: HttpAnswer, reading: _Reading) -> None:
     try:
         reading.at(dict(answer.headers))
     except (KeyError, ValueError):
-        raise protocol.refusal(Answer(502, {})) from None
+        raise protocol.refusal(HttpAnswer(502, {})) from None
 
 
 def _address(protocol: Protocol, job_id: str) -> str:

@@ -11,16 +11,16 @@ from aiinfn_hub.contract.problem import STATUS
 from aiinfn_lab.session.environment import Session
 
 from .io import (
-    Answer,
+    BackgroundWork,
     Call,
+    HttpAnswer,
     Steps,
-    Work,
 )
 from .protocol import Protocol
 from .submission import Prepared
 
 if TYPE_CHECKING:
-    from aiinfn_lab.precheck.checks import Finding
+    from aiinfn_lab.precheck.checks import PrecheckFinding
 
 DRY: Final = (("dry_run", "1"),)
 
@@ -29,12 +29,12 @@ def from_session(protocol: Protocol, prepared: Prepared) -> Steps[bytes]:
     """Ask the batch service, and look at the file here."""
     answer = yield from protocol.ask(Call("POST", f"{protocol.api}/jobs", DRY, body=prepared.request))
     told: dict[str, Any] = json.loads(answer.body)
-    looked: list[Check] = yield Work(lambda: of_file(prepared))
+    looked: list[Check] = yield BackgroundWork(lambda: of_file(prepared))
     told["checks"] = [*told.get("checks", ()), *(check.model_dump() for check in looked)]
     return DryRun.model_validate(told).model_dump_json().encode()
 
 
-def from_outside(protocol: Protocol, answer: Answer) -> bytes:
+def from_outside(protocol: Protocol, answer: HttpAnswer) -> bytes:
     """Read what a session's JupyterLab says of a file.
 
     Raises
@@ -46,11 +46,11 @@ def from_outside(protocol: Protocol, answer: Answer) -> bytes:
         told: dict[str, Any] = json.loads(answer.body)
         problem = told.pop("problem")
     except (ValueError, KeyError, AttributeError):
-        raise protocol.refusal(Answer(502, {})) from None
+        raise protocol.refusal(HttpAnswer(502, {})) from None
     if problem:
         # A newer session may have reasons that this side does not know.
         status = next((status for reason, status in STATUS.items() if reason == problem.get("reason")), 400)
-        raise protocol.refusal(Answer(status, {}, json.dumps(problem).encode()))
+        raise protocol.refusal(HttpAnswer(status, {}, json.dumps(problem).encode()))
     return json.dumps(told).encode()
 
 
@@ -72,7 +72,7 @@ def refuse(prepared: Prepared) -> None:
     checks.refuse(_look(prepared))
 
 
-def _look(prepared: Prepared) -> list[Finding]:
+def _look(prepared: Prepared) -> list[PrecheckFinding]:
     from aiinfn_lab.precheck.checks import Kernel, Subject, look  # noqa: PLC0415
 
     work, inspection = prepared.request["work"], prepared.target.inspection

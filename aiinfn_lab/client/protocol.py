@@ -29,16 +29,16 @@ from aiinfn_hub.contract.runner import Resources
 from aiinfn_hub.contract.states import FINAL
 from aiinfn_lab.cleanup import garbage
 
-from .access import SCOPE, Access
+from .access import SCOPE, PlatformAccess
 from .errors import TIMEOUT, AiinfnError
 from .io import (
-    Answer,
+    BackgroundWork,
     Call,
     Emit,
-    NoAnswer,
+    HttpAnswer,
+    NoAnswerError,
     Pause,
     Steps,
-    Work,
 )
 
 T = TypeVar("T")
@@ -59,11 +59,11 @@ Trouble = Callable[[AiinfnError], None]
 class Protocol:
     """What can be asked of the batch service, as one person."""
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, access: PlatformAccess) -> None:
         self.access = access
         self.api = f"{access.vkd}{PREFIX}"
 
-    def ask(self, call: Call) -> Steps[Answer]:
+    def ask(self, call: Call) -> Steps[HttpAnswer]:
         """Ask, a few times if that is safe, and give a good answer.
 
         Raises
@@ -74,8 +74,8 @@ class Protocol:
         delivered = False
         for pause in (*_PAUSES, None):
             try:
-                answer: Answer = yield call
-            except NoAnswer as lost:
+                answer: HttpAnswer = yield call
+            except NoAnswerError as lost:
                 delivered = delivered or lost.delivered
                 again = call.repeatable or not lost.delivered
                 error = self.silent()
@@ -174,7 +174,7 @@ class Protocol:
     def _clear(self) -> Steps[None]:
         while True:
             left = json.loads((yield from self.get("leftovers")))
-            done = yield Work(functools.partial(garbage.clear, Path.home(), left))
+            done = yield BackgroundWork(functools.partial(garbage.clear, Path.home(), left))
             if not done:
                 return
             yield from self.ask(Call("POST", f"{self.api}/leftovers", body={"jobs": done}))
@@ -254,13 +254,13 @@ class Protocol:
                 return found, through
 
     def silent(self) -> AiinfnError:
-        """Say that nobody answers."""
+        """Explain that nobody answers."""
         hint = "Running and queued jobs are not affected; try again in a moment."
         if self.access.hub is not None:
             hint = f"{hint} If it stays so, see whether {self.access.hub} opens in a browser."
         return AiinfnError(Reason.UNAVAILABLE, "The batch service does not answer.", hint)
 
-    def refusal(self, answer: Answer) -> AiinfnError:
+    def refusal(self, answer: HttpAnswer) -> AiinfnError:
         """Turn an answer that is no good one into an error for a person."""
         try:
             problem = json.loads(answer.body)
@@ -277,7 +277,7 @@ class Protocol:
         error.foreign = not isinstance(problem.get("reason"), str)
         return error
 
-    def _told(self, answer: Answer, problem: dict[str, Any]) -> AiinfnError:
+    def _told(self, answer: HttpAnswer, problem: dict[str, Any]) -> AiinfnError:
         reason = str(problem.get("reason") or _REASON_OF.get(answer.status, Reason.INTERNAL))
         hint, field = problem.get("hint"), problem.get("field")
         if answer.status == 403 and "access:services" in str(hint) and self.access.hub is not None:
@@ -291,7 +291,7 @@ class Protocol:
         )
 
     def scope_hint(self) -> str:
-        """Say how to get a token that may use the batch service."""
+        """Explain how to get a token that may use the batch service."""
         return (
             f"Request another token at {self.access.hub}/hub/token, with {SCOPE} in the field Permissions "
             f"(or with that field empty: it may then do all that you may), and {self._use_it()}"
@@ -313,12 +313,12 @@ class Protocol:
         )
 
     def _use_it(self) -> str:
-        """Say where a new token belongs: one in the environment comes before one that login keeps."""
+        """Explain where a new token belongs: one in the environment comes before one that login keeps."""
         if os.environ.get("AIINFN_TOKEN") == self.access.token:
             return "put it into AIINFN_TOKEN."
         return "run: aiinfn login"
 
-    def _foreign(self, answer: Answer) -> AiinfnError:
+    def _foreign(self, answer: HttpAnswer) -> AiinfnError:
         if answer.status == 403:
             return AiinfnError(
                 Reason.FORBIDDEN,
@@ -393,7 +393,7 @@ class Patience:
 
 
 def path_of(job_id: str) -> str:
-    """Give the path of a job below the API's root."""
+    """Return the path of a job below the API's root."""
     if not job_id or "/" in job_id or job_id in {".", ".."}:
         raise AiinfnError(
             Reason.NOT_FOUND, "There is no such job.", "Ids look like h7k2m9x4wq; see the list of your jobs."

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 from aiinfn_hub.contract.problem import Reason, Refusal
-from aiinfn_lab.paths import Document, Places, clean, look, show
+from aiinfn_lab.paths import HomeDocument, Places, clean, look, show
 from aiinfn_lab.session.environment import Session
 from aiinfn_lab.submission import (
     directives,
@@ -109,7 +109,7 @@ class Submission:
         path = self.path or ""
         return path.removeprefix(IN_HOME).lstrip("/") if path.startswith(IN_HOME) else None
 
-    def body(self, document: Document, inspection: Inspection) -> dict[str, Any]:
+    def body(self, document: HomeDocument, inspection: Inspection) -> dict[str, Any]:
         """Make the body of a submission as the server extension takes it, without the path.
 
         Raises
@@ -175,7 +175,7 @@ def prepare(what: Submission, environment: Mapping[str, str] | None = None) -> P
     return Prepared(Places(home, home), target, request)
 
 
-def read_local(path: str) -> Document:
+def read_local(path: str) -> HomeDocument:
     """Read a file of this machine that is to be put into the home elsewhere. Blocks.
 
     Raises
@@ -186,15 +186,15 @@ def read_local(path: str) -> Document:
     full = Path(path).expanduser().absolute()
     # The root of the file system: here, nothing says what may be submitted but the person.
     document = Places(Path("/"), Path("/")).read(str(full), LARGEST)
-    return Document(
+    return HomeDocument(
         document.name, document.name, document.folder, document.name, document.data, document.modified
     )
 
 
-def remote_document(path: str, data: bytes) -> Document:
+def remote_document(path: str, data: bytes) -> HomeDocument:
     """Make a document of a file that was read from the home elsewhere, or will be put there."""
     name = PurePosixPath(path).name
-    return Document(path, path, Path("/"), name, data, datetime.now(UTC))
+    return HomeDocument(path, path, Path("/"), name, data, datetime.now(UTC))
 
 
 def command_name(command: tuple[str, ...]) -> str:
@@ -211,7 +211,7 @@ def command_name(command: tuple[str, ...]) -> str:
 
 
 def command_data() -> bytes:
-    """Give the text of the script that runs a command."""
+    """Return the text of the script that runs a command."""
     return _COMMAND
 
 
@@ -241,7 +241,7 @@ def _target(places: Places, what: Submission) -> Target:
 
 
 def keys_of_file(what: Submission, path: str) -> dict[str, str]:
-    """Give the keys of a request that say which file runs, and whether its folder goes along.
+    """Return the keys of a request that say which file runs, and whether its folder goes along.
 
     Raises
     ------
@@ -259,7 +259,7 @@ def keys_of_file(what: Submission, path: str) -> dict[str, str]:
 
 
 def meant(found: Mapping[str, Any]) -> str:
-    """Give the file of a folder that is meant to run, of what ``GET folder`` says.
+    """Return the file of a folder that is meant to run, of what ``GET folder`` says.
 
     Raises
     ------
@@ -285,7 +285,7 @@ def command_line(command: Sequence[str]) -> str:
 
 
 def _in_home(home: Path, what: Submission) -> str:
-    """Give the path of what is submitted relative to the home."""
+    """Return the path of what is submitted relative to the home."""
     inside = what.in_home
     full = home / inside if inside is not None else Path(str(what.path)).expanduser().absolute()
     # Folders that are links are followed, so that a home that is reached through one is still the home.
@@ -299,7 +299,7 @@ def _in_home(home: Path, what: Submission) -> str:
     return os.path.relpath(place, home)
 
 
-def _command_document(home: Path, command: tuple[str, ...]) -> Document:
+def _command_document(home: Path, command: tuple[str, ...]) -> HomeDocument:
     folder = Path.cwd().resolve()
     if not folder.is_relative_to(home):
         raise Refusal(
@@ -310,7 +310,7 @@ def _command_document(home: Path, command: tuple[str, ...]) -> Document:
         )
     name = clean(command_name(command))
     path = (folder / name).relative_to(home).as_posix()
-    return Document(path, path, folder, name, _COMMAND, datetime.now(UTC))
+    return HomeDocument(path, path, folder, name, _COMMAND, datetime.now(UTC))
 
 
 def _has_kernel(name: str) -> bool:

@@ -9,7 +9,7 @@ from urllib.parse import quote, urlsplit
 
 from aiinfn_hub.contract.jobs import DryRun, Job
 from aiinfn_hub.contract.problem import Reason
-from aiinfn_lab.paths import Document, clean, show
+from aiinfn_lab.paths import HomeDocument, clean, show
 from aiinfn_lab.submission import snapshot
 from aiinfn_lab.submission.inspection import Inspection, inspect
 
@@ -18,10 +18,10 @@ from . import submission as files
 from .errors import AiinfnError
 from .identity import whose
 from .io import (
-    Answer,
+    BackgroundWork,
     Call,
+    HttpAnswer,
     Steps,
-    Work,
 )
 from .precheck import DRY
 from .protocol import Protocol, read_model
@@ -45,20 +45,20 @@ def _send(protocol: Protocol, what: Submission, *, dry: bool) -> Steps[bytes]:
 
 
 def _from_session(protocol: Protocol, what: Submission, *, dry: bool) -> Steps[bytes]:
-    prepared: Prepared = yield Work(lambda: files.prepare(what))
+    prepared: Prepared = yield BackgroundWork(lambda: files.prepare(what))
     url = f"{protocol.api}/jobs"
     if dry:
         return (yield from precheck.from_session(protocol, prepared))
     if not what.anyway:
-        yield Work(lambda: precheck.refuse(prepared))
-    copy: snapshot.Snapshot = yield Work(lambda: prepared.target.take(prepared.places, what.key))
+        yield BackgroundWork(lambda: precheck.refuse(prepared))
+    copy: snapshot.Snapshot = yield BackgroundWork(lambda: prepared.target.take(prepared.places, what.key))
     call = Call("POST", url, headers={"Idempotency-Key": what.key}, body=prepared.request)
     try:
         return (yield from protocol.ask(call)).body
     except AiinfnError as error:
         # If the job may exist in spite of the error, its input must stay.
         if not error.delivered:
-            yield Work(copy.discard)
+            yield BackgroundWork(copy.discard)
         raise
 
 
@@ -68,7 +68,7 @@ def _from_outside(protocol: Protocol, what: Submission, *, dry: bool) -> Steps[b
         return (yield from _folder_from_outside(protocol, what, dry=dry))
     name, data = files.command_name(what.command or ()), files.command_data()
     if what.command is None and what.in_home is None:
-        local: Document = yield Work(lambda: files.read_local(str(what.path)))
+        local: HomeDocument = yield BackgroundWork(lambda: files.read_local(str(what.path)))
         name, data = local.name, local.data
     server = _Server(protocol, (yield from _session(protocol, what.session)))
     if what.in_home is not None:
@@ -78,7 +78,7 @@ def _from_outside(protocol: Protocol, what: Submission, *, dry: bool) -> Steps[b
         path = _checked(f"{what.folder.strip('/')}/{name}".lstrip("/"))
     document = files.remote_document(path, data)
     # Before anything is put there: what cannot be submitted leaves nothing behind.
-    body = yield Work(lambda: what.body(document, inspect(document)))
+    body = yield BackgroundWork(lambda: what.body(document, inspect(document)))
     if what.in_home is None:
         yield from server.put(document, replace=what.replace or what.command is not None)
     return (yield from _through(server, protocol, {"path": path, **body}, what, dry=dry))
@@ -97,17 +97,17 @@ def _folder_from_outside(protocol: Protocol, what: Submission, *, dry: bool) -> 
     server = _Server(protocol, (yield from _session(protocol, what.session)))
     keys: dict[str, str]
     if not what.in_home.endswith("/"):
-        keys = yield Work(lambda: files.keys_of_file(what, path))
+        keys = yield BackgroundWork(lambda: files.keys_of_file(what, path))
     elif what.command:
         keys = {"folder": path, "command": files.command_line(what.command)}
     else:
         url = f"{server.url}aiinfn-lab/folder"
         found = json.loads((yield from server.ask(Call("GET", url, (("path", path),)))).body)
-        program: str = yield Work(lambda: files.meant(found))
+        program: str = yield BackgroundWork(lambda: files.meant(found))
         keys = {"folder": path, "path": f"{path}/{program}"}
     if "path" in keys:
         document = files.remote_document(keys["path"], (yield from server.present(keys["path"])))
-        body = yield Work(lambda: what.body(document, inspect(document)))
+        body = yield BackgroundWork(lambda: what.body(document, inspect(document)))
     else:
         body = what.body(files.remote_document(path, b""), Inspection("command", "shell"))
     return (yield from _through(server, protocol, {**keys, **body}, what, dry=dry))
@@ -140,7 +140,7 @@ def _session(protocol: Protocol, wanted: str | None) -> Steps[str]:
         model: dict[str, Any] = json.loads(answer.body)
         name: str = model["name"]
     except (ValueError, KeyError, TypeError):
-        raise protocol.refusal(Answer(404, {})) from None
+        raise protocol.refusal(HttpAnswer(404, {})) from None
     servers = model.get("servers")
     if not isinstance(servers, dict):
         # The token may not list them; the usual one is tried.
@@ -177,7 +177,7 @@ class _Server:
         self._protocol = protocol
         self.url = url if url.endswith("/") else f"{url}/"
 
-    def ask(self, call: Call) -> Steps[Answer]:
+    def ask(self, call: Call) -> Steps[HttpAnswer]:
         """Ask, and explain what is about the way to the session."""
         try:
             return (yield from self._protocol.ask(call))
@@ -195,7 +195,7 @@ class _Server:
                 return None
             raise
         except (ValueError, KeyError, TypeError):
-            raise self._protocol.refusal(Answer(502, {})) from None
+            raise self._protocol.refusal(HttpAnswer(502, {})) from None
 
     def present(self, path: str) -> Steps[bytes]:
         """Read a file that must be there."""
@@ -209,7 +209,7 @@ class _Server:
             )
         return data
 
-    def put(self, document: Document, *, replace: bool) -> Steps[None]:
+    def put(self, document: HomeDocument, *, replace: bool) -> Steps[None]:
         """Put a file into the home; over another one only if that is wanted."""
         path = document.path
         present = yield from self.read(path)
@@ -240,7 +240,7 @@ class _Server:
         return f"{self.url}api/contents/{quote(path)}"
 
     def _explained(self, error: AiinfnError) -> AiinfnError:
-        """Say in words of ours what Jupyter or the hub says of the way to the session."""
+        """Explain in words of ours what Jupyter or the hub says of the way to the session."""
         hub = self._protocol.access.hub
         if not error.foreign or error.status in {None, 404}:
             return error

@@ -21,19 +21,19 @@ from aiinfn_hub.contract.platform import PlatformView, QueueChoice, Usage
 from aiinfn_hub.contract.runner import Resources
 
 from . import submit, transport
-from .access import Access, find
+from .access import PlatformAccess, find
 from .errors import AiinfnError
 from .io import (
-    Answer,
+    BackgroundWork,
     Call,
     Emit,
-    NoAnswer,
+    HttpAnswer,
+    NoAnswerError,
     Open,
     Pause,
     Read,
     Step,
     Steps,
-    Work,
     resume,
 )
 from .logs import LogPart, last_lines, read_log
@@ -87,11 +87,11 @@ class Client:
         self._http.close()
 
     def platform(self) -> PlatformView:
-        """Tell what you may use, and what is free of it."""
+        """Explain what you may use, and what is free of it."""
         return self._run(self._protocol.platform())
 
     def queues(self) -> list[QueueChoice]:
-        """Tell the queues you may use, with their lengths."""
+        """Report the queues you may use, with their lengths."""
         return self._run(self._protocol.queues())
 
     def usage(self, since: datetime | None = None) -> Usage:
@@ -148,15 +148,15 @@ class Client:
         )
 
     def job(self, job_id: str) -> Job:
-        """Give one job as it is now."""
+        """Return one job as it is now."""
         return self._run(self._protocol.job(job_id))
 
     def events(self, job_id: str) -> list[HistoryEntry]:
-        """Give every change of a job's state, oldest first."""
+        """Return every change of a job's state, oldest first."""
         return self._run(self._protocol.events(job_id))
 
     def resources(self, job_id: str, attempt: int | None = None) -> Resources:
-        """Give what an attempt of a job used: the last one unless another is named."""
+        """Return what an attempt of a job used: the last one unless another is named."""
         return self._run(self._protocol.resources(job_id, attempt))
 
     def logs(
@@ -194,7 +194,7 @@ class Client:
         )
 
     def tail(self, job_id: str, lines: int = 10, *, attempt: int | None = None) -> LogPart:
-        """Give the last lines of a job's log, as far as they are in its last 4 MiB."""
+        """Return the last lines of a job's log, as far as they are in its last 4 MiB."""
         return self._run(last_lines(self._protocol, job_id, attempt, lines))
 
     def cancel(self, job_id: str) -> Job:
@@ -214,7 +214,7 @@ class Client:
     def label(
         self, jobs: str | Job | Iterable[str | Job], add: Iterable[str] = (), remove: Iterable[str] = ()
     ) -> list[BulkResult]:
-        """Give jobs labels, and take some away; gives for each one the job, or as ``problem`` why not."""
+        """Return jobs labels, and take some away; gives for each one the job, or as ``problem`` why not."""
         more = {"add": list(add), "remove": list(remove)}
         return self._run(self._protocol.bulk("label", transport.ids(jobs), **more))
 
@@ -243,11 +243,11 @@ class Client:
         return self._run(self._protocol.rerun(job_id, chosen))
 
     def points(self, job_id: str) -> list[SweepPoint]:
-        """Give the points of a sweep by number, with their parameters, states and recorded values."""
+        """Return the points of a sweep by number, with their parameters, states and recorded values."""
         return (self._run(self._protocol.points(job_id))).points
 
     def points_csv(self, job_id: str) -> str:
-        """Give the table of a sweep as CSV."""
+        """Return the table of a sweep as CSV."""
         return self._run(self._protocol.points_csv(job_id))
 
     def wait(
@@ -288,7 +288,7 @@ class Client:
                 return
 
 
-def converse(access: Access, steps: Steps[T]) -> T:
+def converse(access: PlatformAccess, steps: Steps[T]) -> T:
     """Carry one conversation out and close the connections."""
     with httpx.Client(**transport.settings(access, transport.TIMEOUT)) as http:
         return _converse(http, steps)
@@ -323,14 +323,14 @@ class _Talk:
         try:
             with transport.explained(stream=isinstance(step, (Open, Read))):
                 return self._perform(step)
-        except (NoAnswer, AiinfnError) as error:
+        except (NoAnswerError, AiinfnError) as error:
             return error
 
     def _perform(self, step: Step) -> Any:
         match step:
             case Pause(seconds):
                 return time.sleep(seconds)
-            case Work(do):
+            case BackgroundWork(do):
                 return do()
             case Open(call):
                 return self._open(call)
@@ -341,7 +341,7 @@ class _Talk:
                 return transport.answer(response, response.content)
         raise TypeError(step)
 
-    def _open(self, call: Call) -> Answer:
+    def _open(self, call: Call) -> HttpAnswer:
         self._close()
         self._stream = self._http.send(transport.request(self._http, call, stream=True), stream=True)
         body = b"" if self._stream.status_code == 200 else self._stream.read()

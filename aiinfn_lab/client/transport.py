@@ -12,9 +12,9 @@ import httpx
 from aiinfn_hub.contract.jobs import Job
 from aiinfn_hub.contract.problem import Refusal
 
-from .access import Access
+from .access import PlatformAccess
 from .errors import AiinfnError
-from .io import Answer, Call, NoAnswer
+from .io import Call, HttpAnswer, NoAnswerError
 
 TIMEOUT: Final = 20.0
 """Seconds to wait for an answer."""
@@ -23,8 +23,8 @@ _SILENCE: Final = 60.0
 """Seconds without a byte after which a followed log is asked for again: a connection that died says nothing either."""
 
 
-def settings(access: Access, timeout: float) -> dict[str, Any]:
-    """Give the arguments of httpx's clients."""
+def settings(access: PlatformAccess, timeout: float) -> dict[str, Any]:
+    """Return the arguments of httpx's clients."""
     return {
         "headers": {"Authorization": f"token {access.token}", "User-Agent": f"aiinfn/{_version()}"},
         "timeout": httpx.Timeout(timeout, connect=min(_CONNECT, timeout)),
@@ -48,30 +48,30 @@ def request(http: httpx.Client | httpx.AsyncClient, call: Call, *, stream: bool 
     )
 
 
-def answer(response: httpx.Response, body: bytes) -> Answer:
+def answer(response: httpx.Response, body: bytes) -> HttpAnswer:
     """Make the answer that a conversation is sent."""
-    return Answer(
+    return HttpAnswer(
         response.status_code, {name.lower(): value for name, value in response.headers.items()}, body
     )
 
 
 @contextlib.contextmanager
 def explained(*, stream: bool = False) -> Iterator[None]:
-    """Turn refusals of this side into `AiinfnError`, and httpx's exceptions into `NoAnswer`, without what they hold: a request has a token in its headers."""
+    """Turn refusals of this side into `AiinfnError`, and httpx's exceptions into `NoAnswerError`, without what they hold: a request has a token in its headers."""
     try:
         yield
     except Refusal as refusal:
         raise AiinfnError.of(refusal) from None
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError):
-        raise NoAnswer(delivered=False) from None
+        raise NoAnswerError(delivered=False) from None
     except httpx.ReadTimeout:
-        raise NoAnswer(delivered=True, quiet=stream) from None
+        raise NoAnswerError(delivered=True, quiet=stream) from None
     except (httpx.TransportError, httpx.StreamError, httpx.DecodingError):
-        raise NoAnswer(delivered=True) from None
+        raise NoAnswerError(delivered=True) from None
 
 
 def ids(jobs: str | Job | Iterable[str | Job]) -> list[str]:
-    """Give the ids of one job or several."""
+    """Return the ids of one job or several."""
     several = [jobs] if isinstance(jobs, (str, Job)) else jobs
     return [job.id if isinstance(job, Job) else job for job in several]
 

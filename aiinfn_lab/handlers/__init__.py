@@ -18,7 +18,7 @@ from .jobs import (
 from .kernel_state import KernelStateHandler
 from .logs import LogsHandler
 from .platform import PlatformHandler, QueuesHandler, StatusHandler, UsageHandler
-from .session import SessionTimeHandler
+from .session import LabSessionTimeHandler
 
 _ID = r"(?P<job>[A-Za-z0-9][A-Za-z0-9_-]{0,63})"
 
@@ -27,7 +27,7 @@ def routes() -> list[tuple[str, type[Handler]]]:
     """Addresses below the server's base URL, with what answers there."""
     return [
         (r"/aiinfn-lab/status", StatusHandler),
-        (r"/aiinfn-lab/session-time", SessionTimeHandler),
+        (r"/aiinfn-lab/session-time", LabSessionTimeHandler),
         (r"/aiinfn-lab/platform", PlatformHandler),
         (r"/aiinfn-lab/queues", QueuesHandler),
         (r"/aiinfn-lab/usage", UsageHandler),

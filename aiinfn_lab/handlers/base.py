@@ -107,7 +107,7 @@ class Handler(ExtensionHandlerMixin, APIHandler):  # type: ignore[misc, unused-i
         self.answer(problem(refusal), status=refusal.status)
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
-        """Give also the errors of Jupyter and tornado the form of a `Problem`."""
+        """Return also the errors of Jupyter and tornado the form of a `Problem`."""
         error = kwargs.get("exc_info", (None, None, None))[1]
         message = error.log_message if isinstance(error, web.HTTPError) and error.log_message else None
         if status_code in {401, 403} and self.current_user is None:

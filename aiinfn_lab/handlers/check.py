@@ -7,7 +7,7 @@ from typing import Any
 
 from aiinfn_hub.contract.problem import Refusal
 from aiinfn_hub.contract.values import as_python
-from aiinfn_lab.precheck.checks import Finding
+from aiinfn_lab.precheck.checks import PrecheckFinding
 from aiinfn_lab.submission import job_request
 from aiinfn_lab.submission.inspection import Inspection
 from aiinfn_lab.submission.target import Target
@@ -66,5 +66,5 @@ class CheckHandler(FileHandler):
                 answer = await self.vkd.request("POST", "jobs", query=[("dry_run", "1")], body=request)
             return {"checks": [], **answer.json()}, None
         except Refusal as refusal:
-            check = Finding("allowed", "problem", refusal.message, refusal.hint, refusal.field)
+            check = PrecheckFinding("allowed", "problem", refusal.message, refusal.hint, refusal.field)
             return {"checks": [check.as_json()]}, refusal

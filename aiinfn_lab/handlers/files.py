@@ -11,8 +11,8 @@ from typing import Any
 from jupyter_core.utils import ensure_async
 
 from aiinfn_hub.contract.problem import Refusal
-from aiinfn_lab.paths import Document
-from aiinfn_lab.precheck.checks import Finding, Kernel, Subject, look
+from aiinfn_lab.paths import HomeDocument
+from aiinfn_lab.precheck.checks import Kernel, PrecheckFinding, Subject, look
 from aiinfn_lab.submission import (
     directives,
     folder,
@@ -57,7 +57,7 @@ class FileHandler(Handler):
             return inspection.kernel_title, False
         return str(spec.display_name), True
 
-    async def look(self, subject: Subject) -> list[Finding]:
+    async def look(self, subject: Subject) -> list[PrecheckFinding]:
         """Look at what would be submitted."""
         async with _looking:
             return await asyncio.to_thread(look, subject)
@@ -139,13 +139,13 @@ class FolderHandler(Handler):
         """Answer what of ``?path=`` would be copied, and what in it can run."""
         asked = self.get_query_argument("path", None, strip=False)
 
-        def look() -> folder.Plan:
+        def look() -> folder.CopyPlan:
             return folder.plan(*self.places.folder(asked))
 
         self.answer((await asyncio.to_thread(look)).as_json())
 
 
-def _header(document: Document) -> tuple[dict[str, str], Refusal | None]:
+def _header(document: HomeDocument) -> tuple[dict[str, str], Refusal | None]:
     """Read the header comments. Here what cannot be read is told; where nobody looks at the answer it refuses."""
     try:
         return directives.of_document(document), None

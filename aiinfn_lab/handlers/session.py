@@ -7,7 +7,7 @@ from typing import Any
 from .base import Handler, protected
 
 
-class SessionTimeHandler(Handler):
+class LabSessionTimeHandler(Handler):
     """The session's end, of which the hub decides."""
 
     @protected

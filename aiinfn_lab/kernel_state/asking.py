@@ -24,7 +24,7 @@ finally:
 
 
 def expressions(request: dict[str, Any]) -> dict[str, str]:
-    """Give the ``user_expressions`` of a request that asks a kernel to do something; see `kernel_side`."""
+    """Return the ``user_expressions`` of a request that asks a kernel to do something; see `kernel_side`."""
     found = importlib.util.find_spec("cloudpickle")
     lent = found.submodule_search_locations if found else None
     scope = {

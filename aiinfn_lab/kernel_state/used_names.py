@@ -204,7 +204,7 @@ class _Reader(ast.NodeVisitor):
 
 
 def _free(body: Iterable[ast.AST], arguments: ast.arguments) -> set[str]:
-    """Give the names that a function takes from outside; a name that is assigned anywhere in it counts as its own."""
+    """Return the names that a function takes from outside; a name that is assigned anywhere in it counts as its own."""
     read: set[str] = set()
     own = {
         each.arg

@@ -13,10 +13,10 @@ from typing import Any, Final, Literal
 
 from aiinfn_hub.contract.problem import Reason, Refusal
 from aiinfn_hub.contract.values import as_python
-from aiinfn_lab.paths import Document, show
+from aiinfn_lab.paths import HomeDocument, show
 from aiinfn_lab.session.environment import Session
 from aiinfn_lab.submission import parameters
-from aiinfn_lab.submission.folder import IGNORE_FILE, Plan, bytes_in_words
+from aiinfn_lab.submission.folder import IGNORE_FILE, CopyPlan, bytes_in_words
 from aiinfn_lab.submission.inspection import PROGRAMS, Inspection
 from aiinfn_lab.submission.target import Target
 
@@ -35,7 +35,7 @@ _OWN_TO_SESSION: Final = ("/tmp/", "/var/tmp/", "/dev/shm/")  # noqa: S108 - it 
 
 
 @dataclass(frozen=True)
-class Finding:
+class PrecheckFinding:
     """A `Check` of the contract, which is not imported here: pydantic is too large for a session's server."""
 
     what: Literal["allowed", "kernel", "code", "packages", "files", "output"]
@@ -45,7 +45,7 @@ class Finding:
     field: str | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """Give it as it is sent."""
+        """Return it as it is sent."""
         return asdict(self)
 
 
@@ -82,14 +82,14 @@ class Subject:
         Of a sweep; else 1.
     """
 
-    document: Document
+    document: HomeDocument
     inspection: Inspection
     home: Path
     kernel: Kernel | None = None
     other_image: bool = False
     values: Mapping[str, Any] = field(default_factory=dict)
     swept: frozenset[str] | None = None
-    plan: Plan | None = None
+    plan: CopyPlan | None = None
     points: int = 1
 
     @classmethod
@@ -136,8 +136,8 @@ class Subject:
         return self.inspection.language in {"python", ""}
 
 
-def look(subject: Subject) -> list[Finding]:
-    """Say all that there is to say. Blocks, for some 10 s at most; call it in a thread."""
+def look(subject: Subject) -> list[PrecheckFinding]:
+    """State all that there is to say. Blocks, for some 10 s at most; call it in a thread."""
     found = [_kernel(subject)]
     mentions = Mentions()
     found += _values(subject)
@@ -155,10 +155,10 @@ def look(subject: Subject) -> list[Finding]:
     return [*found, *_copied(subject), *_output(subject, mentions)]
 
 
-def _kernel(subject: Subject) -> Finding:
+def _kernel(subject: Subject) -> PrecheckFinding:
     inspection = subject.inspection
     if subject.other_image:
-        return Finding(
+        return PrecheckFinding(
             "kernel",
             "notice",
             "The job gets another environment than this session, so kernel and packages cannot be looked at from here.",
@@ -167,27 +167,27 @@ def _kernel(subject: Subject) -> Finding:
         )
     if inspection.kind == "command":
         if shutil.which("bash") is None:
-            return Finding("kernel", "problem", "This environment has no bash, which runs the command.", "Choose an image that has it.", "command")  # fmt: skip
-        return Finding("kernel", "ok", "This environment has bash, which runs the command.")
+            return PrecheckFinding("kernel", "problem", "This environment has no bash, which runs the command.", "Choose an image that has it.", "command")  # fmt: skip
+        return PrecheckFinding("kernel", "ok", "This environment has bash, which runs the command.")
     if not subject.notebook:
         program = PROGRAMS.get(inspection.language, "Python")
         if program in PROGRAMS.values() and shutil.which(program) is None:
-            return Finding("kernel", "problem", f"This environment has no {program}, which runs the script.", "Choose an image that has it.", "path")  # fmt: skip
-        return Finding("kernel", "ok", f"This environment has {program}, which runs the script.")
+            return PrecheckFinding("kernel", "problem", f"This environment has no {program}, which runs the script.", "Choose an image that has it.", "path")  # fmt: skip
+        return PrecheckFinding("kernel", "ok", f"This environment has {program}, which runs the script.")
     if inspection.kernel is None:
-        return Finding("kernel", "problem", "The notebook has no kernel.", "Open it, choose a kernel at the top right, and save it.", "path")  # fmt: skip
+        return PrecheckFinding("kernel", "problem", "The notebook has no kernel.", "Open it, choose a kernel at the top right, and save it.", "path")  # fmt: skip
     if subject.kernel is None:
-        return Finding(
+        return PrecheckFinding(
             "kernel",
             "problem",
             f"This environment has no kernel {show(inspection.kernel)}, which the notebook asks for.",
             "Open the notebook, choose another kernel at the top right, and save it.",
             "path",
         )
-    return Finding("kernel", "ok", f"This environment has its kernel, {subject.kernel.title}.")
+    return PrecheckFinding("kernel", "ok", f"This environment has its kernel, {subject.kernel.title}.")
 
 
-def refuse(found: Sequence[Finding]) -> None:
+def refuse(found: Sequence[PrecheckFinding]) -> None:
     """Refuse a submission of which something was found that is sure to fail.
 
     Raises
@@ -208,16 +208,16 @@ def refuse(found: Sequence[Finding]) -> None:
     raise Refusal(Reason.INVALID, f"{first.sentence}{others}", hint.strip(), field=first.field or "path")
 
 
-def _values(subject: Subject) -> Iterator[Finding]:
-    """Say what the notebook's names will be, and which others do not follow them."""
+def _values(subject: Subject) -> Iterator[PrecheckFinding]:
+    """Explain what the notebook's names will be, and which others do not follow them."""
     if not subject.notebook:
         return
     if subject.values:
         shown = _cut(", ".join(f"{name} = {as_python(value)}" for name, value in subject.values.items()))
-        yield Finding("code", "ok", f"The notebook gets {shown}.")
+        yield PrecheckFinding("code", "ok", f"The notebook gets {shown}.")
     given = {*subject.values, *(subject.swept or ())}
     for name, source in parameters.derived(subject.inspection.parameters, given)[:_SHOWN]:
-        yield Finding(
+        yield PrecheckFinding(
             "code",
             "notice",
             f"{name} is computed from {source} in the cell with the parameters, before the {source} that you give is set: "
@@ -230,11 +230,11 @@ def _cut(text: str) -> str:
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
 
 
-def _lines(subject: Subject) -> Iterator[Finding]:
-    """Say what stands against a script before its code is read at all."""
+def _lines(subject: Subject) -> Iterator[PrecheckFinding]:
+    """Explain what stands against a script before its code is read at all."""
     name, data = show(subject.document.name), subject.document.data
     if subject.inspection.language == "shell" and b"\r\n" in data:
-        yield Finding(
+        yield PrecheckFinding(
             "code",
             "problem",
             f"{name} has Windows line ends, with which bash fails.",
@@ -244,7 +244,7 @@ def _lines(subject: Subject) -> Iterator[Finding]:
         try:
             importlib.util.decode_source(data)
         except (SyntaxError, UnicodeDecodeError, LookupError):
-            yield Finding(
+            yield PrecheckFinding(
                 "code",
                 "problem",
                 f"{name} is not in UTF-8 and does not say what it is in, so Python cannot read it.",
@@ -264,8 +264,8 @@ _INSTEAD: Final = {
 }
 
 
-def _asks(subject: Subject, mentions: Mentions) -> Iterator[Finding]:
-    """Say which calls cannot succeed in a job."""
+def _asks(subject: Subject, mentions: Mentions) -> Iterator[PrecheckFinding]:
+    """Explain which calls cannot succeed in a job."""
     seen = set()
     for each in sorted(mentions.asks, key=lambda ask: not ask.sure):
         if (subject.notebook and each.name == "get_ipython") or each.name in seen:
@@ -277,31 +277,33 @@ def _asks(subject: Subject, mentions: Mentions) -> Iterator[Finding]:
             f"Cell {each.cell}" if subject.notebook else f"Line {each.line} of {show(subject.document.name)}"
         )
         sure = each.sure and each.cell not in subject.inspection.may_fail
-        yield Finding(
+        yield PrecheckFinding(
             "code", "problem" if sure else "notice", f"{where} {_ASKED[each.name]}.", _INSTEAD[each.name]
         )
 
 
-def _code(subject: Subject, mentions: Mentions) -> Iterator[Finding]:
+def _code(subject: Subject, mentions: Mentions) -> Iterator[PrecheckFinding]:
     hint = f"Mend it, save the {subject.noun}, and look again."
     if mentions.errors:
         cell, line = mentions.errors[0]
         more = f", nor can {len(mentions.errors) - 1} more" if len(mentions.errors) > 1 else ""
         if subject.notebook:
             # It may be a magic that only its kernel knows.
-            yield Finding(
+            yield PrecheckFinding(
                 "code", "notice", f"Cell {cell} cannot be read as Python (line {line}){more}.", hint
             )
         else:
-            yield Finding(
+            yield PrecheckFinding(
                 "code", "problem", f"Line {line} of {show(subject.document.name)} is not Python.", hint
             )
     if mentions.partial:
-        yield Finding("code", "notice", f"The {subject.noun} is so long that not all of it was looked at.")
+        yield PrecheckFinding(
+            "code", "notice", f"The {subject.noun} is so long that not all of it was looked at."
+        )
 
 
-def _packages(subject: Subject, mentions: Mentions) -> Iterator[Finding]:
-    """Say which packages are missing where the job will look for them."""
+def _packages(subject: Subject, mentions: Mentions) -> Iterator[PrecheckFinding]:
+    """Explain which packages are missing where the job will look for them."""
     if subject.other_image or (subject.notebook and subject.kernel is None) or not mentions.imports:
         return
     interpreter = (
@@ -313,7 +315,7 @@ def _packages(subject: Subject, mentions: Mentions) -> Iterator[Finding]:
     missing = interpreter.missing(names, folders) if interpreter else None
     if missing is None:
         sentence = f"Whether the packages that it imports are there could not be found out: {_list(names)}."
-        yield Finding("packages", "notice", sentence)
+        yield PrecheckFinding("packages", "notice", sentence)
         return
     # It is coped with elsewhere, comes by itself, or may be found in a folder that is computed.
     doubtful = mentions.installs or None in mentions.search
@@ -322,7 +324,7 @@ def _packages(subject: Subject, mentions: Mentions) -> Iterator[Finding]:
     hint = how_to_install(missing, notebook=subject.notebook)
     if sure:
         sentence = f"This environment has no {_packages_called(sure)}, which the {subject.noun} imports."
-        yield Finding("packages", "problem", sentence, hint)
+        yield PrecheckFinding("packages", "problem", sentence, hint)
     if unsure:
         sentence = (
             f"This environment has no {_packages_called(unsure)}, which a part of the {subject.noun} imports."
@@ -330,14 +332,14 @@ def _packages(subject: Subject, mentions: Mentions) -> Iterator[Finding]:
         if mentions.installs:
             sentence = f"This environment has no {_packages_called(unsure)} now; the {subject.noun} installs packages itself."
             hint = "Installing them before spares the job the time, and keeps other jobs from changing them."
-        yield Finding("packages", "notice", sentence, hint)
+        yield PrecheckFinding("packages", "notice", sentence, hint)
     if not missing:
         count = len(names)
-        yield Finding("packages", "ok", f"{'The package' if count == 1 else f'All {count} packages'} that it imports {'is' if count == 1 else 'are'} there.")  # fmt: skip
+        yield PrecheckFinding("packages", "ok", f"{'The package' if count == 1 else f'All {count} packages'} that it imports {'is' if count == 1 else 'are'} there.")  # fmt: skip
 
 
-def _files(subject: Subject, mentions: Mentions) -> Iterator[Finding]:
-    """Say which files are missing; where it is not sure, nothing is said."""
+def _files(subject: Subject, mentions: Mentions) -> Iterator[PrecheckFinding]:
+    """Explain which files are missing; where it is not sure, nothing is said."""
     wanted = mentions.wanted
     many = len(wanted) > _MOST_PATHS
     missing, lost, own, there = [], [], [], 0
@@ -355,7 +357,7 @@ def _files(subject: Subject, mentions: Mentions) -> Iterator[Finding]:
             missing.append(path)
     if missing:
         verb = "is" if len(missing) == 1 else "are"
-        yield Finding(
+        yield PrecheckFinding(
             "files",
             "notice",
             f"It mentions {_list(missing)}, which {verb} not there now.{' Not all names were looked for.' if many else ''}",
@@ -363,48 +365,48 @@ def _files(subject: Subject, mentions: Mentions) -> Iterator[Finding]:
         )
     if lost:
         verb = "is" if len(lost) == 1 else "are"
-        yield Finding("files", "notice", f"It mentions {_list(lost)}, which {verb} left out of the copy.", f"Take it back in a file {IGNORE_FILE}, by a line with a ! before it.")  # fmt: skip
+        yield PrecheckFinding("files", "notice", f"It mentions {_list(lost)}, which {verb} left out of the copy.", f"Take it back in a file {IGNORE_FILE}, by a line with a ! before it.")  # fmt: skip
     if own:
         verb = "belongs" if len(own) == 1 else "belong"
-        yield Finding(
+        yield PrecheckFinding(
             "files",
             "notice",
             f"It reads {_list(own)}, which {verb} to this session alone; a job may not see it.",
             "Put it into your home.",
         )
     if there and not (missing or lost or own or many):
-        yield Finding("files", "ok", f"{'The file' if there == 1 else f'All {there} files'} that it reads by name {'is' if there == 1 else 'are'} there.")  # fmt: skip
+        yield PrecheckFinding("files", "ok", f"{'The file' if there == 1 else f'All {there} files'} that it reads by name {'is' if there == 1 else 'are'} there.")  # fmt: skip
 
 
-def _copied(subject: Subject) -> Iterator[Finding]:
-    """Say what of a folder the job gets."""
+def _copied(subject: Subject) -> Iterator[PrecheckFinding]:
+    """Explain what of a folder the job gets."""
     plan = subject.plan
     if plan is None:
         return
     copied, linked = plan.sentences()
-    yield Finding("files", "ok", copied)
+    yield PrecheckFinding("files", "ok", copied)
     if linked:
-        yield Finding("files", "notice", linked, "Leave it as it is until the job is over. What the job writes there, it writes into the original.")  # fmt: skip
+        yield PrecheckFinding("files", "notice", linked, "Leave it as it is until the job is over. What the job writes there, it writes into the original.")  # fmt: skip
     if plan.unreadable:
-        yield Finding("files", "notice", f"{_list(plan.unreadable)} cannot be read and is left out.", "Give yourself the right to read it (chmod u+r).")  # fmt: skip
+        yield PrecheckFinding("files", "notice", f"{_list(plan.unreadable)} cannot be read and is left out.", "Give yourself the right to read it (chmod u+r).")  # fmt: skip
 
 
-def _output(subject: Subject, mentions: Mentions) -> Iterator[Finding]:
+def _output(subject: Subject, mentions: Mentions) -> Iterator[PrecheckFinding]:
     document, plan = subject.document, subject.plan
     place = document.folder if plan is None else plan.place.parent
     if not os.access(place, os.W_OK | os.X_OK):
         folder = show(PurePosixPath(document.home_path if plan is None else plan.home_path).parent.as_posix())
-        yield Finding("output", "problem", f"The folder {folder} cannot be written, so the result has no place.", "Give yourself the right to write it (chmod u+w), or copy the file elsewhere.", "path")  # fmt: skip
+        yield PrecheckFinding("output", "problem", f"The folder {folder} cannot be written, so the result has no place.", "Give yourself the right to write it (chmod u+w), or copy the file elsewhere.", "path")  # fmt: skip
         return
     if plan is not None:
-        yield Finding("output", "ok", _in_copy(plan, subject.swept is not None))
+        yield PrecheckFinding("output", "ok", _in_copy(plan, subject.swept is not None))
         # One copy is kept to be run again, the others are what the job or its points run in.
         needed = plan.size * (subject.points + 1)
     else:
         stem = document.name.rpartition(".")[0] or document.name
         ending = ".ipynb" if subject.notebook else ".log"
         result = f"{stem}.ID/" if subject.swept is not None else f"{stem}.ID{ending}"
-        yield Finding(
+        yield PrecheckFinding(
             "output",
             "ok",
             f"The result appears beside it as {result}, with the job's ID. Nothing is overwritten.",
@@ -412,12 +414,12 @@ def _output(subject: Subject, mentions: Mentions) -> Iterator[Finding]:
         needed = len(document.data)
     free = _free(place)
     if free is not None and plan is not None and free < needed:
-        yield Finding("output", "problem", f"The copies of the folder need {bytes_in_words(needed)}, and {bytes_in_words(free)} are free.", "Delete something before you submit.")  # fmt: skip
+        yield PrecheckFinding("output", "problem", f"The copies of the folder need {bytes_in_words(needed)}, and {bytes_in_words(free)} are free.", "Delete something before you submit.")  # fmt: skip
     elif free is not None and free < _ROOM + needed:
-        yield Finding("output", "notice", f"Only {free // 2**20} MiB are free where the result is to appear.", "Delete something before you submit.")  # fmt: skip
+        yield PrecheckFinding("output", "notice", f"Only {free // 2**20} MiB are free where the result is to appear.", "Delete something before you submit.")  # fmt: skip
     written = list(dict.fromkeys(mentions.writes))
     if subject.swept is not None and written and plan is None:
-        yield Finding(
+        yield PrecheckFinding(
             "output",
             "notice",
             f"Every point of the sweep writes {_list(written)}, one over the other.",
@@ -430,7 +432,7 @@ def _is_left_out(subject: Subject, path: str) -> bool:
     return plan is not None and not plan.has(str(subject.document.folder.relative_to(plan.place) / path))
 
 
-def _in_copy(plan: Plan, swept: bool) -> str:
+def _in_copy(plan: CopyPlan, swept: bool) -> str:
     if swept:
         return (
             f"Each point runs in a copy of its own, {plan.name}.ID/0001/ and so on, beside the folder. "

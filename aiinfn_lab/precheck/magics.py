@@ -133,7 +133,7 @@ def _is_magic(text: str) -> bool:
 
 
 def _open_quote(line: str, quote: str) -> str:
-    """Give the triple quote that is open behind a line: what is inside a text is no magic."""
+    """Return the triple quote that is open behind a line: what is inside a text is no magic."""
     place = 0
     while place < len(line):
         if quote:
@@ -153,7 +153,7 @@ def _open_quote(line: str, quote: str) -> str:
 
 
 def _behind(line: str, place: int) -> int:
-    """Give the place behind a short text that begins here."""
+    """Return the place behind a short text that begins here."""
     mark, place = line[place], place + 1
     while place < len(line) and line[place] != mark:
         place += 2 if line[place] == "\\" else 1

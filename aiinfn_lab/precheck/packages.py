@@ -69,7 +69,7 @@ class Interpreter:
 
     @classmethod
     def of_server(cls) -> Interpreter:
-        """Give the Python that runs scripts, which is that of this server."""
+        """Return the Python that runs scripts, which is that of this server."""
         return cls(sys.executable)
 
     @classmethod
@@ -94,7 +94,7 @@ class Interpreter:
         return cls(found, environment)
 
     def missing(self, names: Sequence[str], folders: Sequence[str]) -> list[str] | None:
-        """Give those of some top-level packages that it does not find; None if it does not say in time. Blocks.
+        """Return those of some top-level packages that it does not find; None if it does not say in time. Blocks.
 
         Parameters
         ----------
@@ -121,7 +121,7 @@ class Interpreter:
 
 
 def how_to_install(names: Sequence[str], *, notebook: bool) -> str:
-    """Say how packages come into the environment."""
+    """Explain how packages come into the environment."""
     by_pip = [_DISTRIBUTIONS.get(name, name) for name in names if name not in _NOT_BY_PIP]
     if not by_pip:
         return "Choose an image that has it."

@@ -20,7 +20,7 @@ _SAME: Final = frozenset(
 
 
 def looks_like_path(text: str) -> bool:
-    """Tell whether a text may be the name of a file, rather than words, a pattern or an address."""
+    """Return whether a text may be the name of a file, rather than words, a pattern or an address."""
     if not 0 < len(text) <= _LONGEST or text != text.strip() or _ODD.search(text) or not text.isprintable():
         return False
     return "/" in text.strip("/") or _ENDING.search(text) is not None
@@ -52,14 +52,14 @@ class Names:
                     self._assigned[name] = value
 
     def path(self, node: ast.AST | None) -> str | None:
-        """Give the path that an expression stands for; None if that is not plain."""
+        """Return the path that an expression stands for; None if that is not plain."""
         try:
             return self._resolve(node, 0)
         except RecursionError:
             return None
 
     def text(self, node: ast.AST | None) -> str | None:
-        """Give the text that an expression stands for."""
+        """Return the text that an expression stands for."""
         return self.path(node)
 
     def _resolve(self, node: ast.AST | None, depth: int) -> str | None:
@@ -130,7 +130,7 @@ class Names:
 
 
 def binds(node: ast.AST) -> Iterable[str]:
-    """Give the names that a node binds."""
+    """Return the names that a node binds."""
     match node:
         case ast.arg(arg=name):
             return (name,)

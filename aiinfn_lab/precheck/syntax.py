@@ -21,7 +21,7 @@ _LEAVES: Final = frozenset(
 
 
 def children(node: ast.AST) -> list[ast.AST]:
-    """Give the nodes in a node that may say something, in their order; faster than `ast.iter_child_nodes`."""
+    """Return the nodes in a node that may say something, in their order; faster than `ast.iter_child_nodes`."""
     found: list[ast.AST] = []
     for name in node._fields:
         value = getattr(node, name, None)
@@ -33,14 +33,14 @@ def children(node: ast.AST) -> list[ast.AST]:
 
 
 def is_named(node: ast.AST | None, *names: str) -> bool:
-    """Tell whether a node is one of some names, however much stands before its last dot."""
+    """Return whether a node is one of some names, however much stands before its last dot."""
     return (isinstance(node, ast.Name) and node.id in names) or (
         isinstance(node, ast.Attribute) and node.attr in names
     )
 
 
 def called(node: ast.Call) -> tuple[str, str, ast.AST | None]:
-    """Give the name of what is called, the dotted name before it (may be empty), and the object that is before it."""
+    """Return the name of what is called, the dotted name before it (may be empty), and the object that is before it."""
     if isinstance(node.func, ast.Name):
         return node.func.id, "", None
     if isinstance(node.func, ast.Attribute):
@@ -58,19 +58,19 @@ def dotted(node: ast.AST) -> str:
 
 
 def argument(node: ast.Call, place: int, word: str) -> ast.AST | None:
-    """Give an argument by its place, or else by its name."""
+    """Return an argument by its place, or else by its name."""
     if len(node.args) > place:
         return node.args[place]
     return next((each.value for each in node.keywords if each.arg == word), None)
 
 
 def arguments(node: ast.Call) -> list[ast.AST]:
-    """Give all arguments."""
+    """Return all arguments."""
     return [*node.args, *(word.value for word in node.keywords)]
 
 
 def texts(node: ast.Call) -> Iterator[str]:
-    """Give the literal texts in the first argument of a call: a command, or the list of its words."""
+    """Yield the literal texts in the first argument of a call: a command, or the list of its words."""
     first = node.args[0] if node.args else None
     for each in first.elts if isinstance(first, (ast.List, ast.Tuple)) else [first]:
         if isinstance(each, ast.Constant) and isinstance(each.value, str):

@@ -16,9 +16,9 @@ from pydantic import ValidationError
 from aiinfn_hub.contract.jobs import CHECKPOINTS, RunSpec
 from aiinfn_lab import checkpoint
 from aiinfn_lab.runner.meter import Meter
-from aiinfn_lab.runner.protocol import CannotRunError, Exit, Reporter, no_room
+from aiinfn_lab.runner.protocol import CannotRunError, Reporter, RunnerExit, no_room
 from aiinfn_lab.runner.records import Records
-from aiinfn_lab.runner.watch import Watch
+from aiinfn_lab.runner.watch import RunWatch
 
 
 def main(arguments: list[str]) -> int:
@@ -43,7 +43,7 @@ def main(arguments: list[str]) -> int:
             reporter.error(
                 "File error", f"{error.strerror or error}: {error.filename or 'a file of the job'}."
             )
-    return Exit.CANNOT_RUN
+    return RunnerExit.CANNOT_RUN
 
 
 def _run(spec: RunSpec, reporter: Reporter) -> int:
@@ -72,7 +72,7 @@ def _run(spec: RunSpec, reporter: Reporter) -> int:
         checkpoints.mkdir(parents=True, exist_ok=True, mode=0o700)
         os.environ[checkpoint.FOLDER] = str(checkpoints)
     with Records(reporter) as records, Meter(reporter) as meter:
-        watch = Watch(records, meter)
+        watch = RunWatch(records, meter)
         # Imported only now: a script must not wait for what a notebook needs.
         if work.kind != "notebook":
             from aiinfn_lab.runner import script  # noqa: PLC0415
@@ -82,7 +82,7 @@ def _run(spec: RunSpec, reporter: Reporter) -> int:
             from aiinfn_lab.runner import notebook  # noqa: PLC0415
 
             code = notebook.run(spec, snapshot, folder, output, reporter, watch)
-    if code == Exit.SUCCESS:
+    if code == RunnerExit.SUCCESS:
         shutil.rmtree(checkpoints, ignore_errors=True)
     return code
 
@@ -98,7 +98,7 @@ def _read_spec(arguments: list[str]) -> RunSpec:
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
-    os._exit(Exit.STOPPED)
+    os._exit(RunnerExit.STOPPED)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ SIMULATED: Final = "SIM-"
 _UUID: Final = ("GPU-", "MIG-")
 
 
-class Reading(NamedTuple):
+class AcceleratorReading(NamedTuple):
     """What the accelerators do now.
 
     Attributes
@@ -26,14 +26,14 @@ class Reading(NamedTuple):
     memory: int | None
 
 
-class Reader:
+class AcceleratorReader:
     """Reads the job's devices; may block as long as the driver likes."""
 
     def __init__(self, library: Any, handles: Sequence[Any]) -> None:
         self._library = library
         self._handles = handles
 
-    def read(self) -> Reading | None:
+    def read(self) -> AcceleratorReading | None:
         """Read all of them; None if nothing is told."""
         busy: list[float] = []
         memory: list[int] = []
@@ -45,10 +45,10 @@ class Reader:
                 continue
         if not memory:
             return None
-        return Reading(round(sum(busy) / len(busy), 1) if busy else None, sum(memory))
+        return AcceleratorReading(round(sum(busy) / len(busy), 1) if busy else None, sum(memory))
 
 
-def find() -> Reader | None:
+def find() -> AcceleratorReader | None:
     """Find the job's devices; None if it has none, or nothing can tell of them."""
     if os.environ.get("AIINFN_ACCELERATOR", "none") == "none":
         return None
@@ -71,4 +71,4 @@ def find() -> Reader | None:
         )
     except pynvml.NVMLError:
         return None
-    return Reader(pynvml, handles) if handles else None
+    return AcceleratorReader(pynvml, handles) if handles else None

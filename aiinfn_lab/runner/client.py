@@ -49,7 +49,7 @@ _OUTPUTS: Final = frozenset({*_SHOWN, "stream", "error"})
 _output: Final[Any] = output_from_msg
 
 
-class Client(NotebookClient):
+class KernelClient(NotebookClient):
     """Runs cells, and shows what they print in the job's log as well."""
 
     def __init__(self, notebook: Any, kernel: Any, reporter: Reporter, outputs: Outputs) -> None:

@@ -22,10 +22,10 @@ from papermill.exceptions import PapermillException
 from papermill.execute import ERROR_MARKER_TAG, remove_error_markers
 
 from aiinfn_hub.contract.jobs import RunSpec
-from aiinfn_lab.runner.client import Client
+from aiinfn_lab.runner.client import KernelClient
 from aiinfn_lab.runner.outputs import Outputs
-from aiinfn_lab.runner.protocol import CannotRunError, Exit, Reporter, no_room
-from aiinfn_lab.runner.watch import Watch
+from aiinfn_lab.runner.protocol import CannotRunError, Reporter, RunnerExit, no_room
+from aiinfn_lab.runner.watch import RunWatch
 
 from . import inside_kernel, notebook_file, resume
 
@@ -52,7 +52,7 @@ class Execution:
         output: Path,
         kernel: Any,
         reporter: Reporter,
-        watch: Watch,
+        watch: RunWatch,
     ) -> None:
         self._watch = watch
         self._spec = spec
@@ -68,7 +68,7 @@ class Execution:
         self._duration = 0.0
         self._stopped = False
         self._outputs = Outputs()
-        self._client: Client | None = None
+        self._client: KernelClient | None = None
         # Both libraries log what is in the log or in the error record already.
         for name in ("papermill", "traitlets", "nbclient"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
@@ -109,7 +109,7 @@ class Execution:
 
     async def run(self) -> int:
         """Execute all cells and give the runner's exit code."""
-        client = Client(self.notebook, self._kernel, self._reporter, self._outputs)
+        client = KernelClient(self.notebook, self._kernel, self._reporter, self._outputs)
         try:
             await client.start()
         except Exception as error:
@@ -122,28 +122,28 @@ class Execution:
         finally:
             await client.close()
 
-    async def _run(self, client: Client) -> int:
+    async def _run(self, client: KernelClient) -> int:
         await self._ask_language(client)
         if self._variables is not None:
             try:
                 await self._variables.restore(client, self._why_ended)
             except CannotRunError:
                 self._note("failed")
-                self._save_last(Exit.CANNOT_RUN)
+                self._save_last(RunnerExit.CANNOT_RUN)
                 raise
         saver = asyncio.ensure_future(self._keep_saving())
         try:
             code = await self._run_cells(client)
-            if code == Exit.SUCCESS and not self._stopped:
+            if code == RunnerExit.SUCCESS and not self._stopped:
                 code = await self._finish(client)
-            if self._variables is not None and code == Exit.SUCCESS and not self._stopped:
+            if self._variables is not None and code == RunnerExit.SUCCESS and not self._stopped:
                 await self._keep_variables(client, self._variables)
         finally:
             saver.cancel()
         if self._stopped:
             return code
         client.set_widgets_metadata()
-        self._note("succeeded" if code == Exit.SUCCESS else "failed")
+        self._note("succeeded" if code == RunnerExit.SUCCESS else "failed")
         self._manager.notebook_complete()
         return self._save_last(code)
 
@@ -177,7 +177,7 @@ class Execution:
         finally:
             self._duration = time.monotonic() - began
 
-    async def _run_cells(self, client: Client) -> int:
+    async def _run_cells(self, client: KernelClient) -> int:
         for index, cell in list(enumerate(self.notebook.cells))[self._start :]:
             runs = _runs(cell)
             if runs:
@@ -191,22 +191,22 @@ class Execution:
                 self._manager.cell_complete(cell, cell_index=index)
             if end is not None:
                 return end
-        return Exit.SUCCESS
+        return RunnerExit.SUCCESS
 
-    async def _run_cell(self, client: Client, cell: Any, index: int) -> int | None:
+    async def _run_cell(self, client: KernelClient, cell: Any, index: int) -> int | None:
         """Run a cell; return the runner's exit code if no other cell is to run."""
         try:
             reply = await client.run_cell(cell, index)
         except DeadKernelError:
             if self._stopped:
-                return Exit.STOPPED
+                return RunnerExit.STOPPED
             self._manager.cell_exception(cell, cell_index=index)
             name, message = self._why_ended()
             cell.outputs.append(_error_output("DeadKernel", message))
             self._reporter.error(name, message, cell=self._cell)
-            return Exit.FAILED
+            return RunnerExit.FAILED
         if self._stopped:
-            return Exit.STOPPED
+            return RunnerExit.STOPPED
         if reply.get("status") != "error":
             asked = any(each.get("source") == "ask_exit" for each in reply.get("payload") or ())
             return self._exit(cell, index, 0, "") if asked else None
@@ -227,7 +227,7 @@ class Execution:
             cell=self._cell,
             traceback=_traceback(cell, traceback),
         )
-        return Exit.FAILED
+        return RunnerExit.FAILED
 
     def _exit(self, cell: Any, index: int, code: int | None, text: str) -> int:
         """Take note of an end that the code asked for.
@@ -244,13 +244,13 @@ class Execution:
         if code == 0 or (text == inside_kernel.RESTART and not rest):
             if rest:
                 self._say(cell, f"[the code ended the job in cell {self._cell} of {self._total}: {rest}]")
-            return Exit.SUCCESS
+            return RunnerExit.SUCCESS
         self._manager.cell_exception(cell, cell_index=index)
         if text == inside_kernel.RESTART:
             message = f"The code restarted its kernel. A job has one kernel from its first cell to its last: {rest}."
             cell.outputs.append(_error_output("KernelRestart", message))
             self._reporter.error("Kernel restarted", message, cell=self._cell)
-            return Exit.FAILED
+            return RunnerExit.FAILED
         shown = f"SystemExit: {text}"
         cell.outputs.append(_error_output("SystemExit", text, shown))
         if code is None:
@@ -258,33 +258,33 @@ class Execution:
         else:
             message = f"The code ended the job with exit code {code}{f', and {rest}' if rest else ''}."
             self._reporter.error(f"Exit code {code}", message, cell=self._cell)
-        return Exit.FAILED
+        return RunnerExit.FAILED
 
     def _say(self, cell: Any, line: str) -> None:
-        """Tell in the log and below a cell."""
+        """Report in the log and below a cell."""
         self._reporter.line(line)
         new_output: Any = nbformat.v4.new_output
         cell.outputs.append(new_output("stream", name="stderr", text=line + "\n"))
 
     def _why_ended(self) -> tuple[str, str]:
-        """Say why the kernel's process ended that nobody told to: the error's name, and a sentence."""
+        """Explain why the kernel's process ended that nobody told to: the error's name, and a sentence."""
         code = self._client.ended_with() if self._client is not None else None
         return self._watch.why_ended("The kernel", code)
 
-    async def _finish(self, client: Client) -> int:
+    async def _finish(self, client: KernelClient) -> int:
         """Wait for what is still at work after the last cell, as Python does at the end of a script."""
         try:
             answer = await client.finish(f"[{_WAITING}]")
         except DeadKernelError:
             if self._stopped:
-                return Exit.STOPPED
+                return RunnerExit.STOPPED
             name, message = self._why_ended()
             self._reporter.error(name, f"{message} All cells had run; it waited for what they had started.")
-            return Exit.FAILED
+            return RunnerExit.FAILED
         if answer:
             tasks = "1 asyncio task that was" if answer == 1 else f"{answer} asyncio tasks that were"
             self._reporter.line(f"[{tasks} not awaited did not get to the end]")
-        return Exit.SUCCESS
+        return RunnerExit.SUCCESS
 
     async def _keep_saving(self) -> None:
         """Save the growing output from time to time; a save that fails is told once and tried again."""
@@ -308,10 +308,10 @@ class Execution:
             self._reporter.error(
                 "Disk full" if no_room(error) else "File error", f"The result could not be saved: {why}."
             )
-            return Exit.FAILED
+            return RunnerExit.FAILED
         return code
 
-    async def _keep_variables(self, client: Client, variables: resume.Variables) -> None:
+    async def _keep_variables(self, client: KernelClient, variables: resume.Variables) -> None:
         if await variables.keep(client, self._spec.job):
             resume.tell(self.notebook, self._start, self._spec.job)
 
@@ -324,7 +324,7 @@ class Execution:
         self._variables = resume.Variables(state, self._reporter)
         return resume.keep(self.notebook, self._start)
 
-    async def _ask_language(self, client: Client) -> None:
+    async def _ask_language(self, client: KernelClient) -> None:
         assert client.kc is not None  # noqa: S101 - it was started before
         reply = await client.async_wait_for_reply(client.kc.kernel_info())
         if reply is not None and "language_info" in reply["content"]:

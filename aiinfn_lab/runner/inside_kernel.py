@@ -32,7 +32,7 @@ RESTART = "aiinfn-restart"
 """Text of the SystemExit of code that restarts its kernel."""
 
 
-class Job:
+class KernelSideJob:
     """One job's kernel."""
 
     def __init__(self, shell: Any) -> None:
@@ -222,8 +222,8 @@ class Job:
 
 
 def set_up(shell: Any) -> str:
-    """Prepare a kernel; return what `Job.set_up` does, as JSON."""
-    shell.kernel.aiinfn_job = job = Job(shell)
+    """Prepare a kernel; return what `KernelSideJob.set_up` does, as JSON."""
+    shell.kernel.aiinfn_job = job = KernelSideJob(shell)
     return json.dumps(job.set_up())
 
 

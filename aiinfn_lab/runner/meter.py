@@ -9,9 +9,9 @@ from collections import deque
 from typing import Final, Self
 
 from aiinfn_hub.contract.runner import MOST_RESOURCE_POINTS, ResourcePoint
-from aiinfn_lab.runner.accelerator import Reader, find
+from aiinfn_lab.runner.accelerator import AcceleratorReader, find
 from aiinfn_lab.runner.protocol import Reporter
-from aiinfn_lab.runner.usage import Usage, of_this_job
+from aiinfn_lab.runner.usage import UsageSource, of_this_job
 
 _log = logging.getLogger(__name__)
 _FIRST: Final = 2.0
@@ -34,7 +34,7 @@ class Meter:
         self,
         reporter: Reporter,
         *,
-        usage: Usage | None = None,
+        usage: UsageSource | None = None,
         interval: float = _FIRST,
     ) -> None:
         self._reporter = reporter
@@ -57,7 +57,7 @@ class Meter:
         self._tell()
 
     def look(self) -> None:
-        """Tell what was measured since the last call.
+        """Explain what was measured since the last call.
 
         Measuring begins with the first: what forks before it does so without threads.
         """
@@ -83,7 +83,7 @@ class Meter:
         except Exception as error:  # figures are not worth a job
             _log.debug("nothing is measured any more: %s", error)
 
-    def _measure_on(self, accelerator: Reader | None) -> None:
+    def _measure_on(self, accelerator: AcceleratorReader | None) -> None:
         told, interval = 0, self._interval
         began = last = time.monotonic()
         used = self._usage.seconds()

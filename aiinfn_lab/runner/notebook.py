@@ -13,15 +13,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aiinfn_hub.contract.jobs import RunSpec
-from aiinfn_lab.runner.protocol import CannotRunError, Exit, Reporter, die_with_parent
+from aiinfn_lab.runner.protocol import CannotRunError, Reporter, RunnerExit, die_with_parent
 from aiinfn_lab.runner.records import EVERY
-from aiinfn_lab.runner.watch import Watch
+from aiinfn_lab.runner.watch import RunWatch
 
 if TYPE_CHECKING:
     from aiinfn_lab.runner.execution import Execution
 
 
-def run(spec: RunSpec, snapshot: Path, folder: Path, output: Path, reporter: Reporter, watch: Watch) -> int:
+def run(
+    spec: RunSpec, snapshot: Path, folder: Path, output: Path, reporter: Reporter, watch: RunWatch
+) -> int:
     """Run a notebook and give the runner's exit code."""
     return asyncio.run(_Run(spec, snapshot, folder, output, reporter, watch).run())
 
@@ -36,7 +38,7 @@ class _Run:
         folder: Path,
         output: Path,
         reporter: Reporter,
-        watch: Watch,
+        watch: RunWatch,
     ) -> None:
         self._spec = spec
         self._snapshot = snapshot
@@ -69,7 +71,7 @@ class _Run:
             if self._execution is not None:
                 await self._execution.stop()
             self._reporter.line("[stopped]")
-            return Exit.STOPPED
+            return RunnerExit.STOPPED
         finally:
             told.cancel()
             looking.cancel()
@@ -179,7 +181,7 @@ class _KernelErrors(asyncio.Protocol):
 
     @contextlib.asynccontextmanager
     async def end(self) -> AsyncIterator[int]:
-        """Give the descriptor that the kernel writes to."""
+        """Yield the descriptor that the kernel writes to."""
         read, write = os.pipe()
         try:
             await asyncio.get_running_loop().connect_read_pipe(lambda: self, os.fdopen(read, "rb"))

@@ -40,7 +40,7 @@ _LONGEST_TRACEBACK: Final = 20_000
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
-class Exit(IntEnum):
+class RunnerExit(IntEnum):
     """How the runner ends."""
 
     SUCCESS = 0
@@ -103,21 +103,21 @@ class Reporter:
         self.log(text + "\n" if self._at_line_start else f"\n{text}\n")
 
     def progress(self, cell: int, cells: int) -> None:
-        """Tell how far the notebook is."""
+        """Explain how far the notebook is."""
         self._record(RunnerRecord(type="progress", progress=Progress(cell=cell, cells=cells)))
 
     def values(self, values: Mapping[str, Scalar]) -> None:
-        """Tell what the job's code recorded."""
+        """Explain what the job's code recorded."""
         self._record(RunnerRecord(type="values", values=dict(values)))
 
     def resources(self, point: ResourcePoint) -> None:
-        """Tell what the job used since the last such record."""
+        """Explain what the job used since the last such record."""
         self._record(RunnerRecord(type="resources", resources=point))
 
     def error(
         self, name: str, message: str, *, cell: int | None = None, traceback: str = "", line: str = ""
     ) -> None:
-        """Tell what went wrong, to the log as well.
+        """Explain what went wrong, to the log as well.
 
         Parameters
         ----------

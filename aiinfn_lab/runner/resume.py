@@ -74,7 +74,7 @@ def tell(notebook: Any, start: int, job: str) -> None:
 
 
 def call(job: str) -> str:
-    """Give the code that brings back the variables of a job."""
+    """Return the code that brings back the variables of a job."""
     return f'import aiinfn_lab; aiinfn_lab.load_variables("{job}")'
 
 

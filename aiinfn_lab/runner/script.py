@@ -22,12 +22,12 @@ from aiinfn_lab.runner import launcher
 from aiinfn_lab.runner.protocol import (
     OUT_OF_MEMORY,
     CannotRunError,
-    Exit,
     Reporter,
+    RunnerExit,
     die_with_parent,
     no_room,
 )
-from aiinfn_lab.runner.watch import Watch
+from aiinfn_lab.runner.watch import RunWatch
 from aiinfn_lab.submission.inspection import LANGUAGES, PROGRAMS
 
 _TAIL: Final = 4000
@@ -42,7 +42,9 @@ _LINGER: Final = 1.0
 """Seconds that output of processes which the script left behind is still waited for."""
 
 
-def run(spec: RunSpec, snapshot: Path, folder: Path, output: Path, reporter: Reporter, watch: Watch) -> int:
+def run(
+    spec: RunSpec, snapshot: Path, folder: Path, output: Path, reporter: Reporter, watch: RunWatch
+) -> int:
     """Run a script or a command and give the runner's exit code.
 
     Notes
@@ -84,9 +86,11 @@ def run(spec: RunSpec, snapshot: Path, folder: Path, output: Path, reporter: Rep
     return _result(process.returncode, log, reporter, watch, shell=shell, stopped=stopper.stopped)
 
 
-def _result(code: int, log: _LogFile, reporter: Reporter, watch: Watch, *, shell: bool, stopped: bool) -> int:
+def _result(
+    code: int, log: _LogFile, reporter: Reporter, watch: RunWatch, *, shell: bool, stopped: bool
+) -> int:
     if stopped:
-        return Exit.STOPPED
+        return RunnerExit.STOPPED
     # What the script printed is in the log already: the log gets one line about its end.
     tail = log.tail.decode(errors="replace")
     # 128 + N is how a shell tells that signal N ended its last command.
@@ -96,17 +100,17 @@ def _result(code: int, log: _LogFile, reporter: Reporter, watch: Watch, *, shell
         name, message = watch.why_ended(what, by_signal)
         name = name if name == OUT_OF_MEMORY else "Killed"
         reporter.error(name, message, traceback=tail, line=f"[{message}]")
-        return Exit.FAILED
+        return RunnerExit.FAILED
     if code:
         # Of most languages the last line names the error; that of a group of errors ends with the rule of a box.
         last = next((line for line in reversed(tail.splitlines()) if line.strip(" |+-")), "")
         message = last.strip(" |").strip() or "The script said nothing about it."
         reporter.error(f"Exit code {code}", message, traceback=tail, line=f"[exit code {code}]")
-        return Exit.FAILED
+        return RunnerExit.FAILED
     if log.incomplete:
         # What the script is there for was done, and all that it printed is in the job's own log, too.
         reporter.line(f"[The script succeeded. {log.name} in your home is not complete.]")
-    return Exit.SUCCESS
+    return RunnerExit.SUCCESS
 
 
 def _command(snapshot: Path, folder: Path, scratch: contextlib.ExitStack) -> tuple[list[str], Path]:
@@ -151,7 +155,7 @@ def _interpreter(name: str) -> list[str]:
     return [found]
 
 
-def _relay(process: subprocess.Popen[bytes], log: _LogFile, watch: Watch) -> None:
+def _relay(process: subprocess.Popen[bytes], log: _LogFile, watch: RunWatch) -> None:
     """Hand the output on until it ends, or the script did and only what it left behind keeps the pipe open."""
     assert process.stdout is not None  # noqa: S101 - because of stdout=PIPE
     descriptor = process.stdout.fileno()

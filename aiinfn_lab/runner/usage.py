@@ -11,20 +11,20 @@ MEASURE: Final = "AIINFN_MEASURE"
 _CGROUPS: Final = Path("/sys/fs/cgroup")
 
 
-class Usage(Protocol):
+class UsageSource(Protocol):
     """Where the figures come from."""
 
     def seconds(self) -> float:
-        """Give the processor time so far, in seconds of one core."""
+        """Return the processor time so far, in seconds of one core."""
 
     def memory(self) -> int:
-        """Give the memory in use now, in bytes."""
+        """Return the memory in use now, in bytes."""
 
     def killed(self) -> int:
         """Count the processes that the system has ended for want of memory."""
 
 
-def of_this_job() -> Usage:
+def of_this_job() -> UsageSource:
     """Choose what can be measured here."""
     if os.environ.get(MEASURE) == "container":
         for kind in (CgroupV2, CgroupV1):
@@ -41,11 +41,11 @@ class CgroupV2:
         self._folder = folder
 
     def seconds(self) -> float:
-        """Give the processor time so far, in seconds of one core."""
+        """Return the processor time so far, in seconds of one core."""
         return _table(self._folder / "cpu.stat").get("usage_usec", 0) / 1e6
 
     def memory(self) -> int:
-        """Give the memory in use now, in bytes; without the files that are only cached."""
+        """Return the memory in use now, in bytes; without the files that are only cached."""
         table = _table(self._folder / "memory.stat")
         cached = table.get("active_file", 0) + table.get("inactive_file", 0)
         return max(0, _number(self._folder / "memory.current") - cached)
@@ -62,11 +62,11 @@ class CgroupV1:
         self._folder = folder
 
     def seconds(self) -> float:
-        """Give the processor time so far, in seconds of one core."""
+        """Return the processor time so far, in seconds of one core."""
         return _number(self._folder / "cpuacct" / "cpuacct.usage") / 1e9
 
     def memory(self) -> int:
-        """Give the memory in use now, in bytes; without the files that are only cached."""
+        """Return the memory in use now, in bytes; without the files that are only cached."""
         folder = self._folder / "memory"
         table = _table(folder / "memory.stat")
         cached = table.get("total_active_file", 0) + table.get("total_inactive_file", 0)
@@ -97,7 +97,7 @@ class Processes:
         return [me, *me.children(recursive=True)]
 
     def seconds(self) -> float:
-        """Give the processor time so far, in seconds of one core; that of children which have ended included."""
+        """Return the processor time so far, in seconds of one core; that of children which have ended included."""
         total = 0.0
         for process in self._all():
             try:
@@ -108,7 +108,7 @@ class Processes:
         return total
 
     def memory(self) -> int:
-        """Give the memory in use now, in bytes; what processes share counts once."""
+        """Return the memory in use now, in bytes; what processes share counts once."""
         total = 0
         for process in self._all():
             try:

@@ -11,19 +11,19 @@ from aiinfn_lab.runner.records import Records
 
 
 @dataclass(frozen=True, slots=True)
-class Watch:
+class RunWatch:
     """Tells what the code records and what it uses."""
 
     records: Records
     meter: Meter
 
     def look(self) -> None:
-        """Tell what is new; to be called at least every half second."""
+        """Explain what is new; to be called at least every half second."""
         self.records.look()
         self.meter.look()
 
     def why_ended(self, name: str, code: int | None) -> tuple[str, str]:
-        """Say why a process of the job ended that should not have.
+        """Explain why a process of the job ended that should not have.
 
         Parameters
         ----------

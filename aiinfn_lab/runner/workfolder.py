@@ -11,7 +11,7 @@ from types import FrameType
 from aiinfn_hub.contract.jobs import RunSpec
 from aiinfn_hub.contract.paths import folder_copy
 
-from .protocol import CannotRunError, Exit, no_room
+from .protocol import CannotRunError, RunnerExit, no_room
 
 
 def prepare(spec: RunSpec) -> Path:
@@ -43,7 +43,7 @@ def _copy(source: Path, place: Path, job: str) -> None:
 
     def stop(number: int, frame: FrameType | None) -> None:
         shutil.rmtree(draft, ignore_errors=True)
-        os._exit(Exit.STOPPED)
+        os._exit(RunnerExit.STOPPED)
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
     try:

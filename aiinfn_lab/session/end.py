@@ -20,7 +20,7 @@ _REASON_OF: Final = {status: reason for reason, status in reversed(STATUS.items(
 
 
 @dataclass
-class Hub:
+class HubClient:
     """The hub, as far as this session's end goes.
 
     Parameters
@@ -48,13 +48,13 @@ class Hub:
         return cls(url, environment.get("JUPYTERHUB_API_TOKEN", ""))
 
     def close(self) -> None:
-        """Give back the client's resources."""
+        """Release the client's resources."""
         if self._client is not None:
             self._client.close()
             self._client = None
 
     async def session_time(self, language: str) -> Any:
-        """Give when the session ends and what can be done about it, as the hub says it now.
+        """Return when the session ends and what can be done about it, as the hub says it now.
 
         Nothing is kept: pages ask seldom, and somebody may have put the end off on the home page a moment ago.
 

@@ -42,7 +42,7 @@ class Session:
         )
 
     def as_json(self) -> dict[str, Any]:
-        """Give what the browser may know."""
+        """Return what the browser may know."""
         values = asdict(self)
         values.pop("person")
         values.pop("certain_until")

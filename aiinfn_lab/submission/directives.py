@@ -12,7 +12,7 @@ import shlex
 from typing import Any, Final
 
 from aiinfn_hub.contract.problem import Reason, Refusal
-from aiinfn_lab.paths import Document, is_printable, show
+from aiinfn_lab.paths import HomeDocument, is_printable, show
 
 from .inspection import LANGUAGES
 
@@ -64,7 +64,7 @@ def read(source: str, shown: str) -> dict[str, str]:
     return found
 
 
-def of_document(document: Document) -> dict[str, str]:
+def of_document(document: HomeDocument) -> dict[str, str]:
     """Read the header comments of a file that was found to be a notebook or a script.
 
     Raises

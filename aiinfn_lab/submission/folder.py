@@ -74,14 +74,14 @@ class Entry:
     children: list[Entry] = field(default_factory=list)
 
     def walk(self) -> Iterator[Entry]:
-        """Give it and all below it, folders before what is in them."""
+        """Yield it and all below it, folders before what is in them."""
         yield self
         for child in self.children:
             yield from child.walk()
 
 
 @dataclass(frozen=True)
-class Plan:
+class CopyPlan:
     """What a submission of a folder copies.
 
     Attributes
@@ -155,13 +155,13 @@ class Plan:
         return "snakemake --cores all" if "Snakefile" in names else ""
 
     def has(self, path: str) -> bool:
-        """Tell whether the job finds something at a path relative to the folder."""
+        """Return whether the job finds something at a path relative to the folder."""
         wanted = os.path.normpath(path)
         gone = (each.rstrip("/") for each in (*self.left_out, *self.unreadable))
         return not any(wanted == each or wanted.startswith(f"{each}/") for each in gone)
 
     def sentences(self) -> tuple[str, str]:
-        """Say what is copied and left out, and what is linked; the second may be empty."""
+        """Explain what is copied and left out, and what is linked; the second may be empty."""
         number = f"{self.files} file{'s' if self.files != 1 else ''}, {bytes_in_words(self.size)}"
         copied = f"A copy of the folder is made: {number}."
         if self.left_out:
@@ -175,7 +175,7 @@ class Plan:
         )
 
     def as_json(self) -> dict[str, Any]:
-        """Give what a form needs."""
+        """Return what a form needs."""
         return {
             "path": self.path,
             "name": self.name,
@@ -192,7 +192,7 @@ class Plan:
         }
 
 
-def plan(path: str, home_path: str, place: Path, program: str | None = None) -> Plan:
+def plan(path: str, home_path: str, place: Path, program: str | None = None) -> CopyPlan:
     """Look at a folder and decide what is copied. Blocks; call it in a thread.
 
     Parameters
@@ -209,7 +209,7 @@ def plan(path: str, home_path: str, place: Path, program: str | None = None) -> 
     top = look.folder("", 0)
     linked = _link(top, program)
     copied = [entry for entry in top.walk() if entry.path]
-    return Plan(path, home_path, place, copied, linked, sorted(look.left_out), sorted(look.unreadable))
+    return CopyPlan(path, home_path, place, copied, linked, sorted(look.left_out), sorted(look.unreadable))
 
 
 class _Look:

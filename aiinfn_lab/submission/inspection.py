@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from typing import Any, Final, Literal
 
 from aiinfn_hub.contract.problem import Reason, Refusal
-from aiinfn_lab.paths import Document, show
+from aiinfn_lab.paths import HomeDocument, show
 
 from . import parameters
 
@@ -53,8 +53,8 @@ class Inspection:
     may_fail: frozenset[int] = field(default=frozenset(), repr=False, compare=False)
 
 
-def inspect(document: Document) -> Inspection:
-    """Tell what a file is. May take some 100 ms for a large notebook; call it in a thread.
+def inspect(document: HomeDocument) -> Inspection:
+    """Explain what a file is. May take some 100 ms for a large notebook; call it in a thread.
 
     Raises
     ------
@@ -145,7 +145,7 @@ def _leave_out(holder: dict[str, Any], key: str, kind: type) -> None:
         del holder[key]
 
 
-def _notebook(document: Document) -> Inspection:
+def _notebook(document: HomeDocument) -> Inspection:
     shown = show(document.name)
     content = read_notebook(document.data, document.name)
     cells = _cells(content, shown)

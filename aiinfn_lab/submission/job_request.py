@@ -72,7 +72,7 @@ def check_idempotency_key(value: str) -> str:
 
 
 def check_kernel(inspection: Inspection, *, available: bool) -> Refusal | None:
-    """Say why a notebook's kernel stands against a submission, or None."""
+    """Explain why a notebook's kernel stands against a submission, or None."""
     if inspection.kind != "notebook" or available:
         return None
     if inspection.kernel is None:

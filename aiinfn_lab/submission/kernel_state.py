@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from typing import Any, Final
 
 from aiinfn_hub.contract.problem import Reason, Refusal
-from aiinfn_lab.paths import Document
+from aiinfn_lab.paths import HomeDocument
 
 from .inspection import Inspection
 
@@ -44,7 +44,7 @@ class FromHere:
     cells: int
 
 
-def read(body: Mapping[str, Any], document: Document, inspection: Inspection) -> FromHere | None:
+def read(body: Mapping[str, Any], document: HomeDocument, inspection: Inspection) -> FromHere | None:
     """Read the key ``from_here`` of a body; None if it has none.
 
     Raises
@@ -91,7 +91,7 @@ def add(work: dict[str, Any], wanted: FromHere) -> None:
 
 
 def _code(cell: dict[str, Any]) -> str:
-    """Give the text of a cell that is executed, else nothing."""
+    """Return the text of a cell that is executed, else nothing."""
     source = cell["source"]
     text = source if isinstance(source, str) else "".join(source)
     tags = cell.get("metadata", {}).get("tags", [])

@@ -160,7 +160,7 @@ def _constant(node: ast.AST, *, typed: bool) -> bool | float:
 
 
 def _is_named(node: ast.AST, *names: str) -> bool:
-    """Tell whether a node is one of some plain names."""
+    """Return whether a node is one of some plain names."""
     return isinstance(node, ast.Name) and node.id in names
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from aiinfn_hub.contract.problem import Reason, Refusal
 
 if TYPE_CHECKING:
-    from .folder import Entry, Plan
+    from .folder import CopyPlan, Entry
 
 ROOT: Final = ".aiinfn/jobs"
 """Folder of all snapshots, relative to the home: `aiinfn_hub.vkd.contract.SNAPSHOT_ROOT`, which is not imported
@@ -67,7 +67,7 @@ def take(home: Path, key: str, name: str, data: bytes) -> Snapshot:
     return _take(home, key, name, lambda place: _write(place, data))
 
 
-def take_folder(home: Path, key: str, plan: Plan) -> Snapshot:
+def take_folder(home: Path, key: str, plan: CopyPlan) -> Snapshot:
     """Copy a folder as planned, durably and all or nothing. Blocks; call it in a thread.
 
     Modes and times are kept: ``make`` compares times.

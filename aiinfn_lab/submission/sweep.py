@@ -34,7 +34,7 @@ _DIGITS: Final = 12
 
 
 def grid(typed: Mapping[str, str | Sequence[Any]], known: Sequence[Parameter]) -> list[dict[str, Any]]:
-    """Give every combination of some values, the last name varying fastest.
+    """Return every combination of some values, the last name varying fastest.
 
     Parameters
     ----------
@@ -197,7 +197,7 @@ def _given(name: str, found: object) -> list[Any]:
 
 
 def _is_lazy(found: object) -> TypeGuard[Iterable[Any]]:
-    """Tell whether values come one by one, as those of ``map`` and of generators do."""
+    """Return whether values come one by one, as those of ``map`` and of generators do."""
     return isinstance(found, (Iterator, KeysView, ValuesView))
 
 

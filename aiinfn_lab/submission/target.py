@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from aiinfn_hub.contract.problem import Reason, Refusal
 from aiinfn_lab.paths import (
-    Document,
+    HomeDocument,
     Places,
     is_printable,
     show,
@@ -36,9 +36,9 @@ class Target:
         A line for the shell.
     """
 
-    document: Document
+    document: HomeDocument
     inspection: Inspection
-    plan: folder.Plan | None = None
+    plan: folder.CopyPlan | None = None
     command: str | None = None
 
     def planned(self, key: str) -> str:
@@ -60,7 +60,7 @@ class Target:
         return snapshot.take(places.home, key, self.document.name, self.document.data)
 
     def work(self) -> dict[str, Any]:
-        """Give the keys of `aiinfn_hub.vkd.contract.Work` that only submissions of folders have."""
+        """Return the keys of `aiinfn_hub.vkd.contract.Work` that only submissions of folders have."""
         found: dict[str, Any] = {} if self.plan is None else {"folder": self.plan.home_path}
         return found if self.command is None else {**found, "command": self.command}
 
@@ -100,7 +100,7 @@ def find(places: Places, body: Mapping[str, Any], limit: int) -> Target:
                 "Leave out one of them.",
                 field="path",
             )
-        document = Document(path, home_path, place, place.name, b"", datetime.now(UTC))
+        document = HomeDocument(path, home_path, place, place.name, b"", datetime.now(UTC))
         line = check_command(command)
         return Target(document, Inspection("command", "shell"), folder.plan(path, home_path, place), line)
     document = places.read(body.get("path"), limit)

@@ -230,7 +230,7 @@ def fetched(system: System, measured: Measured) -> None:
 
 
 def _weigh(system: System, heard: list[Response]) -> tuple[int, int]:
-    """Give the bytes of files, as they are without compression, and the number of requests to the server half."""
+    """Return the bytes of files, as they are without compression, and the number of requests to the server half."""
     files = [answer for answer in heard if "/lab/extensions/" in answer.url and answer.ok]
     return sum(len(answer.body()) for answer in files), sum(system.api in answer.url for answer in heard)
 

@@ -101,11 +101,11 @@ class Ours(System):
         return bool(self.ask(f"aiinfn-lab/jobs/{job}")["state"] == "running")
 
     def roots(self) -> list[psutil.Process]:
-        """Give the session's Jupyter server, and vkd, under which the jobs run."""
+        """Return the session's Jupyter server, and vkd, under which the jobs run."""
         return [self._session(), self._vkd()]
 
     def shared(self) -> list[psutil.Process]:
-        """Give what serves everybody beside vkd: the hub and its proxy."""
+        """Return what serves everybody beside vkd: the hub and its proxy."""
         everything = psutil.Process(self.demo.process.pid).children(recursive=True)
         session, vkd = self._session(), self._vkd()
         own = {session, vkd, *session.children(recursive=True), *vkd.children(recursive=True)}
@@ -117,7 +117,7 @@ class Ours(System):
         ]
 
     def list_address(self) -> str:
-        """Give what its panel asks first."""
+        """Return what its panel asks first."""
         return "aiinfn-lab/jobs?limit=25"
 
     def _told(self) -> Locator:

@@ -195,7 +195,7 @@ class Peer(System):
         return self._read(job)[0] == "IN_PROGRESS"
 
     def version(self) -> str:
-        """Give its version."""
+        """Return its version."""
         command = [
             environment() / "python",
             "-c",
@@ -204,11 +204,11 @@ class Peer(System):
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
     def roots(self) -> list[psutil.Process]:
-        """Give the Jupyter server: jobs are its children."""
+        """Return the Jupyter server: jobs are its children."""
         return [psutil.Process(self._process.pid)]
 
     def list_address(self) -> str:
-        """Give what its list asks first."""
+        """Return what its list asks first."""
         return "scheduler/jobs?sort_by=desc(create_time)&max_items=25"
 
     def _read(self, job: str) -> tuple[str, int, int, int | None, int, str]:

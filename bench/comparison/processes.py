@@ -31,7 +31,7 @@ class Usage:
 
 
 def tree(roots: Iterable[psutil.Process]) -> list[psutil.Process]:
-    """Give processes with all that they started, without the kernels of notebooks that are open in a browser.
+    """Return processes with all that they started, without the kernels of notebooks that are open in a browser.
 
     Those kernels are direct children of the Jupyter server; they are the same program in both systems.
     """
@@ -49,7 +49,7 @@ def tree(roots: Iterable[psutil.Process]) -> list[psutil.Process]:
 
 
 def memory(processes: Iterable[psutil.Process]) -> float:
-    """Give the proportional set size (PSS) of processes, in MB."""
+    """Return the proportional set size (PSS) of processes, in MB."""
     total = 0
     for process in processes:
         with contextlib.suppress(psutil.Error):

@@ -115,7 +115,7 @@ class System(ABC):
 
     @abstractmethod
     def set_parameter(self, person: Person, name: str, value: str) -> None:
-        """Give one parameter a value in the form."""
+        """Return one parameter a value in the form."""
 
     @abstractmethod
     def send_form(self, person: Person) -> str:
@@ -135,26 +135,26 @@ class System(ABC):
 
     @abstractmethod
     def times(self, job: str) -> Times:
-        """Give when a job that is over was created, started and ended."""
+        """Return when a job that is over was created, started and ended."""
 
     @abstractmethod
     def is_running(self, job: str) -> bool:
-        """Tell whether a job runs now, without the page."""
+        """Return whether a job runs now, without the page."""
 
     @abstractmethod
     def roots(self) -> list[psutil.Process]:
-        """Give the server processes that a job needs, without what they start."""
+        """Return the server processes that a job needs, without what they start."""
 
     @abstractmethod
     def list_address(self) -> str:
-        """Give the request by which the page lists jobs, relative to the base URL."""
+        """Return the request by which the page lists jobs, relative to the base URL."""
 
     @abstractmethod
     def stop(self) -> None:
         """Stop what runs."""
 
     def shown_output(self) -> Locator:
-        """Give the notebook in front."""
+        """Return the notebook in front."""
         return self.page.locator(SHOWN)
 
     def traffic(self, seconds: float) -> int:

@@ -10,7 +10,7 @@ from collections import Counter
 import pytest
 
 from aiinfn_hub.kube.client import KubeClient
-from aiinfn_hub.vkd.backends.kubernetes.backend import KueueBackend
+from aiinfn_hub.vkd.backends.kubernetes.backend import KubernetesBackend
 from tests.cluster.vkd_world import COMMAND, ClusterWorld
 from tests.vkd.local_world import SMALL_JOB
 from tests.vkd.world import until, vkd
@@ -39,7 +39,7 @@ async def both(contract_site, tmp_path):
     platform = contract_site.platform.model_dump(mode="json")
 
     def backend(made):
-        return KueueBackend(made, tmp_path / "data", client, command=COMMAND)
+        return KubernetesBackend(made, tmp_path / "data", client, command=COMMAND)
 
     async with vkd(tmp_path, backend, **platform) as running:
         world = ClusterWorld(

@@ -22,7 +22,7 @@ from aiinfn_hub.kube.client import KubeClient, path_of
 from aiinfn_hub.kube.objects import jobs
 from aiinfn_hub.kube.objects.pods import pod_parts, pod_spec
 from aiinfn_hub.platform.selection import Door, Selection
-from aiinfn_hub.vkd.backends.kubernetes.backend import KueueBackend
+from aiinfn_hub.vkd.backends.kubernetes.backend import KubernetesBackend
 from aiinfn_hub.vkd.domain.backend import BackendJob, Start
 from tests.cluster.harness import Cluster, has_condition
 from tests.cluster.site import Site
@@ -118,9 +118,11 @@ class ClusterWorld(World):
         await world.start()
         return world
 
-    async def start(self, **options: Any) -> KueueBackend:
+    async def start(self, **options: Any) -> KubernetesBackend:
         client = await KubeClient.connect(self.kubeconfig)
-        self.backend = KueueBackend(self.platform, self.data, client, **{"command": self.command} | options)
+        self.backend = KubernetesBackend(
+            self.platform, self.data, client, **{"command": self.command} | options
+        )
         self._reader = asyncio.create_task(self._read(self.backend))
         active = sorted(
             (job for job in self.jobs.values() if job.state not in FINAL), key=lambda job: job.queued_at

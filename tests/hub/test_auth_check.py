@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from aiinfn_hub.auth import claims
-from aiinfn_hub.auth.check import Verdict, certificate
+from aiinfn_hub.auth.check import CheckVerdict, certificate
 from aiinfn_hub.demo.identity_provider.keys import make_key
 from tests.hub.stack import PLATFORM, Iam, browser, clean_environment
 from tests.hub.test_auth_signin import eventually, signed_in
@@ -156,15 +156,15 @@ async def a_token(iam: Iam) -> str:
 
 def test_a_certificate_must_be_of_the_key_and_valid():
     key = make_key().as_dict(private=False)
-    assert certificate(key)[0] is Verdict.GOOD
+    assert certificate(key)[0] is CheckVerdict.GOOD
     later = datetime.now(UTC) + timedelta(days=350)
-    assert certificate(key, later)[0] is Verdict.NOTE
-    assert certificate(key, later + timedelta(days=30))[0] is Verdict.BAD
+    assert certificate(key, later)[0] is CheckVerdict.NOTE
+    assert certificate(key, later + timedelta(days=30))[0] is CheckVerdict.BAD
     other = key | {"x5c": make_key().as_dict(private=False)["x5c"]}
-    assert certificate(other) == (Verdict.BAD, "its x5c is the certificate of another key.")
+    assert certificate(other) == (CheckVerdict.BAD, "its x5c is the certificate of another key.")
     for broken in ([], ["x"], [7], "x", [base64.b64encode(b"no DER").decode()]):
         verdict, sentence = certificate(key | {"x5c": broken})
-        assert (verdict, "no certificate" in sentence) == (Verdict.BAD, True)
+        assert (verdict, "no certificate" in sentence) == (CheckVerdict.BAD, True)
 
 
 @pytest.mark.parametrize(

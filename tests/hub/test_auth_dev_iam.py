@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 
 os.environ["AUTHLIB_INSECURE_TRANSPORT"] = "1"
 
-from aiinfn_hub.demo.identity_provider.app import Settings, create_app, make_client
+from aiinfn_hub.demo.identity_provider.app import ProviderSettings, create_app, make_client
 
 ISSUER = "http://127.0.0.1:9"
 BACK = "http://127.0.0.1:8/hub/oauth_callback"
@@ -32,7 +32,9 @@ class AtIssuer(FlaskClient):
 
 @pytest.fixture
 def app():
-    return create_app(Settings(ISSUER, make_client("hub", "secret", [BACK], "Test"), admin_token="admin"))
+    return create_app(
+        ProviderSettings(ISSUER, make_client("hub", "secret", [BACK], "Test"), admin_token="admin")
+    )
 
 
 @pytest.fixture
@@ -206,7 +208,7 @@ def test_claims_cannot_be_changed_without_the_admin_token(http, given):
 
 
 def test_without_an_admin_token_nobody_is_admin():
-    app = create_app(Settings(ISSUER, make_client("hub", "secret", [BACK], "Test")))
+    app = create_app(ProviderSettings(ISSUER, make_client("hub", "secret", [BACK], "Test")))
     app.test_client_class = AtIssuer
     answer = app.test_client().post("/admin/keys", headers={"Authorization": "Bearer "})
     assert answer.status_code == 403

@@ -8,8 +8,8 @@ import jwt
 import pytest
 
 from aiinfn_hub.auth import discovery
-from aiinfn_hub.auth.discovery import LogoutTokenWrong, Provider
-from aiinfn_hub.auth.problems import ProviderBroken, ProviderUnreachable
+from aiinfn_hub.auth.discovery import LogoutTokenError, Provider
+from aiinfn_hub.auth.problems import ProviderBrokenError, ProviderUnreachableError
 from aiinfn_hub.demo.identity_provider.keys import make_key
 
 ISSUER = "https://iam.example.org/"
@@ -36,7 +36,7 @@ class Documents:
         self.asked.append(what)
         await asyncio.sleep(0)
         if self.down:
-            raise ProviderUnreachable(what)
+            raise ProviderUnreachableError(what)
         if url == f"{ISSUER}.well-known/openid-configuration":
             return self.document
         assert url == DOCUMENT["jwks_uri"]
@@ -79,7 +79,7 @@ async def test_a_slash_at_the_end_of_the_issuer_may_be_left_out():
 async def test_a_document_that_cannot_be_trusted_is_refused(change, words):
     documents = Documents()
     documents.document |= change
-    with pytest.raises(ProviderBroken, match=words):
+    with pytest.raises(ProviderBrokenError, match=words):
         await documents.provider().endpoints()
 
 
@@ -89,7 +89,7 @@ async def test_known_endpoints_stay_while_the_provider_is_down_but_not_for_a_sig
     await provider.endpoints()
     documents.down = True
     assert (await provider.endpoints()).issuer == ISSUER
-    with pytest.raises(ProviderUnreachable):
+    with pytest.raises(ProviderUnreachableError):
         await provider.endpoints(answered_within=0.0)
 
 
@@ -97,7 +97,7 @@ async def test_nothing_is_known_of_a_provider_that_was_never_there_until_it_come
     documents = Documents()
     documents.down = True
     provider = documents.provider()
-    with pytest.raises(ProviderUnreachable):
+    with pytest.raises(ProviderUnreachableError):
         await provider.endpoints()
     documents.down = False
     assert (await provider.endpoints()).issuer == ISSUER
@@ -128,7 +128,7 @@ async def test_a_good_id_token_gives_its_subject():
 async def test_a_wrong_id_token_is_refused_and_never_shown(change):
     documents = Documents()
     token = documents.token(**change)
-    with pytest.raises(ProviderBroken) as refused:
+    with pytest.raises(ProviderBrokenError) as refused:
         await documents.provider().verify(token, client_id="hub", nonce="n")
     assert token not in str(refused.value)
 
@@ -136,13 +136,13 @@ async def test_a_wrong_id_token_is_refused_and_never_shown(change):
 async def test_an_id_token_signed_by_somebody_else_under_a_known_key_id_is_refused():
     documents = Documents()
     forged = documents.token(key=make_key(), kid=documents.keys[-1].kid)
-    with pytest.raises(ProviderBroken):
+    with pytest.raises(ProviderBrokenError):
         await documents.provider().verify(forged, client_id="hub", nonce="n")
 
 
 @pytest.mark.parametrize("token", [None, "", "a.b", "....", 7])
 async def test_what_is_no_id_token_is_refused(token):
-    with pytest.raises(ProviderBroken):
+    with pytest.raises(ProviderBrokenError):
         await Documents().provider().verify(token, client_id="hub", nonce="n")
 
 
@@ -154,7 +154,7 @@ async def test_an_unsigned_id_token_is_refused():
         algorithm="none",
         headers={"kid": documents.keys[-1].kid},
     )
-    with pytest.raises(ProviderBroken):
+    with pytest.raises(ProviderBrokenError):
         await documents.provider().verify(unsigned, client_id="hub", nonce="n")
 
 
@@ -164,7 +164,7 @@ async def test_unknown_key_ids_do_not_make_the_hub_hammer_the_provider(monkeypat
     documents = Documents()
     provider = documents.provider()
     for _ in range(5):
-        with pytest.raises(ProviderBroken):
+        with pytest.raises(ProviderBrokenError):
             await provider.verify(documents.token(kid="unknown"), client_id="hub", nonce="n")
     assert documents.asked.count("signing keys") == 1
 
@@ -173,7 +173,7 @@ async def test_a_logout_token_that_never_ends_is_refused():
     documents = Documents()
     event = {"http://schemas.openid.net/event/backchannel-logout": {}}
     token = documents.token(nonce=None, jti="1", events=event, exp=10**400)
-    with pytest.raises(LogoutTokenWrong):
+    with pytest.raises(LogoutTokenError):
         await documents.provider().verify_logout(token, client_id="hub")
 
 

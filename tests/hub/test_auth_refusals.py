@@ -6,7 +6,7 @@ import pytest
 from tornado.httpclient import HTTPClientError, HTTPRequest, HTTPResponse
 from tornado.httputil import HTTPHeaders
 
-from aiinfn_hub.auth.refusals import Refusal
+from aiinfn_hub.auth.refusals import ProviderRefusal
 
 
 def refused(status: int, body: bytes | None, **headers: str) -> HTTPClientError:
@@ -34,7 +34,7 @@ def refused(status: int, body: bytes | None, **headers: str) -> HTTPClientError:
     ],
 )
 def test_only_invalid_grant_is_about_the_person(status, body, grant, client, scope):
-    refusal = Refusal.of(refused(status, body))
+    refusal = ProviderRefusal.of(refused(status, body))
     assert (refusal.of_the_grant, refusal.of_the_client, refusal.of_the_scope) == (grant, client, scope)
     assert str(refusal).startswith(f"HTTP status {status}, ")
 
@@ -45,15 +45,15 @@ def test_the_description_is_logged_without_tokens_and_in_one_bounded_line():
         f'{{"error": "invalid_grant", "error_description": "Invalid refresh token: {token}\\nADMIN \\u202e s3 '
         + "long " * 100
     )
-    refusal = Refusal.of(refused(400, (body + '"}').encode()), ["s3"])
+    refusal = ProviderRefusal.of(refused(400, (body + '"}').encode()), ["s3"])
     assert refusal.description.startswith("Invalid refresh token: … ADMIN …")
     assert len(refusal.description) <= 200
     assert refusal.description.isprintable()
     # A secret that is short, or has spaces, is known by itself.
-    assert "s3" not in Refusal.of(refused(400, b'{"error": "a s3 b"}'), ["s3", None]).error
+    assert "s3" not in ProviderRefusal.of(refused(400, b'{"error": "a s3 b"}'), ["s3", None]).error
 
 
 def test_the_userinfo_endpoint_says_it_in_a_header():
     header = 'Bearer realm="x", error="invalid_token", error_description="Token expired"'
-    refusal = Refusal.of(refused(401, b"", **{"WWW-Authenticate": header}))
+    refusal = ProviderRefusal.of(refused(401, b"", **{"WWW-Authenticate": header}))
     assert (refusal.error, refusal.description) == ("invalid_token", "Token expired")

@@ -9,8 +9,8 @@ import pytest
 from aiinfn_hub.auth import tokens
 from aiinfn_hub.auth.iam import IAMAuthenticator
 from aiinfn_hub.auth.rules import Rules
-from aiinfn_hub.auth.session_tokens import SignInAgain
-from aiinfn_hub.auth.tokens import SessionToken, TooFast, TooWide, Wallet
+from aiinfn_hub.auth.session_tokens import SignInAgainError
+from aiinfn_hub.auth.tokens import SessionToken, TokenRateError, TokenScopeError, Wallet
 from aiinfn_hub.platform.model.platform import Platform
 
 READ = frozenset({"storage.read:/"})
@@ -96,12 +96,12 @@ def signed(**claims) -> str:
     ids=["said", "inside", "inside only"],
 )
 def test_a_token_that_can_do_more_than_was_asked_for_is_not_handed_out(token, said):
-    with pytest.raises(TooWide, match=r"\Aopenid profile\Z"):
+    with pytest.raises(TokenScopeError, match=r"\Aopenid profile\Z"):
         tokens.session_token({"access_token": token, "scope": said}, READ, "", 0.0)
 
 
 def test_the_names_of_scopes_that_nobody_asked_for_cannot_break_a_log_line():
-    problem = str(TooWide(["a\nb", *("s" * 300 + str(number) for number in range(300))]))
+    problem = str(TokenScopeError(["a\nb", *("s" * 300 + str(number) for number in range(300))]))
     assert "\n" not in problem
     assert len(problem) <= 501
 
@@ -134,18 +134,18 @@ def test_a_program_that_asks_without_end_is_slowed_down():
     for number in range(30):
         wallet.pace(READ, str(number))
         wallet.remember(made(60, audience=str(number)))
-    with pytest.raises(TooFast) as refused:
+    with pytest.raises(TokenRateError) as refused:
         wallet.pace(READ, "")
     assert 0 < refused.value.wait <= 60
 
 
 def test_what_failed_does_not_use_the_allowance_up_and_is_not_asked_again_at_once():
     wallet = Wallet()
-    problem = SignInAgain()
+    problem = SignInAgainError()
     for number in range(100):
         wallet.pace(READ, str(number))
         wallet.failed(READ, str(number), problem)
-    with pytest.raises(SignInAgain):
+    with pytest.raises(SignInAgainError):
         wallet.pace(READ, "99")
     wallet.pace(READ, "another")
     assert len(wallet._refused) <= 32

@@ -4,7 +4,7 @@ import pytest
 from traitlets.config import Config
 
 from aiinfn_hub.config.environment import ConfigurationError
-from aiinfn_hub.config.hub_config import Reach, Settings, configure
+from aiinfn_hub.config.hub_config import HubSettings, Reach, configure
 from aiinfn_hub.config.kubernetes import ClusterSettings
 from aiinfn_hub.platform.loading import loader
 from tests.hub.stack import PLATFORM, ROOT
@@ -76,7 +76,7 @@ def test_what_is_missing_is_named(platform, kubeconfig, environment, says):
 
 
 def test_a_vkd_that_the_hub_starts_listens_where_pods_reach_it(platform, kubeconfig):
-    own = Settings.of(IAM)
+    own = HubSettings.of(IAM)
     service = settings(platform, KUBECONFIG=kubeconfig, AIINFN_VKD_KUBECONFIG=kubeconfig)
     reach = Reach.of(own, service)
     assert reach == Reach(

@@ -10,7 +10,7 @@ import pytest
 from aiinfn_hub.config.hub_config import (
     CONFIG_FILE,
     ConfigurationError,
-    Settings,
+    HubSettings,
     proxy_command,
     secret_file,
 )
@@ -20,7 +20,7 @@ GOOD = {"AIINFN_IAM_ISSUER": "https://iam.example.org/", "AIINFN_IAM_CLIENT_SECR
 
 
 def test_two_variables_are_enough_and_everything_listens_on_loopback():
-    settings = Settings.of(GOOD)
+    settings = HubSettings.of(GOOD)
     assert settings.host == "127.0.0.1"
     assert settings.client_id == "aiinfn-hub"
     assert len({settings.port, settings.hub_port, settings.proxy_api_port, settings.vkd_port}) == 4
@@ -28,7 +28,7 @@ def test_two_variables_are_enough_and_everything_listens_on_loopback():
 
 
 def test_the_client_secret_is_not_shown_with_the_settings():
-    assert "s3cret" not in repr(Settings.of(GOOD))
+    assert "s3cret" not in repr(HubSettings.of(GOOD))
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_the_client_secret_is_not_shown_with_the_settings():
 )
 def test_a_wrong_variable_is_named(change, words):
     with pytest.raises(ConfigurationError, match=words):
-        Settings.of(GOOD | change)
+        HubSettings.of(GOOD | change)
 
 
 def test_a_proxy_command_of_ones_own_may_have_arguments():

@@ -15,7 +15,7 @@ from aiinfn_hub.contract.problem import Refusal
 from aiinfn_hub.contract.units import format_duration
 from aiinfn_hub.platform import gate
 from aiinfn_hub.platform.access.denials import Denial, Rule
-from aiinfn_hub.platform.access.limits import Usage
+from aiinfn_hub.platform.access.limits import QuotaUse
 from aiinfn_hub.platform.loading import loader
 from aiinfn_hub.platform.model.fields import CPU_ONLY
 from aiinfn_hub.platform.model.platform import Platform
@@ -245,7 +245,7 @@ def test_what_is_not_offered_is_told_with_the_reason_and_what_to_do(exceptions):
     assert "Large The size “large” is not available for this project (Flavour physics)." in told
     assert "Medical physics" not in told, "what projects others have is nobody's business"
     assert "What you cannot use" not in words(drawn(exceptions, BEN))
-    holds = Usage({"v70": 1}, {"medphys": {"v70": 1}})
+    holds = QuotaUse({"v70": 1}, {"medphys": {"v70": 1}})
     told = words(drawn(exceptions, BEN, usage=holds))
     assert "Your sessions hold 1 AMD Alveo V70 already, of at most 1 at once." in told
     assert "Stop a session of yours that has one." in told

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from aiinfn_hub.contract.platform import ClaimRequest
 from aiinfn_hub.contract.problem import Reason, Refusal
-from aiinfn_hub.vkd.client import VkdClient, VkdUnavailable, session_id
+from aiinfn_hub.vkd.client import VkdClient, VkdUnavailableError, session_id
 from tests.hub.realhub import free_port
 
 REQUEST = ClaimRequest(
@@ -87,7 +87,7 @@ async def test_a_form_that_is_given_up_does_not_take_the_answer_away_from_the_ot
 async def test_a_vkd_that_is_not_there_or_answers_nonsense_is_unavailable():
     nowhere = VkdClient(f"http://127.0.0.1:{free_port()}", "x")
     assert await nowhere.availability() is None
-    with pytest.raises(VkdUnavailable):
+    with pytest.raises(VkdUnavailableError):
         await nowhere.claim("ada", REQUEST)
     await nowhere.close()
     for body, status in (
@@ -102,7 +102,7 @@ async def test_a_vkd_that_is_not_there_or_answers_nonsense_is_unavailable():
 
         async with serving(answer) as client:
             assert await client.availability() is None
-            with pytest.raises(VkdUnavailable):
+            with pytest.raises(VkdUnavailableError):
                 await client.claim("ada", REQUEST)
 
 

@@ -19,7 +19,7 @@ from aiinfn_hub.platform.selection import Door
 from aiinfn_hub.spawner import kubernetes
 from aiinfn_hub.spawner.profile_list import profile_list, request_of
 from aiinfn_hub.spawner.session import NoTraceback
-from aiinfn_hub.spawner.spawn_progress import Progress
+from aiinfn_hub.spawner.spawn_progress import SpawnProgress
 from tests.hub.realhub import PEOPLE, ROOT
 
 PLATFORM = loader.load(ROOT / "platform.yaml")
@@ -125,7 +125,7 @@ def test_what_is_no_fault_of_the_hub_is_logged_in_one_line(caplog):
 
 
 def test_what_is_said_late_about_a_step_that_is_over_is_dropped():
-    told = Progress(kubernetes.KubernetesSpawner.steps)
+    told = SpawnProgress(kubernetes.KubernetesSpawner.steps)
     told.begin()
     told.tell("placed", "On node-0.")
     told.tell("starting", "Starting.")

@@ -11,7 +11,7 @@ import pytest
 
 from aiinfn_lab import Client
 from aiinfn_lab.cli import main
-from aiinfn_lab.cli.common import Exit
+from aiinfn_lab.cli.common import ExitCode
 from aiinfn_lab.client import Options
 
 ROOT = Path(__file__).parents[2]
@@ -57,7 +57,7 @@ def test_every_option_is_documented_or_in_the_help_with_words():
 def test_the_exit_statuses_of_help_and_documentation_are_those_of_the_code():
     for text in (CLI, main.get_help(click.Context(main))):
         told = {int(found) for found in re.findall(r"^[| ]+(\d+)[ |]", text, re.MULTILINE)}
-        assert told == {int(status) for status in Exit}
+        assert told == {int(status) for status in ExitCode}
 
 
 def test_the_examples_in_python_run(real, notebook, monkeypatch, capsys):

@@ -11,12 +11,12 @@ import pytest
 
 from aiinfn_lab import AiinfnError, AsyncClient, Client
 from aiinfn_lab.client import JobState, Options, protocol
-from aiinfn_lab.client.access import Access
+from aiinfn_lab.client.access import PlatformAccess
 from aiinfn_lab.client.io import (
-    Answer,
     Call,
     Emit,
-    NoAnswer,
+    HttpAnswer,
+    NoAnswerError,
     Open,
     Pause,
     Read,
@@ -255,22 +255,22 @@ def test_a_job_that_stays_silent_or_does_not_start_for_long_is_followed_all_the_
     waiting = JOB.model_copy(update={"state": JobState.QUEUED, "attempt": 0})
     over = JOB.model_copy(update={"state": JobState.SUCCEEDED, "attempt": 1})
     script = [
-        (Open, NoAnswer(delivered=True, quiet=True)),
-        (Call, Answer(200, log_headers(attempt=0, complete=0))),
-        (Call, Answer(200, {}, waiting.model_dump_json().encode())),
+        (Open, NoAnswerError(delivered=True, quiet=True)),
+        (Call, HttpAnswer(200, log_headers(attempt=0, complete=0))),
+        (Call, HttpAnswer(200, {}, waiting.model_dump_json().encode())),
         (Pause, None),
-        (Open, Answer(200, log_headers(attempt=1))),
-        (Read, NoAnswer(delivered=True, quiet=True)),
-        (Call, Answer(200, log_headers(attempt=1, complete=0))),
-        (Call, Answer(200, {}, over.model_dump_json().encode())),
+        (Open, HttpAnswer(200, log_headers(attempt=1))),
+        (Read, NoAnswerError(delivered=True, quiet=True)),
+        (Call, HttpAnswer(200, log_headers(attempt=1, complete=0))),
+        (Call, HttpAnswer(200, {}, over.model_dump_json().encode())),
         (Pause, None),
-        (Open, Answer(200, log_headers(attempt=1))),
+        (Open, HttpAnswer(200, log_headers(attempt=1))),
         (Read, b"at last\n"),
         (Read, b""),
-        (Call, Answer(200, log_headers(attempt=1, offset=8, complete=1))),
-        (Call, Answer(200, {}, over.model_dump_json().encode())),
+        (Call, HttpAnswer(200, log_headers(attempt=1, offset=8, complete=1))),
+        (Call, HttpAnswer(200, {}, over.model_dump_json().encode())),
     ]
-    talk = Protocol(Access("http://127.0.0.1/services/vkd", None, "t"))
+    talk = Protocol(PlatformAccess("http://127.0.0.1/services/vkd", None, "t"))
     given, asked = [], []
 
     def converse(steps, step):

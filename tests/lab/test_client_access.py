@@ -59,7 +59,7 @@ def test_in_a_session_there_is_nothing_to_set_up(config):
 
 
 def test_what_is_said_wins_over_the_session_and_that_over_what_was_kept(config):
-    access.save(access.Access.outside("https://kept.example.org", "kept"), config)
+    access.save(access.PlatformAccess.outside("https://kept.example.org", "kept"), config)
     both = {**SESSION, **OUTSIDE, **config}
     assert access.find("https://arg.example.org", "arg", both).token == "arg"
     assert access.find(environment=both).token == "mine"
@@ -69,7 +69,7 @@ def test_what_is_said_wins_over_the_session_and_that_over_what_was_kept(config):
 
 
 def test_a_kept_token_goes_to_no_other_address(config):
-    access.save(access.Access.outside("https://kept.example.org", "kept"), config)
+    access.save(access.PlatformAccess.outside("https://kept.example.org", "kept"), config)
     assert (
         access.find(environment={**config, "AIINFN_URL": "https://kept.example.org/hub/home"}).token == "kept"
     )
@@ -84,7 +84,7 @@ def test_nobody_signed_in_is_told_how_to(config):
 
 
 def test_the_token_is_kept_for_nobody_else(config):
-    path = access.save(access.Access.outside("https://kept.example.org", "s3cret"), config)
+    path = access.save(access.PlatformAccess.outside("https://kept.example.org", "s3cret"), config)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     assert [entry.name for entry in path.parent.iterdir()] == ["login.json"]
@@ -99,7 +99,7 @@ def test_the_token_is_kept_for_nobody_else(config):
     "content", ["", "[]", "{}", '{"url": "https://x"}', "\x00", '{"url": 1, "token": "x y"}']
 )
 def test_a_damaged_file_is_told(config, content):
-    path = access.save(access.Access.outside("https://kept.example.org", "kept"), config)
+    path = access.save(access.PlatformAccess.outside("https://kept.example.org", "kept"), config)
     path.write_text(content)
     with pytest.raises(AiinfnError):
         access.load(config)
@@ -108,11 +108,11 @@ def test_a_damaged_file_is_told(config, content):
 
 
 def test_tokens_are_in_no_text():
-    found = access.Access.outside("https://hub.example.org", "s3cret")
+    found = access.PlatformAccess.outside("https://hub.example.org", "s3cret")
     assert "s3cret" not in f"{found} {found!r}"
     for bad in ("s3cret two", "s3cr\xe9t", "", "s3cret\n" + "x" * 2000):
         with pytest.raises(AiinfnError) as told:
-            access.Access.outside("https://hub.example.org", bad)
+            access.PlatformAccess.outside("https://hub.example.org", bad)
         assert "s3cr" not in f"{told.value!r} {told.value}"
 
 

@@ -33,11 +33,11 @@ def project(tmp_path):
     return make
 
 
-def look(top: Path, program: str | None = None) -> folder.Plan:
+def look(top: Path, program: str | None = None) -> folder.CopyPlan:
     return plan(top.name, top.name, top, program)
 
 
-def copied(found: folder.Plan) -> list[str]:
+def copied(found: folder.CopyPlan) -> list[str]:
     return sorted(entry.path for entry in found.copied if entry.kind != "folder")
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from aiinfn_lab.session.end import Hub
+from aiinfn_lab.session.end import HubClient
 from tests.lab.conftest import HUB_TOKEN, TOKEN, running_server
 
 VIEW = {
@@ -121,6 +121,6 @@ def test_nobody_extends_who_is_not_signed_in_to_the_server(session, peer):
 
 
 def test_a_server_that_no_hub_started_has_no_end():
-    hub = Hub.from_environment({"JUPYTERHUB_API_TOKEN": HUB_TOKEN})
+    hub = HubClient.from_environment({"JUPYTERHUB_API_TOKEN": HUB_TOKEN})
     assert hub.url == ""
     assert HUB_TOKEN not in repr(hub)

@@ -8,7 +8,7 @@ from tornado.web import HTTPError
 
 from aiinfn_hub.auth.accounts.authenticator import AccountAuthenticator
 from aiinfn_hub.auth.accounts.bindings import Bindings
-from aiinfn_hub.auth.accounts.problems import AccountReleased, AccountsUnavailable
+from aiinfn_hub.auth.accounts.problems import AccountReleasedError, AccountsUnavailableError
 from aiinfn_hub.auth.accounts.release import ReleaseHandler
 from aiinfn_hub.auth.database.accounts import Identity, TakenError
 from aiinfn_hub.host.accounts import Accounts
@@ -23,7 +23,7 @@ async def test_while_the_table_is_away_nobody_signs_in_and_the_hub_still_starts(
     file = tmp_path / "accounts.sqlite"
     file.write_bytes(b"no database" * 1000)
     bindings = Bindings(f"sqlite:///{file}", LOG)
-    with pytest.raises(AccountsUnavailable) as problem:
+    with pytest.raises(AccountsUnavailableError) as problem:
         await bindings.account_for("ada", ADA)
     assert problem.value.status_code == 503
     assert "try again" in problem.value.jupyterhub_message
@@ -66,7 +66,7 @@ async def test_whoever_is_just_signing_in_while_a_release_begins_does_not_get_in
     model = {"name": "ada", "admin": False, "groups": [], "auth_state": info}
     model = await authenticator.update_auth_model(model)
     authenticator.accounts.releasing.add("ada")
-    with pytest.raises(AccountReleased):
+    with pytest.raises(AccountReleasedError):
         await authenticator.check_allowed("ada", model)
     assert await authenticator.accounts.get("ada") is None
     authenticator.accounts.releasing.clear()

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiinfn_hub.contract.problem import Refusal
-from aiinfn_lab.paths import Document, is_printable
+from aiinfn_lab.paths import HomeDocument, is_printable
 from aiinfn_lab.submission import directives
 from aiinfn_lab.submission.job_request import CHOICES
 
@@ -72,7 +72,7 @@ def test_of_a_notebook_the_first_code_cell_counts(parts):
         {"cell_type": "code", "source": parts("# AIINFN size=wrong")},
     ]
     data = json.dumps({"cells": cells}).encode()
-    document = Document("a.ipynb", "a.ipynb", Path("/"), "a.ipynb", data, datetime.now(UTC))
+    document = HomeDocument("a.ipynb", "a.ipynb", Path("/"), "a.ipynb", data, datetime.now(UTC))
     assert directives.of_document(document) == {"size": "large"}
 
 

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from aiinfn_hub.contract.problem import Refusal
 from aiinfn_hub.contract.units import parse_duration
-from aiinfn_hub.platform.gate import Usage, resolve
+from aiinfn_hub.platform.access.limits import QuotaUse
+from aiinfn_hub.platform.gate import resolve
 from aiinfn_hub.platform.model.fields import parse_moment
 from aiinfn_hub.platform.model.platform import Platform
 from aiinfn_hub.platform.model.settings import Limits
@@ -67,8 +68,8 @@ CASES = [
     ("a reservation begins", running("ann", "2026-11-30T18:00", accelerator="slice", time_limit="5h40m"), {}, 20, {}, (20, 1)),
     ("a reservation begins at the end", running("ann", "2026-11-30T18:00", accelerator="slice", time_limit="6h"), {}, 20, {}, ("too_large", "reserved for the event from 2026-12-01 00:00 UTC on")),
     ("a reservation of their own", running("eva", "2026-11-30T18:00", accelerator="slice", time_limit="6h"), {}, 20, {}, (60, 1)),
-    ("as many as a person may hold", running("ann", **T4, count=2), {}, 30, {"usage": Usage({"t4": 1})}, (60, 1)),
-    ("others came to hold them", running("ann", **T4, count=2), {}, 30, {"usage": Usage({}, {"alpha": {"t4": 4}})}, ("too_many", "hold 4 T4 already")),
+    ("as many as a person may hold", running("ann", **T4, count=2), {}, 30, {"usage": QuotaUse({"t4": 1})}, (60, 1)),
+    ("others came to hold them", running("ann", **T4, count=2), {}, 30, {"usage": QuotaUse({}, {"alpha": {"t4": 4}})}, ("too_many", "hold 4 T4 already")),
     ("membership was withdrawn", running("ann"), {}, 30, {"who": Person.of("ann", [])}, ("forbidden", "do not belong to any project")),
     ("another project is left", running("ann"), {}, 30, {"who": PEOPLE["bob"]}, ("forbidden", "not a member of the project “alpha”")),
     ("the group of an accelerator was withdrawn", running("big", accelerator="big", size="m"), {}, 30, {"who": PEOPLE["ann"]}, ("forbidden", "only for members of g/big")),

@@ -10,7 +10,8 @@ import yaml
 from aiinfn_hub.contract.problem import Reason, Refusal
 from aiinfn_hub.contract.units import format_duration
 from aiinfn_hub.platform.access.denials import WORDS, Rule
-from aiinfn_hub.platform.gate import Usage, offer, resolve
+from aiinfn_hub.platform.access.limits import QuotaUse
+from aiinfn_hub.platform.gate import offer, resolve
 from aiinfn_hub.platform.model.fields import parse_moment
 from aiinfn_hub.platform.model.platform import Platform
 from aiinfn_hub.platform.person import Person
@@ -33,7 +34,7 @@ def ask(case):
         PEOPLE[case["who"]],
         Door(case.get("door", "session")),
         now=parse_moment(case.get("at", TABLE["now"])),
-        usage=Usage(**case["holds"]) if "holds" in case else None,
+        usage=QuotaUse(**case["holds"]) if "holds" in case else None,
     )
 
 
@@ -99,7 +100,7 @@ def test_what_is_refused_says_what_to_choose_instead():
             PLATFORM,
             PEOPLE[case["who"]],
             now=parse_moment(case.get("at", TABLE["now"])),
-            usage=Usage(**case["holds"]) if "holds" in case else None,
+            usage=QuotaUse(**case["holds"]) if "holds" in case else None,
             door=Door(case.get("door", "session")),
         )
         kind = {"size": may.sizes, "image": may.images, "queue": may.queues, "project": may.projects}

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from aiinfn_hub.contract.problem import Refusal
-from aiinfn_hub.platform.gate import JOB_KEYS, Usage, offer, resolve
+from aiinfn_hub.platform.access.limits import QuotaUse
+from aiinfn_hub.platform.gate import JOB_KEYS, offer, resolve
 from aiinfn_hub.platform.model.fields import CPU_ONLY
 from aiinfn_hub.platform.model.platform import Platform
 from aiinfn_hub.platform.person import Person
@@ -130,7 +131,7 @@ people = st.builds(
 )
 times = st.integers(0, 61 * 60).map(lambda number: START + timedelta(minutes=number))
 held = st.dictionaries(st.sampled_from(ACCELERATORS), st.integers(0, 4), max_size=3)
-usages = maybe(st.builds(Usage, held, st.dictionaries(st.sampled_from(PROJECTS), held, max_size=3)))
+usages = maybe(st.builds(QuotaUse, held, st.dictionaries(st.sampled_from(PROJECTS), held, max_size=3)))
 doors = st.sampled_from(Door)
 
 
@@ -272,7 +273,7 @@ complete = st.fixed_dictionaries(
 
 
 @settings(max_examples=150, deadline=None)
-@given(platforms(), people, doors, times, maybe(st.builds(Usage, held)), complete, st.sampled_from(QUEUES))
+@given(platforms(), people, doors, times, maybe(st.builds(QuotaUse, held)), complete, st.sampled_from(QUEUES))
 def test_the_gate_grants_exactly_what_the_file_allows(platform, person, door, now, usage, ask, queue):
     if door is Door.JOB:
         ask = ask | {"queue": queue}

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiinfn_hub.spawner.session_usage import Held
+from aiinfn_hub.spawner.session_usage import SessionUsage
 
 CHANGES = st.lists(
     st.tuples(
@@ -27,7 +27,7 @@ CHANGES = st.lists(
 
 @given(CHANGES)
 def test_the_sums_are_those_of_the_sessions_that_hold_something_now(changes):
-    held, now = Held(), {}
+    held, now = SessionUsage(), {}
     for session, selection in changes:
         held.note(session, selection)
         now[session] = selection
@@ -42,7 +42,7 @@ def test_the_sums_are_those_of_the_sessions_that_hold_something_now(changes):
         projects.setdefault(each.project, Counter())[each.accelerator_name] += each.count
     assert held.usage("ada").projects == projects
     for aside, left in now.items():
-        rest = Held()
+        rest = SessionUsage()
         for session, selection in now.items():
             rest.note(session, None if session == aside else selection)
         for person in ("ada", "ben"):

@@ -11,7 +11,7 @@ import pytest
 
 from aiinfn_hub.vkd.backends.common.attempt_files import AttemptFolder
 from aiinfn_hub.vkd.backends.common.runner_output import Splitter
-from aiinfn_hub.vkd.backends.kubernetes.archive import Archive, NoLine
+from aiinfn_hub.vkd.backends.kubernetes.archive import LogArchive, NoLineError
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def folder(tmp_path):
 
 
 def archive(folder, pod="p1", limit=10_000):
-    made = Archive(folder, pod, limit)
+    made = LogArchive(folder, pod, limit)
     made.open()
     return made
 
@@ -100,7 +100,7 @@ def test_records_are_taken_out_and_the_last_is_kept(folder):
 
 def test_what_the_kubelet_says_in_between_is_no_log(folder):
     made = archive(folder)
-    with pytest.raises(NoLine):
+    with pytest.raises(NoLineError):
         made.feed(STREAM[0] + b"unable to retrieve container logs for containerd://1\n")
     assert folder.log.read_bytes() == LINES[0]
 
@@ -167,7 +167,7 @@ def test_a_line_that_is_no_line_of_the_log_is_noticed_before_it_ends(folder):
     made = archive(folder)
     for _ in range(63):
         assert not made.feed(b"x")
-    with pytest.raises(NoLine):
+    with pytest.raises(NoLineError):
         made.feed(b"x")
 
 

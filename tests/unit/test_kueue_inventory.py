@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from aiinfn_hub.kube.inventory import Inventory, Reader
+from aiinfn_hub.kube.inventory import ClusterInventory, InventoryReader
 from aiinfn_hub.kube.node_notices import sentence
 from aiinfn_hub.platform.model.accelerators import Accelerator
 from aiinfn_hub.platform.model.images import Image
@@ -29,7 +29,7 @@ PLATFORM = Platform(
     sizes={"small": Size(title="Small", cores=1, memory="1Gi")},
     projects={"flavour": Project(title="Flavour", groups=("org/flavour",))},
 )  # fmt: skip
-READER = Reader(PLATFORM)
+READER = InventoryReader(PLATFORM)
 UNTIL = datetime(2026, 11, 24, 18, tzinfo=UTC)
 numbers = itertools.count()
 
@@ -88,7 +88,7 @@ def pod(
 
 
 def read(nodes=(), pods=()):
-    inventory = Inventory(PLATFORM)
+    inventory = ClusterInventory(PLATFORM)
     for each in nodes:
         if facts := READER.node(each):
             inventory.see_node(None, facts)
@@ -205,7 +205,7 @@ def test_any_order_of_changes_gives_what_a_fresh_count_gives():
             READER.pod(pod(f"n{rng.randrange(5)}", kind=rng.choice(["job", "session", None])))
             for _ in range(12)
         ]
-        inventory, there = Inventory(PLATFORM), set()
+        inventory, there = ClusterInventory(PLATFORM), set()
         everything = [("node", each) for each in nodes] + [("pod", each) for each in pods]
         for _ in range(120):
             number = rng.randrange(len(everything))
@@ -213,7 +213,7 @@ def test_any_order_of_changes_gives_what_a_fresh_count_gives():
             see = inventory.see_node if kind == "node" else inventory.see_pod
             see(facts, None) if number in there else see(None, facts)
             there ^= {number}
-        fresh = Inventory(PLATFORM)
+        fresh = ClusterInventory(PLATFORM)
         for number in there:
             kind, facts = everything[number]
             (fresh.see_node if kind == "node" else fresh.see_pod)(None, facts)

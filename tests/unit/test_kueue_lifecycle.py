@@ -15,7 +15,7 @@ from aiinfn_hub.platform.model.projects import Size
 from aiinfn_hub.platform.selection import Door, Selection
 from aiinfn_hub.vkd.backends.kubernetes.facts import (
     JobFacts,
-    PodFacts,
+    JobPodFacts,
     Seen,
     WorkloadFacts,
 )
@@ -45,7 +45,7 @@ ADMITTED = WorkloadFacts("w", "job-a-1", "a", admitted=True)
 
 
 def pod(uid="p1", **facts):
-    return PodFacts(uid, f"job-a-{uid}", "a", facts.pop("created", "2026-11-24T12:00:00Z"), **facts)
+    return JobPodFacts(uid, f"job-a-{uid}", "a", facts.pop("created", "2026-11-24T12:00:00Z"), **facts)
 
 
 GATED = pod()

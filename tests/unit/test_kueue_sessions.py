@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from aiinfn_hub.contract.platform import Claim, ClaimState
-from aiinfn_hub.kube.inventory import Inventory, PodFacts
-from aiinfn_hub.vkd.backends.kubernetes.session_claims import Sessions
+from aiinfn_hub.kube.inventory import ClusterInventory, DevicePodFacts
+from aiinfn_hub.vkd.backends.kubernetes.session_claims import SessionClaims
 from tests.unit.test_kueue_inventory import MIG, PLATFORM, READER, node, pod
 from tests.vkd.local_world import claim_request
 
@@ -17,11 +17,11 @@ class Nodes:
     """One node with some slices, and the pods of sessions on it or waiting for it."""
 
     def __init__(self, slices: int) -> None:
-        self.inventory = Inventory(PLATFORM)
+        self.inventory = ClusterInventory(PLATFORM)
         self.inventory.see_node(None, READER.node(node(amounts={MIG: str(slices)})))
         # No job is there that would have to make room, so neither cluster nor director is asked.
-        self.sessions = Sessions(PLATFORM, self.inventory, None, None)  # type: ignore[arg-type]
-        self.pods: dict[str, PodFacts] = {}
+        self.sessions = SessionClaims(PLATFORM, self.inventory, None, None)  # type: ignore[arg-type]
+        self.pods: dict[str, DevicePodFacts] = {}
 
     def pod(self, session: str, where: str | None, count: int = 1) -> None:
         item: dict[str, Any] = pod(where, "session", count, MIG, accelerator="slice")

@@ -7,7 +7,7 @@ import stat
 import pytest
 
 from aiinfn_hub.host.private_files import keep_private, read_secrets, write_secrets
-from aiinfn_hub.vkd.settings import Settings, SettingsError
+from aiinfn_hub.vkd.settings import SettingsError, VkdSettings
 
 pytestmark = pytest.mark.usefixtures("restored_umask")
 
@@ -59,7 +59,7 @@ def test_vkd_reads_its_secrets_from_a_file_that_only_its_account_reads(tmp_path)
     )
     assert mode(place) == 0o600
     assert list(tmp_path.iterdir()) == [place]
-    settings = Settings.of({"AIINFN_VKD_SECRETS": str(place), "AIINFN_DATA": str(tmp_path)})
+    settings = VkdSettings.of({"AIINFN_VKD_SECRETS": str(place), "AIINFN_DATA": str(tmp_path)})
     assert (settings.ticket_key, settings.database) == ("k", "postgresql+asyncpg://vkd:password@db/vkd")
     assert settings.ticket_key == read_secrets(place)["AIINFN_TICKET_KEY"]
 
@@ -87,4 +87,4 @@ def test_secrets_that_cannot_be_read_are_told(tmp_path, text):
     if text is not None:
         place.write_text(text)
     with pytest.raises(SettingsError, match="cannot be read"):
-        Settings.of({"AIINFN_VKD_SECRETS": str(place)})
+        VkdSettings.of({"AIINFN_VKD_SECRETS": str(place)})

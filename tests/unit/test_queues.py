@@ -152,7 +152,7 @@ def test_everything_is_marked_as_ours_is_named_once_and_comes_after_what_it_need
     ],
 )  # fmt: skip
 def test_what_kueue_cannot_express_is_said_before_the_cluster_is_asked(changes, words):
-    with pytest.raises(apply.CannotApply, match=words):
+    with pytest.raises(apply.ApplyError, match=words):
         apply.wanted(platform(**changes))
 
 

@@ -9,7 +9,7 @@ from jupyterhub import orm
 from sqlalchemy.orm import Session
 
 from aiinfn_hub.auth import membership_watch
-from aiinfn_hub.auth.membership_watch import Verdict, Watch
+from aiinfn_hub.auth.membership_watch import MembershipVerdict, MembershipWatch
 
 
 async def test_what_is_not_known_at_the_end_of_the_grace_is_asked_again_until_it_is(monkeypatch, caplog):
@@ -30,7 +30,13 @@ async def test_what_is_not_known_at_the_end_of_the_grace_is_asked_again_until_it
 
     spawner = SimpleNamespace(active=True, pending=None)
     ada = SimpleNamespace(name="ada", active=True, spawners={"": spawner}, stop=stop)
-    answers = [Verdict.HOLDS, Verdict.SIGN_IN, OSError("no room"), Verdict.SIGN_IN, Verdict.REVOKED]
+    answers = [
+        MembershipVerdict.HOLDS,
+        MembershipVerdict.SIGN_IN,
+        OSError("no room"),
+        MembershipVerdict.SIGN_IN,
+        MembershipVerdict.REVOKED,
+    ]
 
     async def look(_user):
         answer = answers.pop(0)
@@ -38,7 +44,7 @@ async def test_what_is_not_known_at_the_end_of_the_grace_is_asked_again_until_it
             raise answer
         return answer
 
-    looking = Watch(
+    looking = MembershipWatch(
         SimpleNamespace(db=db, users={known: ada}, proxy=SimpleNamespace(delete_user=delete_user)),
         look,
         logging.getLogger("test"),
@@ -46,7 +52,7 @@ async def test_what_is_not_known_at_the_end_of_the_grace_is_asked_again_until_it
         age=lambda: 60.0,
         grace=lambda: 0.0,
     )
-    looking.judged(ada, Verdict.REVOKED)
+    looking.judged(ada, MembershipVerdict.REVOKED)
     await asyncio.wait_for(stopped.wait(), 10)
     assert answers == []
     assert "Whether ada still has access could not be found out" in caplog.text

@@ -9,8 +9,8 @@ from aiinfn_hub.contract.problem import Refusal
 from aiinfn_hub.contract.runner import JobError
 from aiinfn_hub.contract.states import Cause
 from aiinfn_hub.platform.person import Person
-from aiinfn_hub.vkd.database.jobs import Store
-from aiinfn_hub.vkd.database.retention import Aftercare
+from aiinfn_hub.vkd.database.jobs import JobStore
+from aiinfn_hub.vkd.database.retention import RetentionStore
 from aiinfn_hub.vkd.database.tables import (
     history,
     jobs,
@@ -425,14 +425,14 @@ async def test_notes_of_deleted_jobs_do_not_stay_for_ever(v, monkeypatch):
 
 
 async def test_old_jobs_are_found_by_an_index(tmp_path):
-    store = await Store.open(f"sqlite+aiosqlite:///{tmp_path / 'vkd.sqlite'}")
+    store = await JobStore.open(f"sqlite+aiosqlite:///{tmp_path / 'vkd.sqlite'}")
     seen = []
 
     def watch(_connection, _cursor, statement, parameters, _context, _many):
         seen.append((statement, parameters))
 
     sa.event.listen(store._database.engine.sync_engine, "before_cursor_execute", watch)
-    care = Aftercare(store)
+    care = RetentionStore(store)
     await care.expired(datetime.now(UTC), 10)
     await care.with_logs(10)
     await care.leftovers("anna", 10)

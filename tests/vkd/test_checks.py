@@ -115,7 +115,7 @@ def test_where_in_line_it_would_be_and_what_is_free(known, verdict, sentence):
     ],
 )
 def test_what_else_of_the_person_waits(jobs, verdict, sentence):
-    assert said(facts(mine=precheck.Waiting(jobs)), "limit") == [(verdict, sentence)]
+    assert said(facts(mine=precheck.QueueAhead(jobs)), "limit") == [(verdict, sentence)]
 
 
 def test_the_time_limit_beside_what_the_queue_allows():
@@ -165,7 +165,7 @@ def test_a_sweep_of_one_point_and_points_that_are_the_same():
     assert said(facts(sweep=points(1)), "sweep") == [("ok", "It has 1 point.")]
     twice = {"points": [{"a": 1, "b": 2}, {"a": 2}, {"b": 2, "a": 1}], "at_most": 3}
     assert ("notice", "The points 1 and 3 are the same.") in said(facts(sweep=twice), "sweep")
-    waiting = said(facts(sweep=points(5), mine=precheck.Waiting(1, 20)), "limit")
+    waiting = said(facts(sweep=points(5), mine=precheck.QueueAhead(1, 20)), "limit")
     assert waiting == [("ok", "With these, 25 points of your sweeps wait; 5000 may.")]
 
 

@@ -22,9 +22,9 @@ from aiinfn_hub.contract.states import Cause, JobState
 from aiinfn_hub.host.accounts import Accounts
 from aiinfn_hub.platform.model.storage import Storage
 from aiinfn_hub.vkd.backends.local import dispatcher, launch, process
-from aiinfn_hub.vkd.backends.local.attempt import Run
+from aiinfn_hub.vkd.backends.local.attempt import Attempt
 from aiinfn_hub.vkd.backends.local.claim_store import (
-    Held,
+    ClaimRecord,
     Victim,
     choose_victims,
     decide,
@@ -57,7 +57,7 @@ def victim(name, devices=1, priority=0, minutes=0):
 
 
 def held(name, order, count=1):
-    return Held(id=name, request=claim_request("t4", count), order=order, asked_at=NOW)
+    return ClaimRecord(id=name, request=claim_request("t4", count), order=order, asked_at=NOW)
 
 
 @pytest.mark.parametrize(
@@ -164,15 +164,15 @@ async def test_cancelling_an_evicted_job_wins(world):
 
 async def test_cancelling_a_job_whose_end_is_just_being_judged_wins(world, monkeypatch):
     """Its files are read in a thread meanwhile. That it gave way was found; it must not wait again."""
-    judged, cancelled, conclude = threading.Event(), threading.Event(), Run.conclude
+    judged, cancelled, conclude = threading.Event(), threading.Event(), Attempt.conclude
 
-    def slow(run: Run) -> Any:
+    def slow(run: Attempt) -> Any:
         conclusion = conclude(run)
         judged.set()
         cancelled.wait(20)
         return conclusion
 
-    monkeypatch.setattr(Run, "conclude", slow)
+    monkeypatch.setattr(Attempt, "conclude", slow)
     job = await world.submit(SLOW, accelerator="slice")
     await world.until_log(job, b"waiting")
     await world.backend.claim("bob", claim_request("slice"))

@@ -7,7 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from aiinfn_hub.vkd.backends.local.ledger import Host, Kind, Ledger, Taken
+from aiinfn_hub.vkd.backends.local.ledger import DeviceTakenError, HolderKind, Host, Ledger
 
 NAMES = ["t4", "slice"]
 DEVICES = {name: [f"{name}-{index}" for index in range(4)] for name in NAMES}
@@ -29,7 +29,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     @rule(
         holder=st.sampled_from(HOLDERS),
-        kind=st.sampled_from(Kind),
+        kind=st.sampled_from(HolderKind),
         name=st.sampled_from(NAMES),
         count=st.integers(-1, 5),
     )
@@ -49,10 +49,10 @@ class AnyOrder(RuleBasedStateMachine):
         devices = data.draw(st.lists(st.sampled_from(DEVICES[name]), unique=True))
         others = set().union(*(held for other, held in self.model.items() if other != holder))
         if others & set(devices):
-            with pytest.raises(Taken):
-                self.ledger.adopt(holder, Kind.BATCH, name, devices)
+            with pytest.raises(DeviceTakenError):
+                self.ledger.adopt(holder, HolderKind.BATCH, name, devices)
         else:
-            self.ledger.adopt(holder, Kind.BATCH, name, devices)
+            self.ledger.adopt(holder, HolderKind.BATCH, name, devices)
             self.model.pop(holder, None)
             if devices:
                 self.model[holder] = set(devices)
@@ -81,7 +81,7 @@ TestAnyOrder.settings = settings(max_examples=60, stateful_step_count=30, deadli
 def test_an_offline_device_counts_as_offline_even_in_somebodys_hand():
     ledger = Ledger()
     ledger.stock({"t4": ["a", "b"]})
-    assert ledger.hold("job", Kind.BATCH, "t4", 1) == ("a",)
+    assert ledger.hold("job", HolderKind.BATCH, "t4", 1) == ("a",)
     ledger.stock({"t4": ["a", "b"]}, offline=["a"])
     assert [holding.holder for holding in ledger.stranded()] == ["job"]
     counts = ledger.counts("t4")

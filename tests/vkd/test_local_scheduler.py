@@ -10,14 +10,14 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aiinfn_hub.vkd.backends.local.scheduler import Fit, Line, UsageMeter, Waiting, weight_of
+from aiinfn_hub.vkd.backends.local.scheduler import Fit, Line, UsageMeter, WaitingJob, weight_of
 
 BEGIN = datetime(2026, 11, 1, tzinfo=UTC)
 
 
 def job(name, *, project="flavour", lane="t4", priority=0, age=0.0, queue="main", count=1, number=0):
     at = BEGIN - timedelta(seconds=age)
-    return Waiting(name, queue, project, lane, priority, at, count, 1, 1, number)
+    return WaitingJob(name, queue, project, lane, priority, at, count, 1, 1, number)
 
 
 def line_of(*jobs):

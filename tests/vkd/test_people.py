@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from aiinfn_hub.contract.problem import Reason, Refusal
 from aiinfn_hub.vkd.database import people
-from aiinfn_hub.vkd.database.jobs import Store
+from aiinfn_hub.vkd.database.jobs import JobStore
 from aiinfn_hub.vkd.database.tables import metadata
 from aiinfn_hub.vkd.domain.records import Filter, View
 from tests.vkd.jobs import OFF, OK, PATHS, START, Q, R, S, a_job, told
@@ -16,7 +16,7 @@ AS = "anna/released-20261128T120000Z"
 
 @pytest_asyncio.fixture
 async def store(tmp_path):
-    found = await Store.open(f"sqlite+aiosqlite:///{tmp_path / 'vkd' / 'vkd.sqlite'}")
+    found = await JobStore.open(f"sqlite+aiosqlite:///{tmp_path / 'vkd' / 'vkd.sqlite'}")
     yield found
     await found.close()
 

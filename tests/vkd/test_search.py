@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from aiinfn_hub.contract.runner import JobError
 from aiinfn_hub.vkd.database import job_search
-from aiinfn_hub.vkd.database.jobs import Store
+from aiinfn_hub.vkd.database.jobs import JobStore
 from aiinfn_hub.vkd.database.tables import jobs, labelled, texts
 from aiinfn_hub.vkd.database.visibility import parts
 from aiinfn_hub.vkd.domain import text_folding
@@ -58,7 +58,7 @@ def filled(tmp_path_factory):
     """A history with words, labels and errors, and a way to ask its store."""
     loop = asyncio.new_event_loop()
     do = loop.run_until_complete
-    store = do(Store.open(f"sqlite+aiosqlite:///{tmp_path_factory.mktemp('store') / 'vkd.sqlite'}"))
+    store = do(JobStore.open(f"sqlite+aiosqlite:///{tmp_path_factory.mktemp('store') / 'vkd.sqlite'}"))
     dice = random.Random(11)
     new, updates = [], []
     for index in range(90):

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from aiinfn_hub.contract.problem import Reason, Refusal
 from aiinfn_hub.contract.runner import JobError, Progress
 from aiinfn_hub.contract.states import TRANSITIONS, Cause, JobState
-from aiinfn_hub.vkd.database.jobs import Store
+from aiinfn_hub.vkd.database.jobs import JobStore
 from aiinfn_hub.vkd.domain.records import (
     Applied,
     Filter,
@@ -27,7 +27,7 @@ ALL = View("nobody", everything=True)
 
 @pytest.fixture
 async def store(tmp_path):
-    store = await Store.open(f"sqlite+aiosqlite:///{tmp_path / 'vkd.sqlite'}")
+    store = await JobStore.open(f"sqlite+aiosqlite:///{tmp_path / 'vkd.sqlite'}")
     yield store
     await store.close()
 

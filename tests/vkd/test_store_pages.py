@@ -8,7 +8,7 @@ import pytest_asyncio
 import sqlalchemy as sa
 
 from aiinfn_hub.contract.states import FINAL
-from aiinfn_hub.vkd.database.jobs import Store
+from aiinfn_hub.vkd.database.jobs import JobStore
 from aiinfn_hub.vkd.database.pagination import _branches, _order
 from aiinfn_hub.vkd.database.tables import jobs
 from aiinfn_hub.vkd.domain.records import Filter, Notes, View
@@ -40,7 +40,7 @@ FILTERS = [
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def filled(tmp_path_factory):
-    store = await Store.open(f"sqlite+aiosqlite:///{tmp_path_factory.mktemp('store') / 'vkd.sqlite'}")
+    store = await JobStore.open(f"sqlite+aiosqlite:///{tmp_path_factory.mktemp('store') / 'vkd.sqlite'}")
     dice = random.Random(7)
     new = [
         a_job(

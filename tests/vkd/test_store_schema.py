@@ -12,7 +12,7 @@ from alembic.script import ScriptDirectory
 
 from aiinfn_hub.vkd.database import migrations
 from aiinfn_hub.vkd.database.engine import Database
-from aiinfn_hub.vkd.database.jobs import Store
+from aiinfn_hub.vkd.database.jobs import JobStore
 from aiinfn_hub.vkd.database.migrations import SchemaError
 from aiinfn_hub.vkd.database.tables import metadata
 
@@ -44,7 +44,7 @@ async def test_opening_a_database_again_keeps_what_is_in_it(tmp_path):
     async with first.write() as connection:
         await connection.execute(sa.text("UPDATE counters SET value = 41"))
     await first.close()
-    store = await Store.open(url(tmp_path))
+    store = await JobStore.open(url(tmp_path))
     assert store.change == 41
     await store.close()
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from aiinfn_hub.contract.records import (
-    Refused,
+    RecordRefusedError,
     check,
     merge_values,
     size,
@@ -32,12 +32,12 @@ from aiinfn_hub.vkd.backends.common.exit_outcome import (
     values_of,
 )
 from aiinfn_hub.vkd.backends.common.runner_output import RECORD_TYPES, Recorder, Splitter
-from aiinfn_hub.vkd.backends.kubernetes.archive import Archive
+from aiinfn_hub.vkd.backends.kubernetes.archive import LogArchive
 from aiinfn_hub.vkd.backends.local import launch, process
 from aiinfn_hub.vkd.backends.local.environment import marks_in
 from aiinfn_hub.vkd.backends.local.supervisor.main import EXIT_ROOM
 from aiinfn_hub.vkd.database import migrations
-from aiinfn_hub.vkd.database.jobs import Store
+from aiinfn_hub.vkd.database.jobs import JobStore
 from tests.vkd.jobs import a_job, told
 from tests.vkd.local_world import World, running
 from tests.vkd.memory_backend import MemoryBackend
@@ -105,7 +105,7 @@ def test_whatever_a_job_writes_the_supervisor_keeps_what_can_be_shown(lines):
 def test_whatever_a_pod_writes_its_archive_keeps_what_can_be_shown(lines):
     with tempfile.TemporaryDirectory() as folder:
         attempt = AttemptFolder(Path(folder) / "1")
-        archive = Archive(attempt, "p1", 100_000)
+        archive = LogArchive(attempt, "p1", 100_000)
         archive.open()
         stream = b"".join(
             f"2026-11-24T12:00:{number:02}.5Z ".encode() + each for number, each in enumerate(lines)
@@ -142,7 +142,7 @@ def test_whatever_a_pod_writes_its_archive_keeps_what_can_be_shown(lines):
     ],
 )  # fmt: skip
 def test_what_no_runner_would_write_is_refused_with_a_reason(content, why):
-    with pytest.raises(Refused, match=f"^{why}"):
+    with pytest.raises(RecordRefusedError, match=f"^{why}"):
         check(content)
     notice = Recorder().add([content]).decode()
     assert notice.startswith(f"[aiinfn] Something that this job told about itself was refused: {why}")
@@ -276,7 +276,7 @@ async def test_a_row_that_cannot_be_shown_hides_no_other(v, tmp_path):
 async def test_values_of_many_attempts_stay_within_the_bound_in_the_store(tmp_path):
     from aiinfn_hub.vkd.domain.records import Notes
 
-    store = await Store.open(f"sqlite+aiosqlite:///{tmp_path / 'vkd.sqlite'}")
+    store = await JobStore.open(f"sqlite+aiosqlite:///{tmp_path / 'vkd.sqlite'}")
     job = await store.insert(a_job())
     for attempt in range(4):
         await store.note(Notes(recorded={job.id: {f"{attempt}-{n}": "x" * 400 for n in range(80)}}))
@@ -289,7 +289,7 @@ async def test_values_of_many_attempts_stay_within_the_bound_in_the_store(tmp_pa
 
 async def test_huge_records_of_an_older_version_leave_the_database_with_its_migration(tmp_path):
     url = f"sqlite+aiosqlite:///{tmp_path / 'vkd.sqlite'}"
-    store = await Store.open(url)
+    store = await JobStore.open(url)
     jobs = [await store.insert(a_job()) for _ in range(3)]
     config = Config()
     config.set_main_option("script_location", str(Path(migrations.__file__).parent))
@@ -307,7 +307,7 @@ async def test_huge_records_of_an_older_version_leave_the_database_with_its_migr
             connection.execute("UPDATE jobs SET recorded = ? WHERE id = ?", (huge, job.id))
         connection.execute("UPDATE jobs SET recorded = '{\"a\": 1}' WHERE id = ?", (jobs[2].id,))
     connection.close()
-    store = await Store.open(url)
+    store = await JobStore.open(url)
     assert [job.recorded for job in await store.unfinished()] == [{}, {}, {"a": 1}]
     await store.close()
     with sqlite3.connect(tmp_path / "vkd.sqlite") as connection:

@@ -18,9 +18,9 @@ from aiinfn_hub.platform.model.platform import Platform
 from aiinfn_hub.vkd import app as application
 from aiinfn_hub.vkd.api.authentication import Auth
 from aiinfn_hub.vkd.api.http_protocol import BoundedProtocol
-from aiinfn_hub.vkd.database.jobs import Store
-from aiinfn_hub.vkd.domain.backend import Backend
-from aiinfn_hub.vkd.services.jobs import Service
+from aiinfn_hub.vkd.database.jobs import JobStore
+from aiinfn_hub.vkd.domain.backend import JobBackend
+from aiinfn_hub.vkd.services.jobs import JobService
 from tests.ports import free_port
 
 TICKET_KEY = "a key of the tests"
@@ -167,7 +167,7 @@ class World:
     """vkd on a port of this machine, with everything around it."""
 
     hub: Hub
-    service: Service
+    service: JobService
     backend: Any
     root: str
     http: aiohttp.ClientSession
@@ -204,7 +204,7 @@ async def until(condition: Callable[[], Awaitable[Any]], what: str, seconds: flo
 @contextlib.asynccontextmanager
 async def vkd(
     folder: Path,
-    backend: Callable[[Platform], Backend],
+    backend: Callable[[Platform], JobBackend],
     /,
     *,
     hub: Hub | None = None,
@@ -214,8 +214,8 @@ async def vkd(
     """Run vkd in this process, on a real port, with a back end of the test's choice."""
     what = platform(**changes)
     made = backend(what)
-    store = await Store.open(f"sqlite+aiosqlite:///{folder / 'vkd.sqlite'}")
-    service = Service(PlatformFile.fixed(what), store, made)
+    store = await JobStore.open(f"sqlite+aiosqlite:///{folder / 'vkd.sqlite'}")
+    service = JobService(PlatformFile.fixed(what), store, made)
     async with contextlib.AsyncExitStack() as stack:
         if hub is None:
             hub = await stack.enter_async_context(Hub().run())

@@ -9,12 +9,12 @@ from jupyterhub.user import User
 from tornado.web import RequestHandler
 from traitlets import Unicode
 
-from aiinfn_hub.auth.database.accounts import Account, Identity, TakenError
+from aiinfn_hub.auth.database.accounts import BoundAccount, Identity, TakenError
 from aiinfn_hub.auth.iam import IAMAuthenticator
-from aiinfn_hub.auth.membership_watch import Verdict
+from aiinfn_hub.auth.membership_watch import MembershipVerdict
 
 from .bindings import Bindings
-from .problems import AccountReleased, AccountsUnavailable, AccountTaken
+from .problems import AccountReleasedError, AccountsUnavailableError, AccountTakenError
 
 
 class AccountAuthenticator(IAMAuthenticator):
@@ -54,7 +54,7 @@ class AccountAuthenticator(IAMAuthenticator):
         except TakenError:
             raise self._taken(name) from None
         if account.name in self.accounts.releasing:
-            raise AccountReleased
+            raise AccountReleasedError
         if account.identity is None:
             await self._check_first(account, identity)
         auth_model["name"] = account.name
@@ -65,19 +65,19 @@ class AccountAuthenticator(IAMAuthenticator):
         allowed = await super().check_allowed(username, auth_model)
         if allowed and auth_model is not None:
             if auth_model["name"] in self.accounts.releasing:  # it began after `update_auth_model`
-                raise AccountReleased
+                raise AccountReleasedError
             await self._bind(auth_model)
         return allowed
 
-    async def look(self, user: User) -> dict[str, Any] | Verdict:
+    async def look(self, user: User) -> dict[str, Any] | MembershipVerdict:
         """Ask IAM about somebody, and bind an account that is not bound yet."""
         found = await super().look(user)
         if isinstance(found, dict):
             try:
                 await self._bind(found)
-            except AccountTaken:
-                return Verdict.SIGN_IN
-            except AccountsUnavailable:
+            except AccountTakenError:
+                return MembershipVerdict.SIGN_IN
+            except AccountsUnavailableError:
                 # Whose it is was looked up a moment ago; the next check binds it.
                 return found
         return found
@@ -98,7 +98,7 @@ class AccountAuthenticator(IAMAuthenticator):
         except TakenError:
             raise self._taken(auth_model["name"]) from None
 
-    async def _check_first(self, account: Account, identity: Identity) -> None:
+    async def _check_first(self, account: BoundAccount, identity: Identity) -> None:
         """Refuse another person than the one who is still signed in to an account that is not bound yet."""
         user = orm.User.find(self._app.db, account.name) if self._app is not None else None
         if user is None:
@@ -114,6 +114,6 @@ class AccountAuthenticator(IAMAuthenticator):
         info = auth_model["auth_state"][self.user_auth_state_key]
         return Identity.of(self.openid_provider_url, info["sub"])
 
-    def _taken(self, name: str) -> AccountTaken:
+    def _taken(self, name: str) -> AccountTakenError:
         rules = self.now()
-        return AccountTaken(name, rules.title, rules.support)
+        return AccountTakenError(name, rules.title, rules.support)

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from aiinfn_hub.auth.database.accounts import (
-    Account,
     AccountStore,
+    BoundAccount,
     Identity,
     StoreError,
     TakenError,
@@ -17,7 +17,7 @@ from aiinfn_hub.auth.database.accounts import (
 from aiinfn_hub.auth.database.migrations import SchemaError
 from aiinfn_hub.web.full_disk import DiskFullError
 
-from .problems import AccountsUnavailable
+from .problems import AccountsUnavailableError
 
 T = TypeVar("T")
 
@@ -43,7 +43,7 @@ class Bindings:
         self._known: set[str] | None = None
         self.releasing: set[str] = set()
 
-    async def account_for(self, name: str, identity: Identity) -> Account:
+    async def account_for(self, name: str, identity: Identity) -> BoundAccount:
         """Return the account that somebody gets; see `AccountStore.account_for`.
 
         Raises
@@ -90,10 +90,10 @@ class Bindings:
             if name not in self._known:
                 await self._run(lambda: self._store.register(name))
                 self._known.add(name)
-        except AccountsUnavailable:
+        except AccountsUnavailableError:
             self._log.warning("The account %s could not be noted; its next sign-in does it", name)
 
-    async def get(self, name: str) -> Account | None:
+    async def get(self, name: str) -> BoundAccount | None:
         """Return an account, or None."""
         return await self._run(lambda: self._store.get(name))
 
@@ -103,7 +103,7 @@ class Bindings:
         if self._known is not None:
             self._known.discard(name)
 
-    def refused(self, name: str, identity: Identity, account: Account) -> None:
+    def refused(self, name: str, identity: Identity, account: BoundAccount) -> None:
         """Log that somebody came under a name whose account is another person's."""
         owner = account.identity
         self._log.warning(
@@ -124,4 +124,4 @@ class Bindings:
             except (StoreError, SchemaError) as error:
                 self._log.error("Accounts cannot be looked up: %s", error)
                 full = isinstance(error.__cause__, DiskFullError)
-                raise AccountsUnavailable(str(error), full=full) from None
+                raise AccountsUnavailableError(str(error), full=full) from None

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from aiinfn_hub.auth.problems import ProviderUnreachable, SignInProblem, WrongPerson
+from aiinfn_hub.auth.problems import ProviderUnreachableError, SignInError, WrongPersonError
 from aiinfn_hub.i18n.language import gettext as _
 from aiinfn_hub.web import full_disk
 
 
-class AccountTaken(WrongPerson):
+class AccountTakenError(WrongPersonError):
     """The account of the name by which IAM calls somebody is another person's.
 
     Parameters
@@ -28,7 +28,7 @@ class AccountTaken(WrongPerson):
         ).format(name=name, platform=platform)
         if support:
             message = _("{message} Questions: {support}.").format(message=message, support=support)
-        SignInProblem.__init__(
+        SignInError.__init__(
             self,
             403,
             _("This account belongs to somebody else"),
@@ -38,11 +38,11 @@ class AccountTaken(WrongPerson):
         )
 
 
-class AccountReleased(WrongPerson):
+class AccountReleasedError(WrongPersonError):
     """An account is just being taken away from its owner."""
 
     def __init__(self) -> None:
-        SignInProblem.__init__(
+        SignInError.__init__(
             self,
             503,
             _("This account is being released"),
@@ -53,7 +53,7 @@ class AccountReleased(WrongPerson):
         )
 
 
-class AccountsUnavailable(ProviderUnreachable):
+class AccountsUnavailableError(ProviderUnreachableError):
     """Whose an account is cannot be looked up now: who is in stays in, as while IAM does not answer.
 
     Parameters
@@ -69,7 +69,7 @@ class AccountsUnavailable(ProviderUnreachable):
             "The platform cannot look up whose account this is. Sessions and jobs that already run go on. Please try again "
             "in a few minutes; if it stays, tell the people who run this platform."
         )
-        SignInProblem.__init__(
+        SignInError.__init__(
             self,
             507 if full else 503,
             _("Nobody can sign in at the moment"),

@@ -17,11 +17,11 @@ from jupyterhub.user import User
 from jupyterhub.utils import maybe_future
 from tornado.web import HTTPError
 
-from aiinfn_hub.auth.problems import SignInProblem
+from aiinfn_hub.auth.problems import SignInError
 from aiinfn_hub.contract.problem import Refusal
 from aiinfn_hub.host.accounts import AccountError, Accounts
 from aiinfn_hub.spawner.session import forget_endings
-from aiinfn_hub.vkd.client import VkdClient, VkdUnavailable
+from aiinfn_hub.vkd.client import VkdClient, VkdUnavailableError
 
 SCOPE: Final = "custom:aiinfn:accounts"
 """Give names free. Only the token of the hub's own command has it."""
@@ -82,11 +82,11 @@ class ReleaseHandler(APIHandler):
             done = await self._release(name, dry_run=dry_run, home_moved=home_moved)
         except Refusal as refusal:
             raise HTTPError(refusal.status, str(refusal)) from None
-        except VkdUnavailable as error:
+        except VkdUnavailableError as error:
             raise HTTPError(
                 503, f"{str(error).capitalize()}. What is left to do is done by the same call again."
             ) from None
-        except SignInProblem as problem:
+        except SignInError as problem:
             raise HTTPError(problem.status_code, problem.jupyterhub_message) from None
         except AccountError as error:
             raise HTTPError(409, str(error)) from None

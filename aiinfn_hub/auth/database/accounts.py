@@ -38,7 +38,7 @@ class TakenError(Exception):
         The one that is in the way; its name may be another spelling.
     """
 
-    def __init__(self, account: Account) -> None:
+    def __init__(self, account: BoundAccount) -> None:
         super().__init__(account.name)
         self.account = account
 
@@ -65,7 +65,7 @@ class Identity:
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class BoundAccount:
     """A user name of the hub, and whose it is.
 
     Attributes
@@ -127,19 +127,19 @@ class AccountStore:
             self._engine.dispose()
             self._engine = None
 
-    def all(self) -> list[Account]:
+    def all(self) -> list[BoundAccount]:
         """Return all accounts by name."""
         with self._transaction() as connection:
             return [
                 _account(row) for row in connection.execute(sa.select(accounts).order_by(accounts.c.name))
             ]
 
-    def get(self, name: str) -> Account | None:
+    def get(self, name: str) -> BoundAccount | None:
         """Return an account by its exact name."""
         with self._transaction() as connection:
             return _get(connection, name)
 
-    def account_for(self, name: str, identity: Identity) -> Account:
+    def account_for(self, name: str, identity: Identity) -> BoundAccount:
         """Return the account that somebody gets who signs in under a name; nothing is changed.
 
         It is the person's own, whatever the identity provider calls them today, unless that is somebody else's name. If they
@@ -153,7 +153,7 @@ class AccountStore:
         with self._transaction() as connection:
             return _account_for(connection, name, identity)
 
-    def bind(self, name: str, identity: Identity) -> Account:
+    def bind(self, name: str, identity: Identity) -> BoundAccount:
         """Make an account a person's for good, if it is not yet; returns the person's account.
 
         Raises
@@ -292,7 +292,7 @@ def _open(url: str) -> sa.Engine:
     return engine
 
 
-def _account_for(connection: sa.Connection, name: str, identity: Identity) -> Account:
+def _account_for(connection: sa.Connection, name: str, identity: Identity) -> BoundAccount:
     own = connection.execute(
         sa.select(accounts).where(
             accounts.c.issuer == identity.issuer, accounts.c.subject == identity.subject
@@ -311,18 +311,20 @@ def _account_for(connection: sa.Connection, name: str, identity: Identity) -> Ac
         raise TakenError(account)
     if own is not None:
         return _account(own)
-    return account or Account(name)
+    return account or BoundAccount(name)
 
 
-def _get(connection: sa.Connection, name: str) -> Account | None:
+def _get(connection: sa.Connection, name: str) -> BoundAccount | None:
     row = connection.execute(sa.select(accounts).where(accounts.c.name == name)).first()
     return None if row is None else _account(row)
 
 
-def _account(row: Any) -> Account:
+def _account(row: Any) -> BoundAccount:
     if row.issuer is None:
-        return Account(row.name)
-    return Account(row.name, Identity(row.issuer, row.subject), datetime.fromtimestamp(row.bound or 0, UTC))
+        return BoundAccount(row.name)
+    return BoundAccount(
+        row.name, Identity(row.issuer, row.subject), datetime.fromtimestamp(row.bound or 0, UTC)
+    )
 
 
 def _cause(error: Exception) -> str:

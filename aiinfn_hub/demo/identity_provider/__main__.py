@@ -20,7 +20,7 @@ os.environ["AUTHLIB_INSECURE_TRANSPORT"] = "1"
 
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from .app import Settings, create_app, make_client
+from .app import ProviderSettings, create_app, make_client
 from .people import ACCOUNTS, DemoAccount
 
 
@@ -73,7 +73,7 @@ def main(
     AIINFN_IAM_TOKEN_CLIENT_SECRET there is a second client, aiinfn-tokens, which exchanges tokens.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
-    settings = Settings(
+    settings = ProviderSettings(
         issuer=(issuer or f"http://127.0.0.1:{port}").rstrip("/"),
         client=make_client(
             client_id, os.environ.get("AIINFN_IAM_CLIENT_SECRET", ""), redirect_uris, client_title

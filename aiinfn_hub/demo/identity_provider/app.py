@@ -18,9 +18,9 @@ from werkzeug.exceptions import HTTPException
 from .directory import (
     EXCHANGE,
     SCOPES,
-    Client,
     Directory,
     Fault,
+    ProviderClient,
 )
 from .keys import make_key
 from .people import ACCOUNTS, DemoAccount
@@ -28,7 +28,7 @@ from .provider import Server
 
 
 @dataclass(frozen=True)
-class Settings:
+class ProviderSettings:
     """What the provider is told at the start.
 
     Attributes
@@ -48,16 +48,16 @@ class Settings:
     """
 
     issuer: str
-    client: Client
+    client: ProviderClient
     admin_token: str = ""
     token_lifetime: int = 3600
     rotate: bool = False
     logout: bool = True
-    token_client: Client | None = None
+    token_client: ProviderClient | None = None
 
 
 def create_app(  # noqa: C901, PLR0915 - a list of short routes over one directory
-    settings: Settings, accounts: Iterable[DemoAccount] = ACCOUNTS
+    settings: ProviderSettings, accounts: Iterable[DemoAccount] = ACCOUNTS
 ) -> Flask:
     """Make the WSGI application."""
     app = Flask(__name__, static_folder=None)
@@ -222,9 +222,13 @@ def create_app(  # noqa: C901, PLR0915 - a list of short routes over one directo
     return app
 
 
-def make_client(client_id: str, client_secret: str, redirect_uris: Iterable[str], title: str) -> Client:
+def make_client(
+    client_id: str, client_secret: str, redirect_uris: Iterable[str], title: str
+) -> ProviderClient:
     """Register the client; without a secret it gets a random one, so that nobody can be it."""
-    return Client(client_id, client_secret or secrets.token_urlsafe(32), frozenset(redirect_uris), title)
+    return ProviderClient(
+        client_id, client_secret or secrets.token_urlsafe(32), frozenset(redirect_uris), title
+    )
 
 
 def _page(title: str, message: str) -> str:

@@ -32,7 +32,7 @@ _CODE_LIFETIME: Final = 60
 
 
 @dataclass(frozen=True)
-class Client(ClientMixin):
+class ProviderClient(ClientMixin):
     """The one registered client."""
 
     client_id: str
@@ -105,7 +105,7 @@ class Token(TokenMixin):
 
     access_token: str = field(repr=False)
     refresh_token: str | None = field(repr=False)
-    client: Client
+    client: ProviderClient
     username: str
     scope: str
     expires_in: int
@@ -113,10 +113,10 @@ class Token(TokenMixin):
     """What was granted at the sign-in: a refresh token stays good for that, whatever a narrower token is for."""
     issued: float = field(default_factory=time.time)
 
-    def check_client(self, client: Client) -> bool:  # noqa: D102
+    def check_client(self, client: ProviderClient) -> bool:  # noqa: D102
         return client.client_id == self.client.client_id
 
-    def get_client(self) -> Client:  # noqa: D102
+    def get_client(self) -> ProviderClient:  # noqa: D102
         return self.client
 
     def get_user(self) -> str:  # noqa: D102
@@ -174,7 +174,10 @@ class Directory:
     """Everything the provider knows, in memory."""
 
     def __init__(
-        self, client: Client, accounts: Mapping[str, dict[str, Any]], token_client: Client | None = None
+        self,
+        client: ProviderClient,
+        accounts: Mapping[str, dict[str, Any]],
+        token_client: ProviderClient | None = None,
     ) -> None:
         self.client = client
         self.token_client = token_client
@@ -194,8 +197,8 @@ class Directory:
             self._codes = {k: c for k, c in self._codes.items() if now < c.issued + _CODE_LIFETIME}
             self._codes[code.code] = code
 
-    def take_code(self, code: str, client: Client) -> Code | None:
-        """Give a code once; a second use, even of one that failed, finds nothing."""
+    def take_code(self, code: str, client: ProviderClient) -> Code | None:
+        """Return a code once; a second use, even of one that failed, finds nothing."""
         with self._lock:
             found = self._codes.pop(code, None)
         fresh = found and found.client_id == client.client_id and time.time() < found.issued + _CODE_LIFETIME
@@ -245,7 +248,7 @@ class Directory:
             self._refresh = {k: t for k, t in self._refresh.items() if t.username != username}
 
     def claims(self, username: str, scope: str) -> UserInfo:
-        """Give the claims about an account that a scope opens; groups come with the profile, as in INDIGO IAM."""
+        """Return the claims about an account that a scope opens; groups come with the profile, as in INDIGO IAM."""
         everything = UserInfo(self.accounts[username])
         shown = everything.filter(scope)
         if "profile" in scope.split():

@@ -28,9 +28,9 @@ from joserfc.jwk import RSAKey
 from .directory import (
     DEFAULT_SCOPES,
     EXCHANGE,
-    Client,
     Code,
     Directory,
+    ProviderClient,
     Token,
 )
 from .keys import ALGORITHM, make_key
@@ -88,7 +88,7 @@ class Server(AuthorizationServer):
         return jwt.encode(header, claims, key)
 
     def made(self, id_token: str) -> bool:
-        """Tell whether an id token, which may be over, is of this provider and for its client."""
+        """Return whether an id token, which may be over, is of this provider and for its client."""
         for key in self.directory.keys:
             try:
                 claims = jwt.decode(id_token, key, algorithms=[ALGORITHM]).claims
@@ -100,11 +100,11 @@ class Server(AuthorizationServer):
             )
         return False
 
-    def _find_client(self, client_id: str) -> Client | None:
+    def _find_client(self, client_id: str) -> ProviderClient | None:
         clients = (self.directory.client, self.directory.token_client)
         return next((each for each in clients if each and each.client_id == client_id), None)
 
-    def _access_token(self, client: Client, grant_type: str, user: str, scope: str) -> str:
+    def _access_token(self, client: ProviderClient, grant_type: str, user: str, scope: str) -> str:
         """Make a signed token that says what it is for, as INDIGO IAM's are (RFC 9068)."""
         now = int(time.time())
         key = self.directory.keys[-1]
@@ -153,7 +153,7 @@ class _CodeGrant(grants.AuthorizationCodeGrant):
             )
         )
 
-    def query_authorization_code(self, code: str, client: Client) -> Code | None:
+    def query_authorization_code(self, code: str, client: ProviderClient) -> Code | None:
         found: Code | None = self.server.directory.take_code(code, client)
         return found
 
@@ -267,16 +267,16 @@ class _IDToken(OpenIDCode):
         self._directory = directory
         self._issuer = issuer
 
-    def resolve_client_private_key(self, client: Client) -> RSAKey:
+    def resolve_client_private_key(self, client: ProviderClient) -> RSAKey:
         return make_key() if self._directory.fault.forged else self._directory.keys[-1]
 
-    def get_client_algorithm(self, client: Client) -> str:
+    def get_client_algorithm(self, client: ProviderClient) -> str:
         return ALGORITHM
 
-    def get_encode_header(self, client: Client) -> dict[str, str]:
+    def get_encode_header(self, client: ProviderClient) -> dict[str, str]:
         return {"alg": ALGORITHM, "kid": str(self._directory.keys[-1].kid), "typ": "JWT"}
 
-    def get_client_claims(self, client: Client) -> dict[str, Any]:
+    def get_client_claims(self, client: ProviderClient) -> dict[str, Any]:
         fault = self._directory.fault
         now = int(time.time()) + fault.clock
         return {

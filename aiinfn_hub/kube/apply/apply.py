@@ -21,15 +21,15 @@ from typing import Any, Final, TypeVar
 
 from aiinfn_hub.kube import names
 from aiinfn_hub.kube.client import KubeClient, KubeError, path_of
-from aiinfn_hub.kube.inventory import Inventory, Reader
+from aiinfn_hub.kube.inventory import ClusterInventory, InventoryReader
 from aiinfn_hub.kube.node_notices import sentence
 from aiinfn_hub.kube.objects import queues, rbac
 from aiinfn_hub.platform.model.platform import Platform
-from aiinfn_hub.platform.model.settings import Backend
+from aiinfn_hub.platform.model.settings import BackendKind
 
 from . import kinds, usage_check
 from .diff import Field, fields
-from .kinds import Kind
+from .kinds import ObjectKind
 
 Json = dict[str, Any]
 A = TypeVar("A")
@@ -54,7 +54,7 @@ _REMEDIES: Final = {
 }
 
 
-class CannotApply(Exception):  # noqa: N818 - it is named for what is wrong
+class ApplyError(Exception):
     """The cluster cannot be compared or changed; the message is one sentence that says why."""
 
 
@@ -78,7 +78,7 @@ class Change:
     """
 
     verb: Verb
-    kind: Kind
+    kind: ObjectKind
     body: Json
     fields: tuple[Field, ...] = ()
 
@@ -115,22 +115,22 @@ class Plan:
 
 
 def wanted(platform: Platform) -> list[Json]:
-    """Give all objects of a platform, in the order of their creation.
+    """Return all objects of a platform, in the order of their creation.
 
     Raises
     ------
     CannotApply
         If the platform file describes no cluster, or one that Kueue cannot express.
     """
-    if platform.backend is not Backend.KUBERNETES:
-        raise CannotApply(
+    if platform.backend is not BackendKind.KUBERNETES:
+        raise ApplyError(
             f"This platform file has the back end {platform.backend}: there is nothing to apply to a cluster. "
             "Set backend: kubernetes in it."
         )
     try:
         found = [*queues.objects(platform), *rbac.objects(platform)]
-    except queues.Unusable as error:
-        raise CannotApply(str(error)) from error
+    except queues.UnusableNameError as error:
+        raise ApplyError(str(error)) from error
     return sorted(found, key=lambda each: kinds.BY_NAME[each["kind"]].stage)
 
 
@@ -151,7 +151,7 @@ async def make_plan(client: KubeClient, platform: Platform, *, force: bool = Fal
     labels = names.Labels(platform.label_prefix)
     try:
         if await client.find(f"/apis/{queues.KUEUE}") is None:
-            raise CannotApply(
+            raise ApplyError(
                 f"Kueue's {queues.KUEUE} is not in this cluster: install Kueue 0.19 or newer first "
                 "(see docs/kubernetes.md)."
             )
@@ -186,7 +186,7 @@ async def carry_out(client: KubeClient, platform: Platform, plan: Plan, *, force
         except KubeError as error:
             raise _cannot(error) from error
     if plan.obstacles:
-        raise CannotApply("\n".join(["Nothing was changed.", *plan.obstacles]))
+        raise ApplyError("\n".join(["Nothing was changed.", *plan.obstacles]))
     stages = sorted({kind.stage for kind in kinds.ALL})
     for stage in stages:
         todo = [c for c in plan.pending if c.kind.stage == stage and c.verb is not Verb.REMOVE]
@@ -216,15 +216,15 @@ async def inactive_queues(
         await asyncio.sleep(0.2)
 
 
-def title(kind: Kind, body: Json) -> str:
-    """Give kind, namespace and name of an object, for people."""
+def title(kind: ObjectKind, body: Json) -> str:
+    """Return kind, namespace and name of an object, for people."""
     metadata = body["metadata"]
     place = f"{metadata['namespace']}/" if kind.namespaced else ""
     return f"{kind.name} {place}{metadata['name']}"
 
 
 async def _compare(client: KubeClient, body: Json, *, force: bool) -> Change | str:
-    """Give what applying an object would do, or a sentence that says why it cannot be applied."""
+    """Return what applying an object would do, or a sentence that says why it cannot be applied."""
     kind = kinds.BY_NAME[body["kind"]]
     path = kind.path(body["metadata"])
     live = await client.find(path)
@@ -250,7 +250,7 @@ async def _compare(client: KubeClient, body: Json, *, force: bool) -> Change | s
     return Change(Verb.CHANGE, kind, body, differing)
 
 
-def _obstacle(kind: Kind, body: Json, error: KubeError) -> str | None:
+def _obstacle(kind: ObjectKind, body: Json, error: KubeError) -> str | None:
     if error.status == HTTPStatus.CONFLICT:
         managers = ", ".join(sorted(set(_CONFLICT.findall(error.message)))) or "another field manager"
         places = ", ".join(one or other for one, other in _PLACE.findall(error.message))
@@ -289,9 +289,9 @@ def _identity(body: Json) -> tuple[str, str, str]:
 
 
 async def _ours(client: KubeClient, labels: names.Labels) -> list[Json]:
-    """Give what earlier runs made, by label and field manager."""
+    """Return what earlier runs made, by label and field manager."""
 
-    async def of_kind(kind: Kind) -> list[Json]:
+    async def of_kind(kind: ObjectKind) -> list[Json]:
         pages = _pages(client, kind.collection(), labelSelector=f"{labels.managed}=true")
         found = [each async for each in pages if _is_ours(each)]
         for each in found:  # the items of a list do not say what they are
@@ -307,8 +307,8 @@ def _is_ours(body: Json) -> bool:
 
 
 async def _about_nodes(client: KubeClient, platform: Platform) -> list[str]:
-    """Say of which accelerators no node has the labels, and which nodes hand one device out several times."""
-    reader, inventory = Reader(platform), Inventory(platform)
+    """Explain of which accelerators no node has the labels, and which nodes hand one device out several times."""
+    reader, inventory = InventoryReader(platform), ClusterInventory(platform)
     try:
         async for each in _pages(client, path_of("v1", "nodes")):
             inventory.see_node(None, reader.node(each))
@@ -320,7 +320,7 @@ async def _about_nodes(client: KubeClient, platform: Platform) -> list[str]:
 
 
 async def _hurt(client: KubeClient, platform: Platform, plan: Plan) -> list[str]:
-    """Say which unfinished jobs the plan would hurt."""
+    """Explain which unfinished jobs the plan would hurt."""
     if not plan.before.lost(plan.after):
         return []
     spaces = sorted({namespace for namespace, _ in plan.before.local})
@@ -354,11 +354,11 @@ async def _do(client: KubeClient, change: Change, *, force: bool) -> None:
             await client.apply(path, change.body, force=force)
     except KubeError as error:
         obstacle = _obstacle(change.kind, change.body, error)
-        raise CannotApply(obstacle or f"{change.title}: {_cannot(error)}") from error
+        raise ApplyError(obstacle or f"{change.title}: {_cannot(error)}") from error
 
 
 async def _inactive(client: KubeClient, name: str) -> str:
-    """Say why a ClusterQueue is not active; nothing if it is."""
+    """Explain why a ClusterQueue is not active; nothing if it is."""
     found = await client.find(path_of(queues.KUEUE, "clusterqueues", name=name))
     conditions = (found or {}).get("status", {}).get("conditions", [])
     active = next((each for each in conditions if each["type"] == "Active"), None)
@@ -379,7 +379,7 @@ async def _at_once(function: Callable[[A], Awaitable[T]], items: Iterable[A]) ->
                 return
             try:
                 results[index] = await function(item)
-            except (KubeError, CannotApply) as error:
+            except (KubeError, ApplyError) as error:
                 errors.append(error)
 
     await asyncio.gather(*(one(index, item) for index, item in enumerate(items)))
@@ -388,15 +388,15 @@ async def _at_once(function: Callable[[A], Awaitable[T]], items: Iterable[A]) ->
     return [result for _, result in sorted(results.items(), key=lambda pair: pair[0])]
 
 
-def _cannot(error: KubeError) -> CannotApply:
+def _cannot(error: KubeError) -> ApplyError:
     if error.status == HTTPStatus.FORBIDDEN:
-        return CannotApply(
+        return ApplyError(
             f"This account may not do that: {error.message}. Use an administrator's kubeconfig."
         )
     if error.status == HTTPStatus.UNAUTHORIZED:
-        return CannotApply("The API server does not accept these credentials. Renew the kubeconfig.")
+        return ApplyError("The API server does not accept these credentials. Renew the kubeconfig.")
     if "failed calling webhook" in error.message:
-        return CannotApply(f"Kueue's manager does not answer the API server: {error.message}")
+        return ApplyError(f"Kueue's manager does not answer the API server: {error.message}")
     if error.unreachable:
-        return CannotApply(f"{error.message} Is the cluster up, and is this the right kubeconfig?")
-    return CannotApply(f"The API server refused it: {error.message}")
+        return ApplyError(f"{error.message} Is the cluster up, and is this the right kubeconfig?")
+    return ApplyError(f"The API server refused it: {error.message}")

@@ -61,7 +61,7 @@ def _join(path: str, key: str) -> str:
 
 
 def _named(value: Any) -> dict[str, Any] | None:
-    """Give a list of named things by name, so that one more at the front does not change all the others."""
+    """Return a list of named things by name, so that one more at the front does not change all the others."""
     if not isinstance(value, list) or not all(isinstance(item, dict) and "name" in item for item in value):
         return None
     return {item["name"]: item for item in value}

@@ -13,7 +13,7 @@ RBAC: Final = "rbac.authorization.k8s.io/v1"
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class ObjectKind:
     """One kind of object.
 
     Attributes
@@ -32,28 +32,28 @@ class Kind:
     kept: bool = False
 
     def collection(self) -> str:
-        """Give the path of all objects of the kind, in every namespace."""
+        """Return the path of all objects of the kind, in every namespace."""
         return path_of(self.version, self.plural)
 
     def path(self, metadata: Json) -> str:
-        """Give the path of one object."""
+        """Return the path of one object."""
         namespace = metadata["namespace"] if self.namespaced else None
         return path_of(self.version, self.plural, namespace=namespace, name=metadata["name"])
 
 
 ALL: Final = (
-    Kind("Namespace", "v1", "namespaces", 0, kept=True),
-    Kind("PriorityClass", "scheduling.k8s.io/v1", "priorityclasses", 0),
-    Kind("Topology", KUEUE, "topologies", 0),
-    Kind("WorkloadPriorityClass", KUEUE, "workloadpriorityclasses", 0),
-    Kind("ServiceAccount", "v1", "serviceaccounts", 1, namespaced=True),
-    Kind("ClusterRole", RBAC, "clusterroles", 1),
-    Kind("Role", RBAC, "roles", 1, namespaced=True),
-    Kind("ResourceFlavor", KUEUE, "resourceflavors", 1),
-    Kind("ClusterRoleBinding", RBAC, "clusterrolebindings", 2),
-    Kind("RoleBinding", RBAC, "rolebindings", 2, namespaced=True),
-    Kind("Cohort", KUEUE, "cohorts", 2),
-    Kind("ClusterQueue", KUEUE, "clusterqueues", 3),
-    Kind("LocalQueue", KUEUE, "localqueues", 4, namespaced=True),
+    ObjectKind("Namespace", "v1", "namespaces", 0, kept=True),
+    ObjectKind("PriorityClass", "scheduling.k8s.io/v1", "priorityclasses", 0),
+    ObjectKind("Topology", KUEUE, "topologies", 0),
+    ObjectKind("WorkloadPriorityClass", KUEUE, "workloadpriorityclasses", 0),
+    ObjectKind("ServiceAccount", "v1", "serviceaccounts", 1, namespaced=True),
+    ObjectKind("ClusterRole", RBAC, "clusterroles", 1),
+    ObjectKind("Role", RBAC, "roles", 1, namespaced=True),
+    ObjectKind("ResourceFlavor", KUEUE, "resourceflavors", 1),
+    ObjectKind("ClusterRoleBinding", RBAC, "clusterrolebindings", 2),
+    ObjectKind("RoleBinding", RBAC, "rolebindings", 2, namespaced=True),
+    ObjectKind("Cohort", KUEUE, "cohorts", 2),
+    ObjectKind("ClusterQueue", KUEUE, "clusterqueues", 3),
+    ObjectKind("LocalQueue", KUEUE, "localqueues", 4, namespaced=True),
 )
 BY_NAME: Final = {kind.name: kind for kind in ALL}

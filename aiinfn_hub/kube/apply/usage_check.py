@@ -15,7 +15,7 @@ _SHOWN: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class RunningJob:
     """An unfinished job as Kueue knows it."""
 
     name: str
@@ -65,8 +65,8 @@ class Queues:
 def obstacles(
     before: Queues, after: Queues, workloads: Iterable[Json], labels: names.Labels
 ) -> Iterator[str]:
-    """Say for each queue and accelerator that would go with jobs in it which jobs those are."""
-    hurt: dict[str, list[Job]] = {}
+    """State for each queue and accelerator that would go with jobs in it which jobs those are."""
+    hurt: dict[str, list[RunningJob]] = {}
     for workload in workloads:
         if _over(workload):
             continue
@@ -107,15 +107,15 @@ def _assigned(workload: Json) -> frozenset[str]:
 
 
 def _flavors(workload: Json, labels: names.Labels) -> frozenset[str]:
-    """Give the flavors that a job has, or the one that it waits for."""
+    """Return the flavors that a job has, or the one that it waits for."""
     if assigned := _assigned(workload):
         return assigned
     wanted = _template(workload).get("annotations", {}).get(labels.accelerator)
     return frozenset({names.flavor(wanted)}) if wanted else frozenset()
 
 
-def _job(workload: Json, labels: names.Labels) -> Job:
+def _job(workload: Json, labels: names.Labels) -> RunningJob:
     metadata, template = workload["metadata"], _template(workload)
     owners = metadata.get("ownerReferences") or [metadata]
     said = {**template.get("labels", {}), **template.get("annotations", {})}
-    return Job(owners[0]["name"], said.get(labels.user, "an unknown owner"), bool(_assigned(workload)))
+    return RunningJob(owners[0]["name"], said.get(labels.user, "an unknown owner"), bool(_assigned(workload)))

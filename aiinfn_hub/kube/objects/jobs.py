@@ -116,32 +116,32 @@ def _spec_volume(labels: names.Labels) -> Json:
 
 
 def grace_seconds(platform: Platform) -> int:
-    """Give the seconds between SIGTERM and SIGKILL of a job."""
+    """Return the seconds between SIGTERM and SIGKILL of a job."""
     return max(1, round(min(platform.limits.grace.total_seconds(), LONGEST_GRACE)))
 
 
 def jobs_path(platform: Platform, name: str | None = None) -> str:
-    """Give the path of a Job, or of all."""
+    """Return the path of a Job, or of all."""
     return path_of(JOBS, "jobs", namespace=platform.kubernetes.batch_namespace, name=name)
 
 
 def pods_path(platform: Platform, name: str | None = None, part: str = "") -> str:
-    """Give the path of a pod of batch, or of all."""
+    """Return the path of a pod of batch, or of all."""
     return path_of("v1", "pods", namespace=platform.kubernetes.batch_namespace, name=name, part=part)
 
 
 def events_path(platform: Platform) -> str:
-    """Give the path of what happened in batch."""
+    """Return the path of what happened in batch."""
     return path_of("v1", "events", namespace=platform.kubernetes.batch_namespace)
 
 
 def workloads_path(platform: Platform, name: str | None = None) -> str:
-    """Give the path of a Workload, or of all."""
+    """Return the path of a Workload, or of all."""
     return path_of(KUEUE, "workloads", namespace=platform.kubernetes.batch_namespace, name=name)
 
 
 def pending_path(platform: Platform, queue: str, project: str) -> str:
-    """Give the path at which Kueue tells the places of a project's jobs in a queue of the platform."""
+    """Return the path at which Kueue tells the places of a project's jobs in a queue of the platform."""
     return path_of(
         "visibility.kueue.x-k8s.io/v1beta2",
         "localqueues",

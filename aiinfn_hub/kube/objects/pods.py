@@ -74,7 +74,7 @@ class PodParts:
 
 
 def pod_parts(selection: Selection, platform: Platform) -> PodParts:
-    """Say what a pod is made of that runs what was granted.
+    """Explain what a pod is made of that runs what was granted.
 
     Parameters
     ----------
@@ -170,7 +170,7 @@ def pod_spec(
 
 
 def home_of(platform: Platform, project: str) -> str:
-    """Give the absolute path of people's homes in the containers of a project."""
+    """Return the absolute path of people's homes in the containers of a project."""
     homes = (
         storage for storage in _storage_of(platform, project).values() if storage.kind is StorageKind.HOME
     )

@@ -41,7 +41,7 @@ MOST_OF_EACH: Final = 8
 """Node labels and tolerations of one flavor."""
 
 
-class Unusable(Exception):  # noqa: N818 - it is named for what is wrong
+class UnusableNameError(Exception):
     """The platform file is in order, but Kubernetes or Kueue cannot express it; the message says why."""
 
 
@@ -73,12 +73,12 @@ def objects(platform: Platform) -> list[Json]:
 
 
 def queue_projects(platform: Platform, queue: Queue) -> list[str]:
-    """Give the projects whose jobs may wait in a queue, in the order of the file."""
+    """Return the projects whose jobs may wait in a queue, in the order of the file."""
     return [name for name in platform.projects if queue.projects is None or name in queue.projects]
 
 
 def queue_accelerators(platform: Platform, queue: Queue) -> list[str]:
-    """Give what a queue serves, CPU only first: Kueue tries the flavors in this order."""
+    """Return what a queue serves, CPU only first: Kueue tries the flavors in this order."""
     return [
         name for name in _flavor_names(platform) if queue.accelerators is None or name in queue.accelerators
     ]
@@ -88,21 +88,21 @@ def _check(platform: Platform) -> None:
     settings = platform.kubernetes
     spaces = (settings.sessions_namespace, settings.batch_namespace, settings.system_namespace)
     if len(set(spaces)) < len(spaces):
-        raise Unusable(
+        raise UnusableNameError(
             "kubernetes: sessions_namespace, batch_namespace and system_namespace must be three different "
             "namespaces, because each has rules of its own."
         )
     if dotted := next((name for name in spaces if "." in name), None):
-        raise Unusable(f"kubernetes: a namespace has no dot in its name, and {dotted} has one.")
+        raise UnusableNameError(f"kubernetes: a namespace has no dot in its name, and {dotted} has one.")
     if len(_flavor_names(platform)) > MOST_FLAVORS:
-        raise Unusable(f"accelerators: Kueue takes {MOST_FLAVORS - 1} at most.")
+        raise UnusableNameError(f"accelerators: Kueue takes {MOST_FLAVORS - 1} at most.")
     for name, device in platform.accelerators.items():
         if len(_node_labels(device)) > MOST_OF_EACH:
-            raise Unusable(
+            raise UnusableNameError(
                 f"accelerators.{name}.node_labels: Kueue takes {MOST_OF_EACH - len(NODE_LABELS)} at most."
             )
         if len(device.tolerations) > MOST_OF_EACH:
-            raise Unusable(f"accelerators.{name}.tolerations: Kueue takes {MOST_OF_EACH} at most.")
+            raise UnusableNameError(f"accelerators.{name}.tolerations: Kueue takes {MOST_OF_EACH} at most.")
 
 
 def _namespaces(platform: Platform) -> Iterator[Json]:

@@ -22,7 +22,7 @@ from aiinfn_hub.kube.objects.pods import storage_volume
 from aiinfn_hub.platform.model.platform import Platform
 from aiinfn_hub.platform.selection import DOORS, Selection
 
-from .table import RULES, Rule
+from .table import RULES, ReasonRule
 
 Json = dict[str, Any]
 
@@ -86,7 +86,7 @@ class Explanation:
         return str(self.advice)
 
     def refusal(self) -> Refusal:
-        """Give it as a refusal, for a start that ends with it."""
+        """Return it as a refusal, for a start that ends with it."""
         return Refusal(self.hopeless or Reason.UNAVAILABLE, self.sentence, self.hint, field=self.field)
 
 
@@ -195,7 +195,7 @@ def of_pod(pod: Json) -> Iterator[Statement]:
 
 
 def ending(pod: Json, words: Words) -> Explanation | None:
-    """Say why a pod ends or ended; None if nothing says that it does, or it was only deleted."""
+    """Explain why a pod ends or ended; None if nothing says that it does, or it was only deleted."""
     deleted = bool((pod.get("metadata") or {}).get("deletionTimestamp"))
     for statement in of_pod(pod):
         if deleted and statement.reason in _ANY_END:
@@ -207,7 +207,7 @@ def ending(pod: Json, words: Words) -> Explanation | None:
 
 
 def eviction_helps_nowhere(statement: Statement) -> bool:
-    """Tell whether the scheduler says that no node could take the pod, whatever were evicted there."""
+    """Return whether the scheduler says that no node could take the pod, whatever were evicted there."""
     return statement.reason == "FailedScheduling" and bool(_NOWHERE.match(statement.message))
 
 
@@ -228,7 +228,7 @@ def _of_container(container: Json) -> Iterator[Statement]:
         yield Statement(KUBELET, ended.get("reason") or "Error", message, path)
 
 
-def _match(rule: Rule, statement: Statement) -> Mapping[str, str] | None:
+def _match(rule: ReasonRule, statement: Statement) -> Mapping[str, str] | None:
     if rule.component and rule.component != statement.component:
         return None
     if not rule.reason.fullmatch(statement.reason):

@@ -21,7 +21,7 @@ _FEWER: Final = marked("Choose a smaller size, fewer accelerators or another one
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class ReasonRule:
     """One row; see `aiinfn_hub.kube.reasons.pod_reasons.Explanation` for what it becomes.
 
     Attributes
@@ -54,11 +54,11 @@ def _rule(
     *,
     hopeless: Reason | None = None,
     field: str | None = None,
-) -> Rule:
+) -> ReasonRule:
     """Make a row; ``said`` is ``component: reason``."""
     component, _, reason = said.rpartition(": ")
     pattern = re.compile(message, re.DOTALL) if message else _ANY
-    return Rule(component, re.compile(reason), pattern, step, template, hint, hopeless, field)
+    return ReasonRule(component, re.compile(reason), pattern, step, template, hint, hopeless, field)
 
 
 _SCHEDULING: Final = "default-scheduler: FailedScheduling"
@@ -411,4 +411,4 @@ _REFUSED: Final = (
     _rule("kube-apiserver: .*", "", "placed", marked("The cluster does not answer now; it is asked again.")),
 )
 
-RULES: Final[tuple[Rule, ...]] = (*_PLACING, *_IMAGE, *_STARTING, *_ENDED, *_REFUSED)
+RULES: Final[tuple[ReasonRule, ...]] = (*_PLACING, *_IMAGE, *_STARTING, *_ENDED, *_REFUSED)

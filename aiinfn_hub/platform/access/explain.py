@@ -21,7 +21,7 @@ KINDS: Final = {
 
 
 def explain(sessions: Offer, jobs: Offer) -> str:
-    """Say what a person is offered and, for each other thing of the platform, the one reason why not.
+    """Explain what a person is offered and, for each other thing of the platform, the one reason why not.
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ def _longest(offer: Offer, accelerator: str) -> list[Any]:
 
 
 def _span(times: list[Any]) -> str:
-    """Say the longest time, and the shortest of the longest if they differ."""
+    """State the longest time, and the shortest of the longest if they differ."""
     if not times:
         return "none: no size goes with it"
     least, most = format_duration(min(times)), format_duration(max(times))
@@ -155,7 +155,7 @@ def _storage(offer: Offer) -> Iterator[tuple[str, str]]:
 
 
 def _only_in(offer: Offer, kind: str, name: str) -> str:
-    """Say in which of several projects something is offered, if not in all of them."""
+    """Explain in which of several projects something is offered, if not in all of them."""
     projects = [each for each in offer.projects if offer.why_not(kind, each, name) is None]
     return f"; only in {_all(projects)}" if len(projects) < len(offer.projects) else ""
 
@@ -167,7 +167,7 @@ def _denied_projects(offer: Offer) -> Iterator[tuple[str, str]]:
 
 
 def _denied(sessions: Offer, jobs: Offer, kind: str) -> Iterator[tuple[str, str]]:
-    """Give what is not offered, with the rule by which the gate would refuse it."""
+    """Yield what is not offered, with the rule by which the gate would refuse it."""
     offer = jobs if kind == "queues" else sessions
     whole: Mapping[str, Any] = getattr(offer.platform, kind)
     for name in whole:

@@ -21,7 +21,7 @@ MARGIN: Final = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
+class QuotaUse:
     """What sessions hold at the moment; jobs do not count, since they give way.
 
     Attributes
@@ -44,7 +44,7 @@ class Bound(NamedTuple):
     facts: Mapping[str, Any]
 
     def denial(self, count: int) -> Denial:
-        """Say why so many are not granted."""
+        """Explain why so many are not granted."""
         return Denial(self.rule, {**self.facts, "count": count})
 
 
@@ -54,11 +54,11 @@ def bounds(
     accelerator: str,
     door: Door,
     now: datetime,
-    usage: Usage | None,
+    usage: QuotaUse | None,
     *,
     reserved: bool = True,
 ) -> Iterator[Bound]:
-    """Give every bound on the devices of one session or job; the smallest holds, the first of equal ones.
+    """Yield every bound on the devices of one session or job; the smallest holds, the first of equal ones.
 
     ``reserved`` is false if it is known that no reservation, past or to come, is about the accelerator.
     Limits on what is held at once, and reservations with `batch`, are about sessions: a job gives way to them.
@@ -76,7 +76,7 @@ def bounds(
 
 
 def _at_once(
-    platform: Platform, project: str, accelerator: str, device: Accelerator, usage: Usage | None
+    platform: Platform, project: str, accelerator: str, device: Accelerator, usage: QuotaUse | None
 ) -> Iterator[Bound]:
     whole, limits = platform.projects[project], platform.limits
     mine, ours = (
@@ -115,9 +115,9 @@ def rest(
     accelerator: str,
     door: Door,
     at: datetime,
-    usage: Usage | None = None,
+    usage: QuotaUse | None = None,
 ) -> Bound | None:
-    """Give how many devices reservations leave to a project at a time; None if no other project has one."""
+    """Return how many devices reservations leave to a project at a time; None if no other project has one."""
     device = platform.accelerators[accelerator]
     kept = [
         each
@@ -153,7 +153,7 @@ def rest(
 def next_reservation(
     platform: Platform, project: str, accelerator: str, count: int, now: datetime
 ) -> Reservation | None:
-    """Give the next reservation of another project that would leave a session less than it has."""
+    """Return the next reservation of another project that would leave a session less than it has."""
     later = (
         each
         for each in platform.reservations.values()

@@ -16,7 +16,7 @@ from .limits import MARGIN
 
 
 def in_groups(person: Person, groups: Iterable[str] | None) -> bool:
-    """Tell whether a person is in one of the groups of something; None stands for everybody."""
+    """Return whether a person is in one of the groups of something; None stands for everybody."""
     return groups is None or not person.groups.isdisjoint(groups)
 
 
@@ -27,7 +27,7 @@ def not_in_groups(person: Person, title: str, groups: Iterable[str] | None, fiel
     return Denial(Rule.GROUPS, {"title": title, "groups": named(sorted(groups)) or _("no group")}, field)
 
 
-class Rights:
+class Membership:
     """What one person has by groups and grants at one time."""
 
     def __init__(self, platform: Platform, person: Person, now: datetime) -> None:
@@ -46,7 +46,7 @@ class Rights:
         return self._person.name in grant.people or in_groups(self._person, grant.groups)
 
     def project(self, name: str) -> Denial | None:
-        """Say why a person does not belong to a project; None if the person does."""
+        """Explain why a person does not belong to a project; None if the person does."""
         grants = self._grants.get(name, [])
         if name in self._member or any(self._holds(grant) for grant in grants):
             return None
@@ -58,7 +58,7 @@ class Rights:
         )
 
     def accelerator(self, project: str, accelerator: str) -> tuple[Denial | None, datetime | None]:
-        """Say why a project's member may not use an accelerator, or until when; None for both: may, without an end."""
+        """Explain why a project's member may not use an accelerator, or until when; None for both: may, without an end."""
         grants = self._grants.get(project, [])
         if accelerator == CPU_ONLY:
             if project in self._member:
@@ -91,7 +91,7 @@ class Rights:
         return max((grant.until for grant in grants if self._holds(grant)), default=None)
 
     def _denial_of(self, grants: list[Grant], ended: Rule, later: Rule, facts: dict[str, str]) -> Denial:
-        """Say of grants of which none holds when the next begins, else when the last ended."""
+        """Explain of grants of which none holds when the next begins, else when the last ended."""
         begins = [grant.begin for grant in grants if grant.begin is not None and grant.begin > self._now]
         if begins:
             return Denial(later, facts | {"time": show_moment(min(begins))})

@@ -20,8 +20,8 @@ from aiinfn_hub.platform.person import Person
 from aiinfn_hub.platform.selection import Door
 
 from .denials import Denial, Rule
-from .limits import MARGIN, Usage, next_reservation
-from .policy import Barriers
+from .limits import MARGIN, QuotaUse, next_reservation
+from .policy import AccessPolicy
 
 TIMES: Final = tuple(timedelta(hours=hours) for hours in (1, 2, 4, 8, 12, 24, 48, 96))
 """Session lengths that a form offers, up to the longest."""
@@ -53,10 +53,10 @@ class Longest(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Offer(Barriers):
+class Offer(AccessPolicy):
     """What one person may choose on one platform at one time, in the order of the platform file.
 
-    What is offered is exactly what nothing stands in the way of. See `Barriers` for the attributes.
+    What is offered is exactly what nothing stands in the way of. See `AccessPolicy` for the attributes.
     """
 
     @cached_property
@@ -85,7 +85,7 @@ class Offer(Barriers):
         return {name: value for name, value in self.platform.images.items() if self._can_be_had(name, value)}
 
     def _can_be_had(self, name: str, image: Image) -> bool:
-        """Tell whether a project of the person may use an image with something that the image is made for."""
+        """Return whether a project of the person may use an image with something that the image is made for."""
         projects = [project for project in self.projects if name in self.images_in(project)]
         devices = image.accelerators if image.accelerators is not None else (CPU_ONLY, *self.accelerators)
         return any(
@@ -110,7 +110,7 @@ class Offer(Barriers):
         return {name: value for name, value in self.platform.storage.items() if name in allowed}
 
     def projects_of(self, accelerator: str) -> dict[str, Project]:
-        """Give the person's projects that may use an accelerator."""
+        """Return the person's projects that may use an accelerator."""
         return {
             name: project
             for name, project in self.projects.items()
@@ -118,7 +118,7 @@ class Offer(Barriers):
         }
 
     def accelerators_of(self, project: str) -> dict[str, Accelerator]:
-        """Give the accelerators that a project may use."""
+        """Return the accelerators that a project may use."""
         return {
             name: value
             for name, value in self.platform.accelerators.items()
@@ -126,7 +126,7 @@ class Offer(Barriers):
         }
 
     def sizes_of(self, project: str, accelerator: str | None = None) -> dict[str, Size]:
-        """Give the sizes that a project may use, and that go with an accelerator if one is given."""
+        """Return the sizes that a project may use, and that go with an accelerator if one is given."""
         return {
             name: value
             for name, value in self.platform.sizes.items()
@@ -134,7 +134,7 @@ class Offer(Barriers):
         }
 
     def sizes_with(self, accelerator: str) -> dict[str, Size]:
-        """Give the sizes that go with an accelerator, in whatever project."""
+        """Return the sizes that go with an accelerator, in whatever project."""
         device = self.platform.accelerators.get(accelerator)
         return {
             name: value
@@ -143,7 +143,7 @@ class Offer(Barriers):
         }
 
     def images_of(self, project: str, accelerator: str) -> dict[str, Image]:
-        """Give the images that a project may use and that are made for an accelerator."""
+        """Return the images that a project may use and that are made for an accelerator."""
         return {
             name: image
             for name, image in self.images_in(project).items()
@@ -151,11 +151,11 @@ class Offer(Barriers):
         }
 
     def images_in(self, project: str) -> dict[str, Image]:
-        """Give the images that a project may use, with whatever accelerator."""
+        """Return the images that a project may use, with whatever accelerator."""
         return self._images_for(project)
 
     def images_with(self, accelerator: str) -> dict[str, Image]:
-        """Give the images that are made for an accelerator, in whatever project."""
+        """Return the images that are made for an accelerator, in whatever project."""
         return {
             name: image
             for name, image in self.platform.images.items()
@@ -163,7 +163,7 @@ class Offer(Barriers):
         }
 
     def queues_of(self, project: str, accelerator: str) -> dict[str, Queue]:
-        """Give the queues that are open to a project and serve an accelerator."""
+        """Return the queues that are open to a project and serve an accelerator."""
         return {
             name: queue
             for name, queue in self.platform.queues.items()
@@ -171,7 +171,7 @@ class Offer(Barriers):
         }
 
     def storage_of(self, project: str) -> dict[str, Storage]:
-        """Give the storage that sessions and jobs of a project see."""
+        """Return the storage that sessions and jobs of a project see."""
         return {
             name: value
             for name, value in self.platform.storage.items()
@@ -179,7 +179,7 @@ class Offer(Barriers):
         }
 
     def why_not_anywhere(self, kind: str, name: str) -> Denial | None:
-        """Say why something is offered in none of the person's projects; None if it is, or if there is no project.
+        """Explain why something is offered in none of the person's projects; None if it is, or if there is no project.
 
         Parameters
         ----------
@@ -198,7 +198,7 @@ class Offer(Barriers):
         return Denial(rule, {"title": value.title, "needs": self._titles(value.accelerators or ())})
 
     def why_not(self, kind: str, project: str, name: str) -> Denial | None:
-        """Say why something is not for a project of the person; kinds as in `why_not_anywhere`."""
+        """Explain why something is not for a project of the person; kinds as in `why_not_anywhere`."""
         match kind:
             case "accelerators":
                 return self.why_not_accelerator(project, name)
@@ -214,21 +214,21 @@ class Offer(Barriers):
     # How many, and for how long
 
     def most(self, accelerator: str, project: str | None = None) -> int:
-        """Give how many devices may be asked for: in a project, or in each of the projects that may use it."""
+        """Return how many devices may be asked for: in a project, or in each of the projects that may use it."""
         if accelerator == CPU_ONLY:
             return 0
         projects = self.projects_of(accelerator) if project is None else (project,)
         return min((self.access(each, accelerator).most for each in projects), default=0)
 
     def longest_session(self, accelerator: str, project: str, size: str, count: int | None = None) -> Longest:
-        """Give the longest session, and what sets the limit; without a count, with the most devices there may be."""
+        """Return the longest session, and what sets the limit; without a count, with the most devices there may be."""
         longest, cores = self._longest_in(project, accelerator, count), self.platform.sizes[size]
         if cores.session_time and cores.session_time < longest.time:
             return Longest(cores.session_time, _("for the size {title}").format(title=cores.title))
         return longest
 
     def longest_whole_session(self, accelerator: str, project: str, size: str, count: int) -> timedelta:
-        """Give the longest session that began at any time: the ends of grants and reservations left aside."""
+        """Return the longest session that began at any time: the ends of grants and reservations left aside."""
         limits = [limit.time for limit in self._session_limits(project, accelerator, count) if limit.fixed]
         cores = self.platform.sizes[size]
         return min([*limits, cores.session_time] if cores.session_time else limits)
@@ -236,50 +236,50 @@ class Offer(Barriers):
     def session_max(
         self, accelerator: str, project: str | None = None, size: str | None = None, count: int | None = None
     ) -> timedelta:
-        """Give the longest session with an accelerator; what is not given may be anything that is offered."""
+        """Return the longest session with an accelerator; what is not given may be anything that is offered."""
         return self._longest(accelerator, project, size, count).time
 
     def session_default(
         self, accelerator: str, project: str | None = None, size: str | None = None, count: int | None = None
     ) -> timedelta:
-        """Give the length of a session with an accelerator when nothing is said."""
+        """Return the length of a session with an accelerator when nothing is said."""
         longest = _shown(self._longest(accelerator, project, size, count))
         return min(self.platform.limits.session_default, longest)
 
     def longest_offered(
         self, accelerator: str, project: str | None = None, size: str | None = None
     ) -> timedelta:
-        """Give the longest session that a form offers; what is not given may be anything that is offered.
+        """Return the longest session that a form offers; what is not given may be anything that is offered.
 
         Up to the end of a period it leaves some minutes, so that it can still be had when the form is sent.
         """
         return _shown(self._longest(accelerator, project, size, None))
 
     def longest_offered_in(self, project: str, accelerator: str) -> timedelta:
-        """Give the longest session that a form offers, but for what its size says."""
+        """Return the longest session that a form offers, but for what its size says."""
         return _shown(self._longest_in(project, accelerator, None))
 
     def times_up_to(self, longest: timedelta) -> list[timedelta]:
-        """Give the session lengths that a form offers up to the longest, the default among them, ascending."""
+        """Return the session lengths that a form offers up to the longest, the default among them, ascending."""
         default = min(self.platform.limits.session_default, longest)
         return sorted({time for time in TIMES if time < longest} | {longest, default})
 
     def session_times(
         self, accelerator: str, project: str | None = None, size: str | None = None
     ) -> list[timedelta]:
-        """Give the session lengths that a form offers, the default and the longest among them, ascending."""
+        """Return the session lengths that a form offers, the default and the longest among them, ascending."""
         return self.times_up_to(self.longest_offered(accelerator, project, size))
 
     def job_max(self, queue: str) -> timedelta:
-        """Give the longest job of a queue."""
+        """Return the longest job of a queue."""
         return self.platform.queues[queue].max_time or self.platform.limits.job_max
 
     def job_default(self, queue: str) -> timedelta:
-        """Give the time limit of a job in a queue when nothing is said."""
+        """Return the time limit of a job in a queue when nothing is said."""
         return min(self.platform.limits.job_default, self.job_max(queue))
 
     def _longest(self, accelerator: str, project: str | None, size: str | None, count: int | None) -> Longest:
-        """Give the longest session that is allowed whatever of the offered is chosen for what is not given."""
+        """Return the longest session that is allowed whatever of the offered is chosen for what is not given."""
         if project is not None and size is not None:
             return self.longest_session(accelerator, project, size, count)
         projects = self.projects_of(accelerator) if project is None else (project,)
@@ -299,7 +299,7 @@ class Offer(Barriers):
         return found
 
     def _session_limits(self, project: str, accelerator: str, count: int | None) -> Iterator[Longest]:
-        """Give the limits of a session of any size."""
+        """Yield the limits of a session of any size."""
         platform = self.platform
         device = platform.accelerators.get(accelerator)
         for kept, name, give in (
@@ -320,7 +320,7 @@ class Offer(Barriers):
                 yield self._until(held.begin, scope.format_map(facts))
 
     def _longest_of_device(self, accelerator: str) -> Longest:
-        """Give the longest session with an accelerator, in whatever project."""
+        """Return the longest session with an accelerator, in whatever project."""
         device = self.platform.accelerators.get(accelerator)
         if device and device.session_time and device.session_time < self.platform.limits.session_max:
             return Longest(device.session_time, _("with {title}").format(title=device.title))
@@ -333,7 +333,7 @@ class Offer(Barriers):
         return Longest(whole.session_time, _("in the project {title}").format(title=whole.title))
 
     def _until(self, moment: datetime, scope: str) -> Longest:
-        """Give the whole minutes up to a moment, at least one."""
+        """Return the whole minutes up to a moment, at least one."""
         return Longest(max(MARGIN, (moment - self.now) // MARGIN * MARGIN), scope, fixed=False)
 
     @cached_property
@@ -354,10 +354,10 @@ def offer(
     person: Person,
     *,
     now: datetime | None = None,
-    usage: Usage | None = None,
+    usage: QuotaUse | None = None,
     door: Door = Door.SESSION,
 ) -> Offer:
-    """Say what a person may choose.
+    """Explain what a person may choose.
 
     Parameters
     ----------
@@ -371,7 +371,7 @@ def offer(
 
 
 def _shown(longest: Longest) -> timedelta:
-    """Give what a form offers of a longest session: of one that ends with a period, what will do for some minutes yet."""
+    """Return what a form offers of a longest session: of one that ends with a period, what will do for some minutes yet."""
     if longest.fixed or longest.time < _STEP + _SLACK:
         return longest.time
     return (longest.time - _SLACK) // _STEP * _STEP

@@ -17,13 +17,13 @@ from aiinfn_hub.platform.person import Person
 from aiinfn_hub.platform.selection import Door
 
 from .denials import Denial, Rule, named
-from .limits import Bound, Usage, bounds
-from .membership import Rights, not_in_groups
+from .limits import Bound, QuotaUse, bounds
+from .membership import Membership, not_in_groups
 
 _MOST_OF: Final = attrgetter("most")
 
 
-class Access(NamedTuple):
+class AccessWindow(NamedTuple):
     """Why a project may not use an accelerator, else until when (None: no end) and how many devices at once."""
 
     denial: Denial | None
@@ -32,7 +32,7 @@ class Access(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Barriers:
+class AccessPolicy:
     """What stands in one person's way on one platform at one time.
 
     Every ``why_not`` method answers with the rule that stands in the way, or None. An accelerator name may be `CPU_ONLY`
@@ -52,19 +52,19 @@ class Barriers:
     platform: Platform
     person: Person
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
-    usage: Usage | None = None
+    usage: QuotaUse | None = None
     door: Door = Door.SESSION
 
     def why_not_project(self, project: str) -> Denial | None:
-        """Say why a project is not the person's."""
+        """Explain why a project is not the person's."""
         return self._rights.project(project)
 
     def why_not_accelerator(self, project: str, accelerator: str) -> Denial | None:
-        """Say why a project of the person may not use an accelerator now, not even one device."""
+        """Explain why a project of the person may not use an accelerator now, not even one device."""
         return self.access(project, accelerator).denial
 
     def why_not_size(self, project: str, accelerator: str | None, size: str) -> Denial | None:
-        """Say why a size is not for a project, or does not go with an accelerator if one is given."""
+        """Explain why a size is not for a project, or does not go with an accelerator if one is given."""
         allowed, value = self.platform.projects[project].sizes, self.platform.sizes[size]
         if allowed is not None and size not in allowed:
             return Denial(Rule.PROJECT_SIZE, {"name": size, "project": self._project_title(project)})
@@ -78,7 +78,7 @@ class Barriers:
         return None
 
     def why_not_image(self, project: str, accelerator: str | None, image: str) -> Denial | None:
-        """Say why an image is not for a project, or is not made for an accelerator if one is given."""
+        """Explain why an image is not for a project, or is not made for an accelerator if one is given."""
         allowed, value = self.platform.projects[project].images, self.platform.images[image]
         if allowed is not None and image not in allowed:
             return Denial(Rule.PROJECT_IMAGE, {"name": image, "project": self._project_title(project)})
@@ -91,7 +91,7 @@ class Barriers:
         return None
 
     def why_not_queue(self, project: str, accelerator: str | None, queue: str) -> Denial | None:
-        """Say why a queue is not open to a project, or does not serve an accelerator if one is given."""
+        """Explain why a queue is not open to a project, or does not serve an accelerator if one is given."""
         value = self.platform.queues[queue]
         if value.projects is not None and project not in value.projects:
             return Denial(Rule.QUEUE_PROJECT, {"title": value.title, "project": self._project_title(project)})
@@ -104,7 +104,7 @@ class Barriers:
         return None
 
     def why_not_storage(self, project: str, storage: str) -> Denial | None:
-        """Say why sessions of a project do not see a storage."""
+        """Explain why sessions of a project do not see a storage."""
         value = self.platform.storage[storage]
         if value.projects is not None and project not in value.projects:
             return Denial(
@@ -115,7 +115,7 @@ class Barriers:
         )
 
     def bounds(self, project: str, accelerator: str) -> list[Bound]:
-        """Give the bounds on the devices of one request, the smallest first."""
+        """Return the bounds on the devices of one request, the smallest first."""
         return sorted(self._bounds(project, accelerator), key=_MOST_OF)
 
     def _bounds(self, project: str, accelerator: str) -> Iterator[Bound]:
@@ -129,14 +129,14 @@ class Barriers:
         return frozenset(each.accelerator for each in self.platform.reservations.values())
 
     @cached_property
-    def _rights(self) -> Rights:
-        return Rights(self.platform, self.person, self.now)
+    def _rights(self) -> Membership:
+        return Membership(self.platform, self.person, self.now)
 
     @cached_property
-    def _accesses(self) -> dict[tuple[str, str], Access]:
+    def _accesses(self) -> dict[tuple[str, str], AccessWindow]:
         return {}
 
-    def access(self, project: str, accelerator: str) -> Access:
+    def access(self, project: str, accelerator: str) -> AccessWindow:
         """Judge a project's use of an accelerator by one request."""
         key = (project, accelerator)
         if key not in self._accesses:
@@ -149,7 +149,7 @@ class Barriers:
                 )
                 most = smallest.most
                 denial = smallest.denial(1) if most < 1 else None
-            self._accesses[key] = Access(denial, until, most)
+            self._accesses[key] = AccessWindow(denial, until, most)
         return self._accesses[key]
 
     @cached_property

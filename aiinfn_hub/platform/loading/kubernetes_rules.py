@@ -15,9 +15,9 @@ from typing import Any, Final
 
 from aiinfn_hub.platform.model.accelerators import Accelerator
 from aiinfn_hub.platform.model.cross_checks import meant
-from aiinfn_hub.platform.model.fields import BadName
+from aiinfn_hub.platform.model.fields import FindingError
 from aiinfn_hub.platform.model.platform import Platform
-from aiinfn_hub.platform.model.settings import Backend
+from aiinfn_hub.platform.model.settings import BackendKind
 from aiinfn_hub.platform.model.storage import Storage, StorageKind
 
 from .yaml_reader import Key
@@ -453,73 +453,73 @@ _MOUNT: Final = _fields(
 # --- the whole file --------------------------------------------------------------------------------------------------
 
 
-def findings(platform: Platform) -> Iterator[BadName]:
+def findings(platform: Platform) -> Iterator[FindingError]:
     """Find what the cluster would refuse of a platform; nothing for another back end."""
-    if platform.backend is not Backend.KUBERNETES:
+    if platform.backend is not BackendKind.KUBERNETES:
         return
     if problem := dns_subdomain(platform.label_prefix):
-        yield BadName(("label_prefix",), problem)
+        yield FindingError(("label_prefix",), problem)
     for name, image in platform.images.items():
         if problem := image_reference(image.reference):
-            yield BadName(("images", name, "reference"), problem)
+            yield FindingError(("images", name, "reference"), problem)
     yield from _accelerators(platform)
     yield from _namespaces(platform)
     yield from _volumes(platform)
     yield from _mounts(platform)
 
 
-def _accelerators(platform: Platform) -> Iterator[BadName]:
+def _accelerators(platform: Platform) -> Iterator[FindingError]:
     for name, device in platform.accelerators.items():
         at: Key = ("accelerators", name)
         yield from _accelerator(at, device)
     if len(platform.accelerators) > MOST_FLAVORS - 1:
-        yield BadName(
+        yield FindingError(
             ("accelerators",),
             f"Kueue takes {MOST_FLAVORS - 1} accelerators at most, and there are {len(platform.accelerators)}",
         )
     resources = {device.resource for device in platform.accelerators.values()}
     if len(resources) > MOST_RESOURCES - 2:
-        yield BadName(
+        yield FindingError(
             ("accelerators",),
             f"Kueue takes {MOST_RESOURCES - 2} resource names at most, and there are {len(resources)}",
         )
 
 
-def _accelerator(at: Key, device: Accelerator) -> Iterator[BadName]:
+def _accelerator(at: Key, device: Accelerator) -> Iterator[FindingError]:
     if problem := extended_resource(device.resource):
-        yield BadName((*at, "resource"), problem)
+        yield FindingError((*at, "resource"), problem)
     for label, value in device.node_labels.items():
         if problem := qualified_name(label) or label_value(value):
-            yield BadName((*at, "node_labels", label), problem)
+            yield FindingError((*at, "node_labels", label), problem)
     labels = {"kubernetes.io/os"} | device.node_labels.keys()
     if len(labels) > MOST_NODE_LABELS:
-        yield BadName((*at, "node_labels"), f"Kueue takes {MOST_NODE_LABELS - 1} labels at most")
+        yield FindingError((*at, "node_labels"), f"Kueue takes {MOST_NODE_LABELS - 1} labels at most")
     if len(device.tolerations) > MOST_TOLERATIONS:
-        yield BadName((*at, "tolerations"), f"Kueue takes {MOST_TOLERATIONS} tolerations at most")
+        yield FindingError((*at, "tolerations"), f"Kueue takes {MOST_TOLERATIONS} tolerations at most")
     for index, each in enumerate(device.tolerations):
         for key, problem in toleration(each):
-            yield BadName((*at, "tolerations", index, *key), problem)
+            yield FindingError((*at, "tolerations", index, *key), problem)
     if device.quota is not None and device.quota > MOST_QUOTA:
-        yield BadName((*at, "quota"), "this is more than there can be; leave it out for all there are")
+        yield FindingError((*at, "quota"), "this is more than there can be; leave it out for all there are")
 
 
-def _namespaces(platform: Platform) -> Iterator[BadName]:
+def _namespaces(platform: Platform) -> Iterator[FindingError]:
     settings = platform.kubernetes
     keys = ("sessions_namespace", "batch_namespace", "system_namespace")
     seen: dict[str, str] = {}
     for key in keys:
         value = getattr(settings, key)
         if problem := dns_label(value):
-            yield BadName(("kubernetes", key), problem)
+            yield FindingError(("kubernetes", key), problem)
         elif value.startswith("kube-") or value == "default":
-            yield BadName(
+            yield FindingError(
                 ("kubernetes", key), f"{value} is Kubernetes' own namespace; give this one a name of its own"
             )
         elif value in seen:
             other = seen[value]
             # Blamed is what the file says, not what it leaves to the default.
             blamed = key if key in settings.model_fields_set else other
-            yield BadName(
+            yield FindingError(
                 ("kubernetes", blamed),
                 f"{value} is {other if blamed == key else key} too; sessions, jobs and the system need three different "
                 "namespaces, because each has rules of its own",
@@ -527,7 +527,7 @@ def _namespaces(platform: Platform) -> Iterator[BadName]:
         seen.setdefault(value, key)
     host = settings.hub_connect_ip
     if host is not None and not _is_host(host):
-        yield BadName(
+        yield FindingError(
             ("kubernetes", "hub_connect_ip"),
             f"{_shown(host)} is no address; write an IP address or the name of a host",
         )
@@ -541,24 +541,24 @@ def _is_host(text: str) -> bool:
     return True
 
 
-def _volumes(platform: Platform) -> Iterator[BadName]:
+def _volumes(platform: Platform) -> Iterator[FindingError]:
     for name, storage in platform.storage.items():
         at: Key = ("storage", name)
         if storage.volume is not None:
             for key, wrong in volume(storage.volume):
-                yield BadName((*at, "volume", *key), wrong)
+                yield FindingError((*at, "volume", *key), wrong)
         if problem := _lost(storage):
-            yield BadName((*at, "volume") if storage.volume else at, problem)
+            yield FindingError((*at, "volume") if storage.volume else at, problem)
         if problem := mount_path(storage.mount):
-            yield BadName((*at, "mount"), problem)
+            yield FindingError((*at, "mount"), problem)
     names: set[Any] = set()
     for index, each in enumerate(platform.kubernetes.volumes):
         at = ("kubernetes", "volumes", index)
         if problem := _volume_name(each.get("name"), names):
-            yield BadName((*at, "name") if "name" in each else at, problem)
+            yield FindingError((*at, "name") if "name" in each else at, problem)
         names.add(str(each.get("name")))
         for key, wrong in volume(each):
-            yield BadName((*at, *key), wrong)
+            yield FindingError((*at, *key), wrong)
 
 
 def _volume_name(name: Any, taken: set[Any]) -> str | None:
@@ -572,7 +572,7 @@ def _volume_name(name: Any, taken: set[Any]) -> str | None:
 
 
 def _lost(storage: Storage) -> str | None:
-    """Say that what people write would be gone with the pod."""
+    """Explain that what people write would be gone with the pod."""
     kind = next((key for key in storage.volume or {} if key != "name"), None)
     if storage.kind is StorageKind.SCRATCH:
         return None
@@ -588,12 +588,12 @@ def _lost(storage: Storage) -> str | None:
     )
 
 
-def _mounts(platform: Platform) -> Iterator[BadName]:
+def _mounts(platform: Platform) -> Iterator[FindingError]:
     names = [each.get("name") for each in platform.kubernetes.volumes]
     further: set[str] = set()
     for index, each in enumerate(platform.kubernetes.volume_mounts):
         for key, problem in _mount(each, names, further):
-            yield BadName(("kubernetes", "volume_mounts", index, *key), problem)
+            yield FindingError(("kubernetes", "volume_mounts", index, *key), problem)
         if isinstance(path := each.get("mountPath"), str):
             further.add(_place(path))
     seen: list[tuple[str, Storage]] = []
@@ -605,7 +605,7 @@ def _mounts(platform: Platform) -> Iterator[BadName]:
             else next(filter(None, (_clash(name, storage, *other) for other in seen)), None)
         )
         if problem_here:
-            yield BadName(("storage", name, "mount"), problem_here)
+            yield FindingError(("storage", name, "mount"), problem_here)
         seen.append((name, storage))
 
 
@@ -620,7 +620,7 @@ def _mount(value: Mapping[str, Any], names: list[Any], taken: set[str]) -> Itera
 
 
 def _clash(name: str, storage: Storage, other: str, before: Storage) -> str | None:
-    """Say why two folders cannot be in one pod; None if they can, or never are."""
+    """Explain why two folders cannot be in one pod; None if they can, or never are."""
     if not _meet(storage, before):
         return None
     where, there = _place(storage.mount), _place(before.mount)

@@ -44,7 +44,7 @@ class Examined:
 
 
 def default_path() -> Path:
-    """Give the platform file in use: ``AIINFN_PLATFORM``, else ``platform.yaml`` in the working directory."""
+    """Return the platform file in use: ``AIINFN_PLATFORM``, else ``platform.yaml`` in the working directory."""
     return Path(os.environ.get("AIINFN_PLATFORM") or "platform.yaml").absolute()
 
 

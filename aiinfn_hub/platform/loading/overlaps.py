@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from itertools import combinations
 
 from aiinfn_hub.platform.model.accelerators import Accelerator
-from aiinfn_hub.platform.model.fields import BadName
+from aiinfn_hub.platform.model.fields import FindingError
 from aiinfn_hub.platform.model.platform import Platform
-from aiinfn_hub.platform.model.settings import Backend
+from aiinfn_hub.platform.model.settings import BackendKind
 
 _SAME: tuple[tuple[str, str], ...] = (
     ("groups", "the groups that may use it"),
@@ -32,16 +32,16 @@ def can_be_the_same(one: Accelerator, other: Accelerator) -> bool:
     return all(other.node_labels.get(key, value) == value for key, value in one.node_labels.items())
 
 
-def findings(platform: Platform) -> Iterator[BadName]:
+def findings(platform: Platform) -> Iterator[FindingError]:
     """Find names of the same devices of which one has a rule that the other would get around."""
-    if platform.backend is Backend.LOCAL:
+    if platform.backend is BackendKind.LOCAL:
         yield from _products(platform)
         return
     for first, second in combinations(platform.accelerators, 2):
         if not can_be_the_same(platform.accelerators[first], platform.accelerators[second]):
             continue
         if broken := _broken(platform, first, second):
-            yield BadName(
+            yield FindingError(
                 ("accelerators", second),
                 f"{first} and {second} can be the same devices ({platform.accelerators[first].resource}, and a node can have "
                 f"the labels of both), so {broken}; give them different values of one of the node_labels, for example "
@@ -50,7 +50,7 @@ def findings(platform: Platform) -> Iterator[BadName]:
 
 
 def _broken(platform: Platform, first: str, second: str) -> str | None:
-    """Say which rule could not be kept; None if both names stand for the same in every respect."""
+    """Explain which rule could not be kept; None if both names stand for the same in every respect."""
     pair = {first, second}
     for name, reservation in platform.reservations.items():
         if reservation.accelerator in pair:
@@ -80,7 +80,7 @@ def _lists(platform: Platform, pair: set[str]) -> str | None:
     return None
 
 
-def _products(platform: Platform) -> Iterator[BadName]:
+def _products(platform: Platform) -> Iterator[FindingError]:
     """Find names of one product: on a workstation all of its devices go to the first."""
     seen: dict[str, str] = {}
     for name, device in platform.accelerators.items():
@@ -88,7 +88,7 @@ def _products(platform: Platform) -> Iterator[BadName]:
             continue
         product = "-".join(device.product.split())
         if first := seen.get(product):
-            yield BadName(
+            yield FindingError(
                 ("accelerators", name, "product"),
                 f"{first} has this product already, and gets all of its devices; name another product, or leave one out",
             )

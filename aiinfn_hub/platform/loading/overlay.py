@@ -108,7 +108,7 @@ def _read(
 
 
 def _unusable(below: Path, above: tuple[Path, ...]) -> str | None:
-    """Say why a file that another one names cannot be read; None if there is nothing to say before reading it."""
+    """Explain why a file that another one names cannot be read; None if there is nothing to say before reading it."""
     try:
         below.stat()
         circle = [*(each.resolve() for each in above), below.resolve()]

@@ -11,7 +11,7 @@ from typing import Any, Final
 from pydantic import BaseModel, ValidationError
 
 from aiinfn_hub.platform.model.cross_checks import meant, unknown_names
-from aiinfn_hub.platform.model.fields import BadName, BadNames
+from aiinfn_hub.platform.model.fields import FindingError, FindingsError
 from aiinfn_hub.platform.model.platform import Platform
 
 from .yaml_reader import Key, quoted, truth
@@ -85,7 +85,7 @@ def explain(
 
 
 def placed(found: Mapping[Key, str], places: Mapping[Key, Place], top: Place) -> list[PlatformError]:
-    """Say where findings stand, in the order of the files and lines."""
+    """Explain where findings stand, in the order of the files and lines."""
     ordered = sorted(
         ((_place_of(places, key) or top, key, message) for key, message in found.items()), key=_order
     )
@@ -115,9 +115,9 @@ def _findings(error: ValidationError, located: Mapping[Key, Place]) -> Iterator[
         ):  # only because what is wrong in it was left out
             continue
         cause = detail.get("ctx", {}).get("error")
-        if isinstance(cause, BadNames):
+        if isinstance(cause, FindingsError):
             yield from ((each.key, str(each)) for each in cause.findings)
-        elif isinstance(cause, BadName):
+        elif isinstance(cause, FindingError):
             yield cause.key, str(cause)
         else:
             key: Key = tuple(part for part in detail["loc"] if part != "[key]")
@@ -126,7 +126,7 @@ def _findings(error: ValidationError, located: Mapping[Key, Place]) -> Iterator[
 
 
 def _place_of(places: Mapping[Key, Place], key: Key) -> Place | None:
-    """Give the place of a key, or of what should hold it when it is missing."""
+    """Return the place of a key, or of what should hold it when it is missing."""
     while key and key not in places:
         key = key[:-1]
     return places.get(key)
@@ -158,7 +158,7 @@ def _sentence(detail: Any, key: Key, cause: Any, written: str) -> str:
 
 
 def _type_sentence(kind: str, given: Any, written: str) -> str | None:
-    """Say what type of value is expected; None if that is not the matter."""
+    """Explain what type of value is expected; None if that is not the matter."""
     if kind == "string_type":
         if given is None:
             return "text is expected here, and this is empty"
@@ -219,7 +219,7 @@ def _repaired(given: Any, pattern: str) -> str:
 
 
 def _keys_at(key: Key) -> list[str]:
-    """Give the keys that the model has at a place."""
+    """Return the keys that the model has at a place."""
     model: Any = Platform
     for part in key:
         if isinstance(model, type) and issubclass(model, BaseModel):

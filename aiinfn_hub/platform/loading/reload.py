@@ -86,7 +86,7 @@ class PlatformFile:
 
     @classmethod
     def fixed(cls, platform: Platform) -> Self:
-        """Give a platform that stays as it is."""
+        """Return a platform that stays as it is."""
         return cls(None, platform)
 
     def _take(self, platform: Platform) -> None:

@@ -64,7 +64,7 @@ def markdown() -> str:
 
 
 def models() -> list[type[BaseModel]]:
-    """Give the model of the whole file and then those of its sections, in the order of the file."""
+    """Return the model of the whole file and then those of its sections, in the order of the file."""
     found: list[type[BaseModel]] = [Platform]
     for field in Platform.model_fields.values():
         parts = (field.annotation, *getattr(field.annotation, "__args__", ()))
@@ -77,7 +77,7 @@ def _about(model: type[BaseModel]) -> str:
 
 
 def _defaults(model: type[BaseModel]) -> Json:
-    """Give the defaults as one would write them in the file."""
+    """Return the defaults as one would write them in the file."""
     return model.model_construct().model_dump(mode="json", by_alias=True, warnings=False)
 
 
@@ -131,7 +131,7 @@ def _heading(model: type[BaseModel]) -> str:
 
 
 def _value(value: Json, definitions: Json) -> str:  # noqa: C901 - a table of the forms that values have
-    """Say what is written for a key."""
+    """Explain what is written for a key."""
     if "$ref" in value:
         name = value["$ref"].rpartition("/")[2]
         if "enum" in definitions[name]:
@@ -182,7 +182,7 @@ def _default(value: Json) -> str:
 
 
 def _anchor(name: str) -> str:
-    """Give the anchor that Markdown renderers make of the heading of a section."""
+    """Return the anchor that Markdown renderers make of the heading of a section."""
     model = next(each for each in models() if each.__name__ == name)
     return "".join(c for c in _heading(model).lower() if c.isalnum() or c in "-_")
 

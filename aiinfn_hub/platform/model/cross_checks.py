@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from typing import Any, Final
 
 from .accelerators import Accelerator
-from .fields import CPU_ONLY, BadName
+from .fields import CPU_ONLY, FindingError
 from .periods import Reservation
 from .projects import Project
 
@@ -32,7 +32,7 @@ REFERENCES: Final = (
 """Where a name of another section stands: section, key in it, and the section that must have it."""
 
 
-def unknown_names(data: Any) -> Iterator[BadName]:
+def unknown_names(data: Any) -> Iterator[FindingError]:
     """Find names that nothing in the file has.
 
     Parameters
@@ -52,9 +52,11 @@ def unknown_names(data: Any) -> Iterator[BadName]:
                     yield from _check(each, (section, str(name), field, index), names, target)
 
 
-def _check(name: Any, key: tuple[str | int, ...], known: Collection[Any], target: str) -> Iterator[BadName]:
+def _check(
+    name: Any, key: tuple[str | int, ...], known: Collection[Any], target: str
+) -> Iterator[FindingError]:
     if isinstance(name, str) and name not in known:
-        yield BadName(
+        yield FindingError(
             key,
             f"there is no {name} under {target.removesuffix(' or none')} in this file{meant(name, known)}",
         )
@@ -70,14 +72,14 @@ def reservations(
     held_for: Mapping[str, Reservation],
     projects: Mapping[str, Project],
     accelerators: Mapping[str, Accelerator],
-) -> Iterator[BadName]:
+) -> Iterator[FindingError]:
     """Find reservations that could not be kept or that serve nobody."""
     for name, held in held_for.items():
         project, device = projects.get(held.project), accelerators.get(held.accelerator)
         if project is None or device is None:
             continue  # an unknown name, which is found anyway
         if project.accelerators is not None and held.accelerator not in project.accelerators:
-            yield BadName(
+            yield FindingError(
                 ("reservations", name, "accelerator"),
                 f"the project {held.project} may not use {held.accelerator}; add it to the accelerators of the project",
             )
@@ -91,24 +93,24 @@ def reservations(
                 and held.begin < value.end
             ]
             if rivals:
-                yield BadName(
+                yield FindingError(
                     ("reservations", name),
                     f"it keeps all {held.accelerator} while {rivals[0]} keeps some for another project; give a count",
                 )
         elif (devices := device.known_devices) is None:
-            yield BadName(
+            yield FindingError(
                 ("reservations", name, "count"),
                 f"how many {held.accelerator} there are is not said; give devices of that accelerator, or leave count out",
             )
         elif (kept := _kept_at_begin(held_for, name)) > devices:
-            yield BadName(
+            yield FindingError(
                 ("reservations", name, "count"),
                 f"{kept} {held.accelerator} are reserved at the same time, but there are {devices}",
             )
 
 
 def _kept_at_begin(held_for: Mapping[str, Reservation], name: str) -> int:
-    """Give the devices that are kept when a reservation begins, with its own: the sum is largest at such a time."""
+    """Return the devices that are kept when a reservation begins, with its own: the sum is largest at such a time."""
     held = held_for[name]
     return sum(
         other.count or 0

@@ -51,7 +51,7 @@ class Section(BaseModel):
         return value
 
 
-class BadName(ValueError):  # noqa: N818 - it is a finding about the file
+class FindingError(ValueError):
     """A name in the file is reserved, or nothing in the file has it.
 
     Attributes
@@ -65,10 +65,10 @@ class BadName(ValueError):  # noqa: N818 - it is a finding about the file
         self.key = key
 
 
-class BadNames(ValueError):  # noqa: N818 - findings about the file
-    """Everything that `BadName` is raised for, together."""
+class FindingsError(ValueError):
+    """Everything that `FindingError` is raised for, together."""
 
-    def __init__(self, findings: list[BadName]) -> None:
+    def __init__(self, findings: list[FindingError]) -> None:
         super().__init__("; ".join(map(str, findings)))
         self.findings = findings
 

@@ -51,7 +51,7 @@ class Reservation(Section):
         return self
 
     def holds(self, at: datetime) -> bool:
-        """Tell whether the devices are kept at a time."""
+        """Return whether the devices are kept at a time."""
         return self.begin <= at < self.end
 
 
@@ -91,5 +91,5 @@ class Grant(Section):
         return self
 
     def holds(self, at: datetime) -> bool:
-        """Tell whether it can be used at a time."""
+        """Return whether it can be used at a time."""
         return (self.begin is None or self.begin <= at) and at < self.until

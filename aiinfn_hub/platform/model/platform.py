@@ -15,8 +15,8 @@ from . import cross_checks
 from .accelerators import Accelerator
 from .fields import (
     CPU_ONLY,
-    BadName,
-    BadNames,
+    FindingError,
+    FindingsError,
     GroupPath,
     Name,
     Section,
@@ -26,7 +26,7 @@ from .periods import Grant, Reservation
 from .presets import Preset
 from .projects import Project, Queue, Size
 from .settings import (
-    Backend,
+    BackendKind,
     IamSettings,
     KubernetesSettings,
     Limits,
@@ -44,8 +44,8 @@ class Platform(Section):
     title: str = Field(
         default="AI_INFN", min_length=1, max_length=80, description="Name of the platform on every page."
     )
-    backend: Backend = Field(
-        default=Backend.LOCAL,
+    backend: BackendKind = Field(
+        default=BackendKind.LOCAL,
         description="Where sessions and jobs run: as processes of this machine, or as pods with Kueue.",
     )
     label_prefix: str = Field(
@@ -96,7 +96,7 @@ class Platform(Section):
         accelerators = data.get("accelerators") if isinstance(data, dict) else None
         if isinstance(accelerators, dict) and CPU_ONLY in accelerators:
             message = f"'{CPU_ONLY}' means no accelerator and cannot be the name of one"
-            raise BadName(("accelerators", CPU_ONLY), message)
+            raise FindingError(("accelerators", CPU_ONLY), message)
         return data
 
     @model_validator(mode="after")
@@ -105,5 +105,5 @@ class Platform(Section):
             *cross_checks.unknown_names(self),
             *cross_checks.reservations(self.reservations, self.projects, self.accelerators),
         ]:
-            raise BadNames(findings)
+            raise FindingsError(findings)
         return self

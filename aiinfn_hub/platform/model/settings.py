@@ -18,7 +18,7 @@ from .fields import (
 )
 
 
-class Backend(StrEnum):
+class BackendKind(StrEnum):
     """Where sessions and jobs run."""
 
     LOCAL = "local"

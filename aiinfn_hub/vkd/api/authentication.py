@@ -37,7 +37,7 @@ _CACHE_SIZE: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class TokenIdentity:
     """Whom a token belongs to, as the hub says.
 
     Attributes
@@ -87,9 +87,9 @@ class Auth:
         }
         self._admin_groups = admin_groups
         self._keep = keep
-        self._known: dict[bytes, tuple[float, Identity]] = {}
+        self._known: dict[bytes, tuple[float, TokenIdentity]] = {}
         """What the hub said, with the moment until which it counts."""
-        self._asking: dict[bytes, asyncio.Task[Identity]] = {}
+        self._asking: dict[bytes, asyncio.Task[TokenIdentity]] = {}
         self._revocations = 0
         self._http: aiohttp.ClientSession | None = None
 
@@ -106,7 +106,7 @@ class Auth:
             await self._http.close()
 
     async def person(self, authorization: str | None) -> Person:
-        """Give the person who sent a header.
+        """Return the person who sent a header.
 
         Raises
         ------
@@ -157,7 +157,7 @@ class Auth:
             )
 
     async def still_good(self, authorization: str | None) -> bool:
-        """Tell whether the hub still knows a caller's token. While the hub is away, what it said last counts."""
+        """Return whether the hub still knows a caller's token. While the hub is away, what it said last counts."""
         try:
             await self.identify(authorization)
         except Refusal as refusal:
@@ -171,8 +171,8 @@ class Auth:
         self._asking.clear()
         self._known = {key: known for key, known in self._known.items() if known[1].token_id not in revoked}
 
-    async def identify(self, authorization: str | None) -> Identity:
-        """Give whom a token belongs to.
+    async def identify(self, authorization: str | None) -> TokenIdentity:
+        """Return whom a token belongs to.
 
         Raises
         ------
@@ -194,7 +194,9 @@ class Auth:
             task.add_done_callback(lambda done: self._answered(digest, done, moment, revocations))
         return await asyncio.shield(task)
 
-    def _answered(self, digest: bytes, task: asyncio.Task[Identity], asked: float, revocations: int) -> None:
+    def _answered(
+        self, digest: bytes, task: asyncio.Task[TokenIdentity], asked: float, revocations: int
+    ) -> None:
         if self._asking.get(digest) is task:
             del self._asking[digest]
         if task.cancelled() or task.exception() is not None:
@@ -212,7 +214,7 @@ class Auth:
         if len(self._known) < _CACHE_SIZE:
             self._known[digest] = (until, identity)
 
-    async def _ask(self, token: str) -> Identity:
+    async def _ask(self, token: str) -> TokenIdentity:
         away = Refusal(
             Reason.UNAVAILABLE,
             _("The hub does not answer, so nobody can be identified."),
@@ -238,10 +240,10 @@ class Auth:
             logger.warning("hub unreachable error=%s", type(error).__name__)
             raise away from error
 
-    def _identity(self, model: Any) -> Identity:
+    def _identity(self, model: Any) -> TokenIdentity:
         groups = Person.of("", model.get("groups") or ()).groups
         expires_in, token_id = model.get("expires_in"), model.get("token_id")
-        return Identity(
+        return TokenIdentity(
             kind=model.get("kind") or "user",
             name=model["name"],
             groups=groups,

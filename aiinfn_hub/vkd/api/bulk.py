@@ -83,7 +83,7 @@ async def delete(job_id: str, person: Caller, actions: Acting) -> Response:
 async def leftovers(
     person: Caller, actions: Acting, limit: Annotated[int, Query(ge=1, le=500)] = 200
 ) -> list[Leftover]:
-    """Give what a session of the caller may remove: copies of inputs that no job uses, and checkpoints."""
+    """Return what a session of the caller may remove: copies of inputs that no job uses, and checkpoints."""
     return await actions.leftovers(person, limit)
 
 

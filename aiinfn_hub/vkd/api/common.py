@@ -13,7 +13,7 @@ from pydantic_core import to_json
 
 from aiinfn_hub.platform.person import Person
 from aiinfn_hub.vkd.services.bulk import JobActions
-from aiinfn_hub.vkd.services.jobs import Service
+from aiinfn_hub.vkd.services.jobs import JobService
 
 from .authentication import Auth
 
@@ -24,9 +24,9 @@ _scheme = HTTPBearer(auto_error=False, description="A token of the hub, as Beare
 
 
 # async although they do not wait: FastAPI would send plain functions to a thread, for each request.
-async def service_of(request: Request) -> Service:
-    """Give the service of the application."""
-    return cast("Service", request.app.state.service)
+async def service_of(request: Request) -> JobService:
+    """Return the service of the application."""
+    return cast("JobService", request.app.state.service)
 
 
 async def actions_of(request: Request) -> JobActions:
@@ -35,7 +35,7 @@ async def actions_of(request: Request) -> JobActions:
 
 
 async def auth_of(request: Request) -> Auth:
-    """Give what identifies callers."""
+    """Return what identifies callers."""
     return cast("Auth", request.app.state.auth)
 
 
@@ -63,7 +63,7 @@ async def _metrics(
     await auth.metrics_reader(request.headers.get("Authorization"))
 
 
-Serving = Annotated[Service, Depends(service_of)]
+Serving = Annotated[JobService, Depends(service_of)]
 Acting = Annotated[JobActions, Depends(actions_of)]
 Authentication = Annotated[Auth, Depends(auth_of)]
 Caller = Annotated[Person, Depends(_caller)]

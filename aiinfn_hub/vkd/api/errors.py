@@ -32,7 +32,7 @@ BODY_SECONDS: Final = 30.0
 _RETRY: Final = {Reason.TOO_MANY: "30", Reason.UNAVAILABLE: "3", Reason.STORAGE_FULL: "60"}
 
 
-class BrokenOff(Exception):  # noqa: N818 - it is what becomes of the answer
+class ResponseCutError(Exception):
     """An answer that had begun ends here, and its reader has to see that it is not whole."""
 
 
@@ -118,7 +118,7 @@ def _of_status(status: int) -> tuple[Refusal, int]:
 
 
 def explain(detail: dict[str, Any]) -> Refusal:
-    """Say in a sentence what pydantic found wrong with a request."""
+    """Explain in a sentence what pydantic found wrong with a request."""
     place, *rest = detail.get("loc") or ("body",)
     kind = detail.get("type", "")
     if kind == "json_invalid":
@@ -184,7 +184,7 @@ class Guard:
 
         try:
             await self._app(scope, _bounded(scope, receive), watched)
-        except BrokenOff as error:
+        except ResponseCutError as error:
             # Nothing more is sent, so the server closes the connection.
             logger.info("response broken off path=%s why=%s", _path(scope), error)
         except Exception as error:

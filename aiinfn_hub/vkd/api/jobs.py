@@ -270,12 +270,12 @@ async def resources(
     responses=problems(*_IDENTITY, Reason.NOT_FOUND),
 )
 async def events(job_id: str, person: Caller, service: Serving) -> list[HistoryEntry]:
-    """Give every change of a job's state, oldest first."""
+    """Return every change of a job's state, oldest first."""
     return await service.events(person, job_id)
 
 
 def _etag(person: Person, request: Request, version: tuple[str, int, int]) -> str:
-    """Give a tag that changes whenever the answer may: at any change of any job, so that it costs no query."""
+    """Return a tag that changes whenever the answer may: at any change of any job, so that it costs no query."""
     whole = (person.name, sorted(person.groups), person.admin, request.url.query, version)
     return f'"{hashlib.blake2b(repr(whole).encode("utf-8", "replace"), digest_size=12).hexdigest()}"'
 

@@ -17,7 +17,7 @@ from aiinfn_hub.vkd.services.jobs import no_attempt
 
 from .authentication import Auth
 from .common import Caller, Serving, auth_of
-from .errors import BrokenOff, problems
+from .errors import ResponseCutError, problems
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 
@@ -69,7 +69,7 @@ async def logs(
     limit: Annotated[int, Query(ge=1, le=4 * 1024 * 1024, description="Most bytes of one answer.")] = _CHUNK,
     follow: Annotated[bool, Query(description="Stream until the attempt is over.")] = False,
 ) -> Response:
-    """Give part of an attempt's log, or stream it as it grows.
+    """Return part of an attempt's log, or stream it as it grows.
 
     A stream that breaks is resumed at the offset reached. A job that has not started yet can be followed already.
     """
@@ -142,7 +142,7 @@ async def _while_good(
                     piece.cancel()
                     await asyncio.wait({piece})
             if bad.done():
-                raise BrokenOff("the token is not good any more")
+                raise ResponseCutError("the token is not good any more")
             if (data := piece.result()) is None:
                 return
             yield data

@@ -44,7 +44,7 @@ async def claim(session_id: SessionId, body: ClaimRequest, service: Serving) -> 
     responses=problems(*_IDENTITY, Reason.NOT_FOUND),
 )
 async def claim_state(session_id: SessionId, service: Serving) -> Response:
-    """Tell how far a claim is."""
+    """Explain how far a claim is."""
     return answer(await service.claim_state(_checked(session_id)))
 
 
@@ -52,7 +52,7 @@ async def claim_state(session_id: SessionId, service: Serving) -> Response:
     "/{session_id:path}", summary="Give devices back", status_code=204, responses=problems(*_IDENTITY)
 )
 async def release(session_id: SessionId, service: Serving) -> Response:
-    """Give a session's devices back; without one nothing happens."""
+    """Return a session's devices back; without one nothing happens."""
     await service.release(_checked(session_id))
     return Response(status_code=204)
 

@@ -47,7 +47,7 @@ async def record(connection: AsyncConnection, job: StoredJob, update: Update) ->
 async def between(
     connection: AsyncConnection, view: View, since: datetime, until: datetime
 ) -> list[UsageEntry]:
-    """Sum the time between two moments by project, person and accelerator; see `Store.usage`."""
+    """Sum the time between two moments by project, person and accelerator; see `JobStore.usage`."""
     begin, end = since.timestamp(), until.timestamp()
     over = sa.func.coalesce(usage.c.ended, end)
     started = sa.case((usage.c.started < begin, begin), else_=usage.c.started)

@@ -28,7 +28,7 @@ _BUSY = ("database is locked", "database table is locked")
 
 
 def storage_full() -> Refusal:
-    """Give the refusal for a full disk."""
+    """Return the refusal for a full disk."""
     return Refusal(
         Reason.STORAGE_FULL,
         _("The platform's disk is full; nothing was changed."),
@@ -37,7 +37,7 @@ def storage_full() -> Refusal:
 
 
 def refusal_of(error: BaseException) -> Refusal | None:
-    """Give the refusal that an error of the database or of a file amounts to; None if it is a fault of ours."""
+    """Return the refusal that an error of the database or of a file amounts to; None if it is a fault of ours."""
     if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return storage_full()
     busy = isinstance(error, PoolTimeout)

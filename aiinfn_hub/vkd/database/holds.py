@@ -12,19 +12,19 @@ from aiinfn_hub.contract.states import JobState
 from aiinfn_hub.vkd.domain.records import ACTIVE
 
 from . import tables
-from .jobs import Store
+from .jobs import JobStore
 
 _AT_ONCE: Final = 500
 
 
-async def load(store: Store) -> list[Hold]:
+async def load(store: JobStore) -> list[Hold]:
     """Return the holds in force."""
     async with store.reading() as connection:
         rows = (await connection.execute(sa.select(tables.holds))).mappings().all()
     return [Hold.model_validate(dict(row)) for row in rows]
 
 
-async def active_projects(store: Store) -> dict[str, list[str]]:
+async def active_projects(store: JobStore) -> dict[str, list[str]]:
     """Return the projects in which somebody has jobs that are not over, by owner."""
     statement = (
         sa.select(tables.jobs.c.owner, tables.jobs.c.project)
@@ -39,7 +39,7 @@ async def active_projects(store: Store) -> dict[str, list[str]]:
     return found
 
 
-async def replace(store: Store, holds: Sequence[Hold], changed: Sequence[str]) -> None:
+async def replace(store: JobStore, holds: Sequence[Hold], changed: Sequence[str]) -> None:
     """Put other holds in the place of those there are.
 
     Parameters

@@ -61,7 +61,7 @@ async def read(
 
 
 def bound(who: Conditions, wanted: Filter, most: int) -> sa.Select[int]:
-    """Give the query for the number of the last job that may be looked at."""
+    """Return the query for the number of the last job that may be looked at."""
     source = labelled if wanted.label else texts
     statement = sa.select(source.c.number).where(*who, *_before(source, wanted))
     if wanted.label:
@@ -70,7 +70,7 @@ def bound(who: Conditions, wanted: Filter, most: int) -> sa.Select[int]:
 
 
 def matches(who: Conditions, wanted: Filter, horizon: int | None, most: int) -> sa.Select[int]:
-    """Give the query for the numbers of the newest jobs that match."""
+    """Return the query for the numbers of the newest jobs that match."""
     source = labelled if wanted.label else texts
     statement = sa.select(source.c.number).where(*who, *_before(source, wanted))
     if wanted.label:
@@ -85,7 +85,7 @@ def matches(who: Conditions, wanted: Filter, horizon: int | None, most: int) -> 
 
 
 def by_number(numbers: list[int], wanted: Filter) -> sa.Select[Any]:
-    """Give the query for the jobs of some numbers."""
+    """Return the query for the jobs of some numbers."""
     statement = sa.select(jobs).where(jobs.c.number.in_(numbers))
     if wanted.states:
         statement = statement.where(jobs.c.state.in_(wanted.states))

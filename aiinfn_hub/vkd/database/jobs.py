@@ -1,6 +1,6 @@
 """The store: every job's state and history, on SQLite or PostgreSQL.
 
-It enforces the transitions of `contract.TRANSITIONS`. It knows neither HTTP nor the back end. `Store.seed` fills it
+It enforces the transitions of `contract.TRANSITIONS`. It knows neither HTTP nor the back end. `JobStore.seed` fills it
 for measurements.
 """
 
@@ -49,7 +49,7 @@ from .tables import counters, history, jobs
 logger = logging.getLogger(__name__)
 
 
-class Store:
+class JobStore:
     """What is kept of all jobs.
 
     Attributes
@@ -63,7 +63,7 @@ class Store:
         self.change = 0
 
     @classmethod
-    async def open(cls, url: str) -> Store:
+    async def open(cls, url: str) -> JobStore:
         """Connect to a database by its SQLAlchemy URL and bring its schema up to date."""
         store = cls(await Database.open(url))
         async with store._database.read() as connection:
@@ -324,12 +324,12 @@ class Store:
     # Reading
 
     async def get(self, job_id: str) -> StoredJob | None:
-        """Give a job, or None."""
+        """Return a job, or None."""
         async with self._database.read() as connection:
             return await _get(connection, job_id)
 
     async def replay(self, new: NewJob) -> StoredJob | None:
-        """Give the job that was submitted before with the same idempotency key.
+        """Return the job that was submitted before with the same idempotency key.
 
         Raises
         ------
@@ -354,7 +354,7 @@ class Store:
         return StoredJob.of(row)
 
     async def events(self, job_id: str) -> list[HistoryEntry]:
-        """Give a job's history, oldest first."""
+        """Return a job's history, oldest first."""
         statement = (
             sa.select(history.c.time, history.c.state, history.c.cause, history.c.attempt, history.c.message)
             .where(history.c.job == job_id)
@@ -386,17 +386,17 @@ class Store:
             return waiting, await sweep_rows.check_points(connection, owner, points, most_points)
 
     async def sweep_table(self, sweep: StoredJob) -> list[tuple[StoredJob, bool]]:
-        """Give the points of a sweep by number, each with whether an older sweep that is run again in part ran it."""
+        """Return the points of a sweep by number, each with whether an older sweep that is run again in part ran it."""
         async with self._database.read() as connection:
             return await sweep_rows.of_sweep(connection, sweep)
 
     async def page(self, view: View, wanted: Filter) -> Page:
-        """Give one page of the jobs that somebody sees."""
+        """Return one page of the jobs that somebody sees."""
         async with self._database.read() as connection:
             return await pagination.read(connection, view, wanted)
 
     async def unfinished(self) -> list[StoredJob]:
-        """Give all jobs that are not final, oldest first."""
+        """Return all jobs that are not final, oldest first."""
         statement = sa.select(jobs).where(jobs.c.state.in_(ACTIVE)).order_by(jobs.c.number)
         async with self._database.read() as connection:
             return [StoredJob.of(row) for row in (await connection.execute(statement)).mappings()]
@@ -414,7 +414,7 @@ class Store:
             return await device_usage.between(connection, view, since, until)
 
     async def decayed_usage(self, at: datetime, half_life: timedelta) -> dict[str, float]:
-        """Give each project's device-seconds, those of long ago counting less: half after one half-life."""
+        """Return each project's device-seconds, those of long ago counting less: half after one half-life."""
         async with self._database.read() as connection:
             return await device_usage.decayed(connection, at, half_life)
 

@@ -112,7 +112,7 @@ def _active(view: View, wanted: Filter) -> sa.Select[int]:
 
 
 async def _deleted(connection: AsyncConnection, view: View, wanted: Filter) -> list[str] | None:
-    """Give the jobs deleted since; None if they are too many. They are told with the first page."""
+    """Return the jobs deleted since; None if they are too many. They are told with the first page."""
     if wanted.since is None or wanted.after is not None or wanted.sweep is not None:
         return []
     found: list[str] = []
@@ -122,7 +122,7 @@ async def _deleted(connection: AsyncConnection, view: View, wanted: Filter) -> l
 
 
 def deleted_since(view: View, wanted: Filter) -> list[sa.Select[str]]:
-    """Give the queries for the jobs deleted since, one for each part of the view."""
+    """Return the queries for the jobs deleted since, one for each part of the view."""
     return [
         sa.select(removed.c.job)
         .where(*who, removed.c.sweep_of.is_(None), removed.c.change > wanted.since)

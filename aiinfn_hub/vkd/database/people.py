@@ -11,14 +11,14 @@ from aiinfn_hub.i18n.language import gettext as _
 from aiinfn_hub.i18n.language import ngettext
 from aiinfn_hub.vkd.domain.records import ACTIVE
 
-from .jobs import Store
+from .jobs import JobStore
 from .tables import jobs, labelled, removed, texts, usage
 
 _OWNED: Final = (texts, labelled, removed)
 """Tables beside the jobs that say whose a job is."""
 
 
-async def release(store: Store, name: str, released_as: str, *, dry_run: bool) -> int:
+async def release(store: JobStore, name: str, released_as: str, *, dry_run: bool) -> int:
     """Let a person's jobs, and the account of what they used, be those of another name; returns the number of jobs.
 
     The next person of the name sees nothing of them. Managers of the project and operators do, under the other name.

@@ -23,7 +23,7 @@ from aiinfn_hub.i18n.language import gettext as _
 from aiinfn_hub.vkd.domain.records import StoredJob, now, snapshot_digest
 
 from . import search_index
-from .jobs import Store
+from .jobs import JobStore
 from .tables import jobs, removed
 
 Check = Callable[[StoredJob | None], StoredJob]
@@ -32,7 +32,7 @@ _AT_ONCE: Final = 500
 """Ids in one statement."""
 
 
-class Aftercare:
+class RetentionStore:
     """The other half of the store.
 
     Parameters
@@ -41,11 +41,11 @@ class Aftercare:
         Whose database it works on.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: JobStore) -> None:
         self._store = store
 
     async def get_many(self, ids: Sequence[str]) -> dict[str, StoredJob]:
-        """Give the jobs that there are of some ids."""
+        """Return the jobs that there are of some ids."""
         async with self._store.reading() as connection:
             return await _many(connection, ids)
 
@@ -87,7 +87,7 @@ class Aftercare:
         return outcome
 
     async def cancelling(self, ids: Sequence[str], check: Check, by: str) -> dict[str, StoredJob | Refusal]:
-        """Remember that somebody asked for the end of jobs; see `Store.cancelling`."""
+        """Remember that somebody asked for the end of jobs; see `JobStore.cancelling`."""
         outcome: dict[str, StoredJob | Refusal] = {}
         async with self._store.changing() as (connection, number):
             found = await _many(connection, ids, lock=True)
@@ -139,7 +139,7 @@ class Aftercare:
         return {job_id: outcome[job_id] for job_id in ids}
 
     async def expired(self, before: datetime, most: int) -> list[StoredJob]:
-        """Give jobs that ended before a moment and are not pinned, the oldest first; not those that must stay."""
+        """Return jobs that ended before a moment and are not pinned, the oldest first; not those that must stay."""
         later = jobs.alias()
         shown = sa.exists().where(later.c.rerun_of == jobs.c.id, later.c.sweep.is_not(sa.null()))
         statement = (
@@ -159,7 +159,7 @@ class Aftercare:
     # What is left of deleted jobs
 
     async def with_logs(self, most: int) -> list[str]:
-        """Give deleted jobs whose logs are still there; those that were tried least come first."""
+        """Return deleted jobs whose logs are still there; those that were tried least come first."""
         statement = (
             sa.select(removed.c.job).where(removed.c.log.is_(True)).order_by(removed.c.tries).limit(most)
         )
@@ -177,7 +177,7 @@ class Aftercare:
                 )
 
     async def leftovers(self, owner: str, most: int) -> list[Leftover]:
-        """Give what may be left of deleted jobs in somebody's home; not a copy that another job uses by now."""
+        """Return what may be left of deleted jobs in somebody's home; not a copy that another job uses by now."""
         statement = (
             sa.select(removed.c.job, removed.c.snapshot)
             .where(removed.c.owner == owner, removed.c.home.is_(True))
@@ -224,7 +224,7 @@ class Aftercare:
 
 
 def _some(ids: Iterable[str]) -> Iterator[tuple[str, ...]]:
-    """Give ids in portions that a statement takes."""
+    """Yield ids in portions that a statement takes."""
     rest = iter(ids)
     while portion := tuple(islice(rest, _AT_ONCE)):
         yield portion
@@ -286,7 +286,7 @@ def _deletable(job: StoredJob) -> StoredJob:
 
 
 async def _shown_elsewhere(connection: AsyncConnection, chosen: Mapping[str, StoredJob]) -> list[str]:
-    """Give the sweeps of which a later one, which is not deleted with them, shows results."""
+    """Return the sweeps of which a later one, which is not deleted with them, shows results."""
     sweeps = [job for job in chosen.values() if job.sweep is not None]
     if not sweeps:
         return []
@@ -346,7 +346,7 @@ async def _delete(connection: AsyncConnection, chosen: Sequence[StoredJob], numb
 async def _unused(
     connection: AsyncConnection, gone: Sequence[StoredJob]
 ) -> dict[tuple[str, str | None], bool]:
-    """Give the copies of inputs, by owner and path, that no job uses any more."""
+    """Return the copies of inputs, by owner and path, that no job uses any more."""
     candidates = {
         (job.owner, job.snapshot): str(job.work.get("snapshot") or "")
         for job in gone
@@ -362,7 +362,7 @@ async def _unused(
 
 
 async def _used(connection: AsyncConnection, digests: Mapping[str, Sequence[str]]) -> set[tuple[str, str]]:
-    """Give which copies, by owner and digest, some job uses."""
+    """Return which copies, by owner and digest, some job uses."""
     used: set[tuple[str, str]] = set()
     for owner, wanted in digests.items():
         for some in _some(wanted):

@@ -48,14 +48,14 @@ async def check_origin(connection: AsyncConnection, new: NewJob) -> None:
 
 
 def submitted(new: NewJob) -> str:
-    """Say how a job begins, for its history."""
+    """Explain how a job begins, for its history."""
     return f"Submitted to {new.selection.queue_name}" + (
         f" again, as {new.rerun_of} was" if new.rerun_of else ""
     )
 
 
 def columns(new: NewJob, change: int) -> dict[str, Any]:
-    """Give the columns of a new job."""
+    """Return the columns of a new job."""
     selection = new.selection
     return {
         "id": new.id,
@@ -90,7 +90,7 @@ def columns(new: NewJob, change: int) -> dict[str, Any]:
 
 
 def changes(job: StoredJob, update: Update, progress: Progress | None) -> Mapping[str, Any]:
-    """Give the columns that an update changes."""
+    """Return the columns that an update changes."""
     by = job.cancelled_by
     foreign = update.state is JobState.CANCELLED and by is not None and by != job.owner
     values: dict[str, Any] = {

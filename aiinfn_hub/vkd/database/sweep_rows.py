@@ -60,7 +60,7 @@ async def carry_up(connection: AsyncConnection, point: StoredJob, update: Update
 
 
 def _told(sweep: StoredJob, state: JobState, update: Update, end_words: str) -> dict[str, Any]:
-    """Give the columns of a sweep that its new state changes."""
+    """Return the columns of a sweep that its new state changes."""
     values: dict[str, Any] = {"state": state, "attempt": max(1, sweep.attempt), "message": update.message}
     if state in FINAL:
         causes = {
@@ -82,7 +82,7 @@ def _told(sweep: StoredJob, state: JobState, update: Update, end_words: str) -> 
 
 
 async def of_sweep(connection: AsyncConnection, sweep: StoredJob) -> list[tuple[StoredJob, bool]]:
-    """Give the points of a sweep by number, each with whether it is an older sweep's that this one runs again in part."""
+    """Return the points of a sweep by number, each with whether it is an older sweep's that this one runs again in part."""
     found: dict[int, tuple[StoredJob, bool]] = {}
     asked: StoredJob | None = sweep
     for generation in range(_MOST_ANCESTORS):

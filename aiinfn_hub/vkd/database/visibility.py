@@ -10,7 +10,7 @@ Conditions = list[sa.ColumnElement[bool]]
 
 
 def parts(table: sa.Table, view: View, wanted: Filter) -> list[Conditions]:
-    """Give the parts of a view, for a table with ``owner`` and ``project``; no job is in two of them."""
+    """Return the parts of a view, for a table with ``owner`` and ``project``; no job is in two of them."""
     asked: Conditions = []
     if wanted.owner is not None:
         asked.append(table.c.owner == wanted.owner)

@@ -37,7 +37,7 @@ class BackendJob:
         Of two jobs submitted at the same time, as the points of a sweep are, the lower number was first. It does not
         change either.
     state, attempt
-        What the store last knew; used by `Backend.start` to find out what happened meanwhile.
+        What the store last knew; used by `JobBackend.start` to find out what happened meanwhile.
     """
 
     id: str
@@ -153,14 +153,14 @@ def _keys(selection: Selection) -> tuple[tuple[str, str], tuple[str, str]]:
     return (selection.person, ""), (selection.person, selection.project)
 
 
-class Backend(Protocol):
+class JobBackend(Protocol):
     """Where jobs run. Implementations: `backends.local`, `backends.kueue`."""
 
     async def start(self, known: Start) -> None:
         """Take over: follow what still runs, tell by updates what ended meanwhile, queue the rest in its order."""
 
     async def stop(self) -> None:
-        """Let go of everything without ending jobs or sessions."""
+        """Release of everything without ending jobs or sessions."""
 
     async def adopt(self, platform: Platform) -> None:
         """Go over to a changed platform file, once all that it names is known.
@@ -190,19 +190,19 @@ class Backend(Protocol):
         """
 
     def positions(self) -> Mapping[str, int]:
-        """Give the place of each waiting job in its queue, from 1."""
+        """Return the place of each waiting job in its queue, from 1."""
 
     def reason(self, job_id: str) -> str | None:
-        """Say why a job still waits, as the end of a sentence; None if there is nothing to say but its place."""
+        """Explain why a job still waits, as the end of a sentence; None if there is nothing to say but its place."""
 
     def queues(self) -> Mapping[str, QueueLength]:
-        """Give the length of each queue by name."""
+        """Return the length of each queue by name."""
 
     def inventory(self) -> AvailabilityReading:
-        """Give free and total devices of every accelerator of the platform file, from memory."""
+        """Release and total devices of every accelerator of the platform file, from memory."""
 
     def largest(self, accelerator: str) -> int:
-        """Give the most devices of an accelerator that one job can be given, from memory: those of its largest node."""
+        """Return the most devices of an accelerator that one job can be given, from memory: those of its largest node."""
 
     async def read_log(self, job_id: str, attempt: int, offset: int, limit: int) -> LogChunk:
         """Read up to ``limit`` bytes of an attempt's log. A negative offset counts from the end."""
@@ -223,10 +223,10 @@ class Backend(Protocol):
         """
 
     async def claim_state(self, session_id: str) -> Claim | None:
-        """Tell how far a claim is, or None if there is none."""
+        """Explain how far a claim is, or None if there is none."""
 
     async def release(self, session_id: str) -> None:
-        """Give a session's devices back. Of an unknown session: nothing happens."""
+        """Return a session's devices back. Of an unknown session: nothing happens."""
 
     async def forget(self, job_id: str) -> bool:
         """Delete what is kept of a final job (its logs, and what it used); False if it is not over here yet.

@@ -15,7 +15,7 @@ from typing import Any, Final
 from aiinfn_hub.contract.jobs import Job, SweepProgress, Work
 from aiinfn_hub.contract.records import (
     Kept,
-    Refused,
+    RecordRefusedError,
     check_values,
     merge_values,
 )
@@ -39,7 +39,7 @@ def new_id() -> str:
 
 
 def now() -> datetime:
-    """Give the time in UTC."""
+    """Return the time in UTC."""
     return datetime.now(UTC)
 
 
@@ -47,10 +47,10 @@ def usable_values(found: Mapping[str, Any]) -> dict[str, Scalar]:
     """Return those recorded values that can be shown: what a job said is checked again wherever it is read."""
     try:
         usable = check_values(found)
-    except Refused:
+    except RecordRefusedError:
         usable = {}
         for name, value in found.items():
-            with suppress(Refused):
+            with suppress(RecordRefusedError):
                 usable |= check_values({name: value})
     return merge_values({}, usable)[0]
 
@@ -149,7 +149,7 @@ class StoredJob:
         return self.state in FINAL
 
     def grant(self) -> tuple[Selection, Work]:
-        """Give what was granted and what is executed, as objects."""
+        """Return what was granted and what is executed, as objects."""
         return Selection.model_validate(self.selection), Work.model_validate(self.work)
 
 
@@ -168,7 +168,7 @@ class View:
     everything: bool = False
 
     def sees(self, job: StoredJob | Job) -> bool:
-        """Tell whether a job is in the view."""
+        """Return whether a job is in the view."""
         return self.everything or job.owner == self.person or job.project in self.projects
 
 
@@ -245,12 +245,12 @@ class Notes:
 
 
 def snapshot_digest(path: str) -> str:
-    """Give what a snapshot is found by: who shares it has the same."""
+    """Return what a snapshot is found by: who shares it has the same."""
     return hashlib.sha256(path.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def digest(body: Mapping[str, Any]) -> str:
-    """Give a fingerprint of a request, to tell whether an idempotency key is used for the same one again.
+    """Return a fingerprint of a request, to tell whether an idempotency key is used for the same one again.
 
     The snapshot's path and the state's are left out: the Lab makes a new copy for each click, and a double click must find its job.
     """

@@ -14,7 +14,7 @@ from aiinfn_hub.contract.values import TAGS, as_argument, as_python
 
 
 def at_point(work: Work, values: Mapping[str, Any]) -> Work:
-    """Give the work of a point: values on top of a notebook's parameters, or after a script's arguments."""
+    """Return the work of a point: values on top of a notebook's parameters, or after a script's arguments."""
     if work.kind == "notebook":
         return work.model_copy(update={"parameters": {**work.parameters, **values}})
     added = [f"--{name}={as_argument(value)}" for name, value in values.items()]
@@ -40,7 +40,7 @@ def counted(progress: SweepProgress, before: JobState, after: JobState) -> Sweep
 
 
 def together(state: JobState, progress: SweepProgress) -> list[JobState]:
-    """Give the states that a sweep goes through, from one, to what its points are now.
+    """Return the states that a sweep goes through, from one, to what its points are now.
 
     It runs if one of them runs, and waits if all that are not over wait. At its end it failed if one failed.
     """
@@ -71,7 +71,7 @@ def numbers(**counts: int) -> list[str]:
 
 
 def end_words(progress: SweepProgress) -> str:
-    """Say how a sweep ended."""
+    """Explain how a sweep ended."""
     parts = numbers(finished=progress.succeeded, failed=progress.failed, cancelled=progress.cancelled)
     return f"{progress.points} points: {', '.join(parts)}"
 

@@ -39,14 +39,14 @@ def _fold_once(text: str) -> str:
 
 
 def words(search: str) -> tuple[str, ...]:
-    """Give the words of a search, folded, each once."""
+    """Return the words of a search, folded, each once."""
     return tuple(dict.fromkeys(fold(search).split()))
 
 
 def text_of(
     job_id: str, name: str, path: str, labels: Iterable[str] = (), error: tuple[str, str] | None = None
 ) -> str:
-    """Give the text that a job is searched by.
+    """Return the text that a job is searched by.
 
     Parameters
     ----------

@@ -39,7 +39,7 @@ except PackageNotFoundError:  # run from a checkout that is not installed
 
 
 def simulated(name: str, declared: int, reading: AvailabilityReading) -> bool:
-    """Tell whether an accelerator's devices are pretended: the back end knows, else the platform file says."""
+    """Return whether an accelerator's devices are pretended: the back end knows, else the platform file says."""
     for entry in reading.accelerators:
         if entry.accelerator == name and entry.simulated is not None:
             return entry.simulated
@@ -167,12 +167,12 @@ def unreadable(stored: StoredJob) -> Job:
 
 
 def may_edit(stored: StoredJob, person: Person) -> bool:
-    """Tell whether somebody may change and delete a job: its owner and operators."""
+    """Return whether somebody may change and delete a job: its owner and operators."""
     return stored.owner == person.name or person.admin
 
 
 def kept_until(stored: StoredJob, platform: Platform) -> datetime | None:
-    """Say when a job is deleted by itself; None if that is not known, or never."""
+    """Explain when a job is deleted by itself; None if that is not known, or never."""
     if stored.ended is None or stored.pinned or stored.sweep_of is not None:
         return None
     return stored.ended + platform.limits.keep_jobs
@@ -198,7 +198,7 @@ def point(stored: StoredJob, sentence: str, *, carried: bool) -> SweepPoint:
 def aged(
     reading: AvailabilityReading, names: frozenset[str] | None = None, platform: str = ""
 ) -> AvailabilityReading:
-    """Give a reading with its age now and the state of the platform file; only some accelerators if names are given."""
+    """Return a reading with its age now and the state of the platform file; only some accelerators if names are given."""
     age = max(0.0, (datetime.now(UTC) - reading.read_at).total_seconds())
     chosen = [entry for entry in reading.accelerators if names is None or entry.accelerator in names]
     return AvailabilityReading(

@@ -59,7 +59,7 @@ def view(
 
 
 def average(points: Sequence[ResourcePoint], name: str) -> float | None:
-    """Give the mean of a figure over time; None where it is not told."""
+    """Return the mean of a figure over time; None where it is not told."""
     total = seconds = began = 0.0
     for point in points:
         value = getattr(point, name)

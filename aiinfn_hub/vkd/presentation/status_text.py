@@ -38,7 +38,7 @@ def ordinal(number: int) -> str:
 
 
 def place(position: int | None, queue: str) -> str:
-    """Say where in a queue a job is: "2nd in line in Opportunistic"."""
+    """Explain where in a queue a job is: "2nd in line in Opportunistic"."""
     if position is None:
         return f"in {queue}"
     line = "next in line" if position == 1 else f"{ordinal(position)} in line"
@@ -60,7 +60,7 @@ def job(
     cancelled_by: str | None = None,
     message: str = "",
 ) -> str:
-    """Say in one sentence where a job is.
+    """Explain in one sentence where a job is.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ TURN: Final = "it comes when others of its sweep have ended"
 def sweep(
     state: JobState, cause: Cause, progress: SweepProgress, *, queue: str, cancelled_by: str | None = None
 ) -> str:
-    """Say in one sentence how far a sweep is: "Running: 37 of 100 points done, 8 running, 1 failed"."""
+    """Explain in one sentence how far a sweep is: "Running: 37 of 100 points done, 8 running, 1 failed"."""
     done = f"{progress.over} of {progress.points} points done"
     details = "".join(
         f", {part}"
@@ -149,7 +149,7 @@ def _short(text: str, length: int = 120) -> str:
 
 
 def would_start(count: int, title: str, free: int, ahead: int, queue: str) -> str:
-    """Say what would become of a job that is not submitted yet.
+    """Explain what would become of a job that is not submitted yet.
 
     Parameters
     ----------

@@ -14,8 +14,8 @@ from typing import Final
 from aiinfn_hub.contract.access import AccessReading, Hold, HoldReason
 from aiinfn_hub.contract.states import JobState
 from aiinfn_hub.vkd.database import holds
-from aiinfn_hub.vkd.database.jobs import Store
-from aiinfn_hub.vkd.domain.backend import Backend, Holds
+from aiinfn_hub.vkd.database.jobs import JobStore
+from aiinfn_hub.vkd.domain.backend import Holds, JobBackend
 from aiinfn_hub.vkd.domain.records import StoredJob
 
 logger = logging.getLogger(__name__)
@@ -27,17 +27,17 @@ _WORDS: Final = {
 }
 
 
-class Access:
+class AccessHolds:
     """Keeps the holds, and tells the back end."""
 
-    def __init__(self, store: Store, backend: Backend) -> None:
+    def __init__(self, store: JobStore, backend: JobBackend) -> None:
         self._store = store
         self._backend = backend
         self._holds: dict[tuple[str, str], Hold] = {}
         self._lock = asyncio.Lock()
 
     async def load(self) -> None:
-        """Tell the back end what an earlier vkd was told; before anything starts."""
+        """Report the back end what an earlier vkd was told; before anything starts."""
         self._holds = {(hold.owner, hold.project): hold for hold in await holds.load(self._store)}
         await self._tell()
 
@@ -66,7 +66,7 @@ class Access:
             await self._tell()
 
     def reason(self, stored: StoredJob) -> str | None:
-        """Say why a job is held, as the end of a sentence; None if it is not."""
+        """Explain why a job is held, as the end of a sentence; None if it is not."""
         if stored.state is not JobState.QUEUED:
             return None
         hold = self._holds.get((stored.owner, "")) or self._holds.get((stored.owner, stored.project))

@@ -24,7 +24,7 @@ from aiinfn_hub.vkd.presentation import job_view
 
 from . import validation
 from .authorization import no_job
-from .jobs import Service
+from .jobs import JobService
 
 logger = logging.getLogger(__name__)
 Outcome = dict[str, StoredJob | Refusal]
@@ -39,7 +39,7 @@ class JobActions:
         Knows who sees what, and the back end.
     """
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: JobService) -> None:
         self._service = service
         self._care = service.aftercare
 
@@ -97,7 +97,7 @@ class JobActions:
         )
 
     async def leftovers(self, person: Person, most: int) -> list[Leftover]:
-        """Give what may be left of deleted jobs in the person's own home."""
+        """Return what may be left of deleted jobs in the person's own home."""
         return await self._care.leftovers(person.name, most)
 
     async def cleared(self, person: Person, ids: Sequence[str]) -> None:

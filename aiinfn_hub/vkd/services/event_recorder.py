@@ -13,9 +13,9 @@ from typing import Any, Final
 from aiinfn_hub.contract.problem import Refusal
 from aiinfn_hub.contract.runner import Progress, Scalar, StartupStep
 from aiinfn_hub.contract.states import FINAL
-from aiinfn_hub.vkd.database.jobs import Store
+from aiinfn_hub.vkd.database.jobs import JobStore
 from aiinfn_hub.vkd.domain.backend import (
-    Backend,
+    JobBackend,
     LogChunk,
     Start,
     Update,
@@ -38,7 +38,7 @@ _LOOK_UP_SECONDS: Final = 5.0
 """How often a stream that has nothing to say looks whether its reader is still there."""
 
 
-class Follower:
+class EventRecorder:
     """Keeps the store up to date.
 
     Attributes
@@ -49,7 +49,7 @@ class Follower:
         Called when following ends by a fault: vkd must then end, to be started again, rather than fall silent.
     """
 
-    def __init__(self, store: Store, backend: Backend, half_life: timedelta) -> None:
+    def __init__(self, store: JobStore, backend: JobBackend, half_life: timedelta) -> None:
         self._store = store
         self._backend = backend
         self._half_life = half_life
@@ -95,7 +95,7 @@ class Follower:
         self._notify()
 
     async def stop(self) -> None:
-        """Let go of the back end without ending jobs; what it told is written."""
+        """Release of the back end without ending jobs; what it told is written."""
         self.end_streams()
         await self._backend.stop()
         for task in self._tasks:
@@ -243,7 +243,7 @@ class Follower:
     # What changed
 
     def version(self) -> tuple[str, int, int]:
-        """Give a value that is another one whenever a list of jobs may be another one."""
+        """Return a value that is another one whenever a list of jobs may be another one."""
         self._look_at_positions()
         return self._boot, self._store.change, self._positions_version
 

@@ -37,9 +37,9 @@ from aiinfn_hub.platform.model.platform import Platform
 from aiinfn_hub.platform.person import Person
 from aiinfn_hub.platform.selection import Door
 from aiinfn_hub.vkd.database import people
-from aiinfn_hub.vkd.database.jobs import Store
-from aiinfn_hub.vkd.database.retention import Aftercare
-from aiinfn_hub.vkd.domain.backend import Backend
+from aiinfn_hub.vkd.database.jobs import JobStore
+from aiinfn_hub.vkd.database.retention import RetentionStore
+from aiinfn_hub.vkd.domain.backend import JobBackend
 from aiinfn_hub.vkd.domain.records import (
     Filter,
     StoredJob,
@@ -49,17 +49,17 @@ from aiinfn_hub.vkd.domain.records import (
 from aiinfn_hub.vkd.presentation import job_view, resource_summary, status_text
 
 from . import authorization
-from .access import Access
+from .access import AccessHolds
 from .authorization import no_job
-from .event_recorder import Follower
-from .platform_sync import Adoption
-from .retention import Housekeeping
-from .submission import Intake
+from .event_recorder import EventRecorder
+from .platform_sync import PlatformSync
+from .retention import RetentionWorker
+from .submission import Submission
 
 logger = logging.getLogger(__name__)
 
 
-class Service:
+class JobService:
     """The delegation service.
 
     Parameters
@@ -68,17 +68,17 @@ class Service:
         What there is and who may use it.
     """
 
-    def __init__(self, file: PlatformFile, store: Store, backend: Backend) -> None:
-        self._adoption = Adoption(file, backend.adopt)
+    def __init__(self, file: PlatformFile, store: JobStore, backend: JobBackend) -> None:
+        self._adoption = PlatformSync(file, backend.adopt)
         self.store = store
         self.backend = backend
-        self.follower = Follower(store, backend, file.current.limits.usage_half_life)
-        self._intake = Intake(lambda: self.platform, store, backend, self.follower)
-        self.aftercare = Aftercare(store)
-        self.housekeeping = Housekeeping(self.aftercare, backend, lambda: self.platform)
+        self.follower = EventRecorder(store, backend, file.current.limits.usage_half_life)
+        self._intake = Submission(lambda: self.platform, store, backend, self.follower)
+        self.aftercare = RetentionStore(store)
+        self.housekeeping = RetentionWorker(self.aftercare, backend, lambda: self.platform)
         self.followed: Counter[str] = Counter()
         """Logs that are being followed, by person."""
-        self.access = Access(store, backend)
+        self.access = AccessHolds(store, backend)
 
     async def start(self) -> None:
         """Hand the back end what is not over, and follow it from then on."""
@@ -88,7 +88,7 @@ class Service:
         self.housekeeping.start()
 
     async def stop(self) -> None:
-        """Let go, without ending jobs."""
+        """Release, without ending jobs."""
         await self.housekeeping.stop()
         await self._adoption.stop()
         await self.follower.stop()
@@ -106,18 +106,18 @@ class Service:
     # Jobs: taking them in
 
     async def submit(self, person: Person, request: JobRequest, key: str | None) -> tuple[Job, bool]:
-        """Take a job or a sweep in; see `Intake.submit`."""
+        """Take a job or a sweep in; see `Submission.submit`."""
         stored, created = await self._intake.submit(person, request, key)
         return self.show(stored, person), created
 
     async def dry_run(self, person: Person, request: JobRequest) -> DryRun:
-        """Say what would become of a request; see `Intake.dry_run`."""
+        """Explain what would become of a request; see `Submission.dry_run`."""
         return await self._intake.dry_run(person, request)
 
     async def rerun(
         self, person: Person, job_id: str, key: str | None, points: str | None = None
     ) -> tuple[Job, bool]:
-        """Run a finished job, or points of a finished sweep, again; see `Intake.rerun`."""
+        """Run a finished job, or points of a finished sweep, again; see `Submission.rerun`."""
         old = await self._visible(person, job_id)
         stored, created = await self._intake.rerun(person, old, key, points)
         return self.show(stored, person), created
@@ -160,7 +160,7 @@ class Service:
         )
 
     def version(self) -> tuple[str, int, int]:
-        """Give what changes whenever a list of jobs may have changed; for ETags, so it is cheap."""
+        """Return what changes whenever a list of jobs may have changed; for ETags, so it is cheap."""
         return self.follower.version()
 
     async def cancel(self, person: Person, job_id: str) -> Job:
@@ -194,7 +194,7 @@ class Service:
         return self.show(stored, person)
 
     async def stop_job(self, job_id: str, by: str) -> None:
-        """Tell a job's end to whoever has it; that it was asked for is kept already."""
+        """Report a job's end to whoever has it; that it was asked for is kept already."""
         if not self.follower.sweeps.cancel(job_id, by):
             await self.backend.cancel(job_id)
 
@@ -218,7 +218,7 @@ class Service:
         )
 
     async def events(self, person: Person, job_id: str) -> list[HistoryEntry]:
-        """Give a job's history, oldest first."""
+        """Return a job's history, oldest first."""
         await self._visible(person, job_id)
         return await self.store.events(job_id)
 
@@ -251,7 +251,7 @@ class Service:
         )
 
     async def stored(self, person: Person, job_id: str) -> StoredJob:
-        """Give a job as it is kept, if the person may see it."""
+        """Return a job as it is kept, if the person may see it."""
         return await self._visible(person, job_id)
 
     # The platform
@@ -298,21 +298,21 @@ class Service:
         return claim
 
     async def claim_state(self, session_id: str) -> Claim:
-        """Tell how far a claim is."""
+        """Explain how far a claim is."""
         claim = await self.backend.claim_state(session_id)
         if claim is None:
             raise Refusal(Reason.NOT_FOUND, _("This session holds no device."), _("Claim one first."))
         return claim
 
     async def release(self, session_id: str) -> None:
-        """Give a session's devices back."""
+        """Return a session's devices back."""
         await self.backend.release(session_id)
         logger.info("session release session=%s", session_id)
 
     # People
 
     async def release_person(self, name: str, released_as: str, *, dry_run: bool) -> int:
-        """Give a user name free; see `people.release`."""
+        """Return a user name free; see `people.release`."""
         kept = await people.release(self.store, name, released_as, dry_run=dry_run)
         if not dry_run:
             logger.info("person released owner=%s as=%s jobs=%d", name, released_as, kept)

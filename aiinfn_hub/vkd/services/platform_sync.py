@@ -13,7 +13,7 @@ from aiinfn_hub.platform.model.platform import Platform
 _log = logging.getLogger(__name__)
 
 
-class Adoption:
+class PlatformSync:
     """The platform that vkd works with.
 
     A new state of the file is offered to people only when the back end knows what it names. Until then the old one holds.
@@ -62,7 +62,7 @@ class Adoption:
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def latest(self) -> Platform:
-        """Give the platform of the file as it is now: for what the one in force does not have."""
+        """Return the platform of the file as it is now: for what the one in force does not have."""
         await asyncio.to_thread(self._file.look)
         await self._go_over()
         return self.platform

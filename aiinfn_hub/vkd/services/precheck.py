@@ -13,14 +13,14 @@ from aiinfn_hub.contract.units import format_duration
 from aiinfn_hub.i18n.language import gettext as _
 from aiinfn_hub.i18n.language import ngettext
 from aiinfn_hub.platform.model.platform import Platform
-from aiinfn_hub.platform.model.settings import Backend
+from aiinfn_hub.platform.model.settings import BackendKind
 from aiinfn_hub.platform.selection import Selection
 from aiinfn_hub.vkd.backends.common.exit_outcome import plural
 from aiinfn_hub.vkd.domain.backend import QueueLength
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class QueueAhead:
     """What a person has waiting: jobs, of which a sweep is one, and points of sweeps."""
 
     jobs: int = 0
@@ -48,7 +48,7 @@ class Facts:
     length: QueueLength
     there: Availability | None = None
     largest: int | None = None
-    mine: Waiting = Waiting()
+    mine: QueueAhead = QueueAhead()
     time_given: bool = True
     sweep: SweepRequest | None = None
 
@@ -65,13 +65,13 @@ class Facts:
     @property
     def quota(self) -> int | None:
         """Devices that batch may use in all; None: every one there is."""
-        if self.platform.backend is not Backend.KUBERNETES or self.selection.accelerator is None:
+        if self.platform.backend is not BackendKind.KUBERNETES or self.selection.accelerator is None:
             return None
         return self.selection.accelerator.quota
 
 
 def look(facts: Facts) -> list[Check]:
-    """Say all that there is to say, in the order of the contract."""
+    """State all that there is to say, in the order of the contract."""
     return [
         _allowed(facts),
         _fits(facts),
@@ -88,7 +88,7 @@ def _allowed(facts: Facts) -> Check:
 
 
 def _fits(facts: Facts) -> Check:
-    """Say whether it can ever start."""
+    """Return whether it can ever start."""
     count, title, there = facts.selection.count, facts.title, facts.there
     if count == 0:
         return _ok("fits", _("It needs no accelerator."))
@@ -106,7 +106,7 @@ def _fits(facts: Facts) -> Check:
 
 
 def _obstacle(facts: Facts, total: int) -> Check | None:
-    """Say why it cannot start, even if nobody else used anything; what is for ever comes first."""
+    """Explain why it cannot start, even if nobody else used anything; what is for ever comes first."""
     count, title = facts.selection.count, facts.title
     offline = facts.there.offline if facts.there else 0
     largest = total if facts.largest is None else facts.largest
@@ -156,7 +156,7 @@ def _obstacle(facts: Facts, total: int) -> Check | None:
 
 
 def _limit(facts: Facts) -> Check:
-    """Say what else the person has waiting; more than allowed was refused before."""
+    """Explain what else the person has waiting; more than allowed was refused before."""
     limits = facts.platform.limits
     most, waiting = limits.jobs_waiting_per_person, facts.mine.jobs
     if facts.sweep is not None and facts.mine.points:
@@ -184,7 +184,7 @@ def _limit(facts: Facts) -> Check:
 
 
 def _queue(facts: Facts) -> Check:
-    """Say where in line it would be, and what is free now."""
+    """Explain where in line it would be, and what is free now."""
     ahead, count, title, queue = facts.length.waiting, facts.selection.count, facts.title, facts.queue
     free, total = (facts.there.free, facts.there.total) if facts.there else (0, 0)
     if ahead:
@@ -200,7 +200,7 @@ def _queue(facts: Facts) -> Check:
 
 
 def _time(facts: Facts) -> Check:
-    """Say after what time it is ended."""
+    """State after what time it is ended."""
     asked = facts.selection.time_limit
     queue = facts.platform.queues[facts.selection.queue_name or ""]
     longest = queue.max_time or facts.platform.limits.job_max
@@ -216,7 +216,7 @@ def _time(facts: Facts) -> Check:
 
 
 def _sweep(facts: Facts) -> Iterator[Check]:
-    """Say how many points run at a time, and how long that takes at worst."""
+    """Explain how many points run at a time, and how long that takes at worst."""
     if facts.sweep is None:
         return
     points, at_most = len(facts.sweep.points), min(facts.sweep.at_most, len(facts.sweep.points))

@@ -14,8 +14,8 @@ from typing import Final
 
 from aiinfn_hub.contract.problem import Refusal
 from aiinfn_hub.platform.model.platform import Platform
-from aiinfn_hub.vkd.database.retention import Aftercare
-from aiinfn_hub.vkd.domain.backend import Backend
+from aiinfn_hub.vkd.database.retention import RetentionStore
+from aiinfn_hub.vkd.domain.backend import JobBackend
 from aiinfn_hub.vkd.domain.records import StoredJob, now
 
 from .authorization import no_job
@@ -36,7 +36,7 @@ UNCLEARED_KEPT: Final = timedelta(days=365)
 """How long a person's next session is waited for, which removes what is left in the home."""
 
 
-class Housekeeping:
+class RetentionWorker:
     """Removes what nobody is to keep any more.
 
     Parameters
@@ -45,7 +45,7 @@ class Housekeeping:
         Gives the platform in force.
     """
 
-    def __init__(self, care: Aftercare, backend: Backend, platform: Callable[[], Platform]) -> None:
+    def __init__(self, care: RetentionStore, backend: JobBackend, platform: Callable[[], Platform]) -> None:
         self._care = care
         self._backend = backend
         self._platform = platform
@@ -57,14 +57,14 @@ class Housekeeping:
         self._task = asyncio.create_task(self._run(), name="housekeeping")
 
     async def stop(self) -> None:
-        """Let go; what is begun is taken up again at the next start."""
+        """Release; what is begun is taken up again at the next start."""
         if self._task is not None:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
 
     def poke(self) -> None:
-        """Tell that jobs were deleted."""
+        """Explain that jobs were deleted."""
         self._news.set()
 
     async def _run(self) -> None:

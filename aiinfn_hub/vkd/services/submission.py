@@ -22,8 +22,8 @@ from aiinfn_hub.platform.model.platform import Platform
 from aiinfn_hub.platform.person import Person
 from aiinfn_hub.platform.selection import Door, Selection
 from aiinfn_hub.vkd.database.engine import refusal_of
-from aiinfn_hub.vkd.database.jobs import Store
-from aiinfn_hub.vkd.domain.backend import Backend, BackendJob, QueueLength
+from aiinfn_hub.vkd.database.jobs import JobStore
+from aiinfn_hub.vkd.domain.backend import BackendJob, JobBackend, QueueLength
 from aiinfn_hub.vkd.domain.records import (
     NewJob,
     StoredJob,
@@ -35,7 +35,7 @@ from aiinfn_hub.vkd.domain.sweep_points import at_point
 from aiinfn_hub.vkd.presentation import status_text
 
 from . import precheck, validation
-from .event_recorder import Follower
+from .event_recorder import EventRecorder
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ Points = Mapping[int, Mapping[str, Any]]
 """The points of a sweep by number, with their values."""
 
 
-class Intake:
+class Submission:
     """Takes jobs in.
 
     Parameters
@@ -55,7 +55,7 @@ class Intake:
     """
 
     def __init__(
-        self, platform: Callable[[], Platform], store: Store, backend: Backend, follower: Follower
+        self, platform: Callable[[], Platform], store: JobStore, backend: JobBackend, follower: EventRecorder
     ) -> None:
         self._platform = platform
         self._store = store
@@ -92,7 +92,7 @@ class Intake:
         return await self._keep(_new(selection, work, name, key, asked, labels=labels, sweep=sweep), points)
 
     async def dry_run(self, person: Person, request: JobRequest) -> DryRun:
-        """Say what would become of a request; see `checks`.
+        """Explain what would become of a request; see `checks`.
 
         Raises
         ------
@@ -117,7 +117,7 @@ class Intake:
             length=self._backend.queues().get(queue, QueueLength()),
             there=there,
             largest=self._backend.largest(accelerator) if selection.count else None,
-            mine=precheck.Waiting(*mine),
+            mine=precheck.QueueAhead(*mine),
             time_given=request.time_limit is not None and request.time_limit != "",
             sweep=sweep,
         )
@@ -283,7 +283,7 @@ def _new(
 
 
 def _progress(points: Points, at_most: int) -> SweepProgress:
-    """Give how far a sweep is before it begins."""
+    """Return how far a sweep is before it begins."""
     number = len(points)
     return SweepProgress(points=number, at_most=min(at_most, number), waiting=number)
 
@@ -306,7 +306,7 @@ def _points(sweep: NewJob, points: Points) -> list[NewJob]:
 
 
 def _chosen(points: list[StoredJob], wanted: str | None) -> Points:
-    """Give the points of a finished sweep that are to run again; see `Intake.rerun`."""
+    """Return the points of a finished sweep that are to run again; see `Submission.rerun`."""
     every = {point.point or 0: point.swept or {} for point in points}
     failed = {
         point.point or 0: point.swept or {} for point in points if point.state is not JobState.SUCCEEDED

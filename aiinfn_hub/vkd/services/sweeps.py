@@ -18,8 +18,8 @@ from typing import Final
 
 from aiinfn_hub.contract.problem import Refusal
 from aiinfn_hub.contract.states import Cause, JobState
-from aiinfn_hub.vkd.database.jobs import Store
-from aiinfn_hub.vkd.domain.backend import Backend, BackendJob, Update
+from aiinfn_hub.vkd.database.jobs import JobStore
+from aiinfn_hub.vkd.domain.backend import BackendJob, JobBackend, Update
 from aiinfn_hub.vkd.domain.records import StoredJob, now
 
 logger = logging.getLogger(__name__)
@@ -60,7 +60,7 @@ class Sweeps:
     ones that the back end may have already.
     """
 
-    def __init__(self, store: Store, backend: Backend) -> None:
+    def __init__(self, store: JobStore, backend: JobBackend) -> None:
         self._store = store
         self._backend = backend
         self._sweeps: dict[str, _Sweep] = {}
@@ -113,12 +113,12 @@ class Sweeps:
     # What happens to them
 
     def holds(self, job_id: str) -> bool:
-        """Tell whether a job is a point that the back end does not have yet."""
+        """Return whether a job is a point that the back end does not have yet."""
         sweep = self._sweeps.get(self._sweep_of.get(job_id, ""))
         return sweep is not None and job_id not in sweep.handed
 
     def over(self, job_id: str) -> None:
-        """Tell that a job has ended; of one that is no point, nothing happens."""
+        """Explain that a job has ended; of one that is no point, nothing happens."""
         sweep_id = self._sweep_of.pop(job_id, None)
         sweep = self._sweeps.get(sweep_id or "")
         if sweep_id is None or sweep is None:
@@ -221,7 +221,7 @@ def _next(sweep: _Sweep) -> list[str]:
 
 
 def backend_job(stored: StoredJob) -> BackendJob:
-    """Give a job as the back end takes it."""
+    """Return a job as the back end takes it."""
     selection, work = stored.grant()
     return BackendJob(
         stored.id,

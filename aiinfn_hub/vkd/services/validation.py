@@ -25,7 +25,7 @@ _NAME_BYTES: Final = 255
 
 
 def printable(text: str) -> bool:
-    """Tell whether a text has no control characters and can be written as UTF-8."""
+    """Return whether a text has no control characters and can be written as UTF-8."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -246,7 +246,7 @@ def check_sweep(work: Work, sweep: SweepRequest) -> None:
 
 
 def job_name(name: str | None, path: str) -> str:
-    """Give the name a job is shown with: the one asked for, else its file's, of which nothing invisible is shown.
+    """Return the name a job is shown with: the one asked for, else its file's, of which nothing invisible is shown.
 
     Raises
     ------
@@ -268,7 +268,7 @@ def job_name(name: str | None, path: str) -> str:
 
 
 def label(text: str, field: str = "labels") -> str:
-    """Give a label as it is kept: in small letters, so that Paper and paper are one.
+    """Return a label as it is kept: in small letters, so that Paper and paper are one.
 
     Raises
     ------
@@ -360,7 +360,7 @@ def _check_parameters(parameters: dict[str, Any], *, script: bool = False) -> No
 
 
 def _deeper(value: Any, levels: int) -> bool:
-    """Tell whether lists and objects are nested in more than some levels."""
+    """Return whether lists and objects are nested in more than some levels."""
     layer = [value]
     for _level in range(levels + 1):
         layer = [

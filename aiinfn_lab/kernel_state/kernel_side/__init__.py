@@ -15,7 +15,7 @@ from typing import Any
 
 from .inventory import look
 from .limit import Limit
-from .pickling import TooLarge
+from .pickling import TooLargeError
 from .state import restore, save
 
 _VERBS: dict[str, Callable[..., dict[str, Any]]] = {"look": look, "save": save, "restore": restore}
@@ -51,7 +51,7 @@ def _answer(request: dict[str, Any]) -> str:
         if shell is None or shell.user_ns is not namespace:
             return json.dumps({"problem": "other_kernel"})
         return json.dumps(_VERBS[request["do"]](shell, namespace, request))
-    except TooLarge:
+    except TooLargeError:
         return json.dumps({"problem": "too_large"})
     except OSError as error:
         return json.dumps({"problem": "os", "errno": error.errno, "message": str(error.strerror)})

@@ -9,9 +9,9 @@ import types
 from typing import Any
 
 from .pickling import (
-    CannotWrite,
+    CannotWriteError,
     Count,
-    TooLong,
+    TooLongError,
     pickler_type,
 )
 from .reading import Trial
@@ -22,7 +22,7 @@ _OF_IPYTHON = re.compile(r"_+|_i+|_i?\d+|_[ido]h|_exit_code|In|Out|exit|quit|get
 
 
 def own(shell: Any, namespace: dict[str, Any]) -> dict[str, Any]:
-    """Give the person's variables: neither IPython's, nor what Python puts into every module."""
+    """Return the person's variables: neither IPython's, nor what Python puts into every module."""
     hidden = shell.user_ns_hidden
     return {
         name: value
@@ -32,7 +32,7 @@ def own(shell: Any, namespace: dict[str, Any]) -> dict[str, Any]:
 
 
 def about(shell: Any) -> dict[str, Any]:
-    """Say what is known of the kernel itself."""
+    """Explain what is known of the kernel itself."""
     return {
         "python": ".".join(map(str, sys.version_info[:3])),
         "extensions": sorted(
@@ -90,9 +90,9 @@ def probe(kind: Any, value: Any, deadline: float, trial: Trial, name: str) -> di
     pickler = kind(count)
     try:
         pickler.dump(value)
-    except TooLong:
+    except TooLongError:
         return {"unsure": True, "size": _guess(value), "buffers": []}
-    except CannotWrite as error:
+    except CannotWriteError as error:
         return {"reason": why(error, value, pickler.last, str(error)), "size": None, "buffers": []}
     except KeyboardInterrupt:
         raise
@@ -127,7 +127,7 @@ def _with_their_own(needed: list[str], mine: dict[str, Any], namespace: dict[str
 
 
 def _uses(value: Any, namespace: dict[str, Any]) -> set[str]:
-    """Give the names that a function, a class or an object of such a class of the notebook uses."""
+    """Return the names that a function, a class or an object of such a class of the notebook uses."""
     found: set[str] = set()
     codes: list[types.CodeType] = []
 

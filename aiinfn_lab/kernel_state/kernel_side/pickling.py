@@ -37,15 +37,15 @@ _HEAD = 9
 """Bytes before each chunk."""
 
 
-class CannotWrite(Exception):  # noqa: N818 - a reason more than an error
+class CannotWriteError(Exception):
     """A value cannot be carried; its text says what it is: "an open file"."""
 
 
-class TooLong(Exception):  # noqa: N818
+class TooLongError(Exception):
     """Looking at a value took longer than it may."""
 
 
-class TooLarge(Exception):  # noqa: N818
+class TooLargeError(Exception):
     """The file would be larger than it may."""
 
 
@@ -115,7 +115,7 @@ def pickler_type(lent: str, namespace: dict[str, Any]) -> Any:
             if (parts := _taken_apart(obj)) is not None:
                 return parts
             if words is not None:
-                raise CannotWrite(words)
+                raise CannotWriteError(words)
             if tensor and obj.is_cuda:
                 self.gpu = True
             reduced = super().reducer_override(obj)
@@ -127,7 +127,7 @@ def pickler_type(lent: str, namespace: dict[str, Any]) -> Any:
 
 
 def _taken_apart(obj: Any) -> Any:
-    """Say how to make an object again whose own way to be pickled cannot be read; None for all others."""
+    """Explain how to make an object again whose own way to be pickled cannot be read; None for all others."""
     for name in ("stdin", "stdout", "stderr"):
         if obj is getattr(sys, name):
             return getattr, (sys, name)
@@ -204,7 +204,7 @@ class Count:
         """
         self._ticks += 1
         if self._ticks % 64 == 0 and time.monotonic() > self._deadline:
-            raise TooLong
+            raise TooLongError
 
 
 class Writer:
@@ -237,12 +237,12 @@ class Writer:
     def _chunk(self, kind: bytes, data: memoryview) -> None:
         self.written += data.nbytes + _HEAD
         if self.written > self._limit:
-            raise TooLarge
+            raise TooLargeError
         self._file.write(kind + data.nbytes.to_bytes(8, "little"))
         self._file.write(data)
 
 
-class Reader:
+class StateReader:
     """Reads the chunks of a state file: the pickle stream as a file, and the buffers as they are needed."""
 
     def __init__(self, file: IO[bytes]) -> None:
@@ -287,7 +287,7 @@ class Reader:
         return size
 
     def read(self, size: int) -> bytes:
-        """Give so many bytes of the stream.
+        """Return so many bytes of the stream.
 
         Raises
         ------
@@ -309,14 +309,14 @@ class Reader:
         return len(target)
 
     def readline(self) -> bytes:
-        """Give a line of the stream; the protocol that is used has none, but an unpickler wants it."""
+        """Return a line of the stream; the protocol that is used has none, but an unpickler wants it."""
         line = b""
         while not line.endswith(b"\n"):
             line += self.read(1)
         return line
 
     def buffers(self) -> Iterator[bytearray]:
-        """Give the buffers, one after the other."""
+        """Yield the buffers, one after the other."""
         while True:
             while not self._buffers:
                 self._next()
@@ -341,7 +341,7 @@ class Unpickler(pickle.Unpickler):
 
     _given: dict[int, Any]
 
-    def fill(self, memo: dict[int, Any], reader: Reader) -> None:
+    def fill(self, memo: dict[int, Any], reader: StateReader) -> None:
         """Fill the memo; by a stream, as setting it from a dictionary does not work (CPython up to 3.14 at least)."""
         self._given = memo
         body = b"".join(
@@ -357,13 +357,13 @@ class Unpickler(pickle.Unpickler):
         return self._given[pid]
 
     def find_class(self, module: str, name: str) -> Any:
-        """Give what a name of the stream stands for."""
+        """Return what a name of the stream stands for."""
         if (module, name) == ("torch.storage", "_load_from_bytes"):
             return _load_tensor
         return super().find_class(module, name)
 
 
-def after_failure(reader: Reader, failed: Unpickler, place: int, record: list[str]) -> Unpickler:
+def after_failure(reader: StateReader, failed: Unpickler, place: int, record: list[str]) -> Unpickler:
     """Return an unpickler for the variables behind one that could not be read.
 
     What it shared with them, texts apart, is missing where they ask for it, which makes them unreadable too, and never wrong: objects

@@ -13,9 +13,9 @@ from typing import IO, Any
 
 from .inventory import about, own, probe
 from .pickling import (
-    CannotWrite,
-    Reader,
-    TooLarge,
+    CannotWriteError,
+    StateReader,
+    TooLargeError,
     Unpickler,
     Writer,
     after_failure,
@@ -114,12 +114,12 @@ def _write(
             file.flush()
             os.fsync(file.fileno())
         draft.replace(path)
-    except (TooLarge, OSError, KeyboardInterrupt):
+    except (TooLargeError, OSError, KeyboardInterrupt):
         raise
     except BaseException as error:
         if not name or pickler is None:
             raise
-        said = str(error) if isinstance(error, CannotWrite) else None
+        said = str(error) if isinstance(error, CannotWriteError) else None
         failed = carried[name]
         return 0, {"name": name, "type": type_of(failed), "reason": why(error, failed, pickler.last, said)}
     finally:
@@ -143,7 +143,7 @@ def _header(shell: Any) -> dict[str, Any]:
 
 
 def _absolute(entry: str, *folders: Path) -> str:
-    """Give an entry of the module path as it was meant, wherever the kernel has gone since."""
+    """Return an entry of the module path as it was meant, wherever the kernel has gone since."""
     places = [folder / entry for folder in folders]
     return str(next((place for place in places if place.exists()), places[0])) if entry else entry
 
@@ -173,7 +173,7 @@ def restore(shell: Any, namespace: dict[str, Any], request: dict[str, Any]) -> d
             header = _read_header(file)
             differences = _differences(header)
             warnings = _take_place(shell, header) if place else []
-            reader = Reader(file)
+            reader = StateReader(file)
             unpickler = Unpickler(reader, buffers=reader.buffers())
             settings = unpickler.load()
             while True:
@@ -219,7 +219,7 @@ def _read_header(file: IO[bytes]) -> dict[str, Any]:
 
 
 def _settings() -> dict[str, Any]:
-    """Give the settings of the process that are carried: random numbers, and how figures look."""
+    """Return the settings of the process that are carried: random numbers, and how figures look."""
     found: dict[str, Any] = {"random": random.getstate()}
     if "numpy" in sys.modules:
         found["numpy"] = sys.modules["numpy"].random.get_state()

@@ -37,7 +37,7 @@ _COUNTED = (list, tuple, dict, set, frozenset, str, bytes, bytearray)
 
 
 def refused(kind: type) -> str | None:
-    """Say what a type is if nothing of it can be carried."""
+    """Explain what a type is if nothing of it can be carried."""
     for each in kind.__mro__:
         words = _REFUSED.get(f"{each.__module__}.{each.__qualname__}")
         if words is not None:
@@ -46,7 +46,7 @@ def refused(kind: type) -> str | None:
 
 
 def type_of(value: Any) -> str:
-    """Say what a value is, without having it compute anything: "ndarray 100 x 3 float64"."""
+    """Explain what a value is, without having it compute anything: "ndarray 100 x 3 float64"."""
     kind = type(value)
     if issubclass(kind, type):
         return "class"
@@ -62,7 +62,7 @@ def type_of(value: Any) -> str:
 
 
 def why(error: BaseException, value: Any, last: Any, said: str | None) -> str:
-    """Say in a sentence why a value cannot be carried.
+    """Explain in a sentence why a value cannot be carried.
 
     Parameters
     ----------

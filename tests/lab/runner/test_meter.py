@@ -14,7 +14,7 @@ from aiinfn_hub.vkd.backends.common.runner_output import Splitter
 from aiinfn_lab.runner import accelerator
 from aiinfn_lab.runner.protocol import Reporter
 from aiinfn_lab.runner.usage import CgroupV1, CgroupV2
-from aiinfn_lab.runner.watch import Watch
+from aiinfn_lab.runner.watch import RunWatch
 
 
 def test_a_job_tells_what_it_uses(start, home):
@@ -160,7 +160,7 @@ def test_only_what_was_ended_for_want_of_memory_just_now_can_be_this_jobs(monkey
     monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now[0]))
     usage = SimpleNamespace(seconds=lambda: 0.0, memory=lambda: 0, killed=lambda: kills[0])
     with module.Meter(Reporter(1), usage=cast("Any", usage)) as meter:
-        watch = Watch(cast("Any", None), meter)
+        watch = RunWatch(cast("Any", None), meter)
         for _ in range(40):
             now[0] += 0.5
             meter.look()

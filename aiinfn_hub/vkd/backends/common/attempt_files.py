@@ -127,7 +127,7 @@ class AttemptFolder:
         return None if value is None else ExitFacts(**value)
 
     def supervised(self) -> bool:
-        """Tell whether a guard or a supervisor of this attempt is alive: they hold its lock."""
+        """Return whether a guard or a supervisor of this attempt is alive: they hold its lock."""
         try:
             lock = os.open(self.path / "lock", os.O_RDWR | os.O_CLOEXEC)
         except OSError:
@@ -226,7 +226,7 @@ class JobFolders:
     jobs: Path
 
     def job(self, job_id: str) -> Path:
-        """Give the folder of a job.
+        """Return the folder of a job.
 
         Raises
         ------
@@ -238,7 +238,7 @@ class JobFolders:
         return self.jobs / job_id
 
     def attempt(self, job_id: str, attempt: int) -> AttemptFolder:
-        """Give the folder of an attempt."""
+        """Return the folder of an attempt."""
         return AttemptFolder(self.job(job_id) / str(attempt))
 
     def forget(self, job_id: str) -> None:
@@ -302,7 +302,7 @@ class LocalFiles(JobFolders):
         return frozenset(path.name for path in self.jobs.iterdir())
 
     def last_attempt(self, job_id: str) -> int:
-        """Give the number of the latest attempt that was prepared, or 0."""
+        """Return the number of the latest attempt that was prepared, or 0."""
         try:
             names = [path.name for path in self.job(job_id).iterdir()]
         except FileNotFoundError:
@@ -310,7 +310,7 @@ class LocalFiles(JobFolders):
         return max((int(name) for name in names if name.isdigit()), default=0)
 
     def claim(self, session_id: str) -> Path:
-        """Give the file of a session's claim; a session's id holds names of people, so it is hashed."""
+        """Return the file of a session's claim; a session's id holds names of people, so it is hashed."""
         return self.sessions / f"{hashlib.sha256(session_id.encode()).hexdigest()}.json"
 
     def read_offline(self) -> frozenset[str]:

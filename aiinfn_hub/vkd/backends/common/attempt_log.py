@@ -15,7 +15,7 @@ _LOOK: Final = 0.2
 
 
 def size_of(folder: AttemptFolder) -> int:
-    """Give the present size of the log; 0 if there is none yet."""
+    """Return the present size of the log; 0 if there is none yet."""
     try:
         return folder.log.stat().st_size
     except OSError:

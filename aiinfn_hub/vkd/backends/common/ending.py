@@ -14,6 +14,6 @@ _RUNNER_STOPPED: Final = 75
 
 
 def ends_as_told(code: int | None, number: int | None) -> bool:
-    """Tell whether a job with this exit code, or ended by this signal, may have been told to end by somebody."""
+    """Return whether a job with this exit code, or ended by this signal, may have been told to end by somebody."""
     codes = {_RUNNER_STOPPED, *(128 + each for each in _TOLD_TO_STOP)}
     return code in codes or number in _TOLD_TO_STOP

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from aiinfn_hub.contract.records import Refused, check
+from aiinfn_hub.contract.records import RecordRefusedError, check
 from aiinfn_hub.contract.runner import (
     JobError,
     Progress,
@@ -58,7 +58,7 @@ def plural(count: int, title: str) -> str:
 
 
 def waiting(devices: str, end: datetime | None) -> str:
-    """Say that a session waits for others to end; ``end`` is when the first does."""
+    """Explain that a session waits for others to end; ``end`` is when the first does."""
     if end is None:
         return _("Waiting for {devices}: all are in use by sessions.").format(devices=devices)
     return _(
@@ -67,32 +67,32 @@ def waiting(devices: str, end: datetime | None) -> str:
 
 
 def making_room(title: str, seconds: float) -> str:
-    """Say that batch gives way to a session."""
+    """Explain that batch gives way to a session."""
     return _("A batch job is making room on {title}: about {seconds} s.").format(
         title=title, seconds=f"{seconds:.0f}"
     )
 
 
 def progress_of(records: Mapping[str, Any]) -> Progress | None:
-    """Give the last progress that the job told, if it makes sense."""
+    """Return the last progress that the job told, if it makes sense."""
     record = _record(records.get("progress"))
     return record.progress if record else None
 
 
 def error_of(records: Mapping[str, Any]) -> JobError | None:
-    """Give the error that the job told, if it makes sense."""
+    """Return the error that the job told, if it makes sense."""
     record = _record(records.get("error"))
     return record.error if record else None
 
 
 def values_of(records: Mapping[str, Any]) -> dict[str, Scalar]:
-    """Give what the job recorded."""
+    """Return what the job recorded."""
     record = _record(records.get("values"))
     return record.values or {} if record else {}
 
 
 def points_of(found: Iterable[Any]) -> list[ResourcePoint]:
-    """Give what the job used over time, as far as it makes sense."""
+    """Return what the job used over time, as far as it makes sense."""
     return [ResourcePoint.model_validate(point) for point in checked(found)]
 
 
@@ -100,7 +100,7 @@ def _record(value: Any) -> RunnerRecord | None:
     # What the supervisor took is checked again: an older one may have taken more, and the job wrote it.
     try:
         return RunnerRecord.model_validate(check(value)) if isinstance(value, dict) else None
-    except (ValidationError, Refused):
+    except (ValidationError, RecordRefusedError):
         return None
 
 
@@ -128,7 +128,7 @@ def judge(
     *,
     rebooted: bool,
 ) -> Outcome:
-    """Tell where an attempt that ended leaves its job, and why. Nothing else decides this.
+    """Explain where an attempt that ended leaves its job, and why. Nothing else decides this.
 
     What happened first counts, whatever was meant a moment later:
 
@@ -175,7 +175,7 @@ def judge(
 
 
 def _ended_before(ended: ExitFacts, intent: Intent) -> bool:
-    """Tell whether an attempt was at its end before vkd's order to stop reached it."""
+    """Return whether an attempt was at its end before vkd's order to stop reached it."""
     if ended.why in {"time_limit", "start_failed"}:
         return True
     if ended.why != "exited" or intent.kind is IntentKind.DEVICE_LOST:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
-from aiinfn_hub.contract.records import Refused, check_point
+from aiinfn_hub.contract.records import RecordRefusedError, check_point
 
 MOST_POINTS: Final = 240
 """`contract.MOST_RESOURCE_POINTS`, which this must not import."""
@@ -73,6 +73,6 @@ def checked(points: Iterable[Any]) -> list[dict[str, Any]]:
         if isinstance(point, dict):
             try:
                 found.append(check_point(point))
-            except Refused:
+            except RecordRefusedError:
                 continue
     return found

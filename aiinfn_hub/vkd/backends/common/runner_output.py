@@ -10,7 +10,7 @@ from aiinfn_hub.contract.records import (
     RECORD_TYPES,
     RESOURCES,
     Kept,
-    Refused,
+    RecordRefusedError,
     check,
 )
 
@@ -34,7 +34,7 @@ class Splitter:
         self._held = bytearray()
 
     def feed(self, data: bytes) -> tuple[bytes, list[dict[str, Any]]]:
-        """Give the text and the records that are complete now. It takes time in proportion to the data, whatever they are."""
+        """Return the text and the records that are complete now. It takes time in proportion to the data, whatever they are."""
         text: list[bytes] = []
         records: list[dict[str, Any]] = []
         at, size = 0, len(data)
@@ -66,7 +66,7 @@ class Splitter:
         return b"".join(text), records
 
     def rest(self) -> bytes:
-        """Give what was held back when the stream ended."""
+        """Return what was held back when the stream ended."""
         held = bytes(self._held)
         self._held.clear()
         return held
@@ -115,7 +115,7 @@ class Recorder:
                     continue
                 self.news = True
                 self.kept.add(checked)
-            except Refused as refused:
+            except RecordRefusedError as refused:
                 notices.append(self._notice(str(refused)))
         return b"".join(notices)
 

@@ -17,7 +17,7 @@ _ENDING: Final = 0x4 | 0x400
 
 
 def boot_id() -> str:
-    """Give what tells one boot of this machine from another."""
+    """Return what tells one boot of this machine from another."""
     try:
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as stream:  # noqa: PTH123 - no pathlib here
             return stream.read().strip()
@@ -36,7 +36,7 @@ def stat_fields(pid: int | str) -> list[bytes]:
 
 
 def start_ticks(pid: int) -> int | None:
-    """Give a process's start in clock ticks since boot, which tells it from a later one of the same number.
+    """Return a process's start in clock ticks since boot, which tells it from a later one of the same number.
 
     None if it is gone, or a zombie.
     """
@@ -73,7 +73,7 @@ def groups_of(pid: int | str) -> list[int]:
 
 
 def is_terminating(pid: int) -> bool:
-    """Tell whether a process is gone, or will be before its next instruction: SIGKILL waits for it."""
+    """Return whether a process is gone, or will be before its next instruction: SIGKILL waits for it."""
     fields = stat_fields(pid)
     if not fields or fields[0] in {b"Z", b"X"}:
         return True
@@ -120,7 +120,7 @@ class RecentOomKills:
             self._before, self._last, self._counted = self._last, oom_kills(self._cgroup), now
 
     def any(self) -> bool:
-        """Tell whether there was one in the last seconds."""
+        """Return whether there was one in the last seconds."""
         return oom_kills(self._cgroup) > self._before
 
 

@@ -25,11 +25,11 @@ _STAMP_LENGTH: Final = 64
 _STAMP: Final = re.compile(rb"\d{4}-\d\d-\d\dT[^ ]+\Z")
 
 
-class NoLine(Exception):  # noqa: N818 - it is named for what was found
+class NoLineError(Exception):
     """What came is no line of the log: the kubelet tells its troubles in between."""
 
 
-class Told(NamedTuple):
+class ArchivedPart(NamedTuple):
     """What the runner told in a part of the log: its last progress, and what was recorded."""
 
     progress: Progress | None
@@ -68,7 +68,7 @@ class _Line:
     taken: bool = False
 
 
-class Archive:
+class LogArchive:
     """The log of one attempt. Everything here blocks.
 
     Parameters
@@ -124,7 +124,7 @@ class Archive:
         self._head = b""
         self._line = None
 
-    def feed(self, data: bytes) -> Told:
+    def feed(self, data: bytes) -> ArchivedPart:
         """Take in a part of the stream; gives what the runner told in it.
 
         A line is not gathered before it is written: it may have no end. What a part costs depends on its size alone.
@@ -164,11 +164,11 @@ class Archive:
                 self._line = None
         self._write(b"".join(text), mark)
         if broken:
-            raise NoLine
+            raise NoLineError
         # Only what came now is news, checked as that which is kept.
         news = Recorder()
         news.add(records)
-        return Told(progress_of(news.kept.records), values_of(news.kept.records))
+        return ArchivedPart(progress_of(news.kept.records), values_of(news.kept.records))
 
     def _begin(self, at: str, mark: _Mark) -> _Line:
         """Begin a line; `mark` is how far the lines before it are."""
@@ -235,7 +235,7 @@ class Archive:
     def finish(self) -> None:
         """Note that nothing follows."""
         if self._line is not None or self._head:
-            with contextlib.suppress(NoLine):
+            with contextlib.suppress(NoLineError):
                 self.feed(b"\n")
         self._mark.complete = True
         with contextlib.suppress(OSError):

@@ -17,7 +17,7 @@ from aiinfn_hub.vkd.backends.common.system import write_atomically
 
 
 @dataclass(slots=True)
-class Note:
+class AttemptNote:
     """What is kept of a job.
 
     Attributes
@@ -38,7 +38,7 @@ class Note:
     over: bool = False
 
 
-class KueueFiles(JobFolders):
+class KubernetesFiles(JobFolders):
     """The folder ``vkd/kueue`` in the data folder."""
 
     def __init__(self, data: Path) -> None:
@@ -51,13 +51,13 @@ class KueueFiles(JobFolders):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.root.parent.chmod(0o700)  # it may be older than this, and also holds the store
 
-    def load(self, job_id: str) -> Note:
+    def load(self, job_id: str) -> AttemptNote:
         """Read what is kept of a job; nothing if there is nothing, or it cannot be read."""
         with contextlib.suppress(OSError, ValueError, TypeError):
-            return Note(**json.loads((self.job(job_id) / "job.json").read_bytes()))
-        return Note()
+            return AttemptNote(**json.loads((self.job(job_id) / "job.json").read_bytes()))
+        return AttemptNote()
 
-    def save(self, job_id: str, note: Note) -> None:
+    def save(self, job_id: str, note: AttemptNote) -> None:
         """Keep a note. Blocks.
 
         Raises

@@ -1,4 +1,4 @@
-"""`KueueBackend`: jobs as batch/v1 Jobs that Kueue admits, sessions as pods of the hub, devices as the cluster has them."""
+"""`KubernetesBackend`: jobs as batch/v1 Jobs that Kueue admits, sessions as pods of the hub, devices as the cluster has them."""
 
 from __future__ import annotations
 
@@ -23,11 +23,15 @@ from aiinfn_hub.contract.runner import ResourcePoint
 from aiinfn_hub.i18n.language import gettext as _
 from aiinfn_hub.kube import names
 from aiinfn_hub.kube.client import KubeClient, KubeError, path_of
-from aiinfn_hub.kube.inventory import Inventory, NodeFacts, Reader
-from aiinfn_hub.kube.inventory import NodeNotice as NodeFinding
-from aiinfn_hub.kube.inventory import PodFacts as DevicePod
+from aiinfn_hub.kube.inventory import (
+    ClusterInventory,
+    DevicePodFacts,
+    InventoryReader,
+    NodeFacts,
+    NodeWarning,
+)
 from aiinfn_hub.kube.objects import jobs
-from aiinfn_hub.kube.watch import Kind, Watch
+from aiinfn_hub.kube.watch import ObjectWatch, WatchedKind
 from aiinfn_hub.platform.model.platform import Platform
 from aiinfn_hub.vkd.backends.common import attempt_log
 from aiinfn_hub.vkd.backends.common.exit_outcome import points_of
@@ -41,21 +45,21 @@ from aiinfn_hub.vkd.domain.backend import (
 )
 
 from . import status_text
-from .attempt_files import KueueFiles
+from .attempt_files import KubernetesFiles
 from .facts import (
     Cluster,
     JobFacts,
-    PodFacts,
+    JobPodFacts,
     WorkloadFacts,
     read_job,
     read_pod,
     read_workload,
 )
 from .log_collector import LOG_LIMIT
-from .queue_positions import Positions
-from .reconciler import Director
-from .requeue import Nudge
-from .session_claims import Sessions
+from .queue_positions import QueuePositions
+from .reconciler import Reconciler
+from .requeue import RequeueTrigger
+from .session_claims import SessionClaims
 from .startup_events import EventFacts, read_event
 
 _log = logging.getLogger(__name__)
@@ -68,7 +72,7 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class KueueBackend:
+class KubernetesBackend:
     """Runs jobs in a cluster. See `aiinfn_hub.vkd.domain.backend.Backend`.
 
     Parameters
@@ -94,11 +98,11 @@ class KueueBackend:
         self._platform = platform
         self._client = client
         self._clock = clock
-        self._files = KueueFiles(data)
+        self._files = KubernetesFiles(data)
         self._cluster = Cluster()
-        self._inventory = Inventory(platform)
+        self._inventory = ClusterInventory(platform)
         self._updates: asyncio.Queue[Update | None] = asyncio.Queue()
-        self._director = Director(
+        self._director = Reconciler(
             platform,
             client,
             self._cluster,
@@ -110,11 +114,11 @@ class KueueBackend:
             command=command,
             log_limit=log_limit,
         )
-        self._sessions = Sessions(platform, self._inventory, self._cluster, self._director)
-        self._positions = Positions(client, platform, self._director.waits, self._director.lines)
-        self._nudge = Nudge(self._director)
+        self._sessions = SessionClaims(platform, self._inventory, self._cluster, self._director)
+        self._positions = QueuePositions(client, platform, self._director.waits, self._director.lines)
+        self._nudge = RequeueTrigger(self._director)
         self._fault: BaseException | None = None
-        self._logged_notices: tuple[NodeFinding, ...] = ()
+        self._logged_notices: tuple[NodeWarning, ...] = ()
         self._read_at = clock()
         self._tasks: list[asyncio.Task[None]] = []
         self._device_tasks: list[asyncio.Task[None]] = []
@@ -122,30 +126,34 @@ class KueueBackend:
         self._batch = self._watch_batch()
         # Nothing waits for these: they only say how jobs start.
         about = {"fieldSelector": "involvedObject.kind=Pod"}
-        kind = Kind("events", jobs.events_path(platform), read_event, about)
-        self._events = Watch(client, kind, self._hear)
+        kind = WatchedKind("events", jobs.events_path(platform), read_event, about)
+        self._events = ObjectWatch(client, kind, self._hear)
 
     def _watch_devices(
-        self, platform: Platform, inventory: Inventory
-    ) -> tuple[Watch[NodeFacts], Watch[DevicePod]]:
-        reader = Reader(platform)
+        self, platform: Platform, inventory: ClusterInventory
+    ) -> tuple[ObjectWatch[NodeFacts], ObjectWatch[DevicePodFacts]]:
+        reader = InventoryReader(platform)
         unfinished = {"fieldSelector": "status.phase!=Succeeded,status.phase!=Failed"}
 
         def see_node(before: NodeFacts | None, after: NodeFacts | None) -> None:
             inventory.see_node(before, after)
             self._read_at = self._clock()
 
-        def see_pod(before: DevicePod | None, after: DevicePod | None) -> None:
+        def see_pod(before: DevicePodFacts | None, after: DevicePodFacts | None) -> None:
             inventory.see_pod(before, after)
             if inventory is self._inventory:
                 self._see_pod(before, after)
 
         return (
-            Watch(self._client, Kind("nodes", path_of("v1", "nodes"), reader.node), see_node),
-            Watch(self._client, Kind("pods", path_of("v1", "pods"), reader.pod, unfinished), see_pod),
+            ObjectWatch(self._client, WatchedKind("nodes", path_of("v1", "nodes"), reader.node), see_node),
+            ObjectWatch(
+                self._client, WatchedKind("pods", path_of("v1", "pods"), reader.pod, unfinished), see_pod
+            ),
         )
 
-    def _watch_batch(self) -> tuple[Watch[JobFacts], Watch[WorkloadFacts], Watch[PodFacts]]:
+    def _watch_batch(
+        self,
+    ) -> tuple[ObjectWatch[JobFacts], ObjectWatch[WorkloadFacts], ObjectWatch[JobPodFacts]]:
         platform, client = self._platform, self._client
         label = names.Labels(platform.label_prefix).job
         ours = {"labelSelector": label}
@@ -153,15 +161,23 @@ class KueueBackend:
         def read_our_job(item: Mapping[str, Any]) -> JobFacts | None:
             return read_job(item, label)
 
-        def read_our_pod(item: Mapping[str, Any]) -> PodFacts | None:
+        def read_our_pod(item: Mapping[str, Any]) -> JobPodFacts | None:
             return read_pod(item, label)
 
         return (
-            Watch(client, Kind("jobs", jobs.jobs_path(platform), read_our_job, ours), self._see_job),
-            Watch(
-                client, Kind("workloads", jobs.workloads_path(platform), read_workload), self._see_workload
+            ObjectWatch(
+                client, WatchedKind("jobs", jobs.jobs_path(platform), read_our_job, ours), self._see_job
             ),
-            Watch(client, Kind("job pods", jobs.pods_path(platform), read_our_pod, ours), self._see_job_pod),
+            ObjectWatch(
+                client,
+                WatchedKind("workloads", jobs.workloads_path(platform), read_workload),
+                self._see_workload,
+            ),
+            ObjectWatch(
+                client,
+                WatchedKind("job pods", jobs.pods_path(platform), read_our_pod, ours),
+                self._see_job_pod,
+            ),
         )
 
     # Coming and going
@@ -204,7 +220,7 @@ class KueueBackend:
             self._positions.touch(queue)
 
     async def stop(self) -> None:
-        """Let go of everything; jobs and sessions run on, and `updates` ends."""
+        """Release of everything; jobs and sessions run on, and `updates` ends."""
         await self._sessions.close()
         await self._director.close()
         for task in self._tasks:
@@ -219,7 +235,7 @@ class KueueBackend:
         If it describes other accelerators, the nodes are read anew first, so that no reading ever shows half of it.
         """
         if platform.accelerators != self._platform.accelerators:
-            inventory = Inventory(platform)
+            inventory = ClusterInventory(platform)
             watches = self._watch_devices(platform, inventory)
             tasks = [self._run(watch.run()) for watch in watches]
             try:
@@ -258,7 +274,7 @@ class KueueBackend:
 
     # What the watches tell
 
-    def _see_pod(self, before: DevicePod | None, after: DevicePod | None) -> None:
+    def _see_pod(self, before: DevicePodFacts | None, after: DevicePodFacts | None) -> None:
         self._read_at = self._clock()
         self._sessions.poke()
         if after is None and before is not None and before.node and not before.job:
@@ -279,7 +295,7 @@ class KueueBackend:
         if track is not None:
             self._positions.touch(track.queue)
 
-    def _see_job_pod(self, before: PodFacts | None, after: PodFacts | None) -> None:
+    def _see_job_pod(self, before: JobPodFacts | None, after: JobPodFacts | None) -> None:
         self._director.mark(self._cluster.see_pod(before, after))
         self._sessions.poke()
 
@@ -336,11 +352,11 @@ class KueueBackend:
         """Do nothing: the jobs run in the cluster, which does not stop with vkd."""
 
     def positions(self) -> Mapping[str, int]:
-        """Give the place of each waiting job in its queue, from 1."""
+        """Return the place of each waiting job in its queue, from 1."""
         return self._positions.places
 
     def reason(self, job_id: str) -> str | None:
-        """Say why a job still waits."""
+        """Explain why a job still waits."""
         track = self._director.tracks.get(job_id)
         workload = self._cluster.of(job_id).workload
         if track is None or not self._director.waits(job_id):
@@ -352,12 +368,12 @@ class KueueBackend:
         return status_text.waiting(workload.waiting, selection, largest, admitted=workload.admitted)
 
     def queues(self) -> Mapping[str, QueueLength]:
-        """Give the length of each queue by name."""
+        """Return the length of each queue by name."""
         waiting, running = self._director.waiting, self._director.running
         return {name: QueueLength(waiting[name], running[name]) for name in self._platform.queues}
 
     def inventory(self) -> AvailabilityReading:
-        """Give what there is of each accelerator, from memory."""
+        """Return what there is of each accelerator, from memory."""
         entries = []
         for name in self._platform.accelerators:
             counts = self._inventory.counts(name)
@@ -429,7 +445,7 @@ class KueueBackend:
         return await self._sessions.claim(session_id, request)
 
     async def claim_state(self, session_id: str) -> Claim | None:
-        """Tell how far a claim is."""
+        """Explain how far a claim is."""
         return self._sessions.state(session_id)
 
     async def release(self, session_id: str) -> None:

@@ -62,7 +62,7 @@ class WorkloadFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class PodFacts:
+class JobPodFacts:
     """What is kept of a pod of a Job. It has one container.
 
     Attributes
@@ -137,7 +137,7 @@ def read_workload(item: Json) -> WorkloadFacts | None:
     )
 
 
-def read_pod(item: Json, label: str) -> PodFacts | None:
+def read_pod(item: Json, label: str) -> JobPodFacts | None:
     """Read a pod of a Job."""
     metadata, status = item["metadata"], item.get("status") or {}
     job_id = (metadata.get("labels") or {}).get(label)
@@ -148,7 +148,7 @@ def read_pod(item: Json, label: str) -> PodFacts | None:
     container = _Container.of(status)
     phase = status.get("phase") or "Pending"
     disrupted = conditions.get("DisruptionTarget")
-    return PodFacts(
+    return JobPodFacts(
         uid=metadata["uid"],
         name=metadata["name"],
         job_id=job_id,
@@ -206,7 +206,7 @@ _EPOCH: Final = 1970
 
 
 def _conditions(status: Json) -> dict[str, tuple[str, str]]:
-    """Give reason and message of the conditions that are true now: one that was once may stay in the list as False."""
+    """Return reason and message of the conditions that are true now: one that was once may stay in the list as False."""
     return {
         c["type"]: (str(c.get("reason") or ""), str(c.get("message") or ""))
         for c in status.get("conditions") or ()
@@ -220,7 +220,7 @@ class Seen:
 
     job: JobFacts | None = None
     workload: WorkloadFacts | None = None
-    pods: dict[str, PodFacts] = field(default_factory=dict)
+    pods: dict[str, JobPodFacts] = field(default_factory=dict)
 
     @property
     def nothing(self) -> bool:
@@ -228,7 +228,7 @@ class Seen:
         return self.job is None and self.workload is None and not self.pods
 
     @property
-    def in_order(self) -> list[PodFacts]:
+    def in_order(self) -> list[JobPodFacts]:
         """The pods, oldest first."""
         return sorted(self.pods.values(), key=lambda pod: (pod.created, pod.name))
 
@@ -240,7 +240,7 @@ class Cluster:
         self._seen: dict[str, Seen] = {}
 
     def of(self, job_id: str) -> Seen:
-        """Give what there is of a job; empty if there is nothing."""
+        """Return what there is of a job; empty if there is nothing."""
         return self._seen.get(job_id) or Seen()
 
     def jobs(self) -> list[str]:
@@ -265,7 +265,7 @@ class Cluster:
             seen.workload = None
         return self._tidy(job_id, seen)
 
-    def see_pod(self, before: PodFacts | None, after: PodFacts | None) -> str:
+    def see_pod(self, before: JobPodFacts | None, after: JobPodFacts | None) -> str:
         """Take in a change; gives the job's id."""
         job_id, seen = self._entry(before, after)
         if after is not None:
@@ -276,8 +276,8 @@ class Cluster:
 
     def _entry(
         self,
-        before: JobFacts | WorkloadFacts | PodFacts | None,
-        after: JobFacts | WorkloadFacts | PodFacts | None,
+        before: JobFacts | WorkloadFacts | JobPodFacts | None,
+        after: JobFacts | WorkloadFacts | JobPodFacts | None,
     ) -> tuple[str, Seen]:
         facts = after or before
         assert facts is not None  # noqa: S101 - a change has one side at least

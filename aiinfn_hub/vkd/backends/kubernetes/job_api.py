@@ -15,7 +15,7 @@ from aiinfn_hub.vkd.domain.backend import BackendJob
 _log = logging.getLogger(__name__)
 
 
-class Requests:
+class JobApi:
     """The few things that vkd does in the cluster.
 
     Attributes
@@ -48,19 +48,19 @@ class Requests:
         await self._client.patch(path, {"spec": {"active": active}})
 
     async def was_preempted(self, pod: str) -> bool:
-        """Tell whether kube-scheduler evicted a pod, given by uid, in the last hour."""
+        """Return whether kube-scheduler evicted a pod, given by uid, in the last hour."""
         selector = f"involvedObject.uid={pod},reason=Preempted"
         events = await self._client.get(jobs.events_path(self.platform), fieldSelector=selector)
         return bool(events.get("items"))
 
 
 def hopeless(error: KubeError) -> bool:
-    """Tell whether a Job that was refused would be refused again: the API server does not understand it."""
+    """Return whether a Job that was refused would be refused again: the API server does not understand it."""
     return error.status in {HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY}
 
 
 def obstacle(error: KubeError) -> str:
-    """Say to the person why the cluster does not have a job, as the end of a sentence."""
+    """Explain to the person why the cluster does not have a job, as the end of a sentence."""
     if error.status == HTTPStatus.FORBIDDEN and "quota" in error.message:
         return "the cluster takes no more jobs for now, since the quota of its namespace is used up"
     if error.status in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}:

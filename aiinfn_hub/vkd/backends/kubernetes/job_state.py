@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from aiinfn_hub.contract.states import JobState
 from aiinfn_hub.vkd.domain.backend import BackendJob
 
-from .attempt_files import Note
+from .attempt_files import AttemptNote
 from .lifecycle import Doubt, Known
 from .log_stream import LogFollower
 
@@ -18,7 +18,7 @@ UNKNOWN_POD = "?"
 
 
 @dataclass(slots=True, eq=False)
-class Track:
+class ReconcileState:
     """What is known of a job, and what is being done about it.
 
     Attributes
@@ -38,7 +38,7 @@ class Track:
     """
 
     job: BackendJob
-    note: Note
+    note: AttemptNote
     state: JobState
     attempts: list[str]
     appeared: bool = False
@@ -59,7 +59,7 @@ class Track:
     _since: float = 0.0
 
     @classmethod
-    def of(cls, job: BackendJob, note: Note) -> Track:
+    def of(cls, job: BackendJob, note: AttemptNote) -> ReconcileState:
         """Take up a job where the store knows it: what was noted but not told is told again."""
         attempts = note.attempts[: job.attempt]
         attempts = [UNKNOWN_POD] * (job.attempt - len(attempts)) + attempts
@@ -86,7 +86,7 @@ class Track:
         return self.attempts[-1] if self.attempts and self.state is not JobState.QUEUED else ""
 
     def known(self) -> Known:
-        """Give what the reducer needs."""
+        """Return what the reducer needs."""
         return Known(
             self.state,
             tuple(self.attempts),
@@ -97,7 +97,7 @@ class Track:
         )
 
     def doubted(self) -> tuple[str, float]:
-        """Give the open doubt with its age in seconds."""
+        """Return the open doubt with its age in seconds."""
         return (self._doubt.key, time.monotonic() - self._since) if self._doubt else ("", 0.0)
 
     def doubt(self, doubt: Doubt | None) -> float | None:

@@ -15,7 +15,7 @@ from aiinfn_hub.contract.states import FINAL, Cause, JobState
 from aiinfn_hub.platform.selection import Selection
 
 from . import status_text
-from .facts import PodFacts, Seen
+from .facts import JobPodFacts, Seen
 
 _AGREE: Final = 3.0
 """Seconds until the Job has surely told why its pod was ended."""
@@ -99,7 +99,7 @@ class Advice:
 
 
 def advance(known: Known, seen: Seen, selection: Selection, doubted: tuple[str, float] = ("", 0.0)) -> Advice:
-    """Say what is to be told of a job.
+    """Explain what is to be told of a job.
 
     Parameters
     ----------
@@ -148,7 +148,7 @@ class _Reading:
         state: JobState,
         cause: Cause,
         message: str,
-        pod: PodFacts | None = None,
+        pod: JobPodFacts | None = None,
         *,
         exit_code: int | None = None,
         signal: int | None = None,
@@ -174,16 +174,16 @@ class _Reading:
         self._state = state
         return True
 
-    def _begin(self, pod: PodFacts) -> None:
+    def _begin(self, pod: JobPodFacts) -> None:
         self._attempts.append(pod.uid)
         self._tell(JobState.STARTING, Cause.PLACED, status_text.starting(self._selection, pod.node), pod)
 
-    def _running(self, pod: PodFacts) -> None:
+    def _running(self, pod: JobPodFacts) -> None:
         if self._state is JobState.STARTING:
             self._tell(JobState.RUNNING, Cause.STARTED, status_text.RUNNING, pod)
 
-    def _again(self, reason: status_text.Again, pod: PodFacts | None) -> bool:
-        """Tell that it waits again; what was cancelled meanwhile does not."""
+    def _again(self, reason: status_text.Again, pod: JobPodFacts | None) -> bool:
+        """Explain that it waits again; what was cancelled meanwhile does not."""
         if self._known.cancelling:
             return self._tell(JobState.CANCELLED, Cause.CANCELLED, status_text.CANCELLED, pod)
         if self._known.withheld:
@@ -192,7 +192,7 @@ class _Reading:
 
     # The attempt in progress. Each tells whether it is over.
 
-    def _of_pod(self, pod: PodFacts) -> bool:
+    def _of_pod(self, pod: JobPodFacts) -> bool:
         if pod.started is not None:
             self._running(pod)
         if pod.over:
@@ -203,14 +203,14 @@ class _Reading:
             return self._stuck(pod)
         return False
 
-    def _stuck(self, pod: PodFacts) -> bool:
+    def _stuck(self, pod: JobPodFacts) -> bool:
         rule = status_text.stuck(pod.stuck, pod.stuck_message)
         if rule is None or not self._sure(f"{pod.uid} {rule.key}", rule.patience):
             return False
         message = rule.sentence(self._selection)
         return self._tell(JobState.FAILED, Cause.START_FAILED, message, pod, remove=True)
 
-    def _ended(self, pod: PodFacts) -> bool:
+    def _ended(self, pod: JobPodFacts) -> bool:
         job = self._seen.job
         if pod.phase == "Succeeded" or pod.exit_code == 0:
             # Even if it was told to stop just then: the runner never exits with 0 because of SIGTERM.
@@ -231,7 +231,7 @@ class _Reading:
             return self._ended_from_outside(pod)
         return self._own_failure(pod)
 
-    def _own_failure(self, pod: PodFacts) -> bool:
+    def _own_failure(self, pod: JobPodFacts) -> bool:
         if pod.started is not None or pod.exit_code is not None:
             self._running(pod)
         cause, message = status_text.failed(pod.ended_by, self._selection)
@@ -245,7 +245,7 @@ class _Reading:
             own=not message,
         )
 
-    def _ended_from_outside(self, pod: PodFacts | None) -> bool:
+    def _ended_from_outside(self, pod: JobPodFacts | None) -> bool:
         """Find out who ended a pod; the Job tells it a moment earlier or later."""
         job, workload = self._seen.job, self._seen.workload
         if job is None or job.ending:
@@ -313,7 +313,7 @@ class _Reading:
             job = self._seen.job
             self.steps[-1] = replace(self.steps[-1], started=job.started if job else None)
 
-    def _time_limit(self, pod: PodFacts | None) -> bool:
+    def _time_limit(self, pod: JobPodFacts | None) -> bool:
         if pod is not None and pod.started is not None:
             self._running(pod)
         if self._known.cancelling:

@@ -11,10 +11,10 @@ from aiinfn_hub.kube.client import KubeClient
 from aiinfn_hub.kube.objects import jobs
 from aiinfn_hub.platform.model.platform import Platform
 
-from .archive import Archive, Told
-from .attempt_files import KueueFiles
-from .facts import Cluster, PodFacts
-from .job_state import Track
+from .archive import ArchivedPart, LogArchive
+from .attempt_files import KubernetesFiles
+from .facts import Cluster, JobPodFacts
+from .job_state import ReconcileState
 from .lifecycle import Step
 from .log_stream import LogFollower
 
@@ -25,7 +25,7 @@ _PATIENCE: Final = 12.0
 """Seconds that the end of an attempt waits for the end of its log, which says why."""
 
 
-class LogBook:
+class LogCollector:
     """One follower for each running attempt.
 
     Parameters
@@ -39,9 +39,9 @@ class LogBook:
         platform: Platform,
         client: KubeClient,
         cluster: Cluster,
-        files: KueueFiles,
+        files: KubernetesFiles,
         limit: int,
-        told: Callable[[Track, int, Told], None],
+        told: Callable[[ReconcileState, int, ArchivedPart], None],
     ) -> None:
         self._platform = platform
         self._client = client
@@ -50,13 +50,13 @@ class LogBook:
         self._limit = limit
         self._told = told
 
-    def follow(self, track: Track) -> None:
+    def follow(self, track: ReconcileState) -> None:
         """Follow the attempt in progress; one that is followed already is left alone."""
         pod = self._cluster.of(track.id).pods.get(track.pod)
         if pod is not None and pod.started is not None:
             self.start(track, pod, track.attempt)
 
-    def start(self, track: Track, pod: PodFacts, attempt: int) -> None:
+    def start(self, track: ReconcileState, pod: JobPodFacts, attempt: int) -> None:
         """Follow the log of a pod."""
         if track.followed == attempt:
             return
@@ -64,12 +64,12 @@ class LogBook:
         track.follower = LogFollower(
             self._client,
             jobs.pods_path(self._platform, pod.name, "log"),
-            Archive(self._files.attempt(track.id, attempt), pod.uid, self._limit),
+            LogArchive(self._files.attempt(track.id, attempt), pod.uid, self._limit),
             lambda: self._cluster.of(track.id).pods.get(pod.uid),
             lambda told: self._told(track, attempt, told),
         )
 
-    async def end(self, track: Track, step: Step, pod: PodFacts | None) -> dict[str, Any]:
+    async def end(self, track: ReconcileState, step: Step, pod: JobPodFacts | None) -> dict[str, Any]:
         """Wait until an attempt's log is archived, and give what the runner told in it."""
         if not step.pod:
             return {}

@@ -12,8 +12,8 @@ from typing import Final
 from aiinfn_hub.kube.client import KubeClient, KubeError
 from aiinfn_hub.kube.objects.jobs import CONTAINER
 
-from .archive import Archive, NoLine, Told
-from .facts import PodFacts
+from .archive import ArchivedPart, LogArchive, NoLineError
+from .facts import JobPodFacts
 
 _log = logging.getLogger(__name__)
 _PAUSE: Final = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
@@ -46,9 +46,9 @@ class LogFollower:
         self,
         client: KubeClient,
         path: str,
-        archive: Archive,
-        pod: Callable[[], PodFacts | None],
-        told: Callable[[Told], None],
+        archive: LogArchive,
+        pod: Callable[[], JobPodFacts | None],
+        told: Callable[[ArchivedPart], None],
     ) -> None:
         self._client = client
         self._path = path
@@ -60,11 +60,11 @@ class LogFollower:
         self._task = asyncio.create_task(self._run())
 
     def poke(self) -> None:
-        """Tell that there is news of the pod."""
+        """Explain that there is news of the pod."""
         self._news.set()
 
     async def stop(self) -> None:
-        """Let go; the archive can be continued."""
+        """Release; the archive can be continued."""
         self._task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._task
@@ -99,7 +99,7 @@ class LogFollower:
                 if error.status == HTTPStatus.NOT_FOUND or (over and error.status == HTTPStatus.BAD_REQUEST):
                     return
                 failures += 1
-            except (NoLine, OSError) as error:
+            except (NoLineError, OSError) as error:
                 _log.warning("log interrupted path=%s error=%s", self._path, type(error).__name__)
                 failures += 1
             self._news.clear()

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
 
-from aiinfn_hub.kube.inventory import Place, PodFacts, held
+from aiinfn_hub.kube.inventory import DevicePlace, DevicePodFacts, held
 from aiinfn_hub.kube.objects.jobs import moment
 
 _LOWEST: Final = 2**31
 
 
-class Room(Enum):
+class Relief(Enum):
     """Whether a session finds its devices."""
 
     FREE = auto()
@@ -32,15 +32,17 @@ class Room(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class VictimChoice:
     """Where a session finds its devices, and who must go for it."""
 
-    room: Room
+    room: Relief
     node: str = ""
-    victims: tuple[PodFacts, ...] = ()
+    victims: tuple[DevicePodFacts, ...] = ()
 
 
-def choose(places: Iterable[Place], resource: str, count: int, promised: Mapping[str, int]) -> Choice:
+def choose(
+    places: Iterable[DevicePlace], resource: str, count: int, promised: Mapping[str, int]
+) -> VictimChoice:
     """Choose where a session gets its devices.
 
     Parameters
@@ -50,7 +52,7 @@ def choose(places: Iterable[Place], resource: str, count: int, promised: Mapping
     promised
         Devices by node that are for sessions whose pods are not there yet.
     """
-    best: tuple[tuple[float, float, float, float, float, str], Choice] | None = None
+    best: tuple[tuple[float, float, float, float, float, str], VictimChoice] | None = None
     for place in places:
         choice = _on(place, resource, count, promised.get(place.node, 0))
         if choice is None:
@@ -58,17 +60,17 @@ def choose(places: Iterable[Place], resource: str, count: int, promised: Mapping
         rank = _rank(choice)
         if best is None or rank < best[0]:
             best = rank, choice
-    return best[1] if best else Choice(Room.NONE)
+    return best[1] if best else VictimChoice(Relief.NONE)
 
 
-def _on(place: Place, resource: str, count: int, promised: int) -> Choice | None:
-    """Say how a session would get its devices on a node; None if it cannot."""
+def _on(place: DevicePlace, resource: str, count: int, promised: int) -> VictimChoice | None:
+    """Explain how a session would get its devices on a node; None if it cannot."""
     wanted = count + promised
     if wanted <= place.free:
-        return Choice(Room.FREE, place.node)
+        return VictimChoice(Relief.FREE, place.node)
     coming = sum(held(pod, resource) for pod in place.pods if pod.ending)
     if wanted <= place.free + coming:
-        return Choice(Room.COMING, place.node)
+        return VictimChoice(Relief.COMING, place.node)
     candidates = [pod for pod in place.pods if pod.job and not pod.ending]
     spare = place.free + coming + sum(held(pod, resource) for pod in candidates) - wanted
     if spare < 0:
@@ -79,10 +81,10 @@ def _on(place: Place, resource: str, count: int, promised: int) -> Choice | None
             spare -= held(pod, resource)
         else:
             victims.append(pod)
-    return Choice(Room.BY_EVICTION, place.node, tuple(victims))
+    return VictimChoice(Relief.BY_EVICTION, place.node, tuple(victims))
 
 
-def _rank(choice: Choice) -> tuple[float, float, float, float, float, str]:
+def _rank(choice: VictimChoice) -> tuple[float, float, float, float, float, str]:
     """Order the nodes: the least is the best."""
     victims = choice.victims
     most = max((pod.priority for pod in victims), default=0)

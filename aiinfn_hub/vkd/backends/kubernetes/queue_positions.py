@@ -20,7 +20,7 @@ _MOST: Final = 10_000
 _JOB_NAME: Final = names.job_name("")
 
 
-class Positions:
+class QueuePositions:
     """The place of each waiting job in its queue, from 1.
 
     Parameters
@@ -57,7 +57,7 @@ class Positions:
         self.places: Mapping[str, int] = {}
 
     def touch(self, queue: str) -> None:
-        """Tell that the order of a queue may have changed."""
+        """Explain that the order of a queue may have changed."""
         self._changed.add(queue)
         self._wake.set()
 

@@ -21,14 +21,14 @@ from aiinfn_hub.kube.objects import jobs
 from aiinfn_hub.platform.model.platform import Platform
 from aiinfn_hub.vkd.domain.backend import BackendJob, Holds, Update
 
-from .archive import Told
-from .attempt_files import KueueFiles, Note
+from .archive import ArchivedPart
+from .attempt_files import AttemptNote, KubernetesFiles
 from .creation_order import CreationOrder
 from .facts import Cluster, Seen
-from .job_api import Requests, hopeless, obstacle
-from .job_state import UNKNOWN_POD, Track
+from .job_api import JobApi, hopeless, obstacle
+from .job_state import UNKNOWN_POD, ReconcileState
 from .lifecycle import Step, advance
-from .log_collector import LOG_LIMIT, LogBook
+from .log_collector import LOG_LIMIT, LogCollector
 from .startup_events import EventFacts, step_of
 from .updates import update_of
 
@@ -42,7 +42,7 @@ _LIFT_AGAIN: Final = 2.0
 """Seconds until Kueue has surely seen that a Workload is active."""
 
 
-class Director:
+class Reconciler:
     """The jobs of the back end that are not over.
 
     Parameters
@@ -67,7 +67,7 @@ class Director:
         platform: Platform,
         client: KubeClient,
         cluster: Cluster,
-        files: KueueFiles,
+        files: KubernetesFiles,
         clock: Callable[[], datetime],
         *,
         emit: Callable[[Update], None],
@@ -83,13 +83,13 @@ class Director:
         self._emit = emit
         self._holds = holds
         self._moved = moved
-        self._requests = Requests(platform, client, command)
-        self._logs = LogBook(platform, client, cluster, files, log_limit, self._told)
+        self._requests = JobApi(platform, client, command)
+        self._logs = LogCollector(platform, client, cluster, files, log_limit, self._told)
         self._open = False
         self._chores: set[asyncio.Task[None]] = set()
         self._put: set[str] = set()
         self._order = CreationOrder(time.monotonic, self.mark)
-        self.tracks: dict[str, Track] = {}
+        self.tracks: dict[str, ReconcileState] = {}
         self._lines: dict[str, Counter[str]] = {}
         self._done: set[str] = set()
         self._withheld = Holds()
@@ -107,7 +107,7 @@ class Director:
         """Take up the jobs that the store knows."""
         for job in known:
             note = await asyncio.to_thread(self._files.load, job.id)
-            self._add(Track.of(job, note))
+            self._add(ReconcileState.of(job, note))
 
     def open(self) -> None:
         """Begin: what the cluster has is known now."""
@@ -117,7 +117,7 @@ class Director:
             if job_id not in self.tracks:
                 self._put_away(job_id, suspended_only=False)
 
-    def _add(self, track: Track) -> None:
+    def _add(self, track: ReconcileState) -> None:
         self.tracks[track.id] = track
         self._count(track, 1)
         if track.note.created:
@@ -125,7 +125,7 @@ class Director:
         elif track.state is JobState.QUEUED:
             self._order.add(track.job)
 
-    def _count(self, track: Track, sign: int) -> None:
+    def _count(self, track: ReconcileState, sign: int) -> None:
         selection = track.job.selection
         if track.state is JobState.QUEUED:
             self.waiting[track.queue] += sign
@@ -143,10 +143,10 @@ class Director:
         if job.id in self.tracks or job.id in self._done:
             return
         # Only what is made here has a note; nothing of this job can be there yet.
-        self._add(Track.of(job, Note()))
+        self._add(ReconcileState.of(job, AttemptNote()))
         self.mark(job.id)
 
-    async def _create(self, track: Track) -> None:
+    async def _create(self, track: ReconcileState) -> None:
         """Make a job's Job, if it is its turn."""
         pause = self._order.pause(track.job)
         if pause is None:
@@ -175,12 +175,12 @@ class Director:
         return job_id not in self.tracks
 
     def waits(self, job_id: str) -> bool:
-        """Tell whether a job waits in its queue."""
+        """Return whether a job waits in its queue."""
         track = self.tracks.get(job_id)
         return track is not None and track.state is JobState.QUEUED
 
     def lines(self, queue: str) -> list[str]:
-        """Give the projects whose jobs wait in a queue."""
+        """Return the projects whose jobs wait in a queue."""
         return [project for project, number in self._lines.get(queue, {}).items() if number > 0]
 
     def cancel(self, job_id: str) -> None:
@@ -261,10 +261,10 @@ class Director:
             await self._remove(job_id)
         self._put.discard(job_id)
 
-    def _later(self, track: Track, seconds: float) -> None:
+    def _later(self, track: ReconcileState, seconds: float) -> None:
         asyncio.get_running_loop().call_later(seconds, self.mark, track.id)
 
-    async def _look(self, track: Track) -> None:
+    async def _look(self, track: ReconcileState) -> None:
         try:
             while track.dirty and track.state not in FINAL:
                 track.dirty = False
@@ -276,7 +276,7 @@ class Director:
         finally:
             track.task = None
 
-    async def _settle(self, track: Track) -> None:
+    async def _settle(self, track: ReconcileState) -> None:
         seen = self._cluster.of(track.id)
         if seen.job is not None:
             track.appeared = True
@@ -319,14 +319,14 @@ class Director:
         if track.state is JobState.RUNNING:
             self._logs.follow(track)
 
-    def _adopt(self, track: Track, seen: Seen) -> None:
+    def _adopt(self, track: ReconcileState, seen: Seen) -> None:
         """Recognise the attempt in progress where the data folder does not tell its pod."""
         if track.pod == UNKNOWN_POD:
             unknown = [pod.uid for pod in seen.in_order if pod.node and pod.uid not in track.attempts]
             if unknown:
                 track.attempts[-1] = unknown[-1]
 
-    async def _act(self, track: Track, seen: Seen) -> None:
+    async def _act(self, track: ReconcileState, seen: Seen) -> None:
         """Bring the cluster in line with what is meant: make, delete, let run again."""
         if track.cancelling:
             if not track.deleted:
@@ -349,7 +349,7 @@ class Director:
             self._moved(track.queue, "")
         self._later(track, _LIFT_AGAIN + 0.1)
 
-    async def _keep_back(self, track: Track, seen: Seen) -> None:
+    async def _keep_back(self, track: ReconcileState, seen: Seen) -> None:
         """Deactivate the Workload of a job that is held; one that runs, only if it is to be stopped."""
         workload, selection = seen.workload, track.job.selection
         if seen.job is None and not track.note.created:
@@ -365,7 +365,7 @@ class Director:
             await self._requests.activate(workload.name, active=False)
             self._moved(track.queue, "")
 
-    async def _send_back(self, track: Track, seen: Seen) -> None:
+    async def _send_back(self, track: ReconcileState, seen: Seen) -> None:
         """Have Kueue take a job back that it let go onto a node on which a session was faster.
 
         It would do so itself, but after its ``waitForPodsReady.timeout``, which must exceed the longest image pull.
@@ -388,7 +388,7 @@ class Director:
             _log.info("job found its device taken and goes back to its queue job=%s", track.id)
             await self._requests.activate(workload.name, active=False)
 
-    async def _ask_for_the_reason(self, track: Track, seen: Seen) -> None:
+    async def _ask_for_the_reason(self, track: ReconcileState, seen: Seen) -> None:
         """Find out whether an attempt whose pod went while nobody looked was evicted for a session."""
         pod = track.pod
         if not pod or pod in seen.pods or pod == track.asked or pod in track.note.yielded:
@@ -398,7 +398,7 @@ class Director:
         if preempted:
             track.note.yielded = [*track.note.yielded, pod]
 
-    def _failed(self, track: Track, error: KubeError) -> None:
+    def _failed(self, track: ReconcileState, error: KubeError) -> None:
         pause = _RETRY[min(track.failures, len(_RETRY) - 1)]
         level = logging.WARNING if track.failures == 0 else logging.DEBUG
         _log.log(level, "cluster refused job=%s status=%d reason=%s", track.id, error.status, error.reason)
@@ -409,7 +409,7 @@ class Director:
     # Telling
 
     def hear(self, event: EventFacts) -> None:
-        """Tell what an event says of a job's start."""
+        """Explain what an event says of a job's start."""
         track = self.tracks.get(event.job_id)
         if track is None:
             return
@@ -425,7 +425,7 @@ class Director:
         track.said.add((attempt, step.message))
         self._emit(Update(track.id, self._clock(), attempt, startup=(step,)))
 
-    async def _apply(self, track: Track, step: Step, seen: Seen) -> None:
+    async def _apply(self, track: ReconcileState, step: Step, seen: Seen) -> None:
         if step.state is JobState.STARTING:
             attempts = [*track.attempts, step.pod]
             track.note.attempts = attempts
@@ -450,11 +450,11 @@ class Director:
         if step.state in FINAL:
             self._finish(track, step)
 
-    def _told(self, track: Track, attempt: int, told: Told) -> None:
+    def _told(self, track: ReconcileState, attempt: int, told: ArchivedPart) -> None:
         if track.state is JobState.RUNNING and track.attempt == attempt:
             self._emit(Update(track.id, self._clock(), attempt, progress=told.progress, values=told.values))
 
-    def _finish(self, track: Track, step: Step) -> None:
+    def _finish(self, track: ReconcileState, step: Step) -> None:
         self.tracks.pop(track.id, None)
         self._done.add(track.id)
         self._order.over(track.job)
@@ -476,11 +476,11 @@ class Director:
         self._chores.add(task)
         task.add_done_callback(self._chores.discard)
 
-    async def _save(self, track: Track) -> None:
+    async def _save(self, track: ReconcileState) -> None:
         await asyncio.to_thread(self._files.save, track.id, track.note)
 
     def is_over(self, job_id: str, attempt: int) -> bool:
-        """Tell whether nothing is added any more to the log of an attempt."""
+        """Return whether nothing is added any more to the log of an attempt."""
         track = self.tracks.get(job_id)
         if track is None or attempt < track.attempt:
             return True
@@ -489,7 +489,7 @@ class Director:
         return track.state is JobState.QUEUED
 
     async def close(self) -> None:
-        """Let go of everything; the jobs run on."""
+        """Release of everything; the jobs run on."""
         self._open = False
         tasks = [track.task for track in self.tracks.values() if track.task] + list(self._chores)
         for task in tasks:

@@ -11,23 +11,23 @@ import asyncio
 from collections.abc import Iterable
 from typing import Final
 
-from .reconciler import Director
+from .reconciler import Reconciler
 
 _SETTLE: Final = 0.25
 """Seconds until Kueue has surely seen that the pod is gone."""
 _PAUSE: Final = 1.5
 
 
-class Nudge:
+class RequeueTrigger:
     """Gathers what sessions give back."""
 
-    def __init__(self, director: Director) -> None:
+    def __init__(self, director: Reconciler) -> None:
         self._director = director
         self._freed: set[str] = set()
         self._wake = asyncio.Event()
 
     def freed(self, accelerators: Iterable[str]) -> None:
-        """Tell that devices are free that were not batch's."""
+        """Explain that devices are free that were not batch's."""
         self._freed.update(name for name in accelerators if self._director.wanted[name] > 0)
         if self._freed:
             self._wake.set()

@@ -1,4 +1,4 @@
-"""Sessions' claims: batch makes room for a session just before its pod is made, kindly.
+"""SessionClaims' claims: batch makes room for a session just before its pod is made, kindly.
 
 kube-scheduler decides who runs where, and evicts batch for a session by itself. But the Job controller punishes a job that
 kube-scheduler evicted with a growing delay, and one that Kueue evicted not at all. So the hub says a moment before that a
@@ -19,14 +19,14 @@ from aiinfn_hub.contract.platform import Claim, ClaimRequest, ClaimState
 from aiinfn_hub.contract.problem import Reason, Refusal
 from aiinfn_hub.i18n.language import gettext as _
 from aiinfn_hub.kube import names
-from aiinfn_hub.kube.inventory import Inventory
+from aiinfn_hub.kube.inventory import ClusterInventory
 from aiinfn_hub.platform.model.accelerators import Accelerator
 from aiinfn_hub.platform.model.platform import Platform
 from aiinfn_hub.vkd.backends.common.exit_outcome import making_room, plural, waiting
 
 from .facts import Cluster
-from .preemption import Choice, Room, choose
-from .reconciler import Director
+from .preemption import Relief, VictimChoice, choose
+from .reconciler import Reconciler
 
 _log = logging.getLogger(__name__)
 ANSWER: Final = 0.8
@@ -50,7 +50,7 @@ class _Held:
     id: str
     request: ClaimRequest
     accelerator: Accelerator
-    choice: Choice = field(default_factory=lambda: Choice(Room.NONE))
+    choice: VictimChoice = field(default_factory=lambda: VictimChoice(Relief.NONE))
     open: bool = True
     task: asyncio.Task[None] | None = None
 
@@ -63,7 +63,7 @@ class _Held:
         return {pod.job for pod in self.choice.victims} if self.open else set()
 
 
-class Sessions:
+class SessionClaims:
     """The sessions that are about to start, and those that were granted.
 
     Attributes
@@ -75,9 +75,9 @@ class Sessions:
     def __init__(
         self,
         platform: Platform,
-        inventory: Inventory,
+        inventory: ClusterInventory,
         cluster: Cluster,
-        director: Director,
+        director: Reconciler,
     ) -> None:
         self.platform = platform
         self.inventory = inventory
@@ -87,7 +87,7 @@ class Sessions:
         self._changed = asyncio.Event()
 
     def poke(self) -> None:
-        """Tell that there is news of a pod."""
+        """Explain that there is news of a pod."""
         self._changed.set()
         self._changed = asyncio.Event()
 
@@ -95,7 +95,7 @@ class Sessions:
         await self._changed.wait()
 
     def holds(self, job_id: str) -> bool:
-        """Tell whether a job is kept from running for a session."""
+        """Return whether a job is kept from running for a session."""
         return any(job_id in claim.jobs for claim in self._claims.values())
 
     async def claim(self, session_id: str, request: ClaimRequest) -> Claim:
@@ -123,7 +123,7 @@ class Sessions:
             known = self._claims[session_id] = _Held(session_id, request, accelerator)
             known.task = asyncio.create_task(self._hold(known))
             known.choice = self._choose(known)
-            if known.choice.room is Room.BY_EVICTION:
+            if known.choice.room is Relief.BY_EVICTION:
                 await self._make_room(known)
         return self._view(known)
 
@@ -139,7 +139,7 @@ class Sessions:
                 field="accelerator",
             )
 
-    def _choose(self, claim: _Held) -> Choice:
+    def _choose(self, claim: _Held) -> VictimChoice:
         name = claim.request.accelerator
         promised: Counter[str] = Counter()
         for other in self._claims.values():
@@ -148,7 +148,7 @@ class Sessions:
         return choose(self.inventory.places(name), claim.accelerator.resource, claim.request.count, promised)
 
     async def _make_room(self, claim: _Held) -> None:
-        """Tell the jobs to go, and wait until they do, but not for long."""
+        """Report the jobs to go, and wait until they do, but not for long."""
         director = self._director
         victims = claim.choice.victims
         try:
@@ -187,7 +187,7 @@ class Sessions:
             self._let_back(claim)
 
     def state(self, session_id: str) -> Claim | None:
-        """Tell how far a claim is."""
+        """Explain how far a claim is."""
         claim = self._claims.get(session_id)
         return self._view(claim) if claim else None
 
@@ -201,13 +201,13 @@ class Sessions:
             )
         # Before its pod is bound, it has no more than good prospects.
         now, position = self._prospects(claim)
-        if now.room is Room.FREE:
+        if now.room is Relief.FREE:
             return Claim(
                 id=claim.id,
                 state=ClaimState.GRANTED,
                 sentence=_("Starts on {devices}.").format(devices=wanted),
             )
-        if now.room is Room.NONE:
+        if now.room is Relief.NONE:
             end = self.inventory.next_session_end(request.accelerator)
             return Claim(
                 id=claim.id,
@@ -222,7 +222,7 @@ class Sessions:
             sentence=making_room(title, seconds),
         )
 
-    def _prospects(self, claim: _Held) -> tuple[Choice, int]:
+    def _prospects(self, claim: _Held) -> tuple[VictimChoice, int]:
         """Return where a session would get its devices after those that came before it, and its place among those that wait.
 
         kube-scheduler takes pending pods of one priority as they came, and lets pass who fits where an earlier one does not.
@@ -236,7 +236,7 @@ class Sessions:
             if other.request.accelerator != name or not self._comes(other):
                 continue
             choice = choose(self.inventory.places(name), resource, other.request.count, promised)
-            if choice.room is Room.NONE:
+            if choice.room is Relief.NONE:
                 position += 1
             else:
                 promised[choice.node] += other.request.count
@@ -249,7 +249,7 @@ class Sessions:
         return claim.open or self.inventory.is_pending(claim.slug)
 
     async def close(self) -> None:
-        """Let go: the next vkd lets back whom this one kept away."""
+        """Release: the next vkd lets back whom this one kept away."""
         for claim in self._claims.values():
             if claim.task is not None:
                 claim.task.cancel()

@@ -59,7 +59,7 @@ def read_event(item: Mapping[str, Any]) -> EventFacts | None:
 
 
 def step_of(event: EventFacts, selection: Selection, platform: Platform) -> StartupStep | None:
-    """Say in words what an event tells of a job's start; None if it tells nothing of that."""
+    """Explain in words what an event tells of a job's start; None if it tells nothing of that."""
     found = pod_reasons.explain(event.said, pod_reasons.words_of(selection, platform))
     if found is None or found.step not in _STEPS:
         return None

@@ -171,7 +171,7 @@ def devices(selection: Selection) -> str:
 
 
 def starting(selection: Selection, node: str) -> str:
-    """Say that a job got what it asked for."""
+    """Explain that a job got what it asked for."""
     what = f" with {devices(selection)}" if selection.accelerator else ""
     return f"Starting{f' on {node}' if node else ''}{what}."
 
@@ -185,31 +185,31 @@ def stuck(reason: str, message: str) -> Stuck | None:
 
 
 def disrupted(reason: str) -> Again:
-    """Say why the cluster ended a pod."""
+    """Explain why the cluster ended a pod."""
     return DISRUPTED.get(reason, SUSPENDED)
 
 
 def evicted(reason: str, *, ran: bool) -> Again:
-    """Say why Kueue took a job back; ``ran``: it was up, so it is not that it could not start."""
+    """Explain why Kueue took a job back; ``ran``: it was up, so it is not that it could not start."""
     if reason == "PodsReadyTimeout" and ran:
         return VANISHED
     return EVICTED.get(reason, SUSPENDED)
 
 
 def refused(reason: str) -> Words:
-    """Say why a kubelet ended a pod, or never ran it."""
+    """Explain why a kubelet ended a pod, or never ran it."""
     default = (Cause.START_FAILED, "Failed: its node refused it at the last moment. Run it again.")
     return _REFUSED.get(reason, default)
 
 
 def failed(reason: str, selection: Selection) -> Words:
-    """Say why a container failed, where that is not the job's own story."""
+    """Explain why a container failed, where that is not the job's own story."""
     rule = _FAILED.get(reason)
     return rule(selection) if rule else (Cause.ERROR, "")
 
 
 def time_limit(selection: Selection) -> str:
-    """Say that a job was too slow."""
+    """Explain that a job was too slow."""
     return f"Stopped: it reached its time limit of {format_duration(selection.time_limit)}."
 
 
@@ -227,7 +227,7 @@ own text may speak of the wrong one."""
 
 
 def waiting(reason: str | None, selection: Selection, largest: int, *, admitted: bool) -> str | None:
-    """Say why a job waits, as the end of a sentence.
+    """Explain why a job waits, as the end of a sentence.
 
     Parameters
     ----------

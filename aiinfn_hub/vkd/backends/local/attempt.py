@@ -40,7 +40,7 @@ _OVERDUE: Final = 15.0
 
 
 @dataclass(slots=True, eq=False)
-class Run:
+class Attempt:
     """An attempt that holds its devices.
 
     Attributes
@@ -144,7 +144,7 @@ class Run:
             self._overdue.cancel()
 
     def settled(self, *, patient: bool = True) -> bool:
-        """Tell whether no process of this attempt lives, once its guard is gone; end those that do. Blocks.
+        """Return whether no process of this attempt lives, once its guard is gone; end those that do. Blocks.
 
         Parameters
         ----------

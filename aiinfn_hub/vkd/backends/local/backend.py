@@ -33,13 +33,13 @@ from aiinfn_hub.vkd.domain.backend import (
     Update,
 )
 
-from .devices import DeviceWatch, Discover, Inventory, discover_nvml
+from .devices import DeviceInventory, DeviceWatch, Discover, discover_nvml
 from .dispatcher import Dispatcher
 from .environment import LOG_LIMIT
-from .launch import Launcher, Settings
+from .launch import Launcher, LaunchSettings
 from .ledger import Host, Ledger
 from .recovery import end_strays, survey
-from .session_claims import Sessions
+from .session_claims import SessionClaims
 
 _log = logging.getLogger(__name__)
 _TICK: Final = 0.5
@@ -104,14 +104,14 @@ class LocalBackend:
         self._dispatcher = Dispatcher(
             platform,
             self._files,
-            Launcher(Settings(data.absolute(), accounts, command, log_limit, lambda: self._platform)),
+            Launcher(LaunchSettings(data.absolute(), accounts, command, log_limit, lambda: self._platform)),
             clock,
             ledger=self._ledger,
             host=Host(cores or float(os.cpu_count() or 1), memory or psutil.virtual_memory().total),
             emit=self._updates.put_nowait,
             freed=self._pump,
         )
-        self._sessions = Sessions(platform, self._files, clock, self._ledger, self._dispatcher)
+        self._sessions = SessionClaims(platform, self._files, clock, self._ledger, self._dispatcher)
         self._devices = DeviceWatch(
             platform,
             self._files,
@@ -152,7 +152,7 @@ class LocalBackend:
         self._ticker = asyncio.create_task(self._tick())
 
     async def stop(self) -> None:
-        """Let go of everything; jobs and sessions run on, and `updates` ends."""
+        """Release of everything; jobs and sessions run on, and `updates` ends."""
         self._open = False
         self._devices.stop()
         if self._ticker is not None:
@@ -179,11 +179,11 @@ class LocalBackend:
             yield update
 
     def _pump(self) -> None:
-        """Give out what is free: to sessions first, then to jobs."""
+        """Return out what is free: to sessions first, then to jobs."""
         if self._open:
             self._dispatcher.start_jobs(self._sessions.settle())
 
-    def _restock(self, inventory: Inventory) -> None:
+    def _restock(self, inventory: DeviceInventory) -> None:
         self._dispatcher.restock(inventory)
         self._pump()
 
@@ -220,15 +220,15 @@ class LocalBackend:
         await self._dispatcher.interrupt(_PATIENCE)
 
     def positions(self) -> Mapping[str, int]:
-        """Give the place of each waiting job in its queue, from 1."""
+        """Return the place of each waiting job in its queue, from 1."""
         return self._dispatcher.line.positions(self._dispatcher.rank)
 
     def reason(self, job_id: str) -> str | None:
-        """Say nothing: its place in line is why a job waits here."""
+        """State nothing: its place in line is why a job waits here."""
         return None
 
     def queues(self) -> Mapping[str, QueueLength]:
-        """Give the length of each queue by name."""
+        """Return the length of each queue by name."""
         running = [run.job.selection.queue_name for run in self._dispatcher.runs.values()]
         return {
             name: QueueLength(self._dispatcher.line.in_queue(name), running.count(name))
@@ -236,7 +236,7 @@ class LocalBackend:
         }
 
     def inventory(self) -> AvailabilityReading:
-        """Give what there is of each accelerator."""
+        """Return what there is of each accelerator."""
         entries = []
         for name in self._platform.accelerators:
             counts = self._ledger.counts(name)
@@ -291,11 +291,11 @@ class LocalBackend:
         return claim
 
     async def claim_state(self, session_id: str) -> Claim | None:
-        """Tell how far a claim is."""
+        """Explain how far a claim is."""
         return self._sessions.view(session_id)
 
     async def release(self, session_id: str) -> None:
-        """Give a session's devices back."""
+        """Return a session's devices back."""
         self._sessions.release(session_id)
         self._pump()
 

@@ -24,7 +24,7 @@ from .process import recognise, still
 _log = logging.getLogger(__name__)
 
 
-class Held(BaseModel):
+class ClaimRecord(BaseModel):
     """A claim as it is kept.
 
     Attributes
@@ -92,7 +92,9 @@ class Decision:
     evict: tuple[str, ...] = ()
 
 
-def decide(waiting: Sequence[Held], free: int, stopping: int, candidates: Sequence[Victim]) -> Decision:
+def decide(
+    waiting: Sequence[ClaimRecord], free: int, stopping: int, candidates: Sequence[Victim]
+) -> Decision:
     """Decide about the claims on one accelerator that are not granted yet.
 
     Parameters
@@ -132,22 +134,22 @@ def decide(waiting: Sequence[Held], free: int, stopping: int, candidates: Sequen
     return Decision(tuple(grant), tuple(states), tuple(evict))
 
 
-class ClaimBook:
+class ClaimStore:
     """All claims, in memory and on disk."""
 
     def __init__(self, files: LocalFiles) -> None:
         self._files = files
-        self._claims: dict[str, Held] = {}
+        self._claims: dict[str, ClaimRecord] = {}
         self._order = 0
 
-    def __iter__(self) -> Iterator[Held]:
+    def __iter__(self) -> Iterator[ClaimRecord]:
         return iter(list(self._claims.values()))
 
     def load(self) -> None:
         """Read the claims from disk. Blocks."""
         for path in self._files.sessions.glob("*.json"):
             try:
-                claim = Held.model_validate_json(path.read_bytes())
+                claim = ClaimRecord.model_validate_json(path.read_bytes())
             except (OSError, ValidationError):
                 _log.warning("A session's claim cannot be read and is dropped: %s", path.name)
                 path.unlink(missing_ok=True)
@@ -155,16 +157,16 @@ class ClaimBook:
             self._claims[claim.id] = claim
             self._order = max(self._order, claim.order)
 
-    def get(self, session_id: str) -> Held | None:
-        """Give a claim, or None."""
+    def get(self, session_id: str) -> ClaimRecord | None:
+        """Return a claim, or None."""
         return self._claims.get(session_id)
 
-    def ask(self, session_id: str, request: ClaimRequest, now: datetime) -> Held:
+    def ask(self, session_id: str, request: ClaimRequest, now: datetime) -> ClaimRecord:
         """Write down a claim, or news of one: its process, its end."""
         known = self._claims.get(session_id)
         if known is None:
             self._order += 1
-            claim = Held(id=session_id, request=request, order=self._order, asked_at=now)
+            claim = ClaimRecord(id=session_id, request=request, order=self._order, asked_at=now)
         else:
             if (
                 request.pid is None
@@ -181,7 +183,7 @@ class ClaimBook:
         self.save(claim)
         return claim
 
-    def save(self, claim: Held) -> None:
+    def save(self, claim: ClaimRecord) -> None:
         """Keep a claim, with a changed state."""
         self._claims[claim.id] = claim
         try:
@@ -193,7 +195,7 @@ class ClaimBook:
             _log.warning("A session's claim cannot be kept on disk: %s", error.strerror)
 
     def grant(self, session_id: str, devices: tuple[str, ...]) -> None:
-        """Give a claim its devices."""
+        """Return a claim its devices."""
         claim = self._claims[session_id]
         self.save(claim.model_copy(update={"devices": devices, "state": ClaimState.GRANTED}))
 
@@ -203,20 +205,20 @@ class ClaimBook:
         if claim.state is not state:
             self.save(claim.model_copy(update={"state": state}))
 
-    def drop(self, session_id: str) -> Held | None:
+    def drop(self, session_id: str) -> ClaimRecord | None:
         """Forget a claim."""
         claim = self._claims.pop(session_id, None)
         with contextlib.suppress(OSError):
             self._files.claim(session_id).unlink(missing_ok=True)
         return claim
 
-    def waiting(self, accelerator: str) -> list[Held]:
+    def waiting(self, accelerator: str) -> list[ClaimRecord]:
         """List the claims on an accelerator that are not granted, in their order."""
         claims = [c for c in self._claims.values() if c.request.accelerator == accelerator and not c.granted]
         return sorted(claims, key=lambda claim: claim.order)
 
     def next_end(self, accelerator: str) -> datetime | None:
-        """Give the latest moment at which the first session on an accelerator ends."""
+        """Return the latest moment at which the first session on an accelerator ends."""
         ends = (
             c.request.until
             for c in self._claims.values()
@@ -229,7 +231,7 @@ class ClaimBook:
         return [claim.id for claim in self._claims.values() if _is_over(claim, now, patience)]
 
 
-def _is_over(claim: Held, now: datetime, patience: float) -> bool:
+def _is_over(claim: ClaimRecord, now: datetime, patience: float) -> bool:
     request = claim.request
     if request.pid is None:
         return (now - claim.asked_at).total_seconds() > patience

@@ -58,7 +58,7 @@ def discover_nvml() -> Sequence[RealDevice] | None:
 
 
 def _instances(pynvml: Any, gpu: Any) -> list[RealDevice]:
-    """Give a GPU, or its MIG instances if it is cut into such: then the whole cannot be used."""
+    """Return a GPU, or its MIG instances if it is cut into such: then the whole cannot be used."""
     try:
         sliced = pynvml.nvmlDeviceGetMigMode(gpu)[0] == pynvml.NVML_DEVICE_MIG_ENABLE
     except pynvml.NVMLError:
@@ -85,7 +85,7 @@ def product_key(name: str) -> str:
 
 
 def assign(platform: Platform, found: Sequence[RealDevice]) -> dict[str, tuple[str, ...]]:
-    """Give each accelerator its real devices by product; what no other product names goes to the first ``*``."""
+    """Return each accelerator its real devices by product; what no other product names goes to the first ``*``."""
     by_product = {
         product_key(accelerator.product): name
         for name, accelerator in reversed(platform.accelerators.items())
@@ -100,7 +100,7 @@ def assign(platform: Platform, found: Sequence[RealDevice]) -> dict[str, tuple[s
 
 
 @dataclass(frozen=True, slots=True)
-class Inventory:
+class DeviceInventory:
     """What there is now.
 
     Attributes
@@ -179,8 +179,8 @@ class DeviceTable:
                 if known[device] >= _MISSES:
                     self._vanished.setdefault(device, now)
 
-    def inventory(self, taken_out: frozenset[str], now: datetime) -> Inventory:
-        """Give what there is, without the devices that are taken out by hand."""
+    def inventory(self, taken_out: frozenset[str], now: datetime) -> DeviceInventory:
+        """Return what there is, without the devices that are taken out by hand."""
         devices = {
             name: tuple(self._known[name])
             if name in self._known
@@ -188,7 +188,7 @@ class DeviceTable:
             for name, accelerator in self.platform.accelerators.items()
         }
         every = {device for ids in devices.values() for device in ids}
-        return Inventory(
+        return DeviceInventory(
             devices=devices,
             offline=frozenset(self._vanished) | (taken_out & every),
             gone=frozenset(device for device, at in self._vanished.items() if now - at >= self.gone_after),
@@ -230,7 +230,7 @@ class DeviceWatch:
         self,
         platform: Platform,
         files: LocalFiles,
-        changed: Callable[[Inventory], None],
+        changed: Callable[[DeviceInventory], None],
         clock: Callable[[], datetime],
         *,
         discover: Discover,
@@ -248,7 +248,7 @@ class DeviceWatch:
         self._found: Sequence[RealDevice] | None = None
         self._fault = ""
         self._stop = threading.Event()
-        self.current = Inventory({})
+        self.current = DeviceInventory({})
         self.read_at = self._confirmed = clock()
 
     async def start(self) -> None:

@@ -21,13 +21,13 @@ from aiinfn_hub.vkd.backends.common.exit_outcome import (
 )
 from aiinfn_hub.vkd.domain.backend import BackendJob, Holds, Update
 
-from .attempt import Conclusion, Run
+from .attempt import Attempt, Conclusion
 from .claim_store import Victim
-from .devices import Inventory
+from .devices import DeviceInventory
 from .launch import NO_ROOM, Launcher
-from .ledger import Host, Kind, Ledger, Taken
-from .scheduler import Fit, Line, UsageMeter, Waiting, weight_of
-from .updates import Teller
+from .ledger import DeviceTakenError, HolderKind, Host, Ledger
+from .scheduler import Fit, Line, UsageMeter, WaitingJob, weight_of
+from .updates import UpdateEmitter
 
 _log = logging.getLogger(__name__)
 _HOLD_BACK: Final = 30.0
@@ -75,7 +75,7 @@ class Dispatcher:
         self._clock = clock
         self._ledger = ledger
         self._host = host
-        self._tell = Teller(emit, clock)
+        self._tell = UpdateEmitter(emit, clock)
         self._freed = freed
         self._grace = platform.limits.grace.total_seconds()
         self._jobs: dict[str, BackendJob] = {}
@@ -86,9 +86,9 @@ class Dispatcher:
         self._held_back_until = 0.0
         self.meter = UsageMeter(platform.limits.usage_half_life)
         self._holds = Holds()
-        self._held: dict[str, Waiting] = {}
+        self._held: dict[str, WaitingJob] = {}
         self.line = Line()
-        self.runs: dict[str, Run] = {}
+        self.runs: dict[str, Attempt] = {}
         self.closing = False
 
     def adopt(self, platform: Platform) -> None:
@@ -99,7 +99,7 @@ class Dispatcher:
     # The line -----------------------------------------------------------------------------------------------------
 
     def knows(self, job_id: str) -> bool:
-        """Tell whether a job waits, runs, or ended since this vkd started."""
+        """Return whether a job waits, runs, or ended since this vkd started."""
         return job_id in self._jobs or job_id in self._done
 
     def enqueue(self, job: BackendJob) -> None:
@@ -107,7 +107,7 @@ class Dispatcher:
         self._jobs[job.id] = job
         self._attempts.setdefault(job.id, job.attempt)
         selection = job.selection
-        waiting = Waiting(
+        waiting = WaitingJob(
             id=job.id,
             queue=selection.queue_name or "",
             project=selection.project,
@@ -146,17 +146,17 @@ class Dispatcher:
                 run.stop(IntentKind.HOLD)
 
     def rank(self, project: str) -> float:
-        """Give a project's use for the fair order."""
+        """Return a project's use for the fair order."""
         return self.meter.value(project, self._clock())
 
-    def restock(self, inventory: Inventory) -> None:
+    def restock(self, inventory: DeviceInventory) -> None:
         """Take in what devices there are now: stop jobs on lost ones, fail those that can never run."""
         self._ledger.stock(inventory.devices, inventory.offline, inventory.gone, inventory.simulated)
         self._names = frozenset(inventory.devices)
         self._pending = inventory.pending
         for holding in self._ledger.stranded():
             run = self.runs.get(holding.holder.partition(":")[2])
-            if holding.kind is Kind.BATCH and run is not None:
+            if holding.kind is HolderKind.BATCH and run is not None:
                 run.stop(IntentKind.DEVICE_LOST)
         self.fail_hopeless()
 
@@ -165,7 +165,7 @@ class Dispatcher:
         for waiting in self.line.jobs():
             self._fail_if_hopeless(waiting)
 
-    def _fail_if_hopeless(self, waiting: Waiting) -> None:
+    def _fail_if_hopeless(self, waiting: WaitingJob) -> None:
         if self._hopeless(waiting):
             selection = self._jobs[waiting.id].selection
             title = selection.accelerator.title if selection.accelerator else waiting.lane
@@ -177,7 +177,7 @@ class Dispatcher:
             )
             self._end_waiting(waiting.id, Outcome(JobState.FAILED, Cause.NEVER_FITS, message))
 
-    def _hopeless(self, waiting: Waiting) -> bool:
+    def _hopeless(self, waiting: WaitingJob) -> bool:
         if waiting.count == 0 or waiting.lane in self._pending:
             return False
         return waiting.count > self._ledger.capacity(waiting.lane)
@@ -190,22 +190,22 @@ class Dispatcher:
         while waiting := self.line.next(lambda project: self.meter.value(project, now), self._fit, blocked):
             self._begin(waiting, now)
 
-    def _fit(self, waiting: Waiting) -> Fit:
+    def _fit(self, waiting: WaitingJob) -> Fit:
         if waiting.count and len(self._ledger.free(waiting.lane)) < waiting.count:
             return Fit.NO_DEVICE
         return Fit.YES if self._host.fits(waiting.cores, waiting.memory) else Fit.NO_ROOM
 
     # Attempts -----------------------------------------------------------------------------------------------------
 
-    def _begin(self, waiting: Waiting, now: datetime) -> None:
+    def _begin(self, waiting: WaitingJob, now: datetime) -> None:
         job = self._jobs[waiting.id]
         attempt = self._attempts[job.id] + 1
-        devices = self._ledger.hold(_holder(job.id), Kind.BATCH, waiting.lane, waiting.count) or ()
+        devices = self._ledger.hold(_holder(job.id), HolderKind.BATCH, waiting.lane, waiting.count) or ()
         run = self._occupy(job, attempt, devices, now)
         self._tell.starting(run)
         run.task = asyncio.create_task(self._carry(run, fresh=True))
 
-    def _occupy(self, job: BackendJob, attempt: int, devices: Sequence[str], began: datetime) -> Run:
+    def _occupy(self, job: BackendJob, attempt: int, devices: Sequence[str], began: datetime) -> Attempt:
         selection = job.selection
         self._jobs[job.id] = job
         self._attempts[job.id] = attempt
@@ -213,7 +213,7 @@ class Dispatcher:
         weight = weight_of(selection.count, selection.size.cores)
         self.meter.begin(job.id, selection.project, weight, began)
         folder = self._files.attempt(job.id, attempt)
-        run = Run(job, attempt, folder, tuple(devices), began, self._grace)
+        run = Attempt(job, attempt, folder, tuple(devices), began, self._grace)
         self.runs[job.id] = run
         return run
 
@@ -250,17 +250,17 @@ class Dispatcher:
             if job.id not in self._jobs:
                 return
 
-    def _take_over_devices(self, run: Run) -> None:
+    def _take_over_devices(self, run: Attempt) -> None:
         name = run.job.selection.accelerator_name
         try:
-            self._ledger.adopt(_holder(run.job.id), Kind.BATCH, name, run.devices)
-        except Taken as taken:
+            self._ledger.adopt(_holder(run.job.id), HolderKind.BATCH, name, run.devices)
+        except DeviceTakenError as taken:
             _log.error("Job %s is stopped: another has its device %s", run.job.id, taken)
             run.stop(IntentKind.DEVICE_LOST)
         if self._ledger.is_stranded(_holder(run.job.id)):
             run.stop(IntentKind.DEVICE_LOST)
 
-    async def _carry(self, run: Run, *, fresh: bool) -> None:
+    async def _carry(self, run: Attempt, *, fresh: bool) -> None:
         try:
             if fresh and (outcome := await self._launcher.launch(run)) is not None:
                 self._end(run, Conclusion(None, outcome, {}))
@@ -276,8 +276,8 @@ class Dispatcher:
             _log.exception("Job %s cannot be followed", run.job.id)
             await self._drop(run)
 
-    async def _drop(self, run: Run) -> None:
-        """Give up an attempt after a fault of ours, but not its devices before its processes are gone."""
+    async def _drop(self, run: Attempt) -> None:
+        """Return up an attempt after a fault of ours, but not its devices before its processes are gone."""
         if run.watch is not None:
             with contextlib.suppress(Exception):
                 run.stop(IntentKind.INTERRUPT)
@@ -286,8 +286,8 @@ class Dispatcher:
         message = "The platform made a mistake while it ran this. The operators find it in vkd's log."
         self._end(run, Conclusion(None, Outcome(JobState.FAILED, Cause.START_FAILED, message), {}))
 
-    async def _see_it_up(self, run: Run) -> None:
-        """Tell that the job runs, once it does."""
+    async def _see_it_up(self, run: Attempt) -> None:
+        """Explain that the job runs, once it does."""
         facts = await asyncio.to_thread(run.folder.run)
         if facts is None or run.watch is None:
             return
@@ -301,7 +301,7 @@ class Dispatcher:
                 return
         self._tell.running(run, moment(facts.started))
 
-    def _end(self, run: Run, conclusion: Conclusion) -> None:
+    def _end(self, run: Attempt, conclusion: Conclusion) -> None:
         """Free what an attempt held and tell its end. If it never began, the job waits again."""
         job, ended = run.job, conclusion.ended
         if self.runs.get(job.id) is not run:
@@ -325,7 +325,7 @@ class Dispatcher:
         run.over.set()
         self._freed()
 
-    def _never_began(self, run: Run) -> Outcome:
+    def _never_began(self, run: Attempt) -> Outcome:
         if run.task is not None:
             return self._launcher.never_began()
         message = "vkd was restarted just when this was started; waiting again."
@@ -364,7 +364,7 @@ class Dispatcher:
         self._finish(job_id, outcome)
 
     def tell_progress(self) -> None:
-        """Tell what the running jobs said since the last call."""
+        """Explain what the running jobs said since the last call."""
         for run in list(self.runs.values()):
             self._tell.progress(run)
 
@@ -383,7 +383,7 @@ class Dispatcher:
         self._done.discard(job_id)
         return job_id not in self._jobs
 
-    def _on(self, accelerator: str) -> Iterator[Run]:
+    def _on(self, accelerator: str) -> Iterator[Attempt]:
         return (run for run in self.runs.values() if run.job.selection.accelerator_name == accelerator)
 
     def victims(self, accelerator: str) -> list[Victim]:

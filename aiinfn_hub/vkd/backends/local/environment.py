@@ -52,7 +52,7 @@ def marks_in(spec: Mapping[str, Any]) -> frozenset[bytes]:
 
 
 def device_environment(accelerator: Accelerator | None, devices: Sequence[str]) -> dict[str, str]:
-    """Give the variables that make exactly these devices visible.
+    """Return the variables that make exactly these devices visible.
 
     CUDA sees nothing behind the id of a simulated device, and nothing at all where the variable is empty.
     """
@@ -62,12 +62,12 @@ def device_environment(accelerator: Accelerator | None, devices: Sequence[str]) 
 
 
 def prefix_of(image: Image) -> Path:
-    """Give the Python environment of an image on this host."""
+    """Return the Python environment of an image on this host."""
     return Path(image.local_prefix or sys.prefix)
 
 
 def interpreter_of(image: Image) -> str:
-    """Give the Python of an image on this host."""
+    """Return the Python of an image on this host."""
     return str(Path(image.local_prefix) / "bin" / "python") if image.local_prefix else sys.executable
 
 

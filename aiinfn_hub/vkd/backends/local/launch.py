@@ -25,7 +25,7 @@ from aiinfn_hub.storage import local_mounts
 from aiinfn_hub.vkd.backends.common.attempt_files import FULL
 from aiinfn_hub.vkd.backends.common.exit_outcome import Outcome, stopped
 
-from .attempt import Run
+from .attempt import Attempt
 from .environment import attempt_spec
 
 _log = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ NO_ROOM: Final = _NOT_STARTED.format(what=_FULL_DISK)
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class LaunchSettings:
     """How jobs are run.
 
     Attributes
@@ -66,10 +66,10 @@ class Settings:
 class Launcher:
     """Starts attempts."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: LaunchSettings) -> None:
         self._settings = settings
 
-    async def launch(self, run: Run) -> Outcome | None:
+    async def launch(self, run: Attempt) -> Outcome | None:
         """Start an attempt's process and wait until the job is up.
 
         Returns
@@ -114,7 +114,7 @@ class Launcher:
         return Account(name=person, slug=slug(person), uid=None, gid=None, home=home)
 
     def has_room(self) -> bool:
-        """Tell whether the disk of the data folder has room for an attempt's files."""
+        """Return whether the disk of the data folder has room for an attempt's files."""
         disk = os.statvfs(self._settings.data)
         return disk.f_bavail * disk.f_frsize >= _ROOM
 

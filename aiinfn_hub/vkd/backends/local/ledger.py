@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Kind(StrEnum):
+class HolderKind(StrEnum):
     """What a holder is."""
 
     SESSION = "session"
@@ -22,13 +22,13 @@ class Holding:
     """Devices in somebody's hand."""
 
     holder: str
-    kind: Kind
+    kind: HolderKind
     accelerator: str
     devices: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
+class DeviceCounts:
     """Devices of one accelerator; ``total`` is the sum of the others."""
 
     total: int
@@ -38,7 +38,7 @@ class Counts:
     offline: int
 
 
-class Taken(Exception):  # noqa: N818 - an answer
+class DeviceTakenError(Exception):
     """A device that was to be adopted is in another's hand."""
 
 
@@ -103,19 +103,19 @@ class Ledger:
         """Count the devices that exist, offline ones that may come back included."""
         return sum(device not in self._gone for device in self._inventory.get(accelerator, ()))
 
-    def counts(self, accelerator: str) -> Counts:
+    def counts(self, accelerator: str) -> DeviceCounts:
         """Count the devices by what happens to them."""
         known = self._inventory.get(accelerator, ())
         offline = sum(device in self._offline for device in known) + sum(1 for _ in self._ghosts(accelerator))
-        held = {Kind.SESSION: 0, Kind.BATCH: 0}
+        held = {HolderKind.SESSION: 0, HolderKind.BATCH: 0}
         for device in known:
             if device not in self._offline and (holder := self._holder.get(device)) is not None:
                 held[self._holdings[holder].kind] += 1
         free = len(self.free(accelerator))
-        sessions, batch = held[Kind.SESSION], held[Kind.BATCH]
-        return Counts(free + sessions + batch + offline, free, sessions, batch, offline)
+        sessions, batch = held[HolderKind.SESSION], held[HolderKind.BATCH]
+        return DeviceCounts(free + sessions + batch + offline, free, sessions, batch, offline)
 
-    def hold(self, holder: str, kind: Kind, accelerator: str, count: int) -> tuple[str, ...] | None:
+    def hold(self, holder: str, kind: HolderKind, accelerator: str, count: int) -> tuple[str, ...] | None:
         """Hand out ``count`` free devices, or None if there are fewer.
 
         A holder has one holding: asking again gives what it has.
@@ -129,7 +129,7 @@ class Ledger:
         self._note(Holding(holder, kind, accelerator, devices))
         return devices
 
-    def adopt(self, holder: str, kind: Kind, accelerator: str, devices: Sequence[str]) -> None:
+    def adopt(self, holder: str, kind: HolderKind, accelerator: str, devices: Sequence[str]) -> None:
         """Write down what a holder has already, as found after a restart.
 
         Raises
@@ -138,7 +138,7 @@ class Ledger:
             If another holds one of them; then nothing changes.
         """
         if taken := [device for device in devices if self._holder.get(device, holder) != holder]:
-            raise Taken(", ".join(taken))
+            raise DeviceTakenError(", ".join(taken))
         self.release(holder)
         if devices:
             self._note(Holding(holder, kind, accelerator, tuple(dict.fromkeys(devices))))
@@ -157,7 +157,7 @@ class Ledger:
         return holding.devices
 
     def holding(self, holder: str) -> Holding | None:
-        """Tell what a holder has."""
+        """Explain what a holder has."""
         return self._holdings.get(holder)
 
     def usable(self, holder: str) -> int:
@@ -170,7 +170,7 @@ class Ledger:
         return [holding for holding in self._holdings.values() if self.is_stranded(holding.holder)]
 
     def is_stranded(self, holder: str) -> bool:
-        """Tell whether a holder has a device that is offline or has vanished.
+        """Return whether a holder has a device that is offline or has vanished.
 
         One that an operator only took out of the platform file serves its holder to the end.
         """
@@ -202,7 +202,7 @@ class Host:
         self._taken: dict[str, tuple[float, int]] = {}
 
     def fits(self, cores: float, memory: int) -> bool:
-        """Tell whether a job of this size may start now."""
+        """Return whether a job of this size may start now."""
         if not self._taken:
             return True
         used_cores = sum(taken[0] for taken in self._taken.values())

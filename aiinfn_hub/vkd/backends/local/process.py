@@ -66,7 +66,7 @@ def spawn(folder: Path) -> tuple[int, int]:
 
 
 def is_alive(facts: RunFacts) -> bool:
-    """Tell whether the process of these facts still runs, and is not another of the same number."""
+    """Return whether the process of these facts still runs, and is not another of the same number."""
     return still(facts.pid, facts.ticks, facts.boot)
 
 
@@ -187,7 +187,7 @@ def supervisors(jobs: Path) -> dict[int, Path]:
 
 
 def recognise(pid: int, started: float | None) -> int | None:
-    """Give the start of a process in ticks, by which it is recognised from now on; None if it is gone.
+    """Return the start of a process in ticks, by which it is recognised from now on; None if it is gone.
 
     Parameters
     ----------
@@ -205,5 +205,5 @@ def recognise(pid: int, started: float | None) -> int | None:
 
 
 def still(pid: int, ticks: int | None, boot: str) -> bool:
-    """Tell whether a process that was recognised once still runs."""
+    """Return whether a process that was recognised once still runs."""
     return ticks is not None and boot == boot_id() and start_ticks(pid) == ticks

@@ -26,7 +26,7 @@ QUANTUM: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class WaitingJob:
     """What the order needs to know of a job."""
 
     id: str
@@ -43,7 +43,7 @@ class Waiting:
 
 
 def weight_of(count: int, cores: float) -> float:
-    """Give what a second of a job counts for its project, by its devices, or its cores if it has none."""
+    """Return what a second of a job counts for its project, by its devices, or its cores if it has none."""
     return float(count) if count else cores * CPU_WEIGHT
 
 
@@ -91,7 +91,7 @@ class UsageMeter:
         return seconds * math.exp2(-max(0.0, (now - at).total_seconds()) / self.half_life.total_seconds())
 
     def value(self, project: str, now: datetime) -> float:
-        """Give a project's use, that of its running jobs included."""
+        """Return a project's use, that of its running jobs included."""
         return self._decayed(project, now) + sum(
             weight * max(QUANTUM, (now - began).total_seconds())
             for weight, began in self._running.get(project, {}).values()
@@ -111,7 +111,7 @@ class Line:
     """
 
     def __init__(self) -> None:
-        self._jobs: dict[str, tuple[_Age, Waiting]] = {}
+        self._jobs: dict[str, tuple[_Age, WaitingJob]] = {}
         self._buckets: dict[tuple[int, str, str], list[tuple[_Age, str]]] = {}
         self._arrivals = 0
         self._lanes: Counter[str] = Counter()
@@ -125,7 +125,7 @@ class Line:
     def __contains__(self, job_id: str) -> bool:
         return job_id in self._jobs
 
-    def jobs(self) -> list[Waiting]:
+    def jobs(self) -> list[WaitingJob]:
         """List the waiting jobs in no particular order."""
         return [waiting for _, waiting in self._jobs.values()]
 
@@ -137,7 +137,7 @@ class Line:
         """Count the jobs that wait in a queue."""
         return self._queues[queue]
 
-    def add(self, waiting: Waiting) -> None:
+    def add(self, waiting: WaitingJob) -> None:
         """Put a job where its age belongs. A job that is in line already stays where it is."""
         if waiting.id in self._jobs:
             return
@@ -149,7 +149,7 @@ class Line:
         self._queues[waiting.queue] += 1
         self._positions = None
 
-    def remove(self, job_id: str) -> Waiting | None:
+    def remove(self, job_id: str) -> WaitingJob | None:
         """Take a job out of the line."""
         entry = self._jobs.pop(job_id, None)
         if entry is None:
@@ -165,7 +165,7 @@ class Line:
         self._positions = None
         return waiting
 
-    def next(self, rank: Rank, fit: Callable[[Waiting], Fit], blocked: set[str]) -> Waiting | None:
+    def next(self, rank: Rank, fit: Callable[[WaitingJob], Fit], blocked: set[str]) -> WaitingJob | None:
         """Take the next job that can start out of the line.
 
         Parameters
@@ -199,7 +199,7 @@ class Line:
                 blocked.add(CPU_ONLY)
 
     def positions(self, rank: Rank) -> Mapping[str, int]:
-        """Give each job's place in its queue, from 1; computed again only when the order may have changed."""
+        """Return each job's place in its queue, from 1; computed again only when the order may have changed."""
         ranks = {project: rank(project) for _, project, _ in self._buckets}
         # Only the order of the groups matters, so that growing use alone does not cost a new computation.
         order = {use: index for index, use in enumerate(sorted(set(ranks.values())))}
@@ -222,5 +222,5 @@ class Line:
         return places
 
 
-def _bucket(waiting: Waiting) -> tuple[int, str, str]:
+def _bucket(waiting: WaitingJob) -> tuple[int, str, str]:
     return waiting.priority, waiting.project, waiting.lane

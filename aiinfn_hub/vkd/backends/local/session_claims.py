@@ -15,17 +15,17 @@ from aiinfn_hub.platform.model.platform import Platform
 from aiinfn_hub.vkd.backends.common.attempt_files import LocalFiles
 from aiinfn_hub.vkd.backends.common.exit_outcome import making_room, plural, waiting
 
-from .claim_store import ClaimBook, Held, decide
+from .claim_store import ClaimRecord, ClaimStore, decide
 from .dispatcher import Dispatcher
 from .environment import device_environment
-from .ledger import Kind, Ledger, Taken
+from .ledger import DeviceTakenError, HolderKind, Ledger
 
 _log = logging.getLogger(__name__)
 _SPARE: Final = timedelta(seconds=60)
 """How much longer than a session's start may take its claim lives without a process."""
 
 
-class Sessions:
+class SessionClaims:
     """The sessions that hold or want devices."""
 
     def __init__(
@@ -41,7 +41,7 @@ class Sessions:
         self._clock = clock
         self._ledger = ledger
         self._dispatcher = dispatcher
-        self._book = ClaimBook(files)
+        self._book = ClaimStore(files)
 
     def adopt(self, platform: Platform) -> None:
         """Go over to a changed platform file; who has devices keeps them."""
@@ -56,8 +56,10 @@ class Sessions:
         self.drop_ended()
         for claim in self._book:
             try:
-                self._ledger.adopt(_holder(claim.id), Kind.SESSION, claim.request.accelerator, claim.devices)
-            except Taken as taken:
+                self._ledger.adopt(
+                    _holder(claim.id), HolderKind.SESSION, claim.request.accelerator, claim.devices
+                )
+            except DeviceTakenError as taken:
                 _log.error("The claim of session %s is dropped: %s is another's", claim.id, taken)
                 self._book.drop(claim.id)
 
@@ -119,7 +121,9 @@ class Sessions:
         for session_id in decision.grant:
             claim = self._book.get(session_id)
             if claim is not None:
-                devices = self._ledger.hold(_holder(session_id), Kind.SESSION, name, claim.request.count)
+                devices = self._ledger.hold(
+                    _holder(session_id), HolderKind.SESSION, name, claim.request.count
+                )
                 self._book.grant(session_id, devices or ())
         for session_id, state in decision.states:
             self._book.set_state(session_id, state)
@@ -145,7 +149,7 @@ class Sessions:
         return len(self._book.waiting(name))
 
     def next_end(self, name: str) -> datetime | None:
-        """Give the latest moment at which the first session on an accelerator ends."""
+        """Return the latest moment at which the first session on an accelerator ends."""
         return self._book.next_end(name)
 
     def view(self, session_id: str) -> Claim | None:
@@ -168,7 +172,7 @@ class Sessions:
             position=position,
         )
 
-    def _sentence(self, claim: Held, title: str) -> str:
+    def _sentence(self, claim: ClaimRecord, title: str) -> str:
         wanted = plural(claim.request.count, title)
         if claim.granted:
             return _("Has its {devices}.").format(devices=wanted)

@@ -17,10 +17,10 @@ from aiinfn_hub.vkd.backends.common.exit_outcome import (
 )
 from aiinfn_hub.vkd.domain.backend import Update
 
-from .attempt import Conclusion, Run
+from .attempt import Attempt, Conclusion
 
 
-class Teller:
+class UpdateEmitter:
     """Makes the updates.
 
     Parameters
@@ -33,22 +33,22 @@ class Teller:
         self._emit = emit
         self._clock = clock
 
-    def starting(self, run: Run) -> None:
-        """Tell that a job got its devices."""
+    def starting(self, run: Attempt) -> None:
+        """Explain that a job got its devices."""
         accelerator = run.job.selection.accelerator
         where = f" on {plural(len(run.devices), accelerator.title)}" if accelerator else ""
         message = f"Starting{where}."
         self._emit(self._about(run, JobState.STARTING, Cause.PLACED, message, granted(run)))
 
-    def running(self, run: Run, started: datetime | None) -> None:
-        """Tell that a job's process runs, once."""
+    def running(self, run: Attempt, started: datetime | None) -> None:
+        """Explain that a job's process runs, once."""
         run.started = started
         if not run.up:
             run.up = True
             process = "Its process was started."
             self._emit(self._about(run, JobState.RUNNING, Cause.STARTED, "Running.", process))
 
-    def _about(self, run: Run, state: JobState, cause: Cause, message: str, step: str) -> Update:
+    def _about(self, run: Attempt, state: JobState, cause: Cause, message: str, step: str) -> Update:
         return Update(
             job_id=run.job.id,
             time=self._clock(),
@@ -61,16 +61,16 @@ class Teller:
             startup=(StartupStep(time=run.started or self._clock(), message=step),),
         )
 
-    def progress(self, run: Run) -> None:
-        """Tell what a running job said since the last call."""
+    def progress(self, run: Attempt) -> None:
+        """Explain what a running job said since the last call."""
         if not run.up:
             return
         progress, values = run.told()
         if progress is not None or values:
             self._emit(Update(run.job.id, self._clock(), run.attempt, progress=progress, values=values))
 
-    def ended(self, run: Run, outcome: Outcome, conclusion: Conclusion) -> None:
-        """Tell how an attempt ended."""
+    def ended(self, run: Attempt, outcome: Outcome, conclusion: Conclusion) -> None:
+        """Explain how an attempt ended."""
         ended = conclusion.ended
         self._emit(
             Update(
@@ -92,12 +92,12 @@ class Teller:
         )
 
     def over(self, job_id: str, attempt: int, outcome: Outcome) -> None:
-        """Tell the end of a job that waited."""
+        """Report the end of a job that waited."""
         self._emit(Update(job_id, self._clock(), attempt, outcome.state, outcome.cause, outcome.message))
 
 
-def granted(run: Run) -> str:
-    """Say what an attempt was given of this machine."""
+def granted(run: Attempt) -> str:
+    """Explain what an attempt was given of this machine."""
     size, devices = run.job.selection.size, run.devices
     room = f"{size.cores:g} core{'' if size.cores == 1 else 's'} and {bytes_in_words(size.memory)}"
     accelerator = run.job.selection.accelerator

@@ -183,7 +183,7 @@ class Supervisor:
         }
 
     def _why_by_itself(self, code: int | None) -> str:
-        """Say why it ended if nothing here ended it, but perhaps what is about to end this process, too."""
+        """Explain why it ended if nothing here ended it, but perhaps what is about to end this process, too."""
         if code is not None and ends_as_told(code, -code):
             # Who kills, or stops, all processes of a job gets at them one by one, and in any order.
             if code == -signal.SIGKILL and (self.guard_is_gone or is_terminating(self._guard)):
@@ -236,7 +236,7 @@ class Supervisor:
                 self._terminate("time_limit", self._spec["grace"])
 
     def _timeout(self, limit: float) -> float:
-        """Give the seconds until something is due though nothing happens."""
+        """Return the seconds until something is due though nothing happens."""
         now = time.monotonic()
         due = [limit, now + RecentOomKills.WINDOW] if not self._why and self._status is None else []
         if self._kill_at is not None:

@@ -62,7 +62,7 @@ class Marks:
                 stream.write("0")
 
     def set_groups(self) -> None:
-        """Give this process no group but the additional one; it must be root still."""
+        """Return this process no group but the additional one; it must be root still."""
         if self.group is not None:
             with contextlib.suppress(OSError):
                 os.setgroups([self.group])
