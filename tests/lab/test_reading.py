@@ -51,12 +51,12 @@ def test_status_says_when_vkd_is_down_and_recovers_by_itself(lab, peer):
 
 
 def test_a_slow_vkd_becomes_a_sentence_in_time(lab, peer):
-    peer.delay = 4
+    peer.delay = 60
     began = time.monotonic()
     reply = lab.get("platform")
     assert reply.status == 503
     assert reply.json["reason"] == "unavailable"
-    assert time.monotonic() - began < 3.5
+    assert time.monotonic() - began < 30
 
 
 def test_platform_queues_and_usage_are_handed_on(lab):
