@@ -116,7 +116,7 @@ async def _reply(
     """Return the content of the kernel's reply.
 
     The kernel is never interrupted from here, where nobody can be sure that it is not the person's own cell that would be hit:
-    a request that has not begun in time is void, and one that takes too long is ended by itself; see `inside.limit`.
+    a request that has not begun in time is void, and one that takes too long is ended by itself; see `kernel_side.limit`.
     """
     heard = await _subscribed(client)
     limited = {**request, "until": time.time() + _QUEUED, "at_most": seconds}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import threading
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -14,7 +16,7 @@ from jupyter_client.multikernelmanager import AsyncMultiKernelManager
 
 from aiinfn_hub.contract.problem import Reason, Refusal
 from aiinfn_lab.kernel_state import asking, kernels
-from aiinfn_lab.kernel_state.kernel_side.limit import Limit
+from aiinfn_lab.kernel_state.kernel_side.limit import TooSlow, limited
 
 
 class Person:
@@ -113,22 +115,42 @@ async def test_a_request_whose_time_is_over_does_nothing(person, tmp_path):
         assert json.dumps(told)
 
 
+def watching() -> list[threading.Thread]:
+    return [each for each in threading.enumerate() if each.name == "aiinfn-limit"]
+
+
 def test_a_limit_ends_what_waits():
-    limit = Limit(0.05)
-    with pytest.raises(KeyboardInterrupt), limit:
-        time.sleep(60)
-    assert limit.reached
+    with pytest.raises(TooSlow):
+        limited(0.05, lambda: time.sleep(60))
+    assert limited(60, lambda: 7) == 7
 
 
 def test_a_limit_that_is_reached_as_the_work_ends_hits_nothing_that_comes_after():
     for turn in range(400):
-        limit = Limit(0.002)
-        outside = False
-        try:
-            with limit:
-                time.sleep(0.0016 + turn % 10 * 0.0001)
-            outside = True
-            time.sleep(0.0005)
-        except KeyboardInterrupt:
-            assert not outside
-            assert limit.reached
+        with contextlib.suppress(TooSlow):
+            limited(0.002, lambda turn=turn: time.sleep(0.0016 + turn % 10 * 0.0001))
+        # An interrupt here would end all tests.
+        time.sleep(0.0005)
+    end = time.monotonic() + 60
+    while watching():
+        assert time.monotonic() < end, "something is still to be interrupted"
+        time.sleep(0.01)
+
+
+def test_an_interrupt_that_comes_as_the_limit_is_lifted_leaves_nothing_armed(monkeypatch):
+    lift, turns = threading.Event.set, []
+
+    def interrupted(event):
+        turns.append(event)
+        if len(turns) == 1:
+            raise KeyboardInterrupt
+        lift(event)
+
+    # Where the person's own interrupt may come.
+    before = len(watching())
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        limited(60, lambda: patch.setattr(threading.Event, "set", interrupted))
+    end = time.monotonic() + 60
+    while len(watching()) > before:
+        assert time.monotonic() < end
+        time.sleep(0.01)

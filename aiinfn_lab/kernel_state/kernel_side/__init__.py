@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .inventory import look
-from .limit import Limit
+from .limit import TooSlow, limited
 from .pickling import TooLargeError
 from .state import restore, save
 
@@ -32,14 +32,10 @@ def run(request: dict[str, Any]) -> str:
     """
     if time.time() > request.get("until", float("inf")):
         return json.dumps({"problem": "late"})
-    limit = Limit(request.get("at_most"))
     try:
-        with limit:
-            return _answer(request)
-    except KeyboardInterrupt:
-        if limit.reached:
-            return json.dumps({"problem": "too_slow"})
-        raise
+        return limited(request.get("at_most"), lambda: _answer(request))
+    except TooSlow:
+        return json.dumps({"problem": "too_slow"})
 
 
 def _answer(request: dict[str, Any]) -> str:

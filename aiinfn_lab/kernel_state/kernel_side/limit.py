@@ -4,45 +4,67 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Callable
+from typing import TypeVar
 
-_AGAIN = 5.0
-"""Seconds after which code that went on in spite of it is interrupted once more."""
+T = TypeVar("T")
 
 
-class Limit:
-    """Interrupt the block after some seconds, and never what the kernel runs after it.
+class TooSlow(Exception):  # noqa: N818 - as its neighbours
+    """The work took longer than it may."""
+
+
+def limited(seconds: float | None, work: Callable[[], T]) -> T:
+    """Do some work and interrupt it after some seconds, and never what the kernel runs after it.
 
     Only the kernel itself can do so: whoever interrupts from outside cannot know whether the next cell has begun meanwhile.
 
-    Attributes
-    ----------
-    reached
-        Whether it was interrupted for this.
+    Raises
+    ------
+    TooSlow
+        If it was interrupted.
     """
+    watch = _Watch()
+    try:
+        try:
+            if seconds is not None and threading.current_thread() is threading.main_thread():
+                watch.start(seconds)
+            return work()
+        finally:
+            watch.stop()
+    except KeyboardInterrupt:
+        # It may have come in the middle of stopping.
+        watch.stop()
+        if watch.fired:
+            raise TooSlow from None
+        raise
 
-    def __init__(self, seconds: float | None) -> None:
-        self.reached = False
-        self._seconds = seconds
+
+class _Watch:
+    """Interrupts this thread once, unless it is stopped before."""
+
+    def __init__(self) -> None:
+        self.fired = False
+        self._stopped = False
         self._lock = threading.Lock()
         self._over = threading.Event()
         self._thread = threading.get_ident()
 
-    def __enter__(self) -> None:
-        if self._seconds is not None and threading.current_thread() is threading.main_thread():
-            threading.Thread(target=self._watch, name="aiinfn-limit", daemon=True).start()
+    def start(self, seconds: float) -> None:
+        """Begin to wait; the signal may come before this returns."""
+        threading.Thread(target=self._wait, args=(seconds,), name="aiinfn-limit", daemon=True).start()
 
-    def __exit__(self, *_: object) -> None:
-        # A signal that was sent before this lock is had raises its exception in here at the latest.
+    def stop(self) -> None:
+        """Return when no signal can come any more; that of one that was sent is raised in here at the latest."""
+        self._stopped = True
         with self._lock:
             self._over.set()
 
-    def _watch(self) -> None:
-        wait = self._seconds
-        while not self._over.wait(wait):
-            with self._lock:
-                if self._over.is_set():
-                    return
-                self.reached = True
+    def _wait(self, seconds: float) -> None:
+        if self._over.wait(seconds):
+            return
+        with self._lock:
+            if not self._stopped:
+                self.fired = True
                 # A real signal: it ends waiting in system calls, too.
                 signal.pthread_kill(self._thread, signal.SIGINT)
-            wait = _AGAIN
