@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .inventory import look
-from .limit import TooSlow, limited
+from .limit import TooSlowError, limited
 from .pickling import TooLargeError
 from .state import restore, save
 
@@ -34,7 +34,7 @@ def run(request: dict[str, Any]) -> str:
         return json.dumps({"problem": "late"})
     try:
         return limited(request.get("at_most"), lambda: _answer(request))
-    except TooSlow:
+    except TooSlowError:
         return json.dumps({"problem": "too_slow"})
 
 

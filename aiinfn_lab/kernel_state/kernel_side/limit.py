@@ -10,7 +10,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-class TooSlow(Exception):  # noqa: N818 - as its neighbours
+class TooSlowError(Exception):
     """The work took longer than it may."""
 
 
@@ -21,7 +21,7 @@ def limited(seconds: float | None, work: Callable[[], T]) -> T:
 
     Raises
     ------
-    TooSlow
+    TooSlowError
         If it was interrupted.
     """
     watch = _Watch()
@@ -36,7 +36,7 @@ def limited(seconds: float | None, work: Callable[[], T]) -> T:
         # It may have come in the middle of stopping.
         watch.stop()
         if watch.fired:
-            raise TooSlow from None
+            raise TooSlowError from None
         raise
 
 

@@ -52,7 +52,7 @@ def save(shell: Any, namespace: dict[str, Any], request: dict[str, Any]) -> dict
 
     Raises
     ------
-    TooLarge
+    TooLargeError
         If there is no room for it, or it would be larger than the limit.
     OSError
         If it cannot be written.
