@@ -16,7 +16,7 @@ from jupyter_client.multikernelmanager import AsyncMultiKernelManager
 
 from aiinfn_hub.contract.problem import Reason, Refusal
 from aiinfn_lab.kernel_state import asking, kernels
-from aiinfn_lab.kernel_state.kernel_side.limit import TooSlow, limited
+from aiinfn_lab.kernel_state.kernel_side.limit import TooSlowError, limited
 
 
 class Person:
@@ -120,14 +120,14 @@ def watching() -> list[threading.Thread]:
 
 
 def test_a_limit_ends_what_waits():
-    with pytest.raises(TooSlow):
+    with pytest.raises(TooSlowError):
         limited(0.05, lambda: time.sleep(60))
     assert limited(60, lambda: 7) == 7
 
 
 def test_a_limit_that_is_reached_as_the_work_ends_hits_nothing_that_comes_after():
     for turn in range(400):
-        with contextlib.suppress(TooSlow):
+        with contextlib.suppress(TooSlowError):
             limited(0.002, lambda turn=turn: time.sleep(0.0016 + turn % 10 * 0.0001))
         # An interrupt here would end all tests.
         time.sleep(0.0005)
