@@ -36,6 +36,10 @@ test: setup browser  ## Set up everything and run all tests
 	$(BIN)/pytest -n $(PYTEST_WORKERS) --no-loadscope-reorder $(PYTEST_OPTIONS)
 	cd labextension && ../$(BIN)/jlpm test
 
+.PHONY: test-fast
+test-fast: setup  ## Run the tests that start no hub and no browser
+	$(BIN)/pytest -n $(PYTEST_WORKERS) tests/unit tests/vkd $(PYTEST_OPTIONS)
+
 .PHONY: drill-kill
 drill-kill: setup  ## Kill parts of a running platform at random, and look what is lost (SEED, KILLS=40, JOBS=40)
 	$(BIN)/python -m tests.drills.kill $(if $(SEED),--seed $(SEED)) --kills $(KILLS) --jobs $(JOBS)

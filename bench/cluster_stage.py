@@ -14,7 +14,7 @@ from typing import Any
 
 import psutil
 
-from tests.cluster.harness import Cluster, Settings
+from tests.cluster.harness import Cluster, Settings, binaries
 from tests.cluster.hub_world import ClusterHub
 from tests.cluster.site import Site
 from tests.hub.stack import HUB_CONFIG, Iam
@@ -30,7 +30,7 @@ def cluster_site(change: Change | None = None) -> Iterator[Site]:
     """Bring up a cluster with the platform of tests/cluster, changed as ``change`` says."""
     if os.geteuid() != 0:
         sys.exit(ROOT_ONLY)
-    root, programs = CACHE / "bench", CACHE / "bin"
+    root, programs = CACHE / "bench", binaries.programs()
     with root.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         Cluster(root, programs).down()

@@ -21,7 +21,7 @@ CACHE = Path(__file__).resolve().parents[2] / ".cache" / "cluster"
 
 @pytest.fixture(scope="session")
 def cache() -> Path:
-    """Where the programs and the clusters are: ``bin``, and a root folder for each cluster."""
+    """Where the clusters are: a root folder for each."""
     CACHE.mkdir(parents=True, exist_ok=True)
     return CACHE
 
@@ -29,10 +29,10 @@ def cache() -> Path:
 @pytest.fixture(scope="session")
 def cluster(cache) -> Iterator:
     """One cluster for all tests; it is always taken down, and nothing of it may be left."""
-    from tests.cluster.harness import Cluster, Settings, host
+    from tests.cluster.harness import Cluster, Settings, binaries, host
 
     # AIINFN_TEST_CLUSTER_NAME lets two runs of one checkout go side by side, each with a cluster of its own.
-    root, programs = cache / os.environ.get("AIINFN_TEST_CLUSTER_NAME", "tests"), cache / "bin"
+    root, programs = cache / os.environ.get("AIINFN_TEST_CLUSTER_NAME", "tests"), binaries.programs()
     with root.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # a second run waits, instead of taking this one's cluster down
         Cluster(root, programs).down()  # of a run that was killed

@@ -395,9 +395,9 @@ def test_while_kueue_is_dead_one_sentence_says_so(operator, cluster):
 
 
 def test_a_cluster_without_kueue_is_told_what_to_install(operator, cache):
-    from tests.cluster.harness import Cluster, Settings
+    from tests.cluster.harness import Cluster, Settings, binaries
 
-    bare = Cluster(cache / "bare", cache / "bin", Settings.free(kueue=False))
+    bare = Cluster(cache / "bare", binaries.programs(), Settings.free(kueue=False))
     bare.down()
     try:
         bare.up(objects=None)

@@ -5,15 +5,15 @@ import signal
 
 import pytest
 
-from tests.cluster.harness import Cluster, Settings, host
+from tests.cluster.harness import Cluster, Settings, binaries, host
 from tests.cluster.workbench import Workbench
 
 
 @pytest.fixture
 def spare(cluster, cache):
     """A second cluster beside the first one, without Kueue."""
-    Cluster(cache / "spare", cache / "bin").down()  # of a run that was killed
-    spare = Cluster(cache / "spare", cache / "bin", Settings.free(kueue=False), say=print)
+    Cluster(cache / "spare", binaries.programs()).down()  # of a run that was killed
+    spare = Cluster(cache / "spare", binaries.programs(), Settings.free(kueue=False), say=print)
     yield spare
     spare.down()
 

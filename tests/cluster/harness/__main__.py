@@ -20,7 +20,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.cluster.harness", description=__doc__)
     parser.add_argument("command", choices=("build", "up", "down", "status", "kubeconfig"))
     parser.add_argument("--root", type=Path, default=CACHE / "root", help="default: %(default)s")
-    parser.add_argument("--bin-dir", type=Path, default=CACHE / "bin", help="default: %(default)s")
+    parser.add_argument("--bin-dir", type=Path, default=binaries.programs(), help="default: %(default)s")
     parser.add_argument("--fake-nodes", type=int, default=0, help="nodes with four pretended A100 each")
     arguments = parser.parse_args()
     cluster = Cluster(arguments.root, arguments.bin_dir, say=lambda line: print(line, flush=True))

@@ -67,6 +67,8 @@ class Module:
 
 
 _VERSION = "k8s.io/component-base/version."
+_KUBERNETES = "1.36.3"
+_KUEUE = "0.19.2"
 CONTROL_PLANE = Module(
     "control-plane",
     ".",
@@ -74,7 +76,7 @@ CONTROL_PLANE = Module(
     links=COMPONENTS,
     # Without these variables the server calls itself v0.0.0-master.
     variables={
-        f"{_VERSION}gitVersion": "v1.36.3",
+        f"{_VERSION}gitVersion": f"v{_KUBERNETES}",
         f"{_VERSION}gitMajor": "1",
         f"{_VERSION}gitMinor": "36",
     },
@@ -83,11 +85,19 @@ KUEUE = Module(
     "kueue",
     "sigs.k8s.io/kueue/cmd/kueue",
     "kueue",
-    variables={"sigs.k8s.io/kueue/pkg/version.GitVersion": "v0.19.2"},
+    variables={"sigs.k8s.io/kueue/pkg/version.GitVersion": f"v{_KUEUE}"},
     extras=(KUEUE_MANIFESTS,),
 )
 KWOK = Module("kwok", "sigs.k8s.io/kwok/cmd/kwok", "kwok", extras=(KWOK_STAGES,))
 MODULES = (CONTROL_PLANE, KUEUE, KWOK)
+
+
+def programs() -> Path:
+    """Return where the programs of these versions are kept, for all checkouts of an account."""
+    root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    content = hashlib.sha256("".join(module.stamp() for module in MODULES).encode()).hexdigest()[:8]
+    versions = f"kubernetes-{_KUBERNETES}_kueue-{_KUEUE}_{content}"
+    return root / "aiinfn" / "cluster" / versions
 
 
 def build(folder: Path, say: Callable[[str], None]) -> None:
