@@ -50,6 +50,11 @@ lint: setup lint-labextension  ## Check style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python docs/packages.py --check
+
+.PHONY: picture
+picture: setup  ## Draw the packages and their arrows into docs/architecture.md, out of the code
+	$(BIN)/python docs/packages.py
 
 .PHONY: lint-labextension
 lint-labextension: labextension/node_modules/.installed
