@@ -61,7 +61,10 @@ class Availability(Model):
 class AcceleratorChoice(Choice):
     """An accelerator that the caller may choose, with what there is of it."""
 
-    kind: Literal["gpu", "mig", "fpga"]
+    kind: str
+    """A name out of the platform file's own kinds, such as ``gpu``; a newer vkd may have others."""
+    kind_title: str = ""
+    """What people call this kind, in the language of the request."""
     memory: str | None
     max_per_session: int
     max_per_job: int

@@ -21,6 +21,7 @@ from aiinfn_hub.contract.problem import Reason, Refusal
 from aiinfn_hub.host.accounts import Account, AccountError, Accounts
 from aiinfn_hub.i18n.language import Sentence, marked
 from aiinfn_hub.i18n.language import gettext as _
+from aiinfn_hub.platform.model.accelerator_kinds import visible_devices
 from aiinfn_hub.platform.selection import Selection
 from aiinfn_hub.spawner.session import SERVER, SessionMixin, asked
 from aiinfn_hub.storage import local_mounts
@@ -251,8 +252,8 @@ class LocalSpawner(SessionMixin, Spawner):
             "JUPYTER_RUNTIME_DIR": runtime,
             private_kernels.VARIABLE: private_kernels.policy(separate),
             processes.COOKIE: self.cookie,
-            # Of a session without a device, or with a simulated one, no GPU of this machine is visible.
-            "CUDA_VISIBLE_DEVICES": "",
+            # Of a session without a device, or with a simulated one, no device of this machine is visible.
+            **visible_devices(None, ()),
             **(claim.environment if claim else {}),
         }
         self._process = processes.launch(command, env, account, self.skeleton)

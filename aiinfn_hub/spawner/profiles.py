@@ -17,19 +17,22 @@ from aiinfn_hub.i18n.language import gettext as _
 from aiinfn_hub.i18n.language import ngettext
 from aiinfn_hub.platform.access.limits import QuotaUse
 from aiinfn_hub.platform.gate import Offer, offer
+from aiinfn_hub.platform.model.accelerator_kinds import AcceleratorKind
 from aiinfn_hub.platform.model.accelerators import Accelerator
 from aiinfn_hub.platform.model.fields import CPU_ONLY
 from aiinfn_hub.platform.model.platform import Platform
 from aiinfn_hub.platform.model.settings import BackendKind
 from aiinfn_hub.platform.person import Person
 
-GROUPS: Final = ("cpu", "gpu", "mig", "fpga")
-"""Kinds of cards in the order of the form."""
+CPU: Final = "cpu"
+"""Group of the card without an accelerator."""
+GROUPS: Final = (CPU, *AcceleratorKind)
+"""Groups of cards in the order of the form: one for each kind of accelerator."""
 
 
 def group_title(group: str) -> str:
-    """Name a kind of cards."""
-    return {"cpu": _("CPU"), "gpu": _("GPU"), "mig": _("MIG slices"), "fpga": _("FPGA")}[group]
+    """Name a group of cards."""
+    return {CPU: _("CPU"), **{kind.value: kind.heading for kind in AcceleratorKind}}[group]
 
 
 def words_of(backend: BackendKind) -> dict[str, str]:
@@ -271,7 +274,7 @@ class _Drawing:
         times = self._times_up_to(frozenset().union(*(self._ends_of(*pair) for pair in pairs)))
         return Profile(
             name=name,
-            group=device.kind.value if device else "cpu",
+            group=device.kind.value if device else CPU,
             title=device.title if device else _("CPU only"),
             memory=spoken_memory(device.memory) if device and device.memory else "",
             description=device.description

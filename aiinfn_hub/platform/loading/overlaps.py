@@ -84,7 +84,7 @@ def _products(platform: Platform) -> Iterator[FindingError]:
     """Find names of one product: on a workstation all of its devices go to the first."""
     seen: dict[str, str] = {}
     for name, device in platform.accelerators.items():
-        if not device.product or not platform.use_real_devices:
+        if not device.product or not device.kind.found_by_nvml or not platform.use_real_devices:
             continue
         product = "-".join(device.product.split())
         if first := seen.get(product):

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-
 from pydantic import Field
 
 from aiinfn_hub.contract.units import Duration, Memory
 
+from .accelerator_kinds import AcceleratorKind
 from .fields import (
     GROUPS,
     GroupPath,
@@ -17,21 +16,11 @@ from .fields import (
 )
 
 
-class AcceleratorKind(StrEnum):
-    """How the hardware is shared out."""
-
-    GPU = "gpu"
-    MIG = "mig"
-    FPGA = "fpga"
-
-
 class Accelerator(Section):
     """One kind of device that a session or a job can ask for by name."""
 
     title: str = Field(min_length=1, max_length=60, description="Its name on the form.")
-    kind: AcceleratorKind = Field(
-        description="A whole GPU, a MIG slice of one, or an FPGA. The form groups its cards by it."
-    )
+    kind: AcceleratorKind = Field(description="What the devices are. The form groups its cards by it.")
     resource: str = Field(
         pattern=r"^[a-z0-9.-]+/[A-Za-z0-9_.-]+$",
         description="Resource name as the device plugin publishes it, e.g. `nvidia.com/gpu`, `nvidia.com/mig-1g.5gb` or "

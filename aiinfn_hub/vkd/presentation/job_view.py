@@ -255,6 +255,7 @@ def platform(offer: Offer, reading: AvailabilityReading, lengths: Mapping[str, Q
                 title=device.title,
                 description=device.description,
                 kind=device.kind.value,
+                kind_title=device.kind.heading,
                 memory=format_quantity(device.memory) if device.memory else None,
                 max_per_session=device.max_per_session,
                 max_per_job=offer.most(name),

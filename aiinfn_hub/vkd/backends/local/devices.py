@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from aiinfn_hub.platform.model.accelerators import AcceleratorKind
 from aiinfn_hub.platform.model.platform import Platform
 from aiinfn_hub.vkd.backends.common.attempt_files import LocalFiles
 
@@ -89,7 +88,7 @@ def assign(platform: Platform, found: Sequence[RealDevice]) -> dict[str, tuple[s
     by_product = {
         product_key(accelerator.product): name
         for name, accelerator in reversed(platform.accelerators.items())
-        if accelerator.product and accelerator.kind is not AcceleratorKind.FPGA
+        if accelerator.product and accelerator.kind.found_by_nvml
     }
     assigned: dict[str, list[str]] = {}
     for device in found:

@@ -12,7 +12,8 @@ from typing import Any, Final
 from aiinfn_hub.contract import private_kernels
 from aiinfn_hub.contract.jobs import RunSpec
 from aiinfn_hub.host.accounts import Account
-from aiinfn_hub.platform.model.accelerators import Accelerator, AcceleratorKind
+from aiinfn_hub.platform.model.accelerator_kinds import visible_devices
+from aiinfn_hub.platform.model.accelerators import Accelerator
 from aiinfn_hub.platform.model.images import Image
 from aiinfn_hub.vkd.domain.backend import BackendJob
 
@@ -52,13 +53,12 @@ def marks_in(spec: Mapping[str, Any]) -> frozenset[bytes]:
 
 
 def device_environment(accelerator: Accelerator | None, devices: Sequence[str]) -> dict[str, str]:
-    """Return the variables that make exactly these devices visible.
+    """Return the variables that make exactly these devices visible, and name them.
 
     CUDA sees nothing behind the id of a simulated device, and nothing at all where the variable is empty.
     """
-    ids = ",".join(devices)
-    cuda = "" if accelerator is None or accelerator.kind is AcceleratorKind.FPGA else ids
-    return {"CUDA_VISIBLE_DEVICES": cuda, "AIINFN_DEVICES": ids}
+    kind = accelerator.kind if accelerator else None
+    return visible_devices(kind, devices) | {"AIINFN_DEVICES": ",".join(devices)}
 
 
 def prefix_of(image: Image) -> Path:
