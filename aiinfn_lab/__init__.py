@@ -42,12 +42,12 @@ def __getattr__(name: str) -> Any:
 
 
 def _jupyter_labextension_paths() -> list[dict[str, str]]:
-    """Report JupyterLab where the prebuilt front end is."""
+    """Return where the prebuilt front end is, for JupyterLab."""
     return [{"src": "labextension", "dest": "@aiinfn/labextension"}]
 
 
 def _jupyter_server_extension_points() -> list[dict[str, Any]]:
-    """Report Jupyter Server which application to load."""
+    """Return which application Jupyter Server is to load."""
     # Imported here so that a job's runner, which is in this package too, does not load the server.
     from .app import AiinfnLab  # noqa: PLC0415
 

@@ -88,7 +88,7 @@ class AiinfnLab(ExtensionApp):
         self.hub.close()
 
     def know_end(self, answer: Any) -> None:
-        """Report pages that are opened from now on what the hub said of the session's end."""
+        """Give pages that are opened from now on what the hub said of the session's end."""
         end, extends = answer.get("end"), answer.get("extends_at")
         if isinstance(end, str):
             self._show_end(end, extends if isinstance(extends, str) else None)

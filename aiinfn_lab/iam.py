@@ -49,7 +49,7 @@ def access_token(scope: str = "", audience: str = "") -> str:
 
     Raises
     ------
-    NoToken
+    NoTokenError
         If the platform gives none, or cannot now.
     """
     return str(token_response(scope, audience)["access_token"])
@@ -65,7 +65,7 @@ def token_response(scope: str = "", audience: str = "") -> dict[str, Any]:
 
     Raises
     ------
-    NoToken
+    NoTokenError
         If the platform gives none, or cannot now.
     """
     url, token = os.environ.get("JUPYTERHUB_API_URL"), os.environ.get("JUPYTERHUB_API_TOKEN")

@@ -323,7 +323,7 @@ class _Examination:
             self._say("scopes", CheckVerdict.GOOD, f"{' '.join(scopes)}: not refused.")
 
     async def _authorize(self, redirect: str, scopes: Iterable[str]) -> tuple[str | None, str]:
-        """Begin a sign-in; gives the error that comes back, empty for none, None if nothing comes back; and words."""
+        """Begin a sign-in; returns the error that comes back, empty for none, None if nothing comes back; and words."""
         challenge = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode().rstrip("=")
         query = urlencode(
             {

@@ -43,7 +43,7 @@ def groups(claims: Mapping[str, Any]) -> frozenset[str]:
 
 
 def unusable(claims: Mapping[str, Any]) -> list[str]:
-    """Explain which of the claims about groups cannot be read, and how they are: a fault of the provider, not of the person."""
+    """Return which of the claims about groups cannot be read, and how they are: a fault of the provider, not of the person."""
     found = []
     for name in GROUP_CLAIMS + ENTITLEMENT_CLAIMS:
         value = claims.get(name)

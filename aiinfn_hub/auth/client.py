@@ -27,7 +27,7 @@ class DiscoveringAuthenticator(GenericOAuthenticator):
         config=True,
         help="""The issuer, for example https://iam.example.org/. Its endpoints are discovered at the first sign-in.
 
-        Named as in oauthenticator's pull request 822, so that this can give way to it.""",
+        Named as in oauthenticator's pull request 822, so that it can replace this.""",
     )
     discovery_age = Integer(
         3600, min=1, config=True, help="Seconds after which the provider's endpoints are asked for again."
@@ -51,7 +51,7 @@ class DiscoveringAuthenticator(GenericOAuthenticator):
 
         Raises
         ------
-        ProviderUnreachable, ProviderBroken
+        ProviderUnreachableError, ProviderBrokenError
             With the page for the person who waits.
         """
         try:
@@ -75,11 +75,11 @@ class DiscoveringAuthenticator(GenericOAuthenticator):
 
         Raises
         ------
-        ProviderUnreachable
+        ProviderUnreachableError
             No connection, no answer in time, or an answer that says "later".
         tornado.httpclient.HTTPClientError
             A 4xx: the request is refused.
-        ProviderBroken
+        ProviderBrokenError
             An answer that is not JSON.
         """
         what = f"{label.removesuffix('...')} at {_place(url)}"

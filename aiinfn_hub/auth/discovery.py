@@ -93,7 +93,7 @@ class Provider:
 
         Raises
         ------
-        ProviderUnreachable, ProviderBroken
+        ProviderUnreachableError, ProviderBrokenError
             If the document cannot be had or used, and nothing cached may serve.
         """
         if self._stale(answered_within):
@@ -125,7 +125,7 @@ class Provider:
 
         Raises
         ------
-        ProviderBroken
+        ProviderBrokenError
             If any of it is wrong; the message says what, never the token.
         """
         endpoints = await self.endpoints()
@@ -176,11 +176,11 @@ class Provider:
 
         Raises
         ------
-        ProviderUnreachable
+        ProviderUnreachableError
             If the keys cannot be had.
-        ProviderBroken
+        ProviderBrokenError
             If the keys cannot be used.
-        LogoutTokenWrong
+        LogoutTokenError
             If any of the token is wrong; the message says what, never the token.
         """
         try:

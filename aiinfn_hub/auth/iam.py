@@ -181,9 +181,9 @@ class IAMAuthenticator(DiscoveringAuthenticator):
 
         Raises
         ------
-        GrantRefused, ScopeRefused, ClientRefused
+        GrantRefusedError, ScopeRefusedError, ClientRefusedError
             If a refresh is refused.
-        SignInProblem
+        SignInError
             If a sign-in is, or the answer cannot be used.
         """
         signing_in = params["grant_type"] == "authorization_code"
@@ -282,7 +282,7 @@ class IAMAuthenticator(DiscoveringAuthenticator):
 
         Raises
         ------
-        NotAllowed, NotInRequiredGroup
+        NotAllowedError, RequiredGroupError
             With the page that says so.
         """
         rules = self.now()
@@ -436,7 +436,7 @@ class IAMAuthenticator(DiscoveringAuthenticator):
                 await user.save_auth_state(None)
 
     async def _revoke(self, name: str, state: tokens.State) -> bool:
-        """Report IAM that a refresh token is not used any more; False if it has to be told again."""
+        """Tell IAM that a refresh token is not used any more; False if that has to be repeated."""
         token = state.get("refresh_token")
         try:
             endpoint = (await self.discover()).revocation
@@ -502,7 +502,7 @@ class IAMAuthenticator(DiscoveringAuthenticator):
 
         Raises
         ------
-        ProviderUnreachable, ProviderBroken, SignInAgain, ScopesNotGranted, TooFast
+        ProviderUnreachableError, ProviderBrokenError, SignInAgainError, ScopesNotGrantedError, TokenRateError
         """
         wallet = self._wallets.of(user.name)
         async with wallet.lock:
@@ -594,7 +594,7 @@ class IAMAuthenticator(DiscoveringAuthenticator):
 
         Raises
         ------
-        GrantRefused
+        GrantRefusedError
             If IAM takes none of them.
         """
         await self.discover()

@@ -91,7 +91,7 @@ class Revocations:
                 self._telling = loop.create_task(self._tell())
 
     async def _tell(self) -> None:
-        """Explain what is pending until vkd took it, or has forgotten it by itself."""
+        """Report what is pending until vkd has taken it, or has forgotten it by itself."""
         while self._pending:
             told = list(self._pending)
             try:

@@ -72,7 +72,7 @@ class IAMLogoutHandler(OAuthLogoutHandler):
         self.redirect(f"{target}{'&' if '?' in target else '?'}{given}")
 
     async def handle_logout(self) -> None:
-        """Return the refresh token back, whichever way somebody signs out."""
+        """Give the refresh token back, whichever way somebody signs out."""
         await super().handle_logout()
         if self.current_user is not None:
             self.authenticator.signed_out(self.current_user)

@@ -30,7 +30,7 @@ from aiinfn_hub.vkd.client import VkdUnavailableError
 _SETTLING: Final = 1.0
 """Seconds between two looks at whether a session that starts or stops has done so."""
 _AGAIN: Final = 10.0
-"""Seconds until vkd is told again what it could not be told, and until IAM is asked again that did not answer."""
+"""Seconds until what vkd did not take is sent again, and until IAM is asked again that did not answer."""
 _EVERYTHING: Final = ""
 """Stands for all projects."""
 
@@ -70,7 +70,7 @@ class JobAccess(Protocol):
     """What vkd does about jobs; see `aiinfn_hub.vkd.client.VkdClient`."""
 
     async def access(self) -> AccessReading:
-        """Explain who has unfinished jobs, and which are held."""
+        """Return who has unfinished jobs, and which are held."""
 
     async def hold(self, holds: Iterable[Hold]) -> AccessReading:
         """Replace what is held."""
@@ -102,13 +102,13 @@ class MembershipWatch:
     look
         How to ask.
     newest
-        Gives the state to save instead of one that was made a moment ago, by user name.
+        Returns the state to save instead of one that was made a moment ago, by user name.
     age
-        Gives how old an answer may be, in seconds; 0 never looks.
+        Returns how old an answer may be, in seconds; 0 never looks.
     grace
-        Gives how long the sessions and jobs of somebody who lost the access go on, in seconds.
+        Returns how long the sessions and jobs of somebody who lost the access go on, in seconds.
     platform
-        Gives the platform in force; without one only the loss of all access counts.
+        Returns the platform in force; without one only the loss of all access counts.
     jobs
         Gives whom to tell about jobs; None if there are none.
     tidy
@@ -134,7 +134,7 @@ class MembershipWatch:
         self._losses: dict[str, dict[str, _Loss]] = {}
         self._jobs: Mapping[str, list[str]] = {}
         self._known = jobs is None
-        """Whether it is known what vkd holds: before that nothing is told to it."""
+        """Whether it is known what vkd holds: before that nothing is sent to it."""
         self._news = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 

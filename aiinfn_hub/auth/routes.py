@@ -27,7 +27,7 @@ def routes(platform: Callable[[], Platform]) -> list[tuple[Any, ...]]:
     Parameters
     ----------
     platform
-        Gives the platform in force.
+        Returns the platform in force.
     """
     of_platform = {"platform": platform}
     return [

@@ -167,7 +167,7 @@ class Wallet:
 
         Raises
         ------
-        TooFast
+        TokenRateError
             If there were too many; those that could not be made do not count.
         Exception
             What was given to `failed`.
@@ -260,7 +260,7 @@ def session_token(info: Mapping[str, Any], scopes: frozenset[str], audience: str
 
     Raises
     ------
-    TooWide
+    TokenScopeError
         If the token can do more than was asked for: such a one is not handed out.
     """
     token = str(info["access_token"])

@@ -210,7 +210,7 @@ def configure(c: Any) -> None:
     except (ConfigurationError, loader.PlatformError, AccountError, StoreError, SchemaError) as error:
         sys.exit(f"The hub does not start. {error}")
     except OSError as error:
-        # A write that failed for want of room names no file.
+        # A write that failed because the disk is full names no file.
         place = error.filename or settings.data
         sys.exit(f"The hub does not start. {place} cannot be used ({error.strerror}).")
 

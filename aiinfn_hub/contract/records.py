@@ -43,7 +43,7 @@ def check(record: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises
     ------
-    Refused
+    RecordRefusedError
         If it is not one that a runner would write.
     """
     kind = record.get("type")
@@ -66,7 +66,7 @@ def check_values(content: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises
     ------
-    Refused
+    RecordRefusedError
         If one of them, or its name, cannot be taken.
     """
     return {
@@ -79,7 +79,7 @@ def check_point(content: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises
     ------
-    Refused
+    RecordRefusedError
         If a figure is not finite, or negative, or no number.
     """
     point: dict[str, Any] = {name: _figure(content.get(name), name) for name in ("time", "cores")}
@@ -138,7 +138,7 @@ class Kept:
 
         Raises
         ------
-        Refused
+        RecordRefusedError
             If there is no room for it, or for a part of it; the rest of it was taken then.
         """
         self.records["serial"] += 1

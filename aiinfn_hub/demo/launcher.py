@@ -343,7 +343,7 @@ class Demo:
 def _banner(
     demo: Demo, platform: Platform, reading: list[Availability], notice: str, seconds: float, *, hint: bool
 ) -> str:
-    """Explain what runs, who one can be, and what is not real."""
+    """Print what runs, who one can be, and what is not real."""
 
     def devices(*, simulated: bool) -> str:
         return ", ".join(
@@ -423,7 +423,7 @@ def _marked(match: Callable[[dict[str, str]], bool]) -> list[psutil.Process]:
 
 
 def _end(processes: Sequence[psutil.Process], grace: float) -> list[Any]:
-    """End processes, kindly at first, and give those that stay."""
+    """End processes, by SIGTERM first, and return those that stay."""
     for process in processes:
         with contextlib.suppress(psutil.Error):
             process.terminate()

@@ -238,7 +238,7 @@ class Accounts:
             draft.replace(self._data / TABLE)
 
     def _obstacle(self) -> Text:
-        """Explain what keeps people from having a uid each, or nothing."""
+        """Return what keeps people from having a uid each, or nothing."""
         if os.geteuid() != 0:
             return Sentence("the platform does not run as root")
         # People must pass through these two folders, not list them.

@@ -93,7 +93,7 @@ class Sentence:
 
 
 Text = str | Sentence
-"""What is told to people, perhaps later."""
+"""What people read, perhaps later."""
 
 
 @cache

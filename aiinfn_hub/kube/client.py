@@ -80,7 +80,7 @@ class KubeClient:
 
         Raises
         ------
-        ConfigurationMissing
+        KubeConfigurationError
             If there is neither.
         """
         configuration = Configuration()

@@ -423,7 +423,7 @@ def _counts(devices: NodeDevices, pods: Any) -> NodeCounts:
     batch = sum(held(pod, devices.resource) for pod in pods if pod.job)
     sessions = sum(held(pod, devices.resource) for pod in pods if not pod.job)
     used = batch + sessions
-    # More may be in use than there is, for example after a MIG device was configured anew under its pods.
+    # More may be in use than there is, for example after a MIG device was configured again under its pods.
     total = max(devices.capacity, used)
     free = max(0, devices.healthy - used) if devices.usable else 0
     return NodeCounts(total, free, sessions, batch, total - used - free)

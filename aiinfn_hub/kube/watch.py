@@ -26,7 +26,7 @@ _IDLE: Final = 150.0
 """Seconds without a byte after which a WATCH counts as broken: the server sends a bookmark every minute."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.5
 _PIECE: Final = 200
-"""Changes that are told before others get their turn on the loop."""
+"""Changes that are reported before others get their turn on the loop."""
 _START_ANEW: Final = frozenset({HTTPStatus.GONE, HTTPStatus.BAD_REQUEST, HTTPStatus.GATEWAY_TIMEOUT})
 """What a server says to a version that it does not have any more, or not yet (after a restore of its data)."""
 

@@ -92,7 +92,7 @@ def duration_in(request: Mapping[str, Any], key: str) -> timedelta | None:
 
 
 def instead(choices: Mapping[str, Any]) -> str:
-    """Explain what could be chosen, by name and title; of many the first ones, and that there are more."""
+    """Return what could be chosen, by name and title; of many the first ones, and that there are more."""
     names = [
         name if value is None else f"{name} ({value.title})" for name, value in list(choices.items())[:_NAMED]
     ]
@@ -107,7 +107,7 @@ def instead(choices: Mapping[str, Any]) -> str:
 
 
 def keys(names: Collection[str]) -> str:
-    """Explain what the keys of a request are."""
+    """Return what the keys of a request are."""
     return _("The choices are {names}.").format(names=", ".join(sorted(names)))
 
 

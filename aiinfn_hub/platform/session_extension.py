@@ -57,7 +57,7 @@ class Extension(NamedTuple):
 
 
 def warnings(limits: Limits, session: Running) -> tuple[timedelta, timedelta]:
-    """Explain how long before its end a session warns of it: first, and once more."""
+    """Return how long before its end a session warns of it: first, and once more."""
     first = min(limits.session_warning, (session.end - session.began) / _SHORT)
     return first, first / _LAST
 

@@ -46,7 +46,7 @@ class SpawnContext:
 
     @property
     def platform(self) -> Platform:
-        """The platform in force. Take it anew for each start and each page."""
+        """The platform in force. Take it once for each start and each page."""
         return self.file.current
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:

@@ -92,9 +92,9 @@ async def _until_granted(
 
 
 async def head_start(vkd: VkdClient, session: str, request: ClaimRequest, seconds: float) -> Claim | None:
-    """Report vkd that a session is about to ask the cluster for devices, so that batch makes room kindly.
+    """Tell vkd that a session is about to ask the cluster for devices, so that jobs are preempted through Kueue.
 
-    Gives None after ``seconds``, or if vkd does not answer or refuses: a session never fails for it, as the cluster makes
+    Returns None after ``seconds``, or if vkd does not answer or refuses: a session never fails for it, as the cluster makes
     room by itself.
     """
     if pending := _releases.pop(session, None):
@@ -119,7 +119,7 @@ def request_of(selection: Selection, until: datetime) -> ClaimRequest:
 
 
 def release(vkd: VkdClient, session: str) -> None:
-    """Return a session's devices back, in the background and again until vkd takes it.
+    """Give a session's devices back, in the background and again until vkd takes it.
 
     Returns at once: a stop must not hang on vkd, which besides notices by itself that the session's process ended.
     """

@@ -303,7 +303,7 @@ def _judge_link(may: Offer, chosen: _Chosen) -> None:
 
 
 def _figures(now: Availability) -> tuple[str, str]:
-    """Explain how many are free, and what the others do; the script says the same."""
+    """Return how many are free, and what the others do; the script says the same."""
     others = (
         (now.batch, _("{count} in batch")),
         (now.sessions, _("{count} in sessions")),

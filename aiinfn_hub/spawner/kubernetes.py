@@ -37,7 +37,7 @@ REFRESH: Final = 5.0
 MARK_END: Final = 3.0
 """Seconds until the API server counts as not answering when a session's end is written on its pod."""
 HEAD_START: Final = 1.0
-"""Seconds that vkd gets to make room kindly before the pod is created, after which kube-scheduler evicts by itself."""
+"""Seconds that vkd gets to preempt jobs through Kueue before the pod is created, after which kube-scheduler evicts by itself."""
 
 _NO_ANSWER: Final = (ApiException, aiohttp.ClientError, OSError, TimeoutError)
 
@@ -48,7 +48,7 @@ class KubernetesSpawner(SessionMixin, KubeSpawner):
     """Starts a session's server as a pod.
 
     Of kubespawner it keeps the names, labels and states of pods, named servers, its watch on pods and its hooks
-    (``modify_pod_hook`` has the last word on a pod). Traits that describe the pod are set anew, as whole values, by each
+    (``modify_pod_hook`` has the last word on a pod). Traits that describe the pod are set again, as whole values, by each
     start: what an operator sets them to, or what an earlier start left in them, has no effect.
     """
 
@@ -68,7 +68,7 @@ class KubernetesSpawner(SessionMixin, KubeSpawner):
     _last_pod: Json | None = None
     """The pod as the watch had it last."""
     _refreshed: ClassVar[float] = float("-inf")
-    """When the watch was begun anew for a start that it did not tell about."""
+    """When the watch was restarted for a start of which it showed nothing."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -160,7 +160,7 @@ class KubernetesSpawner(SessionMixin, KubeSpawner):
 
         Raises
         ------
-        SessionRefused
+        SessionRefusedError
             With a sentence, as early as it is clear that waiting cannot help.
         """
         selection = self.granted()
@@ -223,7 +223,7 @@ class KubernetesSpawner(SessionMixin, KubeSpawner):
             await asyncio.gather(create, follow, return_exceptions=True)
 
     def _late(self, selection: Selection, patience: timedelta, error: BaseException) -> Refusal:
-        """Explain why a start took too long, from what was told last."""
+        """Explain why a start took too long, from what was reported last."""
         if not isinstance(error, TimeoutError):
             self.log.error(
                 "The cluster did not let the session %s start: %s", self.session_id, _words_of(error)
@@ -364,14 +364,14 @@ class KubernetesSpawner(SessionMixin, KubeSpawner):
         self._starting, self._last_words, self._last_pod, self._unmarked = None, None, None, None
 
     async def _start_watching_pods(self, replace: bool = False) -> Any:
-        """Watch the pods; begin anew if the watch gave up, as kubespawner's does after a minute without an answer."""
+        """Watch the pods; restart the watch if it gave up, as kubespawner's does after a minute without an answer."""
         watch = self.pod_reflector
         if watch is not None:
             replace = replace or _failed(watch)
         return await super()._start_watching_pods(replace=replace)
 
     async def _refresh(self) -> None:
-        """Begin the watch on pods anew: after an outage kubespawner's waits up to half a minute before it looks again."""
+        """Restart the watch on pods: after an outage kubespawner's waits up to half a minute before it looks again."""
         now = time.monotonic()
         if now - KubernetesSpawner._refreshed > REFRESH:
             KubernetesSpawner._refreshed = now
@@ -379,7 +379,7 @@ class KubernetesSpawner(SessionMixin, KubeSpawner):
                 await self._start_watching_pods(replace=True)
 
     def _pod(self) -> Json | None:
-        """Return the session's pod as the watch has it; one that begins anew knows nothing for a moment."""
+        """Return the session's pod as the watch has it; one that was restarted knows nothing for a moment."""
         watch = self.pod_reflector
         if watch is not None and watch.first_load_future.done() and not _failed(watch):
             self._last_pod = watch.pods.get(f"{self.namespace}/{self.pod_name}")

@@ -92,7 +92,7 @@ def name_uid(account: dict[str, Any]) -> None:
 
 
 def open_home(home: Path) -> None:
-    """Return the person their home back that they shut for themselves, for example by ``chmod 0 ~``."""
+    """Open the person's home again that they shut for themselves, for example by ``chmod 0 ~``."""
     status = home.stat()
     if status.st_uid == os.geteuid() and status.st_mode & 0o700 != 0o700:
         home.chmod(status.st_mode & 0o7777 | 0o700)

@@ -120,7 +120,7 @@ class LocalSpawner(SessionMixin, Spawner):
 
         Raises
         ------
-        SessionRefused
+        SessionRefusedError
             If vkd does not answer, or no device became free in time.
         """
         selection = self.granted()
@@ -173,7 +173,7 @@ class LocalSpawner(SessionMixin, Spawner):
         return status
 
     async def end_moved(self) -> None:
-        """Report vkd, which tells others when this session's devices are free at the latest."""
+        """Report the new end to vkd, which shows others when this session's devices are free at the latest."""
         self._claim_told = not self._holds_devices()
         await self._tell_process()
 
@@ -261,9 +261,9 @@ class LocalSpawner(SessionMixin, Spawner):
         self.pid_started = processes.started_at(self.pid)
 
     async def _tell_process(self) -> None:
-        """Report vkd which process holds the devices, so that it notices its end even while the hub is down.
+        """Report to vkd which process holds the devices, so that it notices its end even while the hub is down.
 
-        A vkd that is away is told at a later poll: a session must never wait for it, let alone end for it.
+        A vkd that is away hears of it at a later poll: a session must never wait for it, let alone end for it.
         """
         selection = self.selection
         if self._claim_told or selection is None or self.session_end is None or not self.pid:

@@ -78,7 +78,7 @@ class PodStart:
         Parameters
         ----------
         look
-            Gives the pod of this name as it is known now.
+            Returns the pod of this name as it is known now.
         refresh
             Called when a pod that was created stays unknown.
 
@@ -159,7 +159,7 @@ class PodStart:
         return None
 
     def hear(self, statement: Statement) -> None:
-        """Explain what a statement means.
+        """Return what a statement means.
 
         Raises
         ------

@@ -180,7 +180,7 @@ def outlook(
     patience: timedelta,
     sentences: Mapping[str, str] | None = None,
 ) -> Outlook:
-    """Explain what happens if ``count`` devices are asked for now.
+    """Return what happens if ``count`` devices are asked for now.
 
     The form's script decides in the same order (``form.js``); a test holds the two together.
     """

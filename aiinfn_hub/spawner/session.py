@@ -346,7 +346,7 @@ class SessionMixin(_Base):
         return env
 
     def begin_time(self) -> datetime:
-        """Let the session's time begin now; gives its end."""
+        """Let the session's time begin now; returns its end."""
         self.session_began = datetime.now(UTC)
         self.session_end = self.session_began + self.granted().time_limit
         self.extensions = 0
@@ -388,14 +388,14 @@ class SessionMixin(_Base):
         await self.end_moved()
 
     async def end_moved(self) -> None:
-        """Report the end to who else goes by it; a part of the platform that is away is told later."""
+        """Report the new end to other parts of the platform; one that is away hears of it later."""
 
     async def poll(self) -> int | None:
         """Return whether the session runs, and end it when its time is over."""
         return await self.within_time(await super().poll())
 
     async def within_time(self, status: int | None) -> int | None:
-        """End a running session whose time is over; gives its status then."""
+        """End a running session whose time is over; returns its status then."""
         if status is not None or self._ending or not self.session_end or datetime.now(UTC) < self.session_end:
             return status
         self.remember_ending(Sentence("It reached its time limit."))
@@ -412,7 +412,7 @@ class SessionMixin(_Base):
         self.endings[self.session_id] = sentence
 
     async def progress(self) -> AsyncIterator[dict[str, Any]]:
-        """Report the pending page what happens, from the beginning also to a page that is opened late."""
+        """Yield what happens for the pending page, from the beginning also for a page that is opened late."""
         async for event in self.told.events():
             yield event
 
@@ -423,7 +423,7 @@ def utc(moment: datetime) -> str:
 
 
 def asked(selection: Selection) -> Text:
-    """Explain what was asked for, as the first thing on the pending page."""
+    """Return what was asked for, as the first thing on the pending page."""
     cores = selection.size.cores
     one, several = marked("{cores} core, {memory}"), marked("{cores} cores, {memory}")
     size = Sentence(

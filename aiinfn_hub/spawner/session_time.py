@@ -38,7 +38,7 @@ class SessionTimeHandler(APIHandler):
         return known
 
     async def get(self, user_name: str, server_name: str | None = None) -> None:
-        """Explain when it ends, and what an extension would give now."""
+        """Answer when it ends, and what an extension would give now."""
         session = self._session(user_name, server_name or "")
         waiting = await waiting_for(session)
         self.write(view(session, waiting))

@@ -17,7 +17,7 @@ class SessionUsage:
         self._projects: dict[str, Counter[str]] = {}
 
     def note(self, session: str, selection: Selection | None) -> None:
-        """Explain what a session holds now; None if nothing any more."""
+        """Return what a session holds now; None if nothing any more."""
         before = self._sessions.pop(session, None)
         if before is not None:
             self._add(before, -before.count)

@@ -34,7 +34,7 @@ class SpawnProgress:
         self._wake()
 
     def tell(self, step: str, message: Text) -> None:
-        """Explain what is being done; the same again, or something about a step that is over, changes nothing."""
+        """Report what is being done; the same again, or something about a step that is over, changes nothing."""
         if self._told:
             last = self._told[-1]
             if last[1:] == (step, message) or self._place(step) < self._place(last[1]):

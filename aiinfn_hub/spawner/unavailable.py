@@ -89,7 +89,7 @@ def _things(may: Offer, kind: str) -> Iterator[Unavailable]:
 
 
 def remedy(denial: Denial, may: Offer) -> str:
-    """Explain what can be done about a denial; empty if nothing need be."""
+    """Return what can be done about a denial; empty if nothing need be."""
     match denial.rule:
         case Rule.GROUPS:
             return _(

@@ -52,7 +52,7 @@ class _Server(uvicorn.Server):
 
 
 def _alone(data: Path) -> int:
-    """Make sure that one vkd at a time works on a data folder; gives the descriptor that holds the lock. Blocks.
+    """Make sure that one vkd at a time works on a data folder; returns the descriptor that holds the lock. Blocks.
 
     It comes before the store is read: what another one still writes would be missed.
     """
@@ -145,28 +145,28 @@ async def _run(settings: VkdSettings, app: FastAPI) -> int:
     ending: list[asyncio.Task[None]] = []
 
     async def end() -> None:
-        if settings.end_jobs and not service.follower.failed:
+        if settings.end_jobs and not service.recorder.failed:
             try:
                 await service.backend.interrupt()
             except Exception:
                 logger.exception("jobs could not be stopped")
-        service.follower.end_streams()
+        service.recorder.end_streams()
         server.should_exit = True
 
     def on_signal() -> None:
         if not ending:
             ending.append(asyncio.create_task(end()))
 
-    service.follower.on_failure = on_signal
+    service.recorder.on_failure = on_signal
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, on_signal)
     await server.serve()
-    return 1 if service.follower.failed or not server.started else 0
+    return 1 if service.recorder.failed or not server.started else 0
 
 
 def main() -> int:
-    """Run until told to stop; gives the exit status: 2 if vkd cannot start, 1 if it failed."""
+    """Run until told to stop; returns the exit status: 2 if vkd cannot start, 1 if it failed."""
     logging.basicConfig(
         level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s vkd %(message)s"
     )

@@ -101,7 +101,7 @@ def _own(prefix: str, service: JobService, metrics: Metrics, *, open_metrics: bo
     )
     async def health(response: Response) -> dict[str, str]:
         """Return whether vkd follows its jobs."""
-        failed = service.follower.failed
+        failed = service.recorder.failed
         response.status_code = 503 if failed else 200
         return {"status": "failed" if failed else "ok", "version": VERSION}
 

@@ -97,7 +97,7 @@ class VkdClient:
 
         Raises
         ------
-        VkdUnavailable
+        VkdUnavailableError
             If vkd does not answer.
         Refusal
             If vkd refuses, e.g. because there are fewer devices in all.
@@ -106,7 +106,7 @@ class VkdClient:
         return _claim(await self._call("PUT", _session(session), json=body))
 
     async def claim_state(self, session: str) -> Claim | None:
-        """Explain how far a claim is, or None if vkd has none. Raises `VkdUnavailableError`."""
+        """Return how far a claim is, or None if vkd has none. Raises `VkdUnavailableError`."""
         try:
             return _claim(await self._call("GET", _session(session)))
         except Refusal as refusal:
@@ -123,7 +123,7 @@ class VkdClient:
                 raise
 
     async def forget_tokens(self, token_ids: Sequence[str]) -> None:
-        """Explain that tokens were revoked, by the hub's names for them. Raises `VkdUnavailableError`."""
+        """Report revoked tokens, by the hub's names for them. Raises `VkdUnavailableError`."""
         for first in range(0, len(token_ids), MOST_REVOKED):
             revoked = {"token_ids": list(token_ids[first : first + MOST_REVOKED])}
             await self._call("POST", "revocations", json=revoked)
@@ -133,7 +133,7 @@ class VkdClient:
 
         Raises
         ------
-        VkdUnavailable
+        VkdUnavailableError
             If vkd does not answer.
         Refusal
             While one of them is not over.
@@ -148,7 +148,7 @@ class VkdClient:
             raise VkdUnavailableError("the delegation service answers in another version's words") from error
 
     async def access(self) -> AccessReading:
-        """Explain who has jobs that are not over, and which are held. Raises `VkdUnavailableError`."""
+        """Return who has jobs that are not over, and which are held. Raises `VkdUnavailableError`."""
         return _access(await self._call("GET", "access"))
 
     async def hold(self, holds: Iterable[Hold]) -> AccessReading:

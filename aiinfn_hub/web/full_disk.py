@@ -27,12 +27,12 @@ _FULL: Final = (
 
 
 def sentence() -> str:
-    """Return what people are told."""
+    """Return what people read."""
     return _("The platform's disk is full. Tell the operators, and try again when there is room.")
 
 
 class DiskFullError(OperationalError, HTTPError):
-    """The hub's database cannot be written for want of room.
+    """The hub's database cannot be written because the disk is full.
 
     It is an error of the database, so that JupyterHub rolls back, and one of HTTP, so that people get its sentence with 507.
     """

@@ -167,7 +167,7 @@ class LanguageHandler(BaseHandler):
 
 
 def configure_pages(c: Any, *folders: str) -> None:
-    """Return JupyterHub our templates, and a language to each request.
+    """Give JupyterHub our templates, and each request a language.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Has the server extension remove what deleted jobs left in the home, in the background; see `leftovers`."""
+"""Has the server extension remove what deleted jobs left in the home, in the background; see `garbage`."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class HomeGarbageCollector:
             self._task = asyncio.get_running_loop().create_task(self._run())
 
     async def stop(self) -> None:
-        """Release; what is not done stays on the list."""
+        """Stop; what is not done stays on the list."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""What all commands share: the client, how errors are told, the usual options."""
+"""What all commands share: the client, how errors are shown, the usual options."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ def echo_json(value: Any) -> None:
 
 
 def interrupted(message: str) -> click.exceptions.Exit:
-    """Explain what Ctrl-C did not do, and end."""
+    """Report what Ctrl-C did not do, and end."""
     note(f"\n{message}")
     return click.exceptions.Exit(ExitCode.INTERRUPTED)
 

@@ -70,7 +70,7 @@ def follow_log(
     lines: int | None = None,
     attempt: int | None = None,
 ) -> bool:
-    """Print a log; gives whether there was anything."""
+    """Print a log; returns whether there was anything."""
     out = sys.stdout.buffer
     offset, shown = 0, attempt
     if lines is not None:

@@ -1,4 +1,4 @@
-"""``list``, ``show``, ``points``, ``cancel``, ``rerun``; `afterwards` has what else is done with jobs."""
+"""``list``, ``show``, ``points``, ``cancel``, ``rerun``; `manage` has what else is done with jobs."""
 
 from __future__ import annotations
 

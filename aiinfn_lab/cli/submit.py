@@ -222,7 +222,7 @@ def _follow(connection: Client, job: Job) -> NoReturn:
 def _what(
     ctx: click.Context, file: tuple[str, ...], behind: list[str] | None, options: dict[str, Any]
 ) -> tuple[str | None, Options]:
-    """Report a file with arguments from a command."""
+    """Distinguish a file with arguments from a command."""
     chosen: Options = {key: value for key, value in options.items() if value not in {None, ()}}  # type: ignore[assignment]
     if len(file) > 1:
         words = shlex.join(file)

@@ -55,7 +55,7 @@ def columns(titles: Sequence[str], rows: Iterable[Sequence[str | Text]], *, wide
     Parameters
     ----------
     wide
-        Titles of the columns that give way on a narrow terminal; others keep their words whole.
+        Titles of the columns that shrink on a narrow terminal; others keep their words whole.
     """
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
     for title in titles:
@@ -77,7 +77,7 @@ def _write(out: Console, table: Table) -> None:
 def jobs(found: Sequence[Job], *, owners: bool) -> None:
     """Write a list of jobs."""
     width = console().width
-    # On a narrow terminal what the sentence tells anyway gives way; ids never do.
+    # On a narrow terminal what the sentence says anyway is cut; ids never are.
     shown = {"OWNER": owners, "DEVICE": width >= 80, "SUBMITTED": width >= 100}
     titles = ["ID", "NAME", "OWNER", "STATE", "DEVICE", "SUBMITTED", "WHAT HAPPENS"]
     rows: list[list[str | Text]] = [

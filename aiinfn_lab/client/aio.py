@@ -67,11 +67,11 @@ class AsyncClient:
         await self._http.aclose()
 
     async def platform(self) -> PlatformView:
-        """Explain what you may use, and what is free of it."""
+        """Return what you may use, and what is free of it."""
         return await self._run(self._protocol.platform())
 
     async def queues(self) -> list[QueueChoice]:
-        """Report the queues you may use, with their lengths."""
+        """Return the queues you may use, with their lengths."""
         return await self._run(self._protocol.queues())
 
     async def usage(self, since: datetime | None = None) -> Usage:
@@ -83,7 +83,7 @@ class AsyncClient:
         return await self._run(submit.submit(self._protocol, submission(path, options)))
 
     async def check(self, path: str | Path | None = None, **options: Unpack[Options]) -> DryRun:
-        """Ask what would become of a submission, with the arguments of `submit`; nothing is queued, as `Client` does."""
+        """Ask what would happen to a submission, with the arguments of `submit`; nothing is queued, as `Client` does."""
         return await self._run(submit.check(self._protocol, submission(path, options)))
 
     def jobs(
@@ -174,7 +174,7 @@ class AsyncClient:
         return await self._run(self._protocol.edit(job_id, given))
 
     async def rerun(self, job_id: str, points: str | Iterable[int] | None = None) -> Job:
-        """Submit a job that is over once more, with the same copy of its input; gives the new job.
+        """Submit a job that is over once more, with the same copy of its input; returns the new job.
 
         Parameters
         ----------
@@ -241,7 +241,7 @@ class _Talk:
         await self._close()
 
     async def outcome(self, step: Step) -> Any:
-        """Carry a step out; gives what it gave, or the exception that the conversation has to know of."""
+        """Carry a step out; returns what it gave, or the exception that the conversation has to know of."""
         try:
             with transport.explained(stream=isinstance(step, (Open, Read))):
                 return await self._perform(step)

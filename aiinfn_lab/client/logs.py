@@ -68,7 +68,7 @@ class _Reading:
     held: bytes = b""
 
     def take(self, data: bytes) -> LogPart | None:
-        """Go on by some bytes; gives what can be handed out."""
+        """Go on by some bytes; returns what can be handed out."""
         whole = self.held + data
         begin = self.position - len(self.held)
         self.position += len(data)
@@ -119,7 +119,7 @@ def last_lines(protocol: Protocol, job_id: str, attempt: int | None, lines: int)
 
 
 def _to_the_end(protocol: Protocol, job_id: str, reading: _Reading) -> Steps[bool]:
-    """Emit what there is now; gives whether nothing will follow."""
+    """Emit what there is now; returns whether nothing will follow."""
     while True:
         data, complete = yield from _piece(protocol, job_id, reading, _PIECE)
         if not data:

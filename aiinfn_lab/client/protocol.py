@@ -291,7 +291,7 @@ class Protocol:
         )
 
     def scope_hint(self) -> str:
-        """Explain how to get a token that may use the batch service."""
+        """Return how to get a token that may use the batch service."""
         return (
             f"Request another token at {self.access.hub}/hub/token, with {SCOPE} in the field Permissions "
             f"(or with that field empty: it may then do all that you may), and {self._use_it()}"
@@ -313,7 +313,7 @@ class Protocol:
         )
 
     def _use_it(self) -> str:
-        """Explain where a new token belongs: one in the environment comes before one that login keeps."""
+        """Return where a new token belongs: one in the environment comes before one that login keeps."""
         if os.environ.get("AIINFN_TOKEN") == self.access.token:
             return "put it into AIINFN_TOKEN."
         return "run: aiinfn login"

@@ -34,7 +34,7 @@ def submit(protocol: Protocol, what: Submission) -> Steps[Job]:
 
 
 def check(protocol: Protocol, what: Submission) -> Steps[DryRun]:
-    """Ask what would become of it."""
+    """Ask what would happen to it."""
     return read_model(DryRun, (yield from _send(protocol, what, dry=True)))
 
 
@@ -116,7 +116,7 @@ def _folder_from_outside(protocol: Protocol, what: Submission, *, dry: bool) -> 
 def _through(
     server: _Server, protocol: Protocol, sent: dict[str, Any], what: Submission, *, dry: bool
 ) -> Steps[bytes]:
-    """Have a session's JupyterLab submit it, or say what would become of it."""
+    """Have a session's JupyterLab submit it, or say what would happen to it."""
     if dry:
         try:
             looked = yield from server.ask(Call("POST", f"{server.url}aiinfn-lab/check", body=sent))

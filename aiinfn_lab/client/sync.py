@@ -87,11 +87,11 @@ class Client:
         self._http.close()
 
     def platform(self) -> PlatformView:
-        """Explain what you may use, and what is free of it."""
+        """Return what you may use, and what is free of it."""
         return self._run(self._protocol.platform())
 
     def queues(self) -> list[QueueChoice]:
-        """Report the queues you may use, with their lengths."""
+        """Return the queues you may use, with their lengths."""
         return self._run(self._protocol.queues())
 
     def usage(self, since: datetime | None = None) -> Usage:
@@ -113,7 +113,7 @@ class Client:
         return self._run(submit.submit(self._protocol, submission(path, options)))
 
     def check(self, path: str | Path | None = None, **options: Unpack[Options]) -> DryRun:
-        """Ask what would become of a submission, with the arguments of `submit`; nothing is queued.
+        """Ask what would happen to a submission, with the arguments of `submit`; nothing is queued.
 
         From outside the file is put into the home nevertheless, where the platform looks at it.
         """
@@ -232,7 +232,7 @@ class Client:
         return self._run(self._protocol.edit(job_id, given))
 
     def rerun(self, job_id: str, points: str | Iterable[int] | None = None) -> Job:
-        """Submit a job that is over once more, with the same copy of its input; gives the new job.
+        """Submit a job that is over once more, with the same copy of its input; returns the new job.
 
         Parameters
         ----------
@@ -319,7 +319,7 @@ class _Talk:
         self._close()
 
     def outcome(self, step: Step) -> Any:
-        """Carry a step out; gives what it gave, or the exception that the conversation has to know of."""
+        """Carry a step out; returns what it gave, or the exception that the conversation has to know of."""
         try:
             with transport.explained(stream=isinstance(step, (Open, Read))):
                 return self._perform(step)

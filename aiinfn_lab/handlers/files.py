@@ -146,7 +146,7 @@ class FolderHandler(Handler):
 
 
 def _header(document: HomeDocument) -> tuple[dict[str, str], Refusal | None]:
-    """Read the header comments. Here what cannot be read is told; where nobody looks at the answer it refuses."""
+    """Read the header comments. Here what cannot be read is reported; where nobody looks at the answer it refuses."""
     try:
         return directives.of_document(document), None
     except Refusal as refusal:

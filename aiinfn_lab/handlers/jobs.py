@@ -30,7 +30,7 @@ class _JobAnswers(Handler):
     """A handler whose answers are jobs."""
 
     async def add_lab(self, jobs: list[dict[str, Any]]) -> None:
-        """Explain of each job where its files are for JupyterLab. One trip to a thread for all: the home may be slow."""
+        """Add to each job where its files are for JupyterLab. One trip to a thread for all: the home may be slow."""
         person, places = self.services.session.person, self.places
 
         def look_at(home_path: str, *, folder: bool = False) -> tuple[str | None, bool, str | None]:

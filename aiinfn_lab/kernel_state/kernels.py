@@ -187,7 +187,7 @@ def _too_slow() -> Refusal:
 
 
 def _explain(problem: str, answer: dict[str, Any], request: dict[str, Any]) -> Refusal:
-    """Explain what the kernel answered, in words."""
+    """Return what the kernel answered, in words."""
     if problem == "too_large":
         return _refuse(
             Reason.TOO_LARGE,

@@ -1,1 +1,1 @@
-"""What can be told of a file before it is submitted."""
+"""What can be said of a file before it is submitted."""

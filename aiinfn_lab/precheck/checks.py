@@ -209,7 +209,7 @@ def refuse(found: Sequence[PrecheckFinding]) -> None:
 
 
 def _values(subject: Subject) -> Iterator[PrecheckFinding]:
-    """Explain what the notebook's names will be, and which others do not follow them."""
+    """Return what the notebook's names will be, and which others do not follow them."""
     if not subject.notebook:
         return
     if subject.values:
@@ -231,7 +231,7 @@ def _cut(text: str) -> str:
 
 
 def _lines(subject: Subject) -> Iterator[PrecheckFinding]:
-    """Explain what stands against a script before its code is read at all."""
+    """Return what stands against a script before its code is read at all."""
     name, data = show(subject.document.name), subject.document.data
     if subject.inspection.language == "shell" and b"\r\n" in data:
         yield PrecheckFinding(
@@ -265,7 +265,7 @@ _INSTEAD: Final = {
 
 
 def _asks(subject: Subject, mentions: Mentions) -> Iterator[PrecheckFinding]:
-    """Explain which calls cannot succeed in a job."""
+    """Return which calls cannot succeed in a job."""
     seen = set()
     for each in sorted(mentions.asks, key=lambda ask: not ask.sure):
         if (subject.notebook and each.name == "get_ipython") or each.name in seen:
@@ -303,7 +303,7 @@ def _code(subject: Subject, mentions: Mentions) -> Iterator[PrecheckFinding]:
 
 
 def _packages(subject: Subject, mentions: Mentions) -> Iterator[PrecheckFinding]:
-    """Explain which packages are missing where the job will look for them."""
+    """Return which packages are missing where the job will look for them."""
     if subject.other_image or (subject.notebook and subject.kernel is None) or not mentions.imports:
         return
     interpreter = (
@@ -339,7 +339,7 @@ def _packages(subject: Subject, mentions: Mentions) -> Iterator[PrecheckFinding]
 
 
 def _files(subject: Subject, mentions: Mentions) -> Iterator[PrecheckFinding]:
-    """Explain which files are missing; where it is not sure, nothing is said."""
+    """Return which files are missing; where it is not sure, nothing is said."""
     wanted = mentions.wanted
     many = len(wanted) > _MOST_PATHS
     missing, lost, own, there = [], [], [], 0
@@ -379,7 +379,7 @@ def _files(subject: Subject, mentions: Mentions) -> Iterator[PrecheckFinding]:
 
 
 def _copied(subject: Subject) -> Iterator[PrecheckFinding]:
-    """Explain what of a folder the job gets."""
+    """Return what of a folder the job gets."""
     plan = subject.plan
     if plan is None:
         return

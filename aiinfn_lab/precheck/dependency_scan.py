@@ -399,7 +399,7 @@ class _Walk:
 
 
 def _context(node: ast.AST, *, sure: bool, caught: bool) -> tuple[bool, bool]:
-    """Explain what holds inside of a node: whether it is executed for sure, and whether a failing import is caught."""
+    """Return what holds inside of a node: whether it is executed for sure, and whether a failing import is caught."""
     if isinstance(node, ast.If):
         return sure and _is_main(node.test), caught or is_named(node.test, "TYPE_CHECKING")
     if isinstance(node, (ast.Try, ast.TryStar)):

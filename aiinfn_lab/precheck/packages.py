@@ -121,7 +121,7 @@ class Interpreter:
 
 
 def how_to_install(names: Sequence[str], *, notebook: bool) -> str:
-    """Explain how packages come into the environment."""
+    """Return how packages come into the environment."""
     by_pip = [_DISTRIBUTIONS.get(name, name) for name in names if name not in _NOT_BY_PIP]
     if not by_pip:
         return "Choose an image that has it."

@@ -34,7 +34,7 @@ class AcceleratorReader:
         self._handles = handles
 
     def read(self) -> AcceleratorReading | None:
-        """Read all of them; None if nothing is told."""
+        """Read all of them; None if nothing is known."""
         busy: list[float] = []
         memory: list[int] = []
         for handle in self._handles:

@@ -36,7 +36,7 @@ _LAST_OUTPUTS: Final = 60.0
 _SILENCE: Final = 10.0
 """Seconds without a message after which a kernel that may drop messages has dropped the one that ends a cell's outputs."""
 _PATIENCE: Final = 1.0
-"""Seconds after which it is told that something is still at work."""
+"""Seconds after which it is reported that something is still at work."""
 _TURN: Final = 0.05
 """Seconds for which messages are taken in without letting others have their turn."""
 _AHEAD: Final = 100_000
@@ -378,7 +378,7 @@ class KernelClient(NotebookClient):
         elif kind in _SHOWN:
             outputs.add(_output(message), display_id)
         elif kind == "error":
-            # Once the job is told to stop, what becomes of its code is no error of the code.
+            # Once the job is told to stop, what happens to its code is no error of the code.
             if not self.stopping:
                 outputs.add(_output(message))
         elif kind == "clear_output":

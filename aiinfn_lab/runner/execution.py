@@ -287,7 +287,7 @@ class Execution:
         return RunnerExit.SUCCESS
 
     async def _keep_saving(self) -> None:
-        """Save the growing output from time to time; a save that fails is told once and tried again."""
+        """Save the growing output from time to time; a save that fails is reported once and tried again."""
         while True:
             await asyncio.sleep(max(_SAVE_EVERY, _SHARE * self._duration))
             if not (self._output.changed or (self._client is not None and self._client.changed)):

@@ -18,7 +18,7 @@ _FIRST: Final = 2.0
 """Seconds between two points at first; doubled whenever the points are halved, see `supervisor.resources.Series`."""
 
 _RECENT: Final = 3.0
-"""Seconds for which a process that the system ended for want of memory is taken for the job's."""
+"""Seconds for which a process that the system ended because memory ran out is taken for the job's."""
 
 
 class Meter:
@@ -57,7 +57,7 @@ class Meter:
         self._tell()
 
     def look(self) -> None:
-        """Explain what was measured since the last call.
+        """Return what was measured since the last call.
 
         Measuring begins with the first: what forks before it does so without threads.
         """
@@ -70,7 +70,7 @@ class Meter:
         self._tell()
 
     def ran_out_of_memory(self) -> bool:
-        """Whether the system ended a process for want of memory in the last seconds: in the job's container if it has one."""
+        """Whether the system ended a process because memory ran out in the last seconds: in the job's container if it has one."""
         return self._usage.killed() > self._killed
 
     def _tell(self) -> None:

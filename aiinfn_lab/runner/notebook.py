@@ -75,7 +75,7 @@ class _Run:
         finally:
             told.cancel()
             looking.cancel()
-            await self._end_kernel(kernel, kindly=work.done() and not self._stop.is_set())
+            await self._end_kernel(kernel, gently=work.done() and not self._stop.is_set())
             work.cancel()
             with contextlib.suppress(asyncio.CancelledError, Exception):
                 await work
@@ -150,16 +150,16 @@ class _Run:
         self._execution = execution
         return await execution.run()
 
-    async def _end_kernel(self, kernel: Any, *, kindly: bool) -> None:
+    async def _end_kernel(self, kernel: Any, *, gently: bool) -> None:
         group = getattr(kernel.provisioner, "pgid", None)
         self._errors.wanted = False
-        if group and not kindly:
+        if group and not gently:
             # jupyter_client interrupts a kernel before it kills it, and code may take that for a failure of its own.
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(group, signal.SIGKILL)
         with contextlib.suppress(Exception):
             kernel.shutdown_wait_time = 3.0
-            await kernel.shutdown_kernel(now=not kindly)
+            await kernel.shutdown_kernel(now=not gently)
         if group:
             # What cells started in the background would keep the job's device.
             with contextlib.suppress(ProcessLookupError, PermissionError):

@@ -25,7 +25,7 @@ from aiinfn_lab.recording import storable
 
 _ANSI: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 OUT_OF_MEMORY: Final = "Out of memory"
-"""Name of the error of what was ended for want of memory."""
+"""Name of the error of what was ended because memory ran out."""
 _MEANINGS: Final = {
     "SIGSEGV": "compiled code used memory that is not its own",
     "SIGBUS": "compiled code used memory that is not there",
@@ -79,7 +79,7 @@ class Reporter:
 
     @contextlib.contextmanager
     def together(self) -> Iterator[None]:
-        """Write what is told within this context at once, at its end."""
+        """Write what is reported within this context at once, at its end."""
         self._held = []
         try:
             yield
@@ -103,21 +103,21 @@ class Reporter:
         self.log(text + "\n" if self._at_line_start else f"\n{text}\n")
 
     def progress(self, cell: int, cells: int) -> None:
-        """Explain how far the notebook is."""
+        """Report how far the notebook is."""
         self._record(RunnerRecord(type="progress", progress=Progress(cell=cell, cells=cells)))
 
     def values(self, values: Mapping[str, Scalar]) -> None:
-        """Explain what the job's code recorded."""
+        """Report what the job's code recorded."""
         self._record(RunnerRecord(type="values", values=dict(values)))
 
     def resources(self, point: ResourcePoint) -> None:
-        """Explain what the job used since the last such record."""
+        """Report what the job used since the last such record."""
         self._record(RunnerRecord(type="resources", resources=point))
 
     def error(
         self, name: str, message: str, *, cell: int | None = None, traceback: str = "", line: str = ""
     ) -> None:
-        """Explain what went wrong, to the log as well.
+        """Report what went wrong, to the log as well.
 
         Parameters
         ----------

@@ -43,7 +43,7 @@ class Records:
             self._file.close()
 
     def look(self) -> None:
-        """Explain what is new, but not more often than every `EVERY` seconds."""
+        """Report what is new, but not more often than every `EVERY` seconds."""
         if self._path is not None and time.monotonic() - self._looked >= EVERY:
             self._look()
 

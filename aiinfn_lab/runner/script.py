@@ -201,7 +201,7 @@ class _Stopper:
 
 
 class _LogFile:
-    """The file beside the script. A full disk neither stops the script nor makes it fail, but is told."""
+    """The file beside the script. A full disk neither stops the script nor makes it fail, but is reported."""
 
     def __init__(self, path: Path, reporter: Reporter) -> None:
         self.tail = b""

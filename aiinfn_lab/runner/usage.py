@@ -21,7 +21,7 @@ class UsageSource(Protocol):
         """Return the memory in use now, in bytes."""
 
     def killed(self) -> int:
-        """Count the processes that the system has ended for want of memory."""
+        """Count the processes that the system has ended because memory ran out."""
 
 
 def of_this_job() -> UsageSource:

@@ -18,12 +18,12 @@ class RunWatch:
     meter: Meter
 
     def look(self) -> None:
-        """Explain what is new; to be called at least every half second."""
+        """Report what is new; to be called at least every half second."""
         self.records.look()
         self.meter.look()
 
     def why_ended(self, name: str, code: int | None) -> tuple[str, str]:
-        """Explain why a process of the job ended that should not have.
+        """Return why a process of the job ended that should not have.
 
         Parameters
         ----------

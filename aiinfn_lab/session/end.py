@@ -71,7 +71,7 @@ class HubClient:
         return await self._ask("GET", language)
 
     async def extend(self, language: str) -> Any:
-        """Put the session's end off; gives what `session_time` gives then, and raises what the hub refuses."""
+        """Put the session's end off; returns what `session_time` gives then, and raises what the hub refuses."""
         return await self._ask("POST", language)
 
     async def _ask(self, method: str, language: str) -> Any:

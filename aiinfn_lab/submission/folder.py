@@ -161,7 +161,7 @@ class CopyPlan:
         return not any(wanted == each or wanted.startswith(f"{each}/") for each in gone)
 
     def sentences(self) -> tuple[str, str]:
-        """Explain what is copied and left out, and what is linked; the second may be empty."""
+        """Return what is copied and left out, and what is linked; the second may be empty."""
         number = f"{self.files} file{'s' if self.files != 1 else ''}, {bytes_in_words(self.size)}"
         copied = f"A copy of the folder is made: {number}."
         if self.left_out:
@@ -324,7 +324,7 @@ def _largest(folder: Entry, program: str | None) -> Entry | None:
 
 
 def _remove(folder: Entry, gone: Entry) -> None:
-    """Take something out of a tree, and count anew."""
+    """Take something out of a tree, and count again."""
     folder.children = [child for child in folder.children if child is not gone]
     for child in folder.children:
         if _keeps(child, gone.path):

@@ -54,7 +54,7 @@ class Inspection:
 
 
 def inspect(document: HomeDocument) -> Inspection:
-    """Explain what a file is. May take some 100 ms for a large notebook; call it in a thread.
+    """Return what a file is. May take some 100 ms for a large notebook; call it in a thread.
 
     Raises
     ------

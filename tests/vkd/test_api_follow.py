@@ -152,5 +152,5 @@ async def test_a_start_that_does_not_come_to_an_end_is_kept_in_part(v):
     v.backend.tell("nosuchjob", None, startup=(step("Of nobody."),))
     v.backend.tell(job, JobState.SUCCEEDED, Cause.COMPLETED)
     await in_state(v, job, "succeeded")
-    await v.service.follower.flush()
+    await v.service.recorder.flush()
     assert len((await startup(v, job))[1]) == MOST_STARTUP_STEPS

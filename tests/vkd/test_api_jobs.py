@@ -339,7 +339,7 @@ async def test_pages_lead_through_all_jobs(v):
 async def test_since_tells_only_what_changed(v):
     anna = v.as_("anna")
     first, second = [(await anna.post("/jobs", notebook()))["id"] for _ in range(2)]
-    await v.service.follower.flush()
+    await v.service.recorder.flush()
     page = await anna.get("/jobs")
     through = page["updated_through"]
     assert (await anna.get(f"/jobs?since={through}"))["jobs"] == []
@@ -356,7 +356,7 @@ async def test_since_tells_only_what_changed(v):
 async def test_since_tells_of_a_better_place_in_the_queue(v):
     anna = v.as_("anna")
     first, second = [(await anna.post("/jobs", notebook()))["id"] for _ in range(2)]
-    await v.service.follower.flush()
+    await v.service.recorder.flush()
     through = (await anna.get("/jobs"))["updated_through"]
     v.backend.run(first)
 
@@ -370,7 +370,7 @@ async def test_since_tells_of_a_better_place_in_the_queue(v):
 async def test_the_same_list_is_not_sent_twice(v):
     anna = v.as_("anna")
     job_id = (await anna.post("/jobs", notebook()))["id"]
-    await v.service.follower.flush()
+    await v.service.recorder.flush()
 
     async def ask(tag=None, path="/jobs"):
         async with (

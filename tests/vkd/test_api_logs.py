@@ -136,5 +136,5 @@ async def test_a_stream_ends_when_vkd_stops_and_goes_on_where_it_was(tmp_path):
         await v.backend.print(job_id, b"part")
         async with v.as_("anna").stream(f"/jobs/{job_id}/logs?follow=1") as answer:
             assert await answer.content.readexactly(4) == b"part"
-            v.service.follower.end_streams()
+            v.service.recorder.end_streams()
             assert await asyncio.wait_for(answer.read(), 5) == b""

@@ -248,7 +248,7 @@ async def vkd(
         try:
             yield World(hub, service, made, f"http://127.0.0.1:{port}", http, port)
         finally:
-            service.follower.end_streams()
+            service.recorder.end_streams()
             server.should_exit = True
             await task
 

@@ -44,7 +44,7 @@ class AccountAuthenticator(IAMAuthenticator):
 
         Raises
         ------
-        AccountTaken
+        AccountTakenError
             If it is another person's.
         """
         auth_model = await super().update_auth_model(auth_model)

@@ -50,7 +50,7 @@ class Bindings:
         ------
         TakenError
             It was logged.
-        AccountsUnavailable
+        AccountsUnavailableError
             If the table does not answer.
         """
         try:

@@ -5,7 +5,7 @@ that the API server itself says what would change: its defaults, and fields of o
 
 - Only what carries our label *and* was applied by our manager is ever removed. Namespaces stay: people's volumes are in
   them.
-- Nothing is deleted in order to be made anew. Where a field cannot be changed, that is said, with what to do.
+- Nothing is deleted in order to be made again. Where a field cannot be changed, that is said, with what to do.
 - A change that would hurt unfinished jobs is refused as a whole, before anything is changed.
 """
 
@@ -119,7 +119,7 @@ def wanted(platform: Platform) -> list[Json]:
 
     Raises
     ------
-    CannotApply
+    ApplyError
         If the platform file describes no cluster, or one that Kueue cannot express.
     """
     if platform.backend is not BackendKind.KUBERNETES:
@@ -144,7 +144,7 @@ async def make_plan(client: KubeClient, platform: Platform, *, force: bool = Fal
 
     Raises
     ------
-    CannotApply
+    ApplyError
         If the cluster cannot be asked.
     """
     desired = wanted(platform)
@@ -177,7 +177,7 @@ async def carry_out(client: KubeClient, platform: Platform, plan: Plan, *, force
 
     Raises
     ------
-    CannotApply
+    ApplyError
         If there are obstacles (nothing was changed then), or a request failed on the way; doing it again goes on.
     """
     if not plan.obstacles:
@@ -307,7 +307,7 @@ def _is_ours(body: Json) -> bool:
 
 
 async def _about_nodes(client: KubeClient, platform: Platform) -> list[str]:
-    """Explain of which accelerators no node has the labels, and which nodes hand one device out several times."""
+    """Return the accelerators whose labels no node has, and the nodes that hand one device out several times."""
     reader, inventory = InventoryReader(platform), ClusterInventory(platform)
     try:
         async for each in _pages(client, path_of("v1", "nodes")):
@@ -320,7 +320,7 @@ async def _about_nodes(client: KubeClient, platform: Platform) -> list[str]:
 
 
 async def _hurt(client: KubeClient, platform: Platform, plan: Plan) -> list[str]:
-    """Explain which unfinished jobs the plan would hurt."""
+    """Return which unfinished jobs the plan would hurt."""
     if not plan.before.lost(plan.after):
         return []
     spaces = sorted({namespace for namespace, _ in plan.before.local})

@@ -52,7 +52,7 @@ def job(
     - ``suspend``: Kueue starts it. Its own webhook would set this too, but not while Kueue is down.
     - ``backoffLimit`` 0 with a rule that ignores disruptions: a job whose own code fails is not tried again, one that
       was evicted is.
-    - ``activeDeadlineSeconds`` counts from the Job's startTime, which Kubernetes sets anew when Kueue resumes the Job.
+    - ``activeDeadlineSeconds`` counts from the Job's startTime, which Kubernetes sets again when Kueue resumes the Job.
     """
     parts = pod_parts(selection, platform)
     labels = names.Labels(platform.label_prefix)

@@ -74,7 +74,7 @@ class PodParts:
 
 
 def pod_parts(selection: Selection, platform: Platform) -> PodParts:
-    """Explain what a pod is made of that runs what was granted.
+    """Return what a pod is made of that runs what was granted.
 
     Parameters
     ----------

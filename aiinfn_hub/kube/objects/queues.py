@@ -50,7 +50,7 @@ def objects(platform: Platform) -> list[Json]:
 
     Raises
     ------
-    Unusable
+    UnusableNameError
         If Kueue's limits are exceeded, or sessions and jobs share a namespace.
     """
     _check(platform)

@@ -31,7 +31,7 @@ VKD_IN_BATCH: Final = (
     ("", ("pods",), _READ),
     ("", ("pods/log",), ("get",)),
     ("", ("events",), _READ),
-    ("kueue.x-k8s.io", ("workloads",), (*_READ, "patch")),  # spec.active: make room kindly
+    ("kueue.x-k8s.io", ("workloads",), (*_READ, "patch")),  # spec.active: preempt through Kueue
     ("visibility.kueue.x-k8s.io", ("localqueues/pendingworkloads",), ("get",)),
 )
 VKD_EVERYWHERE: Final = (("", ("nodes", "pods"), _READ),)

@@ -21,7 +21,7 @@ KINDS: Final = {
 
 
 def explain(sessions: Offer, jobs: Offer) -> str:
-    """Explain what a person is offered and, for each other thing of the platform, the one reason why not.
+    """Return what a person is offered and, for each other thing of the platform, the one reason why not.
 
     Parameters
     ----------

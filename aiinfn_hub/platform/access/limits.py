@@ -22,7 +22,7 @@ MARGIN: Final = timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True)
 class QuotaUse:
-    """What sessions hold at the moment; jobs do not count, since they give way.
+    """What sessions hold at the moment; jobs do not count, since they are preempted.
 
     Attributes
     ----------
@@ -61,7 +61,7 @@ def bounds(
     """Yield every bound on the devices of one session or job; the smallest holds, the first of equal ones.
 
     ``reserved`` is false if it is known that no reservation, past or to come, is about the accelerator.
-    Limits on what is held at once, and reservations with `batch`, are about sessions: a job gives way to them.
+    Limits on what is held at once, and reservations with `batch`, are about sessions: a job is preempted by them.
     """
     device = platform.accelerators[accelerator]
     most = device.max_per_session if door is Door.SESSION else device.max_per_job

@@ -192,7 +192,7 @@ class Offer(AccessPolicy):
         found = [denial for denial in denials if denial is not None]
         if len(found) == len(denials):
             return next((denial for denial in found if denial.rule not in _LISTS), found[0])
-        # It is for a project, so it fails for want of something that goes with it.
+        # It is for a project, so it fails because something that goes with it is missing.
         value = getattr(self.platform, kind)[name]
         rule = Rule.IMAGE_NEEDS if kind == "images" else Rule.QUEUE_NEEDS
         return Denial(rule, {"title": value.title, "needs": self._titles(value.accelerators or ())})
@@ -357,7 +357,7 @@ def offer(
     usage: QuotaUse | None = None,
     door: Door = Door.SESSION,
 ) -> Offer:
-    """Explain what a person may choose.
+    """Return what a person may choose.
 
     Parameters
     ----------

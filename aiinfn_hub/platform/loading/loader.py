@@ -26,7 +26,7 @@ __all__ = ["Examined", "PlatformError", "default_path", "examine", "load"]
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """What became of a platform file.
+    """The result of reading a platform file.
 
     Attributes
     ----------

@@ -50,7 +50,7 @@ def findings(platform: Platform) -> Iterator[FindingError]:
 
 
 def _broken(platform: Platform, first: str, second: str) -> str | None:
-    """Explain which rule could not be kept; None if both names stand for the same in every respect."""
+    """Return which rule could not be kept; None if both names stand for the same in every respect."""
     pair = {first, second}
     for name, reservation in platform.reservations.items():
         if reservation.accelerator in pair:

@@ -85,7 +85,7 @@ def explain(
 
 
 def placed(found: Mapping[Key, str], places: Mapping[Key, Place], top: Place) -> list[PlatformError]:
-    """Explain where findings stand, in the order of the files and lines."""
+    """Return where findings stand, in the order of the files and lines."""
     ordered = sorted(
         ((_place_of(places, key) or top, key, message) for key, message in found.items()), key=_order
     )
@@ -158,7 +158,7 @@ def _sentence(detail: Any, key: Key, cause: Any, written: str) -> str:
 
 
 def _type_sentence(kind: str, given: Any, written: str) -> str | None:
-    """Explain what type of value is expected; None if that is not the matter."""
+    """Return what type of value is expected; None if that is not the matter."""
     if kind == "string_type":
         if given is None:
             return "text is expected here, and this is empty"

@@ -46,7 +46,7 @@ class PlatformFile:
     Attributes
     ----------
     current
-        What is in force. Take it anew for each request, and once in a request.
+        What is in force. Take it once in each request.
     problem
         Why the files as they are now are not in force; empty if they are.
     version

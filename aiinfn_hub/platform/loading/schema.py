@@ -131,7 +131,7 @@ def _heading(model: type[BaseModel]) -> str:
 
 
 def _value(value: Json, definitions: Json) -> str:  # noqa: C901 - a table of the forms that values have
-    """Explain what is written for a key."""
+    """Return what is written for a key."""
     if "$ref" in value:
         name = value["$ref"].rpartition("/")[2]
         if "enum" in definitions[name]:

@@ -268,7 +268,7 @@ def truth(text: str) -> str:
 
 
 def _two_readings(text: str) -> str | None:
-    """Explain what to write instead of a numeral that people read in another way than YAML 1.1."""
+    """Return what to write instead of a numeral that people read in another way than YAML 1.1."""
     if clock := _CLOCK.match(text):
         first, second, third = clock[1].lstrip("0") or "0", clock[2].lstrip("0") or "0", clock[3]
         parts = [(first, "h"), (second, "m"), ((third or "0").lstrip("0") or "0", "s")]

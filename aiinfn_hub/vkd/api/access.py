@@ -19,7 +19,7 @@ _IDENTITY = (Reason.UNAUTHENTICATED, Reason.FORBIDDEN, Reason.UNAVAILABLE)
 
 @router.get("", summary="Held jobs", response_model=AccessReading, responses=problems(*_IDENTITY))
 async def reading(service: Serving) -> Response:
-    """Explain whose jobs are held, and who has jobs that are not over."""
+    """Return whose jobs are held, and who has jobs that are not over."""
     return answer(await service.access.reading())
 
 

@@ -67,7 +67,7 @@ class Auth:
     service_name
         vkd's own name among the hub's services: people need the scope ``access:services!service=`` of it.
     admin_groups
-        Gives the groups of the operators. A session's token may not read the hub's ``admin`` flag of its owner, but its groups.
+        Returns the groups of the operators. A session's token may not read the hub's ``admin`` flag of its owner, but its groups.
     keep
         Seconds that an answer of the hub is used again: so long may a change of groups take to arrive here.
     """

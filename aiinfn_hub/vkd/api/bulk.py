@@ -36,7 +36,7 @@ _IDENTITY: Final = (Reason.UNAUTHENTICATED, Reason.FORBIDDEN, Reason.UNAVAILABLE
     responses=problems(*_IDENTITY, Reason.TOO_LARGE, Reason.STORAGE_FULL),
 )
 async def bulk(body: BulkRequest, person: Caller, actions: Acting, key: Key = None) -> Response:
-    """Cancel, run again, label or delete up to 500 jobs. Each is told by itself: what became of it, or why nothing did."""
+    """Cancel, run again, label or delete up to 500 jobs. Each is answered by itself: what was done with it, or why nothing was."""
     return answer(await actions.many(person, body, key))
 
 

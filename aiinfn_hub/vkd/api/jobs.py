@@ -1,4 +1,4 @@
-"""``/jobs``: submit, list, find, look at, cancel, run again; `changes` has what is done with them afterwards."""
+"""``/jobs``: submit, list, find, look at, cancel, run again; `bulk` changes and deletes them."""
 
 from __future__ import annotations
 
@@ -211,7 +211,7 @@ async def rerun(
     ] = None,
     key: Key = None,
 ) -> Response:
-    """Submit a job that is over once more: the same copy of its input, its choices granted anew.
+    """Submit a job that is over once more: the same copy of its input, its choices judged again.
 
     Of a sweep only some points run again; its table shows what the others gave before.
     """

@@ -81,8 +81,8 @@ async def logs(
     if attempt is not None and attempt > max(stored.attempt, 1):
         raise no_attempt(attempt, stored.attempt)
     wanted = attempt or (max(stored.attempt, 1) if follow else stored.attempt)
-    follower = service.follower
-    first = await follower.read_log(stored, wanted, offset, limit)
+    recorder = service.recorder
+    first = await recorder.read_log(stored, wanted, offset, limit)
     headers = {
         "X-Log-Attempt": str(first.attempt),
         "X-Log-Offset": str(first.offset),
@@ -101,7 +101,7 @@ async def logs(
         )
     authorization = request.headers.get("Authorization")
     stream = _while_good(
-        follower.stream_log(first, job_id, limit, request.is_disconnected),
+        recorder.stream_log(first, job_id, limit, request.is_disconnected),
         await auth_of(request),
         authorization,
     )

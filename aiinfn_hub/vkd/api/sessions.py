@@ -32,7 +32,7 @@ SessionId = Annotated[
     ),
 )
 async def claim(session_id: SessionId, body: ClaimRequest, service: Serving) -> Response:
-    """Ask for devices for a session. Asking again changes nothing and tells how far it is."""
+    """Ask for devices for a session. Asking again changes nothing and returns how far it is."""
     until = body.until if body.until.tzinfo else body.until.replace(tzinfo=UTC)
     return answer(await service.claim(_checked(session_id), body.model_copy(update={"until": until})))
 
@@ -44,7 +44,7 @@ async def claim(session_id: SessionId, body: ClaimRequest, service: Serving) -> 
     responses=problems(*_IDENTITY, Reason.NOT_FOUND),
 )
 async def claim_state(session_id: SessionId, service: Serving) -> Response:
-    """Explain how far a claim is."""
+    """Return how far a claim is."""
     return answer(await service.claim_state(_checked(session_id)))
 
 
@@ -52,7 +52,7 @@ async def claim_state(session_id: SessionId, service: Serving) -> Response:
     "/{session_id:path}", summary="Give devices back", status_code=204, responses=problems(*_IDENTITY)
 )
 async def release(session_id: SessionId, service: Serving) -> Response:
-    """Return a session's devices back; without one nothing happens."""
+    """Take a session's devices back; without a claim nothing happens."""
     await service.release(_checked(session_id))
     return Response(status_code=204)
 

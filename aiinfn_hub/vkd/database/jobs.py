@@ -1,6 +1,6 @@
 """The store: every job's state and history, on SQLite or PostgreSQL.
 
-It enforces the transitions of `contract.TRANSITIONS`. It knows neither HTTP nor the back end. `JobStore.seed` fills it
+It enforces the transitions of `contract.states.TRANSITIONS`. It knows neither HTTP nor the back end. `JobStore.seed` fills it
 for measurements.
 """
 

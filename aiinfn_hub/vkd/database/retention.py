@@ -1,4 +1,4 @@
-"""What happens with jobs after they were taken in: changed, deleted, and what is left of deleted ones.
+"""SQL for changing and deleting jobs, and for what is left of deleted ones.
 
 A deleted job is gone for everybody in one transaction, which also notes what of it is elsewhere: its log at the back end, the
 copy of its input and its checkpoints in its owner's home. Each of these is removed afterwards and its note with it, so

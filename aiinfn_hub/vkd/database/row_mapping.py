@@ -48,7 +48,7 @@ async def check_origin(connection: AsyncConnection, new: NewJob) -> None:
 
 
 def submitted(new: NewJob) -> str:
-    """Explain how a job begins, for its history."""
+    """Return how a job begins, for its history."""
     return f"Submitted to {new.selection.queue_name}" + (
         f" again, as {new.rerun_of} was" if new.rerun_of else ""
     )

@@ -46,7 +46,7 @@ async def change(connection: AsyncConnection, job: StoredJob) -> None:
 
 
 async def relabel(connection: AsyncConnection, job: StoredJob) -> None:
-    """Write the labels of a job anew."""
+    """Replace the labels of a job."""
     await connection.execute(sa.delete(labelled).where(labelled.c.job == job.id))
     row = {"id": job.id, "number": job.number, "owner": job.owner, "project": job.project}
     if job.labels:

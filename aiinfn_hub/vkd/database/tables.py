@@ -123,7 +123,7 @@ texts: Final = sa.Table(
     sa.Index(None, "owner", "number"),
     sa.Index(None, "project", "number"),
 )
-"""What a job is searched by, folded by `searching.fold`; of all but points. Apart from the jobs, whose rows are twenty
+"""What a job is searched by, folded by `text_folding.fold`; of all but points. Apart from the jobs, whose rows are twenty
 times as large, so that many are looked through in a moment."""
 
 labelled: Final = sa.Table(

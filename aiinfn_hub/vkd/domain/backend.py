@@ -154,16 +154,16 @@ def _keys(selection: Selection) -> tuple[tuple[str, str], tuple[str, str]]:
 
 
 class JobBackend(Protocol):
-    """Where jobs run. Implementations: `backends.local`, `backends.kueue`."""
+    """Where jobs run. Implementations: `backends.local`, `backends.kubernetes`."""
 
     async def start(self, known: Start) -> None:
-        """Take over: follow what still runs, tell by updates what ended meanwhile, queue the rest in its order."""
+        """Take over: follow what still runs, report by updates what ended meanwhile, queue the rest in its order."""
 
     async def stop(self) -> None:
-        """Release of everything without ending jobs or sessions."""
+        """Stop, without ending jobs or sessions."""
 
     async def adopt(self, platform: Platform) -> None:
-        """Go over to a changed platform file, once all that it names is known.
+        """Load a changed platform file, once all that it names is known.
 
         What runs goes on, also on what the file does not have any more; nothing starts there.
         """
@@ -199,7 +199,7 @@ class JobBackend(Protocol):
         """Return the length of each queue by name."""
 
     def inventory(self) -> AvailabilityReading:
-        """Release and total devices of every accelerator of the platform file, from memory."""
+        """Return the free and total devices of every accelerator of the platform file, from memory."""
 
     def largest(self, accelerator: str) -> int:
         """Return the most devices of an accelerator that one job can be given, from memory: those of its largest node."""
@@ -223,10 +223,10 @@ class JobBackend(Protocol):
         """
 
     async def claim_state(self, session_id: str) -> Claim | None:
-        """Explain how far a claim is, or None if there is none."""
+        """Return how far a claim is, or None if there is none."""
 
     async def release(self, session_id: str) -> None:
-        """Return a session's devices back. Of an unknown session: nothing happens."""
+        """Take a session's devices back. Of an unknown session: nothing happens."""
 
     async def forget(self, job_id: str) -> bool:
         """Delete what is kept of a final job (its logs, and what it used); False if it is not over here yet.

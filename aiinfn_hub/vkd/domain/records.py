@@ -222,7 +222,7 @@ class Page:
 
 
 class Applied(StrEnum):
-    """What became of an update."""
+    """What an update did to the store."""
 
     CHANGED = "changed"
     KNOWN = "known"

@@ -71,7 +71,7 @@ def numbers(**counts: int) -> list[str]:
 
 
 def end_words(progress: SweepProgress) -> str:
-    """Explain how a sweep ended."""
+    """Return how a sweep ended."""
     parts = numbers(finished=progress.succeeded, failed=progress.failed, cancelled=progress.cancelled)
     return f"{progress.points} points: {', '.join(parts)}"
 

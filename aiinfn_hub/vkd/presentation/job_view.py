@@ -172,7 +172,7 @@ def may_edit(stored: StoredJob, person: Person) -> bool:
 
 
 def kept_until(stored: StoredJob, platform: Platform) -> datetime | None:
-    """Explain when a job is deleted by itself; None if that is not known, or never."""
+    """Return when a job is deleted by itself; None if that is not known, or never."""
     if stored.ended is None or stored.pinned or stored.sweep_of is not None:
         return None
     return stored.ended + platform.limits.keep_jobs

@@ -38,7 +38,7 @@ def ordinal(number: int) -> str:
 
 
 def place(position: int | None, queue: str) -> str:
-    """Explain where in a queue a job is: "2nd in line in Opportunistic"."""
+    """Return where in a queue a job is: "2nd in line in Opportunistic"."""
     if position is None:
         return f"in {queue}"
     line = "next in line" if position == 1 else f"{ordinal(position)} in line"
@@ -73,7 +73,7 @@ def job(
     cancelled_by
         Who asked for its end, if somebody did and it is not the owner; ``""`` if it is the owner.
     message
-        What the back end said of the last change. Only it knows what became of a process that is lost.
+        What the back end said of the last change. Only it knows what happened to a process that is lost.
     """
     if cancelled_by is not None and state in {JobState.QUEUED, JobState.STARTING, JobState.RUNNING}:
         return "Being cancelled" + (f" by {cancelled_by}" if cancelled_by else "")
@@ -149,7 +149,7 @@ def _short(text: str, length: int = 120) -> str:
 
 
 def would_start(count: int, title: str, free: int, ahead: int, queue: str) -> str:
-    """Explain what would become of a job that is not submitted yet.
+    """Return what would happen to a job that is not submitted yet.
 
     Parameters
     ----------

@@ -37,7 +37,7 @@ class AccessHolds:
         self._lock = asyncio.Lock()
 
     async def load(self) -> None:
-        """Report the back end what an earlier vkd was told; before anything starts."""
+        """Pass the holds that the store knows to the back end, before anything starts."""
         self._holds = {(hold.owner, hold.project): hold for hold in await holds.load(self._store)}
         await self._tell()
 

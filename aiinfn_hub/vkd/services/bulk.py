@@ -1,4 +1,4 @@
-"""What people do with jobs that they have: change them, and cancel, run again, label or delete many at once."""
+"""Bulk actions on jobs: change them, and cancel, run again, label or delete many at once."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class JobActions:
 
     def __init__(self, service: JobService) -> None:
         self._service = service
-        self._care = service.aftercare
+        self._care = service.retention_store
 
     async def edit(self, person: Person, job_id: str, change: JobChange) -> Job:
         """Change name, labels or pin of a job.
@@ -137,7 +137,7 @@ class JobActions:
         number = sum(isinstance(job, StoredJob) for job in done.values())
         logger.info("jobs deleted number=%d by=%s", number, person.name)
         if number:
-            self._service.housekeeping.poke()
+            self._service.retention.poke()
         return done
 
     async def _label(self, ids: list[str], person: Person, request: BulkRequest) -> Outcome:

@@ -1,4 +1,4 @@
-"""The link between the back end and the store: whatever the back end tells is written, whatever happens."""
+"""Write what the back end reports into the store, however long that takes."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class EventRecorder:
         self._notify()
 
     async def stop(self) -> None:
-        """Release of the back end without ending jobs; what it told is written."""
+        """Stop following the back end, without ending jobs; what it reported is written."""
         self.end_streams()
         await self._backend.stop()
         for task in self._tasks:
@@ -132,7 +132,7 @@ class EventRecorder:
                 if update.progress is not None:
                     self._progress[update.job_id] = update.progress
                 continue
-            await self._insist(update)
+            await self._apply_with_retry(update)
             if update.state in FINAL:
                 self.sweeps.over(update.job_id)
             self._notify()
@@ -145,7 +145,7 @@ class EventRecorder:
             logger.warning("values not written yet job=%s error=%s", job_id, error)
             self._recorded[job_id] = values | self._recorded.get(job_id, {})
 
-    async def _insist(self, update: Update) -> None:
+    async def _apply_with_retry(self, update: Update) -> None:
         """Write an update, however long it takes: a full disk or a locked database must lose none."""
         pause = 0.1
         while True:

@@ -69,62 +69,62 @@ class JobService:
     """
 
     def __init__(self, file: PlatformFile, store: JobStore, backend: JobBackend) -> None:
-        self._adoption = PlatformSync(file, backend.adopt)
+        self._platform_sync = PlatformSync(file, backend.adopt)
         self.store = store
         self.backend = backend
-        self.follower = EventRecorder(store, backend, file.current.limits.usage_half_life)
-        self._intake = Submission(lambda: self.platform, store, backend, self.follower)
-        self.aftercare = RetentionStore(store)
-        self.housekeeping = RetentionWorker(self.aftercare, backend, lambda: self.platform)
+        self.recorder = EventRecorder(store, backend, file.current.limits.usage_half_life)
+        self._submission = Submission(lambda: self.platform, store, backend, self.recorder)
+        self.retention_store = RetentionStore(store)
+        self.retention = RetentionWorker(self.retention_store, backend, lambda: self.platform)
         self.followed: Counter[str] = Counter()
         """Logs that are being followed, by person."""
         self.access = AccessHolds(store, backend)
 
     async def start(self) -> None:
-        """Hand the back end what is not over, and follow it from then on."""
+        """Hand the jobs that are not over to the back end, and follow them from then on."""
         await self.access.load()
-        await self.follower.start()
-        self._adoption.start()
-        self.housekeeping.start()
+        await self.recorder.start()
+        self._platform_sync.start()
+        self.retention.start()
 
     async def stop(self) -> None:
-        """Release, without ending jobs."""
-        await self.housekeeping.stop()
-        await self._adoption.stop()
-        await self.follower.stop()
+        """Stop following jobs, without ending them."""
+        await self.retention.stop()
+        await self._platform_sync.stop()
+        await self.recorder.stop()
 
     @property
     def platform(self) -> Platform:
         """What is in force. Take it once in a request."""
-        return self._adoption.platform
+        return self._platform_sync.platform
 
     @property
     def file_in_force(self) -> bool:
         """Whether the platform file as it is now is in force."""
-        return self._adoption.file_in_force
+        return self._platform_sync.file_in_force
 
     # Jobs: taking them in
 
     async def submit(self, person: Person, request: JobRequest, key: str | None) -> tuple[Job, bool]:
         """Take a job or a sweep in; see `Submission.submit`."""
-        stored, created = await self._intake.submit(person, request, key)
+        stored, created = await self._submission.submit(person, request, key)
         return self.show(stored, person), created
 
     async def dry_run(self, person: Person, request: JobRequest) -> DryRun:
-        """Explain what would become of a request; see `Submission.dry_run`."""
-        return await self._intake.dry_run(person, request)
+        """Return what would happen to a request; see `Submission.dry_run`."""
+        return await self._submission.dry_run(person, request)
 
     async def rerun(
         self, person: Person, job_id: str, key: str | None, points: str | None = None
     ) -> tuple[Job, bool]:
         """Run a finished job, or points of a finished sweep, again; see `Submission.rerun`."""
         old = await self._visible(person, job_id)
-        stored, created = await self._intake.rerun(person, old, key, points)
+        stored, created = await self._submission.rerun(person, old, key, points)
         return self.show(stored, person), created
 
     async def run_again(self, person: Person, old: StoredJob, key: str | None) -> StoredJob:
         """Run one of many jobs again."""
-        return (await self._intake.rerun(person, old, key))[0]
+        return (await self._submission.rerun(person, old, key))[0]
 
     # Jobs: showing and ending them
 
@@ -161,7 +161,7 @@ class JobService:
 
     def version(self) -> tuple[str, int, int]:
         """Return what changes whenever a list of jobs may have changed; for ETags, so it is cheap."""
-        return self.follower.version()
+        return self.recorder.version()
 
     async def cancel(self, person: Person, job_id: str) -> Job:
         """Ask for a job's end; asking again changes nothing.
@@ -180,7 +180,7 @@ class JobService:
             # It may be this job that fills the disk: it is stopped now, and that is written when there is room.
             stored = seen
             if not seen.final:
-                self.follower.note_cancellation(job_id, person.name)
+                self.recorder.note_cancellation(job_id, person.name)
         if stored is None:
             raise no_job()
         if stored.final:
@@ -194,8 +194,8 @@ class JobService:
         return self.show(stored, person)
 
     async def stop_job(self, job_id: str, by: str) -> None:
-        """Report a job's end to whoever has it; that it was asked for is kept already."""
-        if not self.follower.sweeps.cancel(job_id, by):
+        """End a job, in its sweep or at the back end; that it was asked for is kept already."""
+        if not self.recorder.sweeps.cancel(job_id, by):
             await self.backend.cancel(job_id)
 
     async def points(self, person: Person, job_id: str) -> SweepTable:
@@ -268,7 +268,7 @@ class JobService:
 
     def availability(self, names: frozenset[str] | None) -> AvailabilityReading:
         """Show what there is of some accelerators, or of all."""
-        return job_view.aged(self.backend.inventory(), names, self._adoption.version)
+        return job_view.aged(self.backend.inventory(), names, self._platform_sync.version)
 
     async def usage(self, person: Person, since: datetime) -> Usage:
         """Sum the batch use since a moment, of what the person may see."""
@@ -280,7 +280,7 @@ class JobService:
         """Ask for devices for a session."""
         # The hub may have read a changed platform file a moment before vkd does.
         known = request.accelerator in self.platform.accelerators
-        if not known and request.accelerator not in (await self._adoption.latest()).accelerators:
+        if not known and request.accelerator not in (await self._platform_sync.latest()).accelerators:
             raise Refusal(
                 Reason.UNKNOWN,
                 _("There is no accelerator {name}.").format(name=repr(request.accelerator[:60])),
@@ -298,21 +298,21 @@ class JobService:
         return claim
 
     async def claim_state(self, session_id: str) -> Claim:
-        """Explain how far a claim is."""
+        """Return how far a claim is."""
         claim = await self.backend.claim_state(session_id)
         if claim is None:
             raise Refusal(Reason.NOT_FOUND, _("This session holds no device."), _("Claim one first."))
         return claim
 
     async def release(self, session_id: str) -> None:
-        """Return a session's devices back."""
+        """Take a session's devices back."""
         await self.backend.release(session_id)
         logger.info("session release session=%s", session_id)
 
     # People
 
     async def release_person(self, name: str, released_as: str, *, dry_run: bool) -> int:
-        """Return a user name free; see `people.release`."""
+        """Release a user name; see `people.release`."""
         kept = await people.release(self.store, name, released_as, dry_run=dry_run)
         if not dry_run:
             logger.info("person released owner=%s as=%s jobs=%d", name, released_as, kept)
@@ -341,7 +341,7 @@ class JobService:
         positions: Mapping[str, int],
         reading: AvailabilityReading,
     ) -> Job:
-        if not stored.final and (by := self.follower.cancelled_by(stored.id)):
+        if not stored.final and (by := self.recorder.cancelled_by(stored.id)):
             stored = replace(stored, cancelled_by=stored.cancelled_by or by)
         try:
             return job_view.job(
@@ -354,7 +354,7 @@ class JobService:
     def _reason(self, stored: StoredJob) -> str | None:
         if held := self.access.reason(stored):
             return held
-        if self.follower.sweeps.holds(stored.id):
+        if self.recorder.sweeps.holds(stored.id):
             return status_text.TURN
         return self.backend.reason(stored.id)
 

@@ -1,4 +1,4 @@
-"""vkd goes over to a changed platform file, while it answers requests and follows jobs."""
+"""Load a changed platform file, while vkd answers requests and follows jobs."""
 
 from __future__ import annotations
 

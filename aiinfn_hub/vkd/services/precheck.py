@@ -156,7 +156,7 @@ def _obstacle(facts: Facts, total: int) -> Check | None:
 
 
 def _limit(facts: Facts) -> Check:
-    """Explain what else the person has waiting; more than allowed was refused before."""
+    """Return what else the person has waiting; more than allowed was refused before."""
     limits = facts.platform.limits
     most, waiting = limits.jobs_waiting_per_person, facts.mine.jobs
     if facts.sweep is not None and facts.mine.points:
@@ -184,7 +184,7 @@ def _limit(facts: Facts) -> Check:
 
 
 def _queue(facts: Facts) -> Check:
-    """Explain where in line it would be, and what is free now."""
+    """Return where in line it would be, and what is free now."""
     ahead, count, title, queue = facts.length.waiting, facts.selection.count, facts.title, facts.queue
     free, total = (facts.there.free, facts.there.total) if facts.there else (0, 0)
     if ahead:
@@ -216,7 +216,7 @@ def _time(facts: Facts) -> Check:
 
 
 def _sweep(facts: Facts) -> Iterator[Check]:
-    """Explain how many points run at a time, and how long that takes at worst."""
+    """Return how many points run at a time, and how long that takes at worst."""
     if facts.sweep is None:
         return
     points, at_most = len(facts.sweep.points), min(facts.sweep.at_most, len(facts.sweep.points))

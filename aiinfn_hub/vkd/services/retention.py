@@ -1,4 +1,4 @@
-"""Deletes jobs that are older than the platform keeps them, and the logs of deleted ones; in the background, some at a time.
+"""Retention: delete jobs that are older than the platform keeps them, and the logs of deleted ones; in the background, some at a time.
 
 What cannot be removed is tried again later, after everything else, and holds nothing up.
 """
@@ -42,7 +42,7 @@ class RetentionWorker:
     Parameters
     ----------
     platform
-        Gives the platform in force.
+        Returns the platform in force.
     """
 
     def __init__(self, care: RetentionStore, backend: JobBackend, platform: Callable[[], Platform]) -> None:
@@ -54,17 +54,17 @@ class RetentionWorker:
 
     def start(self) -> None:
         """Begin; the first look is at once, for what an earlier vkd left undone."""
-        self._task = asyncio.create_task(self._run(), name="housekeeping")
+        self._task = asyncio.create_task(self._run(), name="retention")
 
     async def stop(self) -> None:
-        """Release; what is begun is taken up again at the next start."""
+        """Stop; what is begun is taken up again at the next start."""
         if self._task is not None:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
 
     def poke(self) -> None:
-        """Explain that jobs were deleted."""
+        """Note that jobs were deleted."""
         self._news.set()
 
     async def _run(self) -> None:
@@ -114,7 +114,7 @@ class RetentionWorker:
         return total
 
     async def forget_logs(self) -> int:
-        """Have the back end forget deleted jobs; gives how many it could not."""
+        """Have the back end forget deleted jobs; returns how many it could not."""
         failures = 0
         while True:
             waiting = await self._care.with_logs(BATCH)

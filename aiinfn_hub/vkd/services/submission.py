@@ -1,4 +1,4 @@
-"""Takes jobs in: checks a request, keeps it, and hands it on."""
+"""Submission: check a request, store the job, and hand it to the back end."""
 
 from __future__ import annotations
 
@@ -51,16 +51,16 @@ class Submission:
     Parameters
     ----------
     platform
-        Gives the platform in force.
+        Returns the platform in force.
     """
 
     def __init__(
-        self, platform: Callable[[], Platform], store: JobStore, backend: JobBackend, follower: EventRecorder
+        self, platform: Callable[[], Platform], store: JobStore, backend: JobBackend, recorder: EventRecorder
     ) -> None:
         self._platform = platform
         self._store = store
         self._backend = backend
-        self._follower = follower
+        self._recorder = recorder
         # One at a time: a second click waits until the first is decided.
         self._submitting = asyncio.Lock()
 
@@ -80,7 +80,7 @@ class Submission:
         Raises
         ------
         Refusal
-            From the gate, from `inputs`, for a full disk, or because too many of the person's jobs wait.
+            From the gate, from `validation`, for a full disk, or because too many of the person's jobs wait.
         """
         work, selection, name = self._check(person, request)
         labels = validation.check_labels(request.labels)
@@ -92,7 +92,7 @@ class Submission:
         return await self._keep(_new(selection, work, name, key, asked, labels=labels, sweep=sweep), points)
 
     async def dry_run(self, person: Person, request: JobRequest) -> DryRun:
-        """Explain what would become of a request; see `checks`.
+        """Return what would happen to a request; see `precheck`.
 
         Raises
         ------
@@ -137,7 +137,7 @@ class Submission:
     async def rerun(
         self, person: Person, old: StoredJob, key: str | None, points: str | None = None
     ) -> tuple[StoredJob, bool]:
-        """Run a finished job again: the same copy of its input, its choices granted anew.
+        """Run a finished job again: the same copy of its input, its choices judged again.
 
         Parameters
         ----------
@@ -235,7 +235,7 @@ class Submission:
         try:
             await self._backend.submit(job)
         except Exception as error:
-            await self._follower.withdraw(new.id)
+            await self._recorder.withdraw(new.id)
             if isinstance(error, Refusal):
                 raise
             if refusal := refusal_of(error):
@@ -251,7 +251,7 @@ class Submission:
             most_waiting=limits.jobs_waiting_per_person,
             most_points=limits.sweep_points_per_person,
         )
-        self._follower.sweeps.begin(sweep, kept)
+        self._recorder.sweeps.begin(sweep, kept)
         return sweep
 
 

@@ -118,7 +118,7 @@ class Sweeps:
         return sweep is not None and job_id not in sweep.handed
 
     def over(self, job_id: str) -> None:
-        """Explain that a job has ended; of one that is no point, nothing happens."""
+        """Note that a job has ended; of one that is no point, nothing happens."""
         sweep_id = self._sweep_of.pop(job_id, None)
         sweep = self._sweeps.get(sweep_id or "")
         if sweep_id is None or sweep is None:

@@ -32,7 +32,7 @@ def own(shell: Any, namespace: dict[str, Any]) -> dict[str, Any]:
 
 
 def about(shell: Any) -> dict[str, Any]:
-    """Explain what is known of the kernel itself."""
+    """Return what is known of the kernel itself."""
     return {
         "python": ".".join(map(str, sys.version_info[:3])),
         "extensions": sorted(

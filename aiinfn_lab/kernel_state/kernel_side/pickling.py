@@ -127,7 +127,7 @@ def pickler_type(lent: str, namespace: dict[str, Any]) -> Any:
 
 
 def _taken_apart(obj: Any) -> Any:
-    """Explain how to make an object again whose own way to be pickled cannot be read; None for all others."""
+    """Return how to make an object again whose own way to be pickled cannot be read; None for all others."""
     for name in ("stdin", "stdout", "stderr"):
         if obj is getattr(sys, name):
             return getattr, (sys, name)
@@ -199,7 +199,7 @@ class Count:
 
         Raises
         ------
-        TooLong
+        TooLongError
             Once it is time.
         """
         self._ticks += 1

@@ -119,7 +119,7 @@ def _read_all(
     for descriptor in range(3):
         os.dup2(nowhere, descriptor)
     sys.stdout = sys.stderr = io.StringIO()
-    # Nothing is let go of: what an object does when it goes would be done to files that the person still uses.
+    # Nothing is released: what an object does when it goes would be done to files that the person still uses.
     kept: list[Any] = [dict(namespace), sys.modules.get("cloudpickle.cloudpickle")]
     for name in mine:
         del namespace[name]

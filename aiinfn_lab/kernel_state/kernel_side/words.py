@@ -37,7 +37,7 @@ _COUNTED = (list, tuple, dict, set, frozenset, str, bytes, bytearray)
 
 
 def refused(kind: type) -> str | None:
-    """Explain what a type is if nothing of it can be carried."""
+    """Return what a type is if nothing of it can be carried."""
     for each in kind.__mro__:
         words = _REFUSED.get(f"{each.__module__}.{each.__qualname__}")
         if words is not None:
@@ -46,7 +46,7 @@ def refused(kind: type) -> str | None:
 
 
 def type_of(value: Any) -> str:
-    """Explain what a value is, without having it compute anything: "ndarray 100 x 3 float64"."""
+    """Return what a value is, without having it compute anything: "ndarray 100 x 3 float64"."""
     kind = type(value)
     if issubclass(kind, type):
         return "class"

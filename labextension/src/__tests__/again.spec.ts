@@ -135,7 +135,7 @@ describe('takeOver', () => {
     expect(runs(makeJob('old', { work: { ...job.work, ...work } }))).toEqual(expected);
   });
 
-  // tests/unit/test_sweeping.py reads the same texts.
+  // tests/unit/test_sweep_points.py reads the same texts.
   it.each([
     [[{ lr: 0.1, seed: 1 }], 'lr,seed\n0.1,1\n'],
     [[{ lr: 0.1, layers: [1, 2] }], 'lr\tlayers\n0.1\t[1, 2]\n'],

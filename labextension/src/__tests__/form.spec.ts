@@ -69,7 +69,7 @@ describe('values', () => {
     expect(splitArguments('"open')).toBeNull();
   });
 
-  // The tables are those of the platform's own rule, in tests/vkd/test_afterwards.py.
+  // The tables are those of the platform's own rule, in tests/vkd/test_bulk.py.
   it.each([
     ['paper-2026, Trial  trial', ['paper-2026', 'trial']],
     ['città,cms/ml:v2\ta.b_c+d', ['città', 'cms/ml:v2', 'a.b_c+d']],

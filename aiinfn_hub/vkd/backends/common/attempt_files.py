@@ -1,4 +1,4 @@
-"""What the local back end keeps on disk: one folder per attempt of a job, one file per session's claim.
+"""What a back end keeps on disk: one folder per attempt of a job; locally also one file per session's claim.
 
 ``jobs/JOB/ATTEMPT/`` is described in `supervisor`; vkd adds ``intent.json``: why it stops the attempt, written before
 the signal is sent, so that a vkd that was killed in between still tells the job's end as it was meant.

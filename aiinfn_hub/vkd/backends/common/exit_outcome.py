@@ -58,7 +58,7 @@ def plural(count: int, title: str) -> str:
 
 
 def waiting(devices: str, end: datetime | None) -> str:
-    """Explain that a session waits for others to end; ``end`` is when the first does."""
+    """Return the sentence for a session that waits for others to end; ``end`` is when the first does."""
     if end is None:
         return _("Waiting for {devices}: all are in use by sessions.").format(devices=devices)
     return _(
@@ -67,7 +67,7 @@ def waiting(devices: str, end: datetime | None) -> str:
 
 
 def making_room(title: str, seconds: float) -> str:
-    """Explain that batch gives way to a session."""
+    """Return the sentence for a session for which a job is preempted."""
     return _("A batch job is making room on {title}: about {seconds} s.").format(
         title=title, seconds=f"{seconds:.0f}"
     )
@@ -128,7 +128,7 @@ def judge(
     *,
     rebooted: bool,
 ) -> Outcome:
-    """Explain where an attempt that ended leaves its job, and why. Nothing else decides this.
+    """Return where an attempt that ended leaves its job, and why. Nothing else decides this.
 
     What happened first counts, whatever was meant a moment later:
 

@@ -82,7 +82,7 @@ def is_terminating(pid: int) -> bool:
 
 
 def oom_kills(cgroup: str = "") -> int:
-    """Count the processes that the kernel has ended for want of memory: of a cgroup, or else of the whole machine."""
+    """Count the processes that the kernel has ended because memory ran out: of a cgroup, or else of the whole machine."""
     for path in (f"{cgroup}/memory.events", "/proc/vmstat") if cgroup else ("/proc/vmstat",):
         try:
             with open(path, "rb") as stream:  # noqa: PTH123 - no pathlib here
@@ -95,7 +95,7 @@ def oom_kills(cgroup: str = "") -> int:
 
 
 class RecentOomKills:
-    """Whether the kernel has ended a process for want of memory in the last seconds.
+    """Whether the kernel has ended a process because memory ran out in the last seconds.
 
     Only then can it be why a job ended just now: one may live for days after a process of its own, or of others on this
     machine, was ended so.

@@ -125,13 +125,13 @@ class LogArchive:
         self._line = None
 
     def feed(self, data: bytes) -> ArchivedPart:
-        """Take in a part of the stream; gives what the runner told in it.
+        """Take in a part of the stream; returns what the runner told in it.
 
         A line is not gathered before it is written: it may have no end. What a part costs depends on its size alone.
 
         Raises
         ------
-        NoLine
+        NoLineError
             If it is not the log.
         OSError
             If it cannot be written.

@@ -73,7 +73,7 @@ def _utc_now() -> datetime:
 
 
 class KubernetesBackend:
-    """Runs jobs in a cluster. See `aiinfn_hub.vkd.domain.backend.Backend`.
+    """Runs jobs in a cluster. See `aiinfn_hub.vkd.domain.backend.JobBackend`.
 
     Parameters
     ----------
@@ -183,7 +183,7 @@ class KubernetesBackend:
     # Coming and going
 
     async def start(self, known: Start) -> None:
-        """Take over what an earlier vkd left; see `Backend.start`."""
+        """Take over what an earlier vkd left; see `JobBackend.start`."""
         await asyncio.to_thread(self._files.prepare)
         await self._director.load(known.jobs)
         self._device_tasks = [self._run(watch.run()) for watch in (self._nodes, self._pods)]
@@ -220,7 +220,7 @@ class KubernetesBackend:
             self._positions.touch(queue)
 
     async def stop(self) -> None:
-        """Release of everything; jobs and sessions run on, and `updates` ends."""
+        """Stop; jobs and sessions run on, and `updates` ends."""
         await self._sessions.close()
         await self._director.close()
         for task in self._tasks:
@@ -230,9 +230,9 @@ class KubernetesBackend:
         await self._client.close()
 
     async def adopt(self, platform: Platform) -> None:
-        """Go over to a changed platform file; see `Backend.adopt`.
+        """Load a changed platform file; see `JobBackend.adopt`.
 
-        If it describes other accelerators, the nodes are read anew first, so that no reading ever shows half of it.
+        If it describes other accelerators, the nodes are read again first, so that no reading ever shows half of it.
         """
         if platform.accelerators != self._platform.accelerators:
             inventory = ClusterInventory(platform)
@@ -314,7 +314,7 @@ class KubernetesBackend:
     # Jobs
 
     async def submit(self, job: BackendJob) -> None:
-        """Make a job's Job; see `Backend.submit`.
+        """Make a job's Job; see `JobBackend.submit`.
 
         Raises
         ------
@@ -345,7 +345,7 @@ class KubernetesBackend:
         self._director.cancel(job_id)
 
     async def hold(self, holds: Holds) -> None:
-        """Keep jobs from running; see `Backend.hold`."""
+        """Keep jobs from running; see `JobBackend.hold`."""
         self._director.hold(holds)
 
     async def interrupt(self) -> None:
@@ -416,7 +416,7 @@ class KubernetesBackend:
         return self._inventory.largest(accelerator)
 
     async def read_log(self, job_id: str, attempt: int, offset: int, limit: int) -> LogChunk:
-        """Read part of an attempt's log; see `Backend.read_log`."""
+        """Read part of an attempt's log; see `JobBackend.read_log`."""
         folder = self._files.attempt(job_id, attempt)
         over = self._director.is_over(job_id, attempt)
         return await asyncio.to_thread(attempt_log.read, folder, attempt, offset, limit, over=over)
@@ -427,12 +427,12 @@ class KubernetesBackend:
         await attempt_log.wait(folder, offset, timeout, lambda: self._director.is_over(job_id, attempt))
 
     async def read_resources(self, job_id: str, attempt: int) -> list[ResourcePoint]:
-        """Read what an attempt used so far; see `Backend.read_resources`."""
+        """Read what an attempt used so far; see `JobBackend.read_resources`."""
         folder = self._files.attempt(job_id, attempt)
         return points_of(await asyncio.to_thread(folder.read_resources))
 
     async def forget(self, job_id: str) -> bool:
-        """Delete what is kept of a final job; see `Backend.forget`."""
+        """Delete what is kept of a final job; see `JobBackend.forget`."""
         if not self._director.forget(job_id):
             return False
         await asyncio.to_thread(self._files.forget, job_id)
@@ -441,11 +441,11 @@ class KubernetesBackend:
     # Sessions
 
     async def claim(self, session_id: str, request: ClaimRequest) -> Claim:
-        """Make room for a session; see `Backend.claim`."""
+        """Make room for a session; see `JobBackend.claim`."""
         return await self._sessions.claim(session_id, request)
 
     async def claim_state(self, session_id: str) -> Claim | None:
-        """Explain how far a claim is."""
+        """Return how far a claim is."""
         return self._sessions.state(session_id)
 
     async def release(self, session_id: str) -> None:

@@ -23,7 +23,7 @@ from aiinfn_hub.vkd.domain.backend import BackendJob
 APART: Final = 1.0
 """Seconds between two Workloads: Kubernetes keeps the time at which an object was made in whole seconds."""
 _ASK_AGAIN: Final = 1.0
-"""Seconds after which a job looks whether the one before it has its Workload; usually it is told earlier."""
+"""Seconds after which a job looks whether the one before it has its Workload; usually it hears of it earlier."""
 
 _Key = tuple[str, str, str]
 _Place = tuple[datetime, int, str]

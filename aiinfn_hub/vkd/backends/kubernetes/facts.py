@@ -248,7 +248,7 @@ class Cluster:
         return list(self._seen)
 
     def see_job(self, before: JobFacts | None, after: JobFacts | None) -> str:
-        """Take in a change; gives the job's id."""
+        """Take in a change; returns the job's id."""
         job_id, seen = self._entry(before, after)
         if after is not None:
             seen.job = after
@@ -257,7 +257,7 @@ class Cluster:
         return self._tidy(job_id, seen)
 
     def see_workload(self, before: WorkloadFacts | None, after: WorkloadFacts | None) -> str:
-        """Take in a change; gives the job's id."""
+        """Take in a change; returns the job's id."""
         job_id, seen = self._entry(before, after)
         if after is not None:
             seen.workload = after
@@ -266,7 +266,7 @@ class Cluster:
         return self._tidy(job_id, seen)
 
     def see_pod(self, before: JobPodFacts | None, after: JobPodFacts | None) -> str:
-        """Take in a change; gives the job's id."""
+        """Take in a change; returns the job's id."""
         job_id, seen = self._entry(before, after)
         if after is not None:
             seen.pods[after.uid] = after

@@ -60,7 +60,7 @@ class ReconcileState:
 
     @classmethod
     def of(cls, job: BackendJob, note: AttemptNote) -> ReconcileState:
-        """Take up a job where the store knows it: what was noted but not told is told again."""
+        """Take up a job where the store knows it: what was noted but not reported is reported again."""
         attempts = note.attempts[: job.attempt]
         attempts = [UNKNOWN_POD] * (job.attempt - len(attempts)) + attempts
         return cls(job, note, job.state, attempts, appeared=note.created)
@@ -77,7 +77,7 @@ class ReconcileState:
 
     @property
     def attempt(self) -> int:
-        """Number of the attempt that was told last."""
+        """Number of the attempt that was reported last."""
         return len(self.attempts)
 
     @property
@@ -101,7 +101,7 @@ class ReconcileState:
         return (self._doubt.key, time.monotonic() - self._since) if self._doubt else ("", 0.0)
 
     def doubt(self, doubt: Doubt | None) -> float | None:
-        """Keep a doubt; gives the seconds after which to look again."""
+        """Keep a doubt; returns the seconds after which to look again."""
         if doubt is None or self._doubt is None or doubt.key != self._doubt.key:
             self._since = time.monotonic()
         self._doubt = doubt

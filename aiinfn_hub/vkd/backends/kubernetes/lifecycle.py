@@ -1,4 +1,4 @@
-"""From what the cluster shows of a job to what is told of it: pure, and the same however many events were missed.
+"""From what the cluster shows of a job to what is reported of it: pure, and the same however many events were missed.
 
 An attempt is one pod that was bound to a node. What was seen last is compared with what was told last, and the steps in
 between are filled in, so that only allowed transitions are told. Where two watches may disagree for a moment, nothing is
@@ -25,7 +25,7 @@ _NOT_HERE: Final = frozenset({"DeletionByTaintManager", "DeletionByPodGC"})
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What was told of a job, and what is meant to become of it.
+    """What was reported of a job, and what is intended with it.
 
     Attributes
     ----------
@@ -49,7 +49,7 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A change of state to be told.
+    """A change of state to be reported.
 
     Attributes
     ----------
@@ -81,7 +81,7 @@ class Doubt:
     Attributes
     ----------
     key
-        What it is; another one begins anew.
+        What it is; another one starts over.
     seconds
         How long it must have stayed.
     """
@@ -99,7 +99,7 @@ class Advice:
 
 
 def advance(known: Known, seen: Seen, selection: Selection, doubted: tuple[str, float] = ("", 0.0)) -> Advice:
-    """Explain what is to be told of a job.
+    """Return what is to be reported of a job.
 
     Parameters
     ----------
@@ -183,7 +183,7 @@ class _Reading:
             self._tell(JobState.RUNNING, Cause.STARTED, status_text.RUNNING, pod)
 
     def _again(self, reason: status_text.Again, pod: JobPodFacts | None) -> bool:
-        """Explain that it waits again; what was cancelled meanwhile does not."""
+        """Report that it waits again; what was cancelled meanwhile does not."""
         if self._known.cancelling:
             return self._tell(JobState.CANCELLED, Cause.CANCELLED, status_text.CANCELLED, pod)
         if self._known.withheld:

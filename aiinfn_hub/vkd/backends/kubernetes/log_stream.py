@@ -32,7 +32,7 @@ class LogFollower:
     path
         Of the log at the API server.
     pod
-        Gives the pod as it is now; None if it is gone.
+        Returns the pod as it is now; None if it is gone.
     told
         Called with what the runner tells.
 
@@ -60,11 +60,11 @@ class LogFollower:
         self._task = asyncio.create_task(self._run())
 
     def poke(self) -> None:
-        """Explain that there is news of the pod."""
+        """Note that there is news of the pod."""
         self._news.set()
 
     async def stop(self) -> None:
-        """Release; the archive can be continued."""
+        """Stop; the archive can be continued."""
         self._task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._task

@@ -64,7 +64,7 @@ def choose(
 
 
 def _on(place: DevicePlace, resource: str, count: int, promised: int) -> VictimChoice | None:
-    """Explain how a session would get its devices on a node; None if it cannot."""
+    """Return how a session would get its devices on a node; None if it cannot."""
     wanted = count + promised
     if wanted <= place.free:
         return VictimChoice(Relief.FREE, place.node)

@@ -1,4 +1,4 @@
-"""Places in the queues, as Kueue tells them: asked when something changed, once a second at most, never per request."""
+"""Positions in the queues, as Kueue reports them: asked when something changed, once a second at most, never per request."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class QueuePositions:
     waits
         Tells whether a job waits: the answer may be older than what is known.
     lines
-        Gives the projects whose jobs wait in a queue. Each has a LocalQueue, and Kueue tells of each job in one its place
+        Returns the projects whose jobs wait in a queue. Each has a LocalQueue, and Kueue tells of each job in one its place
         in the whole queue. (Of all at once it tells only those who may see every namespace.)
 
     Attributes
@@ -57,7 +57,7 @@ class QueuePositions:
         self.places: Mapping[str, int] = {}
 
     def touch(self, queue: str) -> None:
-        """Explain that the order of a queue may have changed."""
+        """Note that the order of a queue may have changed."""
         self._changed.add(queue)
         self._wake.set()
 

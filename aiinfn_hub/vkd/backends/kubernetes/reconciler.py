@@ -1,6 +1,6 @@
-"""Carries jobs through the cluster: makes their Jobs, tells what becomes of them, and deletes them.
+"""The job reconciler: create Jobs, report what happens to them, and delete them.
 
-Each job is looked at by one task at a time, whenever something about it changed. What is to be told follows from what is
+Each job is reconciled by one task at a time, whenever something about it changed. What is reported follows from what is
 seen (`lifecycle`), so a change that was missed costs nothing.
 """
 
@@ -98,7 +98,7 @@ class Reconciler:
         self.wanted: Counter[str] = Counter()
 
     def adopt(self, platform: Platform) -> None:
-        """Go over to a changed platform file; what is in the cluster stays as it is."""
+        """Load a changed platform file; what is in the cluster stays as it is."""
         self._requests.platform = platform
 
     # Taking jobs in
@@ -198,7 +198,7 @@ class Reconciler:
                 self.mark(track.id)
 
     async def yield_place(self, job_id: str) -> bool:
-        """Have Kueue evict a job for a session; False if it cannot be told now."""
+        """Have Kueue evict a job for a session; False if Kueue cannot be asked now."""
         track = self.tracks.get(job_id)
         workload = self._cluster.of(job_id).workload
         if track is None or workload is None:
@@ -409,7 +409,7 @@ class Reconciler:
     # Telling
 
     def hear(self, event: EventFacts) -> None:
-        """Explain what an event says of a job's start."""
+        """Report what an event says of a job's start."""
         track = self.tracks.get(event.job_id)
         if track is None:
             return
@@ -489,7 +489,7 @@ class Reconciler:
         return track.state is JobState.QUEUED
 
     async def close(self) -> None:
-        """Release of everything; the jobs run on."""
+        """Stop; the jobs run on."""
         self._open = False
         tasks = [track.task for track in self.tracks.values() if track.task] + list(self._chores)
         for task in tasks:

@@ -1,4 +1,4 @@
-"""Has Kueue look at once at what a session gave back.
+"""Trigger Kueue to look at once at what a session gave back.
 
 Kueue 0.19 gathers the nodes on which pods that it does not manage have ended, and looks whether jobs fit there every ten
 seconds (pkg/controller/tas/non_tas_usage_controller.go). A Workload that is deactivated has it look at once, at all
@@ -27,7 +27,7 @@ class RequeueTrigger:
         self._wake = asyncio.Event()
 
     def freed(self, accelerators: Iterable[str]) -> None:
-        """Explain that devices are free that were not batch's."""
+        """Note that devices are free that were not batch's."""
         self._freed.update(name for name in accelerators if self._director.wanted[name] > 0)
         if self._freed:
             self._wake.set()

@@ -1,4 +1,4 @@
-"""SessionClaims' claims: batch makes room for a session just before its pod is made, kindly.
+"""Claims of sessions: batch is preempted through Kueue just before a session's pod is created.
 
 kube-scheduler decides who runs where, and evicts batch for a session by itself. But the Job controller punishes a job that
 kube-scheduler evicted with a growing delay, and one that Kueue evicted not at all. So the hub says a moment before that a
@@ -87,7 +87,7 @@ class SessionClaims:
         self._changed = asyncio.Event()
 
     def poke(self) -> None:
-        """Explain that there is news of a pod."""
+        """Note that there is news of a pod."""
         self._changed.set()
         self._changed = asyncio.Event()
 
@@ -148,7 +148,7 @@ class SessionClaims:
         return choose(self.inventory.places(name), claim.accelerator.resource, claim.request.count, promised)
 
     async def _make_room(self, claim: _Held) -> None:
-        """Report the jobs to go, and wait until they do, but not for long."""
+        """Preempt the jobs, and wait until they end, but not for long."""
         director = self._director
         victims = claim.choice.victims
         try:
@@ -187,7 +187,7 @@ class SessionClaims:
             self._let_back(claim)
 
     def state(self, session_id: str) -> Claim | None:
-        """Explain how far a claim is."""
+        """Return how far a claim is."""
         claim = self._claims.get(session_id)
         return self._view(claim) if claim else None
 
@@ -249,7 +249,7 @@ class SessionClaims:
         return claim.open or self.inventory.is_pending(claim.slug)
 
     async def close(self) -> None:
-        """Release: the next vkd lets back whom this one kept away."""
+        """Stop; the next vkd lets the jobs back that this one held."""
         for claim in self._claims.values():
             if claim.task is not None:
                 claim.task.cancel()

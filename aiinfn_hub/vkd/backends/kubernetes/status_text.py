@@ -1,4 +1,4 @@
-"""What becomes of jobs in words, out of Kubernetes' and Kueue's reasons. One table for each; easy to extend."""
+"""What happens to jobs in words, out of Kubernetes' and Kueue's reasons. One table for each; easy to extend."""
 
 from __future__ import annotations
 
@@ -171,7 +171,7 @@ def devices(selection: Selection) -> str:
 
 
 def starting(selection: Selection, node: str) -> str:
-    """Explain that a job got what it asked for."""
+    """Return the sentence for a job that got what it asked for."""
     what = f" with {devices(selection)}" if selection.accelerator else ""
     return f"Starting{f' on {node}' if node else ''}{what}."
 
@@ -209,7 +209,7 @@ def failed(reason: str, selection: Selection) -> Words:
 
 
 def time_limit(selection: Selection) -> str:
-    """Explain that a job was too slow."""
+    """Return the sentence for a job that reached its time limit."""
     return f"Stopped: it reached its time limit of {format_duration(selection.time_limit)}."
 
 

@@ -53,7 +53,7 @@ def _utc_now() -> datetime:
 
 
 class LocalBackend:
-    """Runs jobs as processes of this host. See `aiinfn_hub.vkd.domain.backend.Backend`.
+    """Runs jobs as processes of this host. See `aiinfn_hub.vkd.domain.backend.JobBackend`.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ class LocalBackend:
     accounts
         Who runs as whom; None: all as this process, with homes in the data folder.
     clock
-        Gives the time in UTC.
+        Returns the time in UTC.
     command
         What runs in a job instead of the runner.
     discover
@@ -127,7 +127,7 @@ class LocalBackend:
         self._open = False
 
     async def start(self, known: Start) -> None:
-        """Take over what an earlier vkd left; see `Backend.start`.
+        """Take over what an earlier vkd left; see `JobBackend.start`.
 
         Raises
         ------
@@ -152,7 +152,7 @@ class LocalBackend:
         self._ticker = asyncio.create_task(self._tick())
 
     async def stop(self) -> None:
-        """Release of everything; jobs and sessions run on, and `updates` ends."""
+        """Stop; jobs and sessions run on, and `updates` ends."""
         self._open = False
         self._devices.stop()
         if self._ticker is not None:
@@ -165,7 +165,7 @@ class LocalBackend:
             self._lock = None
 
     async def adopt(self, platform: Platform) -> None:
-        """Go over to a changed platform file; see `Backend.adopt`."""
+        """Load a changed platform file; see `JobBackend.adopt`."""
         self._platform = platform
         self._grace = platform.limits.grace.total_seconds()
         self._dispatcher.adopt(platform)
@@ -179,7 +179,7 @@ class LocalBackend:
             yield update
 
     def _pump(self) -> None:
-        """Return out what is free: to sessions first, then to jobs."""
+        """Hand out what is free: to sessions first, then to jobs."""
         if self._open:
             self._dispatcher.start_jobs(self._sessions.settle())
 
@@ -211,7 +211,7 @@ class LocalBackend:
         self._pump()
 
     async def hold(self, holds: Holds) -> None:
-        """Keep jobs from running; see `Backend.hold`."""
+        """Keep jobs from running; see `JobBackend.hold`."""
         self._dispatcher.hold(holds)
         self._pump()
 
@@ -267,7 +267,7 @@ class LocalBackend:
         return run is None or run.attempt != attempt
 
     async def read_log(self, job_id: str, attempt: int, offset: int, limit: int) -> LogChunk:
-        """Read part of an attempt's log; see `Backend.read_log`."""
+        """Read part of an attempt's log; see `JobBackend.read_log`."""
         folder = self._files.attempt(job_id, attempt)
         over = self._is_over(job_id, attempt)
         return await asyncio.to_thread(attempt_log.read, folder, attempt, offset, limit, over=over)
@@ -278,12 +278,12 @@ class LocalBackend:
         await attempt_log.wait(folder, offset, timeout, lambda: self._is_over(job_id, attempt))
 
     async def read_resources(self, job_id: str, attempt: int) -> list[ResourcePoint]:
-        """Read what an attempt used so far; see `Backend.read_resources`."""
+        """Read what an attempt used so far; see `JobBackend.read_resources`."""
         folder = self._files.attempt(job_id, attempt)
         return points_of(await asyncio.to_thread(folder.read_resources))
 
     async def claim(self, session_id: str, request: ClaimRequest) -> Claim:
-        """Ask for devices for a session; see `Backend.claim`."""
+        """Ask for devices for a session; see `JobBackend.claim`."""
         self._sessions.ask(session_id, request)
         self._pump()
         claim = self._sessions.view(session_id)
@@ -291,7 +291,7 @@ class LocalBackend:
         return claim
 
     async def claim_state(self, session_id: str) -> Claim | None:
-        """Explain how far a claim is."""
+        """Return how far a claim is."""
         return self._sessions.view(session_id)
 
     async def release(self, session_id: str) -> None:
@@ -300,7 +300,7 @@ class LocalBackend:
         self._pump()
 
     async def forget(self, job_id: str) -> bool:
-        """Delete what is kept of a final job; see `Backend.forget`."""
+        """Delete what is kept of a final job; see `JobBackend.forget`."""
         if not self._dispatcher.forget(job_id):
             return False
         await asyncio.to_thread(self._files.forget, job_id)

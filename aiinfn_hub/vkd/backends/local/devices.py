@@ -149,7 +149,7 @@ class DeviceTable:
         return bool(self._known)
 
     def adopt(self, platform: Platform) -> None:
-        """Go over to a changed platform file: what it describes anew, or as another product, is found anew."""
+        """Load a changed platform file: what it describes newly, or as another product, is looked for again."""
         old, self.platform = self.platform.accelerators, platform
         for name in list(self._known):
             new = platform.accelerators.get(name)
@@ -293,7 +293,7 @@ class DeviceWatch:
         self.refresh()
 
     def adopt(self, platform: Platform) -> None:
-        """Go over to a changed platform file."""
+        """Load a changed platform file."""
         self._table.adopt(platform)
         if self._real and self._found is not None:
             self._table.read(self._found, self._clock())

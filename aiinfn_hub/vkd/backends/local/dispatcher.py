@@ -1,4 +1,4 @@
-"""Takes jobs from the line to their end: decides what starts, carries each attempt, and tells what happens."""
+"""The dispatcher: decide which job starts, follow each attempt to its end, and report what happens."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class Dispatcher:
         self.closing = False
 
     def adopt(self, platform: Platform) -> None:
-        """Go over to a changed platform file. What runs keeps the grace period that it started with."""
+        """Load a changed platform file. What runs keeps the grace period that it started with."""
         self._grace = platform.limits.grace.total_seconds()
         self.meter.half_life = platform.limits.usage_half_life
 
@@ -287,7 +287,7 @@ class Dispatcher:
         self._end(run, Conclusion(None, Outcome(JobState.FAILED, Cause.START_FAILED, message), {}))
 
     async def _see_it_up(self, run: Attempt) -> None:
-        """Explain that the job runs, once it does."""
+        """Report that the job runs, once it does."""
         facts = await asyncio.to_thread(run.folder.run)
         if facts is None or run.watch is None:
             return
@@ -364,7 +364,7 @@ class Dispatcher:
         self._finish(job_id, outcome)
 
     def tell_progress(self) -> None:
-        """Explain what the running jobs said since the last call."""
+        """Report what the running jobs said since the last call."""
         for run in list(self.runs.values()):
             self._tell.progress(run)
 
@@ -395,7 +395,7 @@ class Dispatcher:
         ]
 
     def stopping(self, accelerator: str) -> int:
-        """Count the devices that jobs hold which were told to stop."""
+        """Count the devices that jobs hold which are being stopped."""
         return sum(
             self._ledger.usable(_holder(run.job.id))
             for run in self._on(accelerator)

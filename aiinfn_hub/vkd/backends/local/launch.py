@@ -1,4 +1,4 @@
-"""Starts the process of an attempt, and says in words why it cannot be started."""
+"""Start the process of an attempt, and explain why it cannot be started."""
 
 from __future__ import annotations
 

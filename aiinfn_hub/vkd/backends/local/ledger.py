@@ -46,7 +46,7 @@ class Ledger:
     """Exclusive devices by accelerator name.
 
     A device that is offline is in nobody's reach: it counts as offline even while somebody still holds it. A device
-    that left the inventory stays known, as offline, until its holder lets go of it.
+    that left the inventory stays known, as offline, until its holder releases it.
     """
 
     def __init__(self) -> None:
@@ -134,7 +134,7 @@ class Ledger:
 
         Raises
         ------
-        Taken
+        DeviceTakenError
             If another holds one of them; then nothing changes.
         """
         if taken := [device for device in devices if self._holder.get(device, holder) != holder]:
@@ -157,7 +157,7 @@ class Ledger:
         return holding.devices
 
     def holding(self, holder: str) -> Holding | None:
-        """Explain what a holder has."""
+        """Return what a holder has."""
         return self._holdings.get(holder)
 
     def usable(self, holder: str) -> int:

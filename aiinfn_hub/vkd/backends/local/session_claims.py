@@ -1,4 +1,4 @@
-"""Gives devices to sessions, before any job, and says in words how far each claim is."""
+"""Claims of sessions: grant devices to sessions before any job, and report how far each claim is."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class SessionClaims:
         self._book = ClaimStore(files)
 
     def adopt(self, platform: Platform) -> None:
-        """Go over to a changed platform file; who has devices keeps them."""
+        """Load a changed platform file; who has devices keeps them."""
         self._platform = platform
         # Also what the file does not have any more: a session may hold it.
         self._last |= platform.accelerators
@@ -137,7 +137,7 @@ class SessionClaims:
         self._ledger.release(_holder(session_id))
 
     def drop_ended(self) -> bool:
-        """Release the claims of sessions that are gone or never came; tell whether there were any."""
+        """Release the claims of sessions that are gone or never came; return whether there were any."""
         ended = self._book.expired(self._clock(), self._patience)
         for session_id in ended:
             _log.info("Session %s is gone; its devices are free", session_id)

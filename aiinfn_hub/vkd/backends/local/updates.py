@@ -1,4 +1,4 @@
-"""Says what happens to jobs: makes each `Update`."""
+"""Build the `Update` for each thing that happens to a job."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ class UpdateEmitter:
         self._clock = clock
 
     def starting(self, run: Attempt) -> None:
-        """Explain that a job got its devices."""
+        """Report that a job got its devices."""
         accelerator = run.job.selection.accelerator
         where = f" on {plural(len(run.devices), accelerator.title)}" if accelerator else ""
         message = f"Starting{where}."
         self._emit(self._about(run, JobState.STARTING, Cause.PLACED, message, granted(run)))
 
     def running(self, run: Attempt, started: datetime | None) -> None:
-        """Explain that a job's process runs, once."""
+        """Report that a job's process runs, once."""
         run.started = started
         if not run.up:
             run.up = True
@@ -62,7 +62,7 @@ class UpdateEmitter:
         )
 
     def progress(self, run: Attempt) -> None:
-        """Explain what a running job said since the last call."""
+        """Report what a running job said since the last call."""
         if not run.up:
             return
         progress, values = run.told()
@@ -70,7 +70,7 @@ class UpdateEmitter:
             self._emit(Update(run.job.id, self._clock(), run.attempt, progress=progress, values=values))
 
     def ended(self, run: Attempt, outcome: Outcome, conclusion: Conclusion) -> None:
-        """Explain how an attempt ended."""
+        """Report how an attempt ended."""
         ended = conclusion.ended
         self._emit(
             Update(
@@ -80,7 +80,7 @@ class UpdateEmitter:
                 state=outcome.state,
                 cause=outcome.cause,
                 message=outcome.message,
-                # A job that waits again begins anew: how far it came is no news of it.
+                # A job that waits again starts over: how far it came is no news of it.
                 progress=progress_of(conclusion.records) if outcome.state in FINAL else None,
                 values=values_of(conclusion.records),
                 error=outcome.error,
@@ -97,7 +97,7 @@ class UpdateEmitter:
 
 
 def granted(run: Attempt) -> str:
-    """Explain what an attempt was given of this machine."""
+    """Return in words what an attempt was given of this machine."""
     size, devices = run.job.selection.size, run.devices
     room = f"{size.cores:g} core{'' if size.cores == 1 else 's'} and {bytes_in_words(size.memory)}"
     accelerator = run.job.selection.accelerator

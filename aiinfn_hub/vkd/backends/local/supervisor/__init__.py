@@ -6,8 +6,8 @@ starts fast and stays small. It is its own session and outlives vkd. Everything 
 ``spec.json``     what to run (written by vkd before it starts this)
 ``run.json``      who runs: written before the job's first instruction, completed when the job is up
 ``log``           what the job prints, up to a limit
-``records.json``  the last progress and error that the job told
-``resources.json``  what the job used over time, see `resources`
+``records.json``  the last progress and error that the job reported
+``resources.json``  what the job used over time, see `resource_series`
 ``exit.json``     how it ended, with the last records; written last, into space set aside at the beginning
 ``abandoned``     vkd gave this attempt up before it began: it must not run any more
 

@@ -45,7 +45,7 @@ def _become_job(spec: dict[str, Any], stdin: int, output: int, parent: int, mark
     marks.enter()
     for number in (signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(number, signal.SIG_DFL)
-    # Batch gives way to sessions in processor time, and is the first to go if the machine runs out of memory.
+    # Batch yields to sessions in processor time, and is the first to go if the machine runs out of memory.
     with contextlib.suppress(OSError):
         os.nice(10)
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as stream:  # noqa: PTH123
@@ -74,7 +74,7 @@ def start_job(spec: dict[str, Any], marks: Marks) -> tuple[int, int]:
     Parameters
     ----------
     marks
-        What it gets so that its processes are found, whatever becomes of this one.
+        What it gets so that its processes are found, whatever happens to this one.
 
     Returns
     -------
@@ -286,7 +286,7 @@ class Supervisor:
                 return
             if pid == self._child:
                 self._status = status
-                # Now, not when all is over: by then another's process may have been ended for want of memory.
+                # Now, not when all is over: by then another's process may have been ended because memory ran out.
                 self._out_of_memory = self._kills.any()
 
     def _terminate(self, why: str, grace: float) -> None:
@@ -313,7 +313,7 @@ class Supervisor:
 
 
 def _reserve_exit(folder: str) -> int:
-    """Take the disk space of ``exit.json`` beforehand, so that the end can be told on a full disk."""
+    """Take the disk space of ``exit.json`` beforehand, so that the end can be reported on a full disk."""
     descriptor = os.open(f"{folder}/exit.json.new", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     os.posix_fallocate(descriptor, 0, EXIT_ROOM)
     return descriptor

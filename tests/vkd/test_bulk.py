@@ -387,13 +387,13 @@ async def test_old_jobs_go_by_themselves_but_not_what_is_pinned_runs_or_is_shown
     young, waiting = await ended(v, anna), await anna.post("/jobs", notebook())
     await anna.ask("PATCH", f"/jobs/{old[1]['id']}", json={"pinned": True}, status=200)
     before = (await anna.get(f"/usage?since={(long_ago - timedelta(days=1)).date()}"))["entries"]
-    assert await v.service.housekeeping.expire() == 2
+    assert await v.service.retention.expire() == 2
     kept = {job["id"] for job in (await anna.get("/jobs"))["jobs"]}
     assert kept == {old[1]["id"], sweep["id"], young["id"], waiting["id"]}
     assert (await anna.get(f"/usage?since={(long_ago - timedelta(days=1)).date()}"))["entries"] == before
     await tidy(v)
     assert set(v.backend.forgotten) == {old[0]["id"], old[2]["id"]}
-    assert await v.service.housekeeping.expire() == 0
+    assert await v.service.retention.expire() == 0
 
 
 async def test_a_long_history_expires_in_portions_with_its_sweeps(v, monkeypatch):
@@ -405,7 +405,7 @@ async def test_a_long_history_expires_in_portions_with_its_sweeps(v, monkeypatch
     sweep = await swept(v, anna)
     async with v.service.store.changing() as (connection, _):
         await connection.execute(sa.update(jobs).where(jobs.c.id == sweep["id"]).values(ended=long_ago))
-    assert await v.service.housekeeping.expire() == 6
+    assert await v.service.retention.expire() == 6
     assert await rows(v, jobs) == []
     await tidy(v)
     assert len(v.backend.forgotten) == 8
@@ -417,10 +417,10 @@ async def test_notes_of_deleted_jobs_do_not_stay_for_ever(v, monkeypatch):
     await anna.ask("DELETE", f"/jobs/{job['id']}", status=204)
     await tidy(v)
     monkeypatch.setattr(retention, "NEWS_KEPT", timedelta())
-    await v.service.housekeeping.expire()
+    await v.service.retention.expire()
     assert len(await rows(v, removed)) == 1, "something may be left in the home"
     await anna.ask("POST", "/leftovers", json={"jobs": [job["id"]]}, status=204)
-    await v.service.housekeeping.expire()
+    await v.service.retention.expire()
     assert await rows(v, removed) == []
 
 
