@@ -23,6 +23,8 @@ from tests.hub.realhub import xsrf
 from tests.hub.stack import Client, Hub, Iam, Seen
 
 Json = dict[str, Any]
+LOOK = 0.2
+"""Seconds between two looks at a session; each costs the hub half a tenth of a second of a processor."""
 NOW = {"kind": "DeleteOptions", "apiVersion": "v1", "gracePeriodSeconds": 0}
 
 
@@ -67,20 +69,21 @@ class ClusterHub(Hub):
             assert model, f"the start ended:\n{self.told()}"
             return bool(model["ready"])
 
-        wait_for(f"the session of {who}", ready, seconds, 0.05)
+        wait_for(f"the session of {who}", ready, seconds, LOOK)
 
     def refused(self, who: str, server: str = "", seconds: float = 60, **options: Any) -> str:
         """Ask for a session that cannot start, and give what the person reads."""
         status, answer = self.ask(who, server, **options)
         if status not in {201, 202}:
             return answer["message"]
-        wait_for("the end of the start", lambda: not self.model(who, server), seconds, 0.05)
+        wait_for("the end of the start", lambda: not self.model(who, server), seconds, LOOK)
         return "\n".join(self.told().splitlines()[-40:])
 
     def end_session(self, who: str, server: str = "") -> None:
         if self.model(who, server):
             self.api(_server(who, server), "DELETE")
-        wait_for("the session to go", lambda: not self.model(who, server) and not self.pod(who, server), 60)
+        gone = lambda: not self.model(who, server) and not self.pod(who, server)  # noqa: E731
+        wait_for("the session to go", gone, 60, LOOK)
 
     def told(self) -> str:
         """The log without requests and proxy."""
@@ -147,7 +150,7 @@ class Lab:
             ended = found["state"] in {"succeeded", "failed", "cancelled"}
             assert not ended, await self.ask(f"aiinfn-lab/jobs/{job}/events")
             assert time.monotonic() < deadline, found
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(LOOK)
 
     async def start_kernel(self, path: str) -> str:
         """Start a kernel for a notebook, and give its id."""

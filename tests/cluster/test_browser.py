@@ -13,12 +13,17 @@ from tests.cluster.hub_world import ClusterHub, cluster_hub
 from tests.ui import steps
 from tests.ui.conftest import browser, page  # noqa: F401 - the fixtures of the browser tests
 
-SLOW = """\
+GO_ON = "go-on"
+"""A file in the home; without it the notebook of the tests waits at its fifth step."""
+SLOW = f"""\
 import time
+from pathlib import Path
 from aiinfn_lab import record
 for step in range(steps):
     print("step", step, flush=True)
-    time.sleep(1)
+    time.sleep(0.5)
+    while step == 5 and not Path("~/{GO_ON}").expanduser().exists():
+        time.sleep(0.2)
 record(steps=steps)"""
 AWHILE = 90_000
 """Milliseconds that a pod may take on a busy machine; only failures wait this long."""
@@ -62,9 +67,9 @@ def newest(page: Page) -> str:  # noqa: F811
 
 
 @pytest.mark.timeout(400)
-def test_submit_log_preemption_and_run_again(hub, lab, figure):
+def test_submit_log_preemption_and_run_again(hub, site, lab, figure):
     dialog = submit_on_t4(lab)
-    dialog.get_by_label("steps", exact=True).fill("25")
+    dialog.get_by_label("steps", exact=True).fill("8")
     expect(dialog.locator(".aiinfn-Verdict")).to_contain_text("Starts now", timeout=AWHILE)
     dialog.get_by_role("button", name="Submit", exact=True).click()
     expect(dialog).to_have_count(0, timeout=AWHILE)
@@ -81,20 +86,23 @@ def test_submit_log_preemption_and_run_again(hub, lab, figure):
     seconds = hub.start_session("ada", "needs", accelerator="t4", count=2, size="small")
     figure("browser: session ready with a T4 in batch, s", seconds)
     expect(row.locator(".aiinfn-Row-head")).to_contain_text("made room for a session", timeout=AWHILE)
+    go_on = site.home("ada") / GO_ON
+    go_on.touch()
     hub.end_session("ada", "needs")
     expect(row.locator(".aiinfn-Row-head")).to_contain_text("Succeeded", timeout=AWHILE)
     done = steps.job(lab, job)
-    assert (done["attempt"], done["preemptions"], done["values"]) == (2, 1, {"steps": 25})
+    assert (done["attempt"], done["preemptions"], done["values"]) == (2, 1, {"steps": 8})
     expect(row.locator(".aiinfn-History")).to_contain_text("session")
     row.get_by_role("button", name="Open output").click()
     executed = lab.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
-    expect(executed).to_contain_text("step 24", timeout=AWHILE)
+    expect(executed).to_contain_text("step 7", timeout=AWHILE)
 
     # Once more, as it was submitted.
+    go_on.unlink()
     row.get_by_role("button", name="Run again", exact=True).click()
     wait_for("the second job", lambda: newest(lab) != job, 30)
     again = newest(lab)
-    assert steps.job(lab, again)["work"]["parameters"] == {"steps": 25}
+    assert steps.job(lab, again)["work"]["parameters"] == {"steps": 8}
     assert steps.job(lab, again)["rerun_of"] == job
     row = steps.opened(lab, again)
     expect(row.get_by_role("log")).to_contain_text("step 1", timeout=AWHILE)

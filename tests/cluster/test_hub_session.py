@@ -280,7 +280,7 @@ async def test_a_session_whose_pod_ends_says_why(hub):
 
         hub.start_session("ada", size="small")
         # A server that does not end at once shows its pod ending for a while, as one on a node that is emptied does.
-        os.kill(server_of("ada"), signal.SIGSTOP)
+        os.kill(server_of(hub, "ada"), signal.SIGSTOP)
         eviction = {
             "apiVersion": "policy/v1",
             "kind": "Eviction",
@@ -380,18 +380,18 @@ async def test_a_session_starts_in_a_pod_whatever_is_in_the_home(hub, site):
 def test_a_server_that_is_killed_is_told(hub):
     hub.start_session("ada", size="small")
     # As the kernel does when a container is over its limit.
-    os.kill(server_of("ada"), signal.SIGKILL)
+    os.kill(server_of(hub, "ada"), signal.SIGKILL)
     wait_for("the end of the session", lambda: not hub.model("ada"), 40)
     assert "The session ada has ended: The session ended by itself with exit status 137." in hub.told()
 
 
-def server_of(who):
-    """The process of this machine that is the server in somebody's container."""
+def server_of(hub, who):
+    """The process of this machine that is the server in somebody's container; other hubs on it may have an "ada", too."""
+    token = environment(hub.pod(who))["JUPYTERHUB_API_TOKEN"]
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            if process.environ().get("JUPYTERHUB_USER") == who and "aiinfn_lab.singleuser" in " ".join(
-                process.cmdline()
-            ):
+            mine = process.environ().get("JUPYTERHUB_API_TOKEN") == token
+            if mine and "aiinfn_lab.singleuser" in process.cmdline():
                 return process.pid
     raise AssertionError(f"no server of {who} runs")
 

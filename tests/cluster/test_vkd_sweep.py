@@ -16,6 +16,7 @@ from tests.vkd.local_world import SMALL_JOB
 from tests.vkd.world import until, vkd
 
 POINTS = 6
+MANY = 14
 DEVICES = 2
 POINT = """
 number = int(spec["work"]["arguments"][1].split("=")[1])
@@ -98,9 +99,9 @@ async def test_the_points_of_a_sweep_that_is_preempted_three_times_start_in_orde
         "kind": "script",
         "path": "run.py",
         "snapshot": ".aiinfn/jobs/q/run.py",
-        "arguments": ["sleep(3)"],
+        "arguments": ["sleep(2)"],
     }
-    sweep = {"points": [{"n": number} for number in range(1, 21)], "at_most": 20}
+    sweep = {"points": [{"n": number} for number in range(1, MANY + 1)], "at_most": MANY}
     begin = time.monotonic()
     job = await anna.post("/jobs", {"work": work, "accelerator": "t4", "queue": "main", "sweep": sweep})
     preempted = 0
@@ -114,7 +115,9 @@ async def test_the_points_of_a_sweep_that_is_preempted_three_times_start_in_orde
         await until(lambda: in_their_places(v, anna, job["id"]), "who waits is in its place", seconds=60)
         await world.end_session(f"s{number}")
     done = await shown(anna, job["id"], lambda it: it["state"] == "succeeded", "the sweep is over")
-    figure("20 points on two devices, three sessions in between: over after, s", time.monotonic() - begin)
+    figure(
+        f"{MANY} points on two devices, three sessions in between: over after, s", time.monotonic() - begin
+    )
     assert done["preemptions"] >= 3
     rows = (await anna.get(f"/jobs/{job['id']}/points"))["points"]
     events = []
@@ -123,7 +126,7 @@ async def test_the_points_of_a_sweep_that_is_preempted_three_times_start_in_orde
         events += [(event["time"], row["point"], event["state"], event["attempt"]) for event in history]
     events.sort()
     preempted = {(point, attempt) for _, point, state, attempt in events if state == "queued"}
-    waiting, started = set(range(1, 21)), []
+    waiting, started = set(range(1, MANY + 1)), []
     for _, point, state, attempt in events:
         if state == "starting":
             # Two that get their devices in the same moment are told in any order. And when jobs are gone before the pod of the
@@ -133,7 +136,7 @@ async def test_the_points_of_a_sweep_that_is_preempted_three_times_start_in_orde
             started.append(point)
         elif state == "queued":
             waiting.add(point)
-    assert len(started) == 20 + done["preemptions"]
+    assert len(started) == MANY + done["preemptions"]
 
 
 async def in_their_places(v, anna, sweep):

@@ -137,7 +137,7 @@ class Api:
         return f"{base}/{folder}/{meta['name']}"
 
 
-def wait_for(what: str, condition: Callable[[], T], timeout: float = 60, interval: float = 0.05) -> T:
+def wait_for(what: str, condition: Callable[[], T], timeout: float = 60, interval: float = 0.1) -> T:
     """Poll ``condition`` until it returns something true, and return that.
 
     Errors of a server that is not up yet, or of an object that is not there yet, count as false.
