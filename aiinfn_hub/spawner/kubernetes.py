@@ -16,6 +16,7 @@ import aiohttp
 from jupyterhub.utils import url_path_join
 from kubernetes_asyncio.client import ApiException
 from kubespawner import KubeSpawner
+from kubespawner.spawner import PodReflector
 from traitlets import default
 
 from aiinfn_hub.contract.problem import Reason, Refusal
@@ -30,6 +31,7 @@ from aiinfn_hub.spawner.session import SERVER, SessionMixin, asked
 
 from . import device_claims, profile_list
 from .pod_start import LOOK, PodStart
+from .pod_watch import SessionPods
 from .spawn_progress import SpawnStep
 
 REFRESH: Final = 5.0
@@ -308,9 +310,11 @@ class KubernetesSpawner(SessionMixin, KubeSpawner):
         A cluster that does not answer is no reason to give a session up: it goes on until the cluster says otherwise.
         """
         pod = self._pod()
-        if pod is not None and self.selection is not None:
+        # Most servers end at once when they are asked to: their pod may be gone before it is looked at.
+        last = pod or self._gone()
+        if last is not None and self.selection is not None:
             words = pod_reasons.words_of(self.selection, self.context.platform)
-            self._last_words = pod_reasons.ending(pod, words) or self._last_words
+            self._last_words = pod_reasons.ending(last, words) or self._last_words
         try:
             status: int | None = await super().poll()
             if status is not None and (left := self._pod()) and not left["metadata"].get("deletionTimestamp"):
@@ -370,6 +374,13 @@ class KubernetesSpawner(SessionMixin, KubeSpawner):
             replace = replace or _failed(watch)
         return await super()._start_watching_pods(replace=replace)
 
+    async def _start_reflector(
+        self, kind: str, reflector_class: Any, replace: bool = False, **kwargs: Any
+    ) -> Any:
+        """Watch pods with a watch that keeps how a pod was when it went."""
+        chosen = SessionPods if reflector_class is PodReflector else reflector_class
+        return await super()._start_reflector(kind, chosen, replace, **kwargs)
+
     async def _refresh(self) -> None:
         """Restart the watch on pods: after an outage kubespawner's waits up to half a minute before it looks again."""
         now = time.monotonic()
@@ -384,6 +395,12 @@ class KubernetesSpawner(SessionMixin, KubeSpawner):
         if watch is not None and watch.first_load_future.done() and not _failed(watch):
             self._last_pod = watch.pods.get(f"{self.namespace}/{self.pod_name}")
         return self._last_pod
+
+    def _gone(self) -> Json | None:
+        """Return the session's pod as it was when it went; None while there is one, or where that is not known."""
+        watch = self.pod_reflector
+        gone: Mapping[str, Json] = watch.gone if isinstance(watch, SessionPods) else {}
+        return gone.get(f"{self.namespace}/{self.pod_name}")
 
 
 async def list_profiles(spawner: KubernetesSpawner) -> list[Json]:

@@ -1,5 +1,7 @@
 """What of the Kubernetes spawner needs no cluster; the rest is proven on a real one."""
 
+import asyncio
+import json
 import logging
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -12,15 +14,17 @@ from kubernetes_asyncio.client import ApiClient, ApiException, Configuration, Co
 from kubespawner import KubeSpawner
 
 from aiinfn_hub.contract.problem import Refusal
+from aiinfn_hub.kube.reasons import pod_reasons
 from aiinfn_hub.platform import gate
 from aiinfn_hub.platform.loading import loader
 from aiinfn_hub.platform.person import Person
 from aiinfn_hub.platform.selection import Door
-from aiinfn_hub.spawner import kubernetes
+from aiinfn_hub.spawner import kubernetes, pod_watch
 from aiinfn_hub.spawner.profile_list import profile_list, request_of
 from aiinfn_hub.spawner.session import NoTraceback
 from aiinfn_hub.spawner.spawn_progress import SpawnProgress
 from tests.hub.realhub import PEOPLE, ROOT
+from tests.vkd.local_world import eventually
 
 PLATFORM = loader.load(ROOT / "platform.yaml")
 EVERYBODY = [Person.of(name, groups) for name, groups in PEOPLE.items()]
@@ -181,3 +185,89 @@ async def test_a_new_end_is_written_on_the_pod_and_nothing_else(api_server):
     spawner.session_end = end.replace(hour=19)
     await mark(spawner, annotation)
     assert len(sent) == 5
+
+
+def pod(name, uid="1", **about):
+    """A session's pod that runs, and more of its metadata."""
+    conditions = about.pop("conditions", [])
+    return {
+        "kind": "Pod",
+        "metadata": {
+            "namespace": "sessions",
+            "name": f"jupyter-{name}",
+            "uid": uid,
+            "resourceVersion": "7",
+            **about,
+        },
+        "status": {"phase": "Running", "conditions": conditions},
+    }
+
+
+@pytest_asyncio.fixture
+async def pods(monkeypatch):
+    """The hub's watch on an API server that lists pods, and tells what a test puts into a queue."""
+    listed, events = [], asyncio.Queue()
+
+    async def answer(request):
+        if "watch" not in request.query:
+            return web.json_response({"items": listed, "metadata": {"resourceVersion": "7"}})
+        response = web.StreamResponse()
+        await response.prepare(request)
+        while (event := await events.get()) is not None:
+            await response.write(json.dumps(event).encode() + b"\n")
+        return response
+
+    app = web.Application()
+    app.router.add_get("/api/v1/namespaces/sessions/pods", answer)
+    server = TestServer(app)
+    await server.start_server()
+    async with ApiClient(Configuration(host=str(server.make_url("")).rstrip("/"))) as client:
+        monkeypatch.setattr("kubespawner.reflector.shared_client", lambda _group: CoreV1Api(client))
+        watch = pod_watch.SessionPods(namespace="sessions")
+        yield watch, listed, events
+        await watch.stop()
+        events.put_nowait(None)
+    await server.close()
+
+
+EVICTED = {"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI"}
+
+
+async def test_why_a_pod_ended_is_known_also_when_it_went_between_two_looks(pods):
+    watch, listed, events = pods
+    listed.append(pod("ada"))
+    await watch.start()
+    spawner = SimpleNamespace(pod_reflector=watch, namespace="sessions", pod_name="jupyter-ada")
+    gone = kubernetes.KubernetesSpawner._gone
+    assert gone(spawner) is None
+    ends = pod("ada", deletionTimestamp="2026-11-24T18:40:00Z", conditions=[EVICTED])
+    events.put_nowait({"type": "MODIFIED", "object": ends})
+    events.put_nowait({"type": "DELETED", "object": ends})
+    await eventually(lambda: "sessions/jupyter-ada" not in watch.pods, "the watch to tell it")
+    assert gone(spawner) == ends
+    words = pod_reasons.words_of(gate.resolve({}, PLATFORM, EVERYBODY[0], Door.SESSION), PLATFORM)
+    assert "the operators are emptying its node" in str(pod_reasons.ending(gone(spawner), words).told)
+    # Another pod of that name has nothing of it.
+    events.put_nowait({"type": "ADDED", "object": pod("ada", "2")})
+    await eventually(lambda: "sessions/jupyter-ada" in watch.pods, "the watch to tell it")
+    assert gone(spawner) is None
+
+
+async def test_a_pod_that_went_while_the_watch_began_anew_is_known_as_it_was(pods):
+    watch, listed, events = pods
+    listed.extend([pod("ada", conditions=[EVICTED]), pod("ben")])
+    await watch.start()
+    del listed[0]
+    events.put_nowait(None)
+    await eventually(lambda: "sessions/jupyter-ada" not in watch.pods, "the watch to tell it")
+    assert watch.gone == {"sessions/jupyter-ada": pod("ada", conditions=[EVICTED])}
+    assert set(watch.pods) == {"sessions/jupyter-ben"}
+
+
+def test_pods_that_went_are_not_remembered_without_end(monkeypatch):
+    monkeypatch.setattr(pod_watch, "MOST_GONE", 3)
+    known = pod_watch.KnownPods({f"sessions/{n}": pod(str(n)) for n in range(5)}, {})
+    for number in range(5):
+        known.pop(f"sessions/{number}", None)
+    assert known.pop("sessions/0", None) is None
+    assert list(known.gone) == ["sessions/2", "sessions/3", "sessions/4"]
