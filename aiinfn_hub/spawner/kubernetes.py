@@ -36,6 +36,8 @@ from .spawn_progress import SpawnStep
 
 REFRESH: Final = 5.0
 """Seconds between two new beginnings of the watch on pods at least."""
+ASK_AGAIN: Final = 1.0
+"""Seconds between two requests for a pod that the API server did not answer, or refused for now."""
 MARK_END: Final = 3.0
 """Seconds until the API server counts as not answering when a session's end is written on its pod."""
 HEAD_START: Final = 1.0
@@ -274,6 +276,18 @@ class KubernetesSpawner(SessionMixin, KubeSpawner):
 
     async def _make_create_pod_request(self, pod: Any, request_timeout: float) -> bool:
         """Create the pod; False to be called again.
+
+        An API server that is back is found within `ASK_AGAIN`; kubespawner would wait less than 5 s, at random.
+        """
+        until = time.monotonic() + self.k8s_api_request_retry_timeout
+        while not await self._create_pod(pod, request_timeout):
+            if time.monotonic() > until:
+                return False
+            await asyncio.sleep(ASK_AGAIN)
+        return True
+
+    async def _create_pod(self, pod: Any, request_timeout: float) -> bool:
+        """Ask once for the pod, and return whether it was created.
 
         kubespawner writes the whole pod into the log when this fails, and the pod holds the session's token.
 

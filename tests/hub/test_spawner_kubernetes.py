@@ -187,6 +187,26 @@ async def test_a_new_end_is_written_on_the_pod_and_nothing_else(api_server):
     assert len(sent) == 5
 
 
+async def test_an_api_server_that_is_back_is_asked_for_the_pod_within_a_second(api_server, monkeypatch):
+    api, sent, answers = api_server
+    monkeypatch.setattr(kubernetes, "ASK_AGAIN", 0.01)
+    heard = []
+    spawner = SimpleNamespace(
+        api=api, pod_name="jupyter-ada", namespace="sessions", session_id="ada", k8s_api_request_retry_timeout=30,
+        log=logging.getLogger("test"), _starting=SimpleNamespace(uid=None, hear=heard.append),
+    )  # fmt: skip
+    spawner._create_pod = lambda *given: kubernetes.KubernetesSpawner._create_pod(spawner, *given)
+    create = kubernetes.KubernetesSpawner._make_create_pod_request
+    answers += [503, 500, 201]
+    assert await create(spawner, {}, 3.0)
+    assert [request[:2] for request in sent] == [("POST", "/api/v1/namespaces/sessions/pods")] * 3
+    assert len(heard) == 2
+    # One that stays away is not asked for ever: kubespawner ends the start.
+    spawner.k8s_api_request_retry_timeout = 0
+    answers += [503, 503]
+    assert not await create(spawner, {}, 3.0)
+
+
 def pod(name, uid="1", **about):
     """A session's pod that runs, and more of its metadata."""
     conditions = about.pop("conditions", [])
