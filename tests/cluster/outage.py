@@ -17,7 +17,6 @@ from tests.cluster.harness import Cluster, Settings
 from tests.cluster.harness.__main__ import CACHE
 from tests.cluster.workbench import BACKGROUND, JOBS, SESSIONS, Workbench, is_running
 
-PARTS = ("kubelet", "kube-scheduler", "kube-controller-manager", "kueue")
 LONGEST = 180.0
 
 
@@ -29,7 +28,7 @@ def measure(cluster: Cluster, away: float, restart: bool) -> dict[str, float]:
     bench.wait_running("ends")
     cluster.kill("kube-apiserver")
     time.sleep(away)
-    cluster.start("kube-apiserver")
+    cluster.start("kube-apiserver", clients=restart)
     begin = time.monotonic()
     bound = workloads.session("bound")
     bound["spec"]["nodeName"] = node  # the kubelet alone
@@ -41,10 +40,6 @@ def measure(cluster: Cluster, away: float, restart: bool) -> dict[str, float]:
     bench.submit("queued")
     api.delete(f"{SESSIONS}/ends")
     api.delete(f"{JOBS}/ends", BACKGROUND)
-    if restart:
-        for part in PARTS:
-            cluster.stop(part)
-            cluster.start(part)
     waiting: dict[str, Callable[[], Any]] = {
         "kubelet: a pod that has its node runs": lambda: is_running(bench.session("bound")),
         "kubelet: a pod that was deleted is gone": lambda: "ends" not in _names(api.get(SESSIONS)),

@@ -430,7 +430,7 @@ def test_the_api_server_restarts_in_the_middle_of_a_start(hub, figure):
     assert status in {201, 202}, answer
     time.sleep(6)
     assert hub.model("bruno")["ready"], "a session is not given up because the cluster does not answer"
-    hub.cluster.start("kube-apiserver")
+    hub.cluster.start("kube-apiserver", clients=True)
     figure("hub: API server away in the middle of a start, s", time.monotonic() - begin)
     begin = time.monotonic()
     hub.until_ready("ada")

@@ -31,6 +31,8 @@ OBJECTS = components.HERE / "objects"
 SOCKET_PATH = 107
 """Longest path of a Unix socket."""
 
+CLIENTS = ("kubelet", "kube-scheduler", "kube-controller-manager", "kueue")
+"""What back off while the API server is away, the longer the longer (docs/kubernetes.md has how far)."""
 STOP_ORDER = ("kueue", "kwok", "kubelet", "kube-scheduler", "kube-controller-manager")
 
 
@@ -222,11 +224,21 @@ class Cluster:
         """Stop one component without letting it finish anything."""
         self.processes.kill(component)
 
-    def start(self, component: str) -> None:
-        """Start a stopped component again and return when it is ready."""
+    def start(self, component: str, *, clients: bool = False) -> None:
+        """Start a stopped component again and return when it is ready.
+
+        Parameters
+        ----------
+        clients
+            Whether what backs off while the API server is away is started again, too, as operators are told to.
+        """
         self.processes.start_again(component)
         if component == "kube-apiserver":
             self._wait_for_apiserver()
+            for name in CLIENTS if clients else ():
+                if self.processes.alive(name):
+                    self.processes.stop(name)
+                    self.start(name)
         elif component == "kueue":
             self._wait_for_kueue()
 
