@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from aiinfn_hub.contract.jobs import Work
 from aiinfn_hub.contract.paths import output_path
@@ -101,6 +101,9 @@ async def patient_kueue(cluster: Cluster) -> AsyncIterator[None]:
 @dataclass
 class ClusterWorld(World):
     """One back end on one cluster; what the store would keep is here."""
+
+    patience: ClassVar[float] = 60
+    """A container takes a busy machine seconds to make, and a test waits for several in a row."""
 
     site: Site = None  # type: ignore[assignment]
     admin: KubeClient = None  # type: ignore[assignment]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from aiinfn_hub.contract.jobs import Work
 from aiinfn_hub.contract.paths import output_path
@@ -58,7 +58,15 @@ def make_platform(*, t4: int = 2, a100: int = 1, grace: float = GRACE, **more: A
 
 @dataclass
 class World:
-    """A back end, restarted at will over the same data, and the store that a service would keep."""
+    """A back end, restarted at will over the same data, and the store that a service would keep.
+
+    Attributes
+    ----------
+    patience
+        Seconds that something is waited for, where a test does not say how long.
+    """
+
+    patience: ClassVar[float] = 20
 
     data: Path
     platform: Platform = field(default_factory=make_platform)
@@ -167,7 +175,7 @@ class World:
         return [u.job_id for u in self.told if u.state is JobState.STARTING]
 
     async def until(
-        self, job_id: str, state: str, *, within: float = 20, attempt: int | None = None
+        self, job_id: str, state: str, *, within: float | None = None, attempt: int | None = None
     ) -> Update:
         """Wait until a job is in a state."""
 
@@ -181,7 +189,7 @@ class World:
         def what() -> str:
             return f"{job_id} is {state}; it was told {self.states(job_id)}"
 
-        update = await eventually(found, what, within)
+        update = await eventually(found, what, within or self.patience)
         assert update is not None
         return update
 
@@ -191,7 +199,7 @@ class World:
 
     async def until_log(self, job_id: str, text: bytes, attempt: int = 1) -> None:
         """Wait until a job printed something."""
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + self.patience
         while text not in (seen := await self.log(job_id, attempt)):
             assert time.monotonic() < deadline, f"{job_id} did not print {text!r} but {seen!r}"
             await asyncio.sleep(0.02)
@@ -219,9 +227,9 @@ class World:
         """End a session."""
         await self.backend.release(session_id)
 
-    async def until_claim(self, session_id: str, state: ClaimState, *, within: float = 20) -> Claim:
+    async def until_claim(self, session_id: str, state: ClaimState, *, within: float | None = None) -> Claim:
         """Wait until a session's claim is in a state."""
-        deadline = time.monotonic() + within
+        deadline = time.monotonic() + (within or self.patience)
         while (claim := await self.backend.claim_state(session_id)) is None or claim.state is not state:
             assert time.monotonic() < deadline, f"{session_id} is not {state} but {claim}"
             await asyncio.sleep(0.02)
@@ -232,15 +240,16 @@ class World:
         await eventually(
             lambda: self.counts(accelerator) == expected,
             lambda: f"{accelerator} is {expected}; it is {self.counts(accelerator)}",
+            self.patience,
         )
 
-    async def until_positions(self, *jobs: str, within: float = 20) -> None:
+    async def until_positions(self, *jobs: str, within: float | None = None) -> None:
         """Wait until exactly these jobs wait in the queue ``main``, in this order."""
         expected = {job: index for index, job in enumerate(jobs, 1)}
         await eventually(
             lambda: self.backend.positions() == expected,
             lambda: f"the places are {expected}; they are {self.backend.positions()}",
-            within,
+            within or self.patience,
         )
 
 
