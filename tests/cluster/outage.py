@@ -28,8 +28,10 @@ def measure(cluster: Cluster, away: float, restart: bool) -> dict[str, float]:
     bench.wait_running("ends")
     cluster.kill("kube-apiserver")
     time.sleep(away)
-    cluster.start("kube-apiserver", clients=restart)
+    cluster.start("kube-apiserver")
     begin = time.monotonic()
+    if restart:
+        cluster.restart_clients()
     bound = workloads.session("bound")
     bound["spec"]["nodeName"] = node  # the kubelet alone
     for pod in (bound, workloads.session("unbound")):

@@ -39,7 +39,8 @@ def test_a_killed_api_server_comes_back_with_everything_it_knew(cluster, workben
 
     cluster.kill("kube-apiserver")
     assert not cluster.is_up
-    cluster.start("kube-apiserver", clients=True)
+    cluster.start("kube-apiserver")
+    cluster.restart_clients()
 
     after = workbench.session("survivor")
     assert after["metadata"]["uid"] == before["metadata"]["uid"]

@@ -46,8 +46,9 @@ async def test_the_api_server_is_restarted_in_the_middle_of_everything(world, fi
     assert world.states(holder) == ["starting", "running"]
     claim = await world.backend.claim("s", world.claim_request("slice"))
     assert "making room" in claim.sentence
-    await asyncio.to_thread(cluster.start, "kube-apiserver", clients=True)
+    await asyncio.to_thread(cluster.start, "kube-apiserver")
     begin = time.monotonic()
+    await asyncio.to_thread(cluster.restart_clients)
     await world.until(meanwhile, "succeeded", within=KUBERNETES)
     figure("API server restarted: a job submitted meanwhile has ended after, s", time.monotonic() - begin)
 
@@ -104,7 +105,7 @@ async def test_kueue_is_restarted_while_jobs_run_wait_and_come(world):
 
 
 @pytest.mark.timeout(2 * KUBERNETES + 60)
-async def test_vkd_starts_while_the_api_server_is_away_and_goes_on_when_it_is_back(world):
+async def test_vkd_starts_while_the_api_server_is_away_and_goes_on_when_it_is_back(world, figure):
     cluster = world.site.cluster
     job = await world.submit(SLOW, accelerator="slice")
     await world.until(job, "running")
@@ -120,13 +121,16 @@ async def test_vkd_starts_while_the_api_server_is_away_and_goes_on_when_it_is_ba
         await asyncio.sleep(1)
         assert world.states(job) == ["starting", "running"]
     finally:
-        await asyncio.to_thread(cluster.start, "kube-apiserver", clients=True)
+        await asyncio.to_thread(cluster.start, "kube-apiserver")
+    begin = time.monotonic()
     path = jobs.jobs_path(world.platform, names.job_name(job))
-    deadline = time.monotonic() + FOUND_AGAIN
+    deadline = begin + FOUND_AGAIN
     while await world.admin.find(path) is not None:
         assert time.monotonic() < deadline, "the order to delete the Job was not given"
         await asyncio.sleep(0.1)
+    await asyncio.to_thread(cluster.restart_clients)
     await world.until(job, "cancelled", within=KUBERNETES)
+    figure("API server back: a cancelled job has ended after, s", time.monotonic() - begin)
     await world.until(waiting, "succeeded", within=KUBERNETES)
     # Kueue may have taken it back once, before the kubelet had started it.
     assert world.states(waiting)[-2:] == ["running", "succeeded"]

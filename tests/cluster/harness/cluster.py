@@ -224,23 +224,19 @@ class Cluster:
         """Stop one component without letting it finish anything."""
         self.processes.kill(component)
 
-    def start(self, component: str, *, clients: bool = False) -> None:
-        """Start a stopped component again and return when it is ready.
-
-        Parameters
-        ----------
-        clients
-            Whether what backs off while the API server is away is started again, too, as operators are told to.
-        """
+    def start(self, component: str) -> None:
+        """Start a stopped component again and return when it is ready."""
         self.processes.start_again(component)
         if component == "kube-apiserver":
             self._wait_for_apiserver()
-            for name in CLIENTS if clients else ():
-                if self.processes.alive(name):
-                    self.processes.stop(name)
-                    self.start(name)
         elif component == "kueue":
             self._wait_for_kueue()
+
+    def restart_clients(self) -> None:
+        """Start again what backed off while the API server was away, as docs/kubernetes.md tells operators to."""
+        for name in filter(self.processes.alive, CLIENTS):
+            self.stop(name)
+            self.start(name)
 
     def add_fake_nodes(self, names: Iterable[str], resources: dict[str, int], labels: dict[str, str]) -> None:
         """Add nodes on which nothing really runs; return when pods can be bound to them."""
