@@ -16,7 +16,7 @@ BIN := .venv/bin
 UV := .tools/uv/bin/uv
 PROXY := deploy/proxy/node_modules/.bin
 LABEXTENSION := aiinfn_lab/labextension/static/style.js
-LABEXTENSION_SOURCES := $(wildcard labextension/src/*.ts* labextension/src/*/*.ts* labextension/style/* labextension/style/*/* labextension/schema/*) \
+LABEXTENSION_SOURCES := $(wildcard labextension/src/*.ts* labextension/src/*/*.ts* labextension/src/*/*/*.ts* labextension/style/* labextension/style/*/* labextension/schema/*) \
 	labextension/package.json labextension/tsconfig.json
 export PATH := $(CURDIR)/$(PROXY):$(CURDIR)/$(BIN):$(PATH)
 export UV_LINK_MODE := copy

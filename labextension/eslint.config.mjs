@@ -26,7 +26,7 @@ const jupyterRules = [
 ];
 
 export default tseslint.config(
-  { ignores: ['node_modules', 'lib', 'coverage', '**/*.js', '**/*.d.ts', '**/*.mjs'] },
+  { ignores: ['node_modules', 'lib', 'coverage', '**/*.js', '**/*.cjs', '**/*.d.ts', '**/*.mjs'] },
   { plugins: { jupyter } },
   js.configs.recommended,
   ...tseslint.configs.recommended,
@@ -40,7 +40,10 @@ export default tseslint.config(
     rules: {
       ...Object.fromEntries(jupyterRules.map(name => [`jupyter/${name}`, 'error'])),
       // Commands are registered at start-up; what they do is loaded by them.
-      'jupyter/prefer-lazy-imports': ['error', { ignoreImports: ['./commands'] }],
+      'jupyter/prefer-lazy-imports': [
+        'error',
+        { ignoreImports: ['./features/shell-integration/commands'] }
+      ],
       '@typescript-eslint/naming-convention': [
         'error',
         { selector: 'interface', format: ['PascalCase'], custom: { regex: '^I[A-Z]', match: true } }
@@ -52,12 +55,12 @@ export default tseslint.config(
       curly: ['error', 'all'],
       eqeqeq: 'error',
       'no-console': ['error', { allow: ['warn', 'error'] }],
-      // Style that comes with one window changes the look of what was opened before it: react.tsx has it all.
+      // Style that comes with one window changes the look of what was opened before it: core/ui/components.tsx has it all.
       'no-restricted-imports': ['error', { patterns: ['**/*.css'] }],
       'prefer-arrow-callback': 'error'
     }
   },
-  { files: ['src/react.tsx'], rules: { 'no-restricted-imports': 'off' } },
+  { files: ['src/core/ui/components.tsx'], rules: { 'no-restricted-imports': 'off' } },
   {
     files: ['src/__tests__/**'],
     rules: {

@@ -16,16 +16,16 @@ import { IStateDB } from '@jupyterlab/statedb';
 import { IStatusBar } from '@jupyterlab/statusbar';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
-import { addCommands } from './commands';
-import { jobsIcon } from './icons';
-import { places } from './places/plugin';
-import { kernels, session } from './session/plugin';
-import { JobsSidebar } from './sidebar';
-import { CommandIDs, DOMAIN, IJobs, PANEL_ID, PluginIDs } from './tokens';
+import { jobsIcon } from './core/icons';
+import { CommandIDs, DOMAIN, IJobs, PANEL_ID, PluginIDs } from './core/tokens';
+import { JobsSidebar } from './features/jobs-panel/sidebar';
+import { kernels, session } from './features/session/plugin';
+import { addCommands } from './features/shell-integration/commands';
+import { places } from './features/shell-integration/plugin';
 
 /** Third parties' place in the side bar. */
 const SIDEBAR_RANK = 600;
-/** Of `FOLLOWED_KEY` in runtime.ts, which is not loaded yet. */
+/** Of `FOLLOWED_KEY` in services/memory.ts, which is not loaded yet. */
 const FOLLOWED_KEY = 'aiinfn:followed';
 
 const jobs: JupyterFrontEndPlugin<IJobs> = {
@@ -47,12 +47,12 @@ const jobs: JupyterFrontEndPlugin<IJobs> = {
       return Array.isArray(ids) ? ids.filter((id): id is string => typeof id === 'string') : [];
     };
     const create = async () => {
-      const [{ Runtime }, settings, ids] = await Promise.all([
-        import('./runtime'),
+      const [{ JobsService }, settings, ids] = await Promise.all([
+        import('./app'),
         registry?.load(PluginIDs.commands).catch(() => null) ?? null,
         followed()
       ]);
-      return new Runtime({
+      return new JobsService({
         serverSettings: app.serviceManager.serverSettings,
         contents: app.serviceManager.contents,
         commands: app.commands,

@@ -29,7 +29,7 @@ def fold(text: str) -> str:
 
 
 def _fold_once(text: str) -> str:
-    # Capital letters first instead of `str.casefold`, which JavaScript has not: the labextension (search.ts) does the same.
+    # Capital letters first instead of `str.casefold`, which JavaScript has not: the labextension (job-search.ts) does the same.
     apart = unicodedata.normalize(
         "NFKD",
         text.upper().lower().replace("\N{GREEK SMALL LETTER FINAL SIGMA}", "\N{GREEK SMALL LETTER SIGMA}"),

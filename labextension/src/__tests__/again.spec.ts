@@ -1,12 +1,12 @@
 import type { Contents } from '@jupyterlab/services';
 
-import { type Api, ApiError } from '../api';
-import { runs, takeOver } from '../submit/again';
-import { SubmitForm } from '../submit/form';
-import { splitArguments } from '../submit/values';
-import { SweepDraft } from '../sweep/draft';
-import { writeTable } from '../sweep/write';
-import type { ISubmission, Point } from '../types';
+import { type Api, ApiError } from '../core/api';
+import type { ISubmission, Point } from '../core/types';
+import { SubmitForm } from '../features/submit/form';
+import { prefill, runs } from '../features/submit/prefill';
+import { splitArguments } from '../features/submit/values';
+import { SweepDraft } from '../features/sweep/draft';
+import { writeTable } from '../features/sweep/write';
 import { FakeServer, makeJob, NOTEBOOK, PLATFORM, STATUS, trans } from './server';
 
 async function loaded(api: Api): Promise<SubmitForm> {
@@ -21,7 +21,7 @@ async function loaded(api: Api): Promise<SubmitForm> {
   return form;
 }
 
-describe('takeOver', () => {
+describe('prefill', () => {
   const job = makeJob('old', {
     name: 'The fit',
     labels: ['paper-2026'],
@@ -49,7 +49,7 @@ describe('takeOver', () => {
       return { body: { status: STATUS, inspect: NOTEBOOK, platform: PLATFORM }[path] };
     });
     const form = await loaded(server.api);
-    await takeOver(form, job, server.api);
+    await prefill(form, job, server.api);
     expect(form.selection).toMatchObject({ accelerator: 'v70', image: 'fpga', size: 'small' });
     expect(form.inputs).toEqual({ epochs: '50', shuffle: false });
     expect([form.name, form.amount, form.unit]).toEqual(['The fit', '90', 'minutes']);
@@ -95,7 +95,7 @@ describe('takeOver', () => {
     });
     const form = await loaded(server.api);
     const work = { ...job.work, parameters: { epochs: 50 } };
-    const taken = takeOver(form, makeJob('old', { sweep, work }), server.api);
+    const taken = prefill(form, makeJob('old', { sweep, work }), server.api);
     expect([form.sweep.on, form.canSubmit]).toEqual([true, false]);
     await taken;
     expect(form.sweep.table).toBe('epochs,rate\n50,0.1\n50,1e-07\n');

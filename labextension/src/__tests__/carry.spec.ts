@@ -1,7 +1,7 @@
-import { findCell } from '../output';
-import { bytes, Carried } from '../carry/state';
-import type { IKernelState, IVariable } from '../types';
-import { outputAt, TOOK_OVER } from '../words';
+import { outputAt, TOOK_OVER } from '../core/status';
+import type { IKernelState, IVariable } from '../core/types';
+import { bytes, Carried } from '../features/kernel-state/carried';
+import { findCell } from '../services/documents/open-output';
 import { FakeServer, makeJob } from './server';
 
 const variable = (name: string, more: Partial<IVariable> = {}): IVariable => ({

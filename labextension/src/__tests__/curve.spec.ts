@@ -1,4 +1,4 @@
-import { curve, scale } from '../panel/curve';
+import { curve, scale } from '../features/job-details/curve';
 
 describe('curve', () => {
   const frame = { end: 10, top: 4, width: 100, height: 40 };

@@ -10,8 +10,8 @@ import {
   openContext,
   pathToOpen,
   selectedPath
-} from '../documents';
-import { openOutput } from '../output';
+} from '../services/documents/documents';
+import { openOutput } from '../services/documents/open-output';
 
 const serverSettings = ServerConnection.makeSettings({ baseUrl: 'http://here/' });
 const contents = new ContentsManager({ serverSettings });

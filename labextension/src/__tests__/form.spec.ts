@@ -1,11 +1,12 @@
 import type { Contents } from '@jupyterlab/services';
 
-import { initial, offer, settle } from '../submit/choices';
-import { SubmitForm } from '../submit/form';
-import { completions, labelsInUse } from '../submit/labels';
-import { type IRemembered, propose, seconds as headerSeconds } from '../submit/proposal';
-import { inUnit, parseLabels, seconds, splitArguments } from '../submit/values';
-import type { IFolder, IInspection, ISession } from '../types';
+import type { IRemembered } from '../core/tokens';
+import type { IFolder, IInspection, ISession } from '../core/types';
+import { initial, offer, settle } from '../features/submit/choices';
+import { SubmitForm } from '../features/submit/form';
+import { completions, labelsInUse } from '../features/submit/labels';
+import { propose, seconds as headerSeconds } from '../features/submit/proposal';
+import { inUnit, parseLabels, seconds, splitArguments } from '../features/submit/values';
 import {
   type Answer,
   FakeServer,

@@ -1,5 +1,5 @@
-import { displayLog, KEPT, LogFollower, MOST, STEP, TAIL } from '../logs';
-import { find, keepPlace, MOST_FOUND } from '../panel/search';
+import { find, keepPlace, MOST_FOUND } from '../features/job-common/log';
+import { displayLog, KEPT, LogFollower, MOST, STEP, TAIL } from '../services/log-stream';
 import { FakeServer, type IRequest, until } from './server';
 
 const bytes = (text: string) => new TextEncoder().encode(text);

@@ -1,6 +1,6 @@
-import { JobsModel } from '../model';
-import type { IJob, IJobPage } from '../types';
-import { ApiError } from '../api';
+import { ApiError } from '../core/api';
+import type { IJob, IJobPage } from '../core/types';
+import { JobsModel } from '../services/jobs-model';
 import { type Answer, FakeServer, makeJob, STATUS, until } from './server';
 
 function page(jobs: IJob[], more: Partial<IJobPage> = {}): Answer {

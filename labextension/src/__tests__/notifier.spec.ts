@@ -1,7 +1,7 @@
 import { Notification } from '@jupyterlab/apputils';
 import { CommandRegistry } from '@lumino/commands';
 
-import { Notifier } from '../notifier';
+import { Notifier } from '../services/notifier';
 import { makeJob, trans } from './server';
 
 const messages = () => Notification.manager.notifications.map(each => each.message);

@@ -1,4 +1,4 @@
-import { findCell } from '../output';
+import { findCell } from '../services/documents/open-output';
 
 const cell = (
   id: string,

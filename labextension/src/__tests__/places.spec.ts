@@ -5,14 +5,13 @@ import type { IStatusBar } from '@jupyterlab/statusbar';
 import { CommandRegistry } from '@lumino/commands';
 import { Widget } from '@lumino/widgets';
 
-import { JobsModel } from '../model';
-import { MyJobs } from '../places/mine';
-import { places } from '../places/plugin';
-import { runningItems } from '../places/running';
-import { addStatus, countWords } from '../places/status';
-import type { Runtime } from '../runtime';
-import type { IJobs } from '../tokens';
-import type { IJob } from '../types';
+import type { IJobs, IJobsService } from '../core/tokens';
+import type { IJob } from '../core/types';
+import { addStatus, countWords } from '../features/shell-integration/job-count';
+import { places } from '../features/shell-integration/plugin';
+import { runningItems } from '../features/shell-integration/running-sessions';
+import { JobsModel } from '../services/jobs-model';
+import { OwnJobs } from '../services/own-jobs';
 import { FakeServer, makeJob, STATUS, trans, until } from './server';
 
 const FIRST = makeJob('first', { state: 'running', created: '2026-11-23T09:00:00Z' });
@@ -49,50 +48,50 @@ describe('countWords', () => {
 
 describe('the jobs of a person', () => {
   let model: JobsModel;
-  let mine: MyJobs;
+  let own: OwnJobs;
 
   beforeEach(() => PageConfig.setOption('hubUser', 'ada'));
 
   afterEach(() => {
-    mine.dispose();
+    own.dispose();
     model.dispose();
     PageConfig.setOption('hubUser', '');
   });
 
   it('are those that are not over, and nobody else’s; what runs goes first', async () => {
     ({ model } = makeModel([OTHERS, SECOND, OVER, FIRST]));
-    mine = new MyJobs(model);
-    expect(mine.list).toEqual([]);
+    own = new OwnJobs(model);
+    expect(own.list).toEqual([]);
     await model.refresh();
-    expect(mine.list.map(job => job.id)).toEqual(['first', 'second']);
+    expect(own.list.map(job => job.id)).toEqual(['first', 'second']);
   });
 
   it('are all counted, also those that the first page does not have', async () => {
     const { model: made, server } = makeModel([OVER, FIRST, SECOND], 1);
     model = made;
-    mine = new MyJobs(model);
+    own = new OwnJobs(model);
     await model.refresh();
-    await until(() => mine.list.length === 2);
+    await until(() => own.list.length === 2);
     expect(server.log.filter(line => line.includes('state=queued'))).toHaveLength(1);
   });
 
   it('stand in the status bar while there are any', async () => {
     ({ model } = makeModel([FIRST, SECOND]));
-    mine = new MyJobs(model);
-    mine.counting = true;
+    own = new OwnJobs(model);
+    own.counting = true;
     const commands = new CommandRegistry();
     let shown = 0;
     commands.addCommand('aiinfn:open-jobs', { describedBy: { args: {} }, execute: () => shown++ });
     let item: IStatusBar.IItem | undefined;
     const bar = { registerStatusItem: (_: string, given: IStatusBar.IItem) => (item = given) };
-    addStatus(bar as unknown as IStatusBar, mine, commands, trans);
+    addStatus(bar as unknown as IStatusBar, own, commands, trans);
     expect(item?.isActive?.()).toBe(false);
     await model.refresh();
     expect(item?.isActive?.()).toBe(true);
     expect(item?.item.node.textContent).toBe('1 running, 1 waiting');
     item?.item.node.querySelector('button')?.click();
     expect(shown).toBe(1);
-    mine.counting = false;
+    own.counting = false;
     expect(item?.isActive?.()).toBe(false);
   });
 
@@ -101,7 +100,7 @@ describe('the jobs of a person', () => {
       { ...FIRST, actions: ['cancel'] },
       { ...SECOND, actions: [] }
     ]));
-    mine = new MyJobs(model);
+    own = new OwnJobs(model);
     await model.refresh();
     const cancelled: string[] = [];
     const opened: unknown[] = [];
@@ -110,8 +109,8 @@ describe('the jobs of a person', () => {
       describedBy: { args: {} },
       execute: ({ id }) => opened.push(id)
     });
-    const runtime = { commands, mine, trans, cancel: async (id: string) => cancelled.push(id) };
-    const [first, second] = runningItems(runtime as unknown as Runtime);
+    const service = { commands, own, trans, cancel: async (id: string) => cancelled.push(id) };
+    const [first, second] = runningItems(service as unknown as IJobsService);
     expect([first.label(), first.detail?.()]).toEqual([FIRST.name, 'Running']);
     expect(second.detail?.()).toBe('Waiting: no. 3 in line');
     first.shutdown?.();
@@ -126,10 +125,10 @@ describe('the places', () => {
     const managers = new RunningSessionManagers();
     let loaded = 0;
     const { model } = makeModel([FIRST]);
-    const mine = new MyJobs(model);
+    const own = new OwnJobs(model);
     const load = async () => {
       loaded++;
-      return { mine, runningItems: () => mine.list.map(job => job.id) };
+      return { own, runningItems: () => own.list.map(job => job.id) };
     };
     const app = {
       commands: new CommandRegistry(),
@@ -159,7 +158,7 @@ describe('the places', () => {
     await until(() => changes > 0 && manager.running({ mode: 'list' }).length === 1);
     expect(loaded).toBe(1);
     panel.dispose();
-    mine.dispose();
+    own.dispose();
     model.dispose();
   });
 });

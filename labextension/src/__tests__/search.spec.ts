@@ -1,4 +1,4 @@
-import { fold, matches, parse } from '../search';
+import { fold, matches, parse } from '../services/job-search';
 import { makeJob } from './server';
 
 describe('parse', () => {

@@ -1,5 +1,5 @@
-import { outcome } from '../panel/bulk';
-import { able, NOTHING, readLabels, still, toggled } from '../panel/selection';
+import { outcome } from '../features/jobs-panel/bulk';
+import { able, NOTHING, readLabels, still, toggled } from '../features/jobs-panel/selection';
 import { makeJob, trans } from './server';
 
 const SHOWN = ['a', 'b', 'c', 'd', 'e'];

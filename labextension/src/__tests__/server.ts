@@ -3,8 +3,8 @@
 import { ServerConnection } from '@jupyterlab/services';
 import { nullTranslator } from '@jupyterlab/translation';
 
-import { Api } from '../api';
-import type { IInspection, IJob, IPlatform } from '../types';
+import { Api } from '../core/api';
+import type { IInspection, IJob, IPlatform } from '../core/types';
 
 export const trans = nullTranslator.load('aiinfn');
 

@@ -3,11 +3,11 @@ import { PageConfig } from '@jupyterlab/coreutils';
 import { nullTranslator } from '@jupyterlab/translation';
 import { CommandRegistry } from '@lumino/commands';
 
-import { due, Keeper } from '../session/keeper';
-import { tellLeftOut } from '../session/kernels';
-import { left, span } from '../session/left';
-import { asks, readLeftOut, readPage } from '../session/plugin';
-import type { ISessionTime } from '../types';
+import { span, timeLeft } from '../core/time-left';
+import type { ISessionTime } from '../core/types';
+import { tellLeftOut } from '../features/session/kernels';
+import { asks, readLeftOut, readPage } from '../features/session/plugin';
+import { due, SessionTimeout } from '../features/session/timeout';
 import { type Answer, FakeServer } from './server';
 
 const trans = nullTranslator.load('aiinfn');
@@ -52,7 +52,7 @@ describe('words', () => {
     [30, 'Less than 1 min left'],
     [7800, '2 h 10 min left']
   ])('for the status bar with %p s', (seconds, words) =>
-    expect(left(seconds * 1000, trans)).toBe(words)
+    expect(timeLeft(seconds * 1000, trans)).toBe(words)
   );
 
   it.each([
@@ -116,9 +116,9 @@ it.each([
   expect(asks(askedAt + since, askedAt + since + 1 - past, askedAt)).toBe(wanted)
 );
 
-describe('Keeper', () => {
+describe('SessionTimeout', () => {
   let server: FakeServer;
-  let keeper: Keeper;
+  let keeper: SessionTimeout;
   let answer: () => Answer;
   let told: [number, number, boolean][];
 
@@ -138,7 +138,7 @@ describe('Keeper', () => {
     told = [];
     answer = () => ({ body: view((END - Date.now()) / MINUTE) });
     server = new FakeServer(() => answer());
-    keeper = new Keeper({
+    keeper = new SessionTimeout({
       settings: server.api.settings,
       commands: new CommandRegistry(),
       trans,

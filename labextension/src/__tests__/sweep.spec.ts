@@ -1,7 +1,8 @@
-import { SweepDraft } from '../sweep/draft';
-import { columns, seconds, segments, segmentWords, show, sorted, whole } from '../sweep/table';
-import type { IInspection, ISweepPoint, Point } from '../types';
-import { detail } from '../words';
+import { detail } from '../core/status';
+import type { IInspection, ISweepPoint, Point } from '../core/types';
+import { show, whole } from '../core/values';
+import { SweepDraft } from '../features/sweep/draft';
+import { columns, seconds, segments, segmentWords, sorted } from '../features/sweep/table';
 import { type Answer, FakeServer, makeJob, NOTEBOOK, trans, until } from './server';
 
 const NOW = Date.parse('2026-11-23T11:00:00Z');

@@ -1,11 +1,10 @@
 import { readFileSync } from 'fs';
 import { join } from 'path';
 
-import { asPython, numberOf } from '../submit/python';
-import { initialInput, inputOf, readParameters } from '../submit/values';
-import { show } from '../sweep/table';
-import { writeTable } from '../sweep/write';
-import type { IParameter, Json, ParameterType } from '../types';
+import { initialInput, inputOf, readParameters } from '../core/parameters';
+import type { IParameter, Json, ParameterType } from '../core/types';
+import { asPython, numberOf, show } from '../core/values';
+import { writeTable } from '../features/sweep/write';
 
 /** What is typed and what it means: the same table as in tests/unit/test_values.py, where the server reads it. */
 const CASES = JSON.parse(

@@ -1,4 +1,4 @@
-import { range, WHOLE } from '../sweep/window';
+import { range, WHOLE } from '../features/sweep/window';
 
 const table = { rows: 1000, row: 25, open: null, opened: 0 };
 

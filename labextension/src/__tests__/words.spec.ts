@@ -1,22 +1,26 @@
 import * as pkg from '../../package.json';
-import { ApiError } from '../api';
-import { VERSION } from '../tokens';
-import type { IStatus } from '../types';
-import {
-  ago,
-  detail,
-  device,
-  duration,
-  explain,
-  outputAt,
-  stateWord,
-  versionProblem
-} from '../words';
+import { ApiError } from '../core/api';
+import { explain, versionProblem } from '../core/errors';
+import { ago, duration } from '../core/format';
+import { detail, device, outputAt, stateWord } from '../core/status';
+import type { IStatus } from '../core/types';
+import { VERSION } from '../core/version';
 import { makeJob, STATUS, trans } from './server';
 
 describe('words', () => {
   it('has the version of the package', () => {
     expect(VERSION).toBe(pkg.version);
+  });
+
+  it('has no second copy of it: a release moves both', () => {
+    jest.isolateModules(() => {
+      jest.doMock('../../package.json', () => ({ version: '9.8.7' }));
+      // eslint-disable-next-line @typescript-eslint/no-require-imports -- read again, with another package.json
+      const errors = require('../core/errors') as { versionProblem: typeof versionProblem };
+      expect(errors.versionProblem({ ...STATUS, version: '9.8.7' } as IStatus, trans)).toBeNull();
+      expect(errors.versionProblem(STATUS as IStatus, trans)?.message).toContain('version 9.8.7');
+    });
+    jest.dontMock('../../package.json');
   });
 
   it.each(['queued', 'starting', 'running', 'succeeded', 'failed', 'cancelled'] as const)(
