@@ -5,11 +5,21 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import { absolute, ago, duration } from './format';
 import type { IJob, JobState } from './types';
 
-/** States after which nothing changes any more. */
-export const FINAL: ReadonlySet<JobState> = new Set(['succeeded', 'failed', 'cancelled']);
+/** States that are known here, and those after which nothing changes any more. */
+const KNOWN: ReadonlySet<JobState> = new Set(['queued', 'starting', 'running']);
+const FINAL: ReadonlySet<JobState> = new Set(['succeeded', 'failed', 'cancelled']);
 
-export function isFinal(job: IJob): boolean {
-  return FINAL.has(job.state);
+/** Causes that are known here; most are said by the state, or by the server's sentence. */
+const CAUSES: ReadonlySet<string> = new Set(
+  (
+    'submitted placed started completed error preempted interrupted device_lost held time_limit ' +
+    'cancelled lost never_fits start_failed'
+  ).split(' ')
+);
+
+/** Whether a job or a point is over; one in a state that is not known here, when it has an end. */
+export function isFinal({ state, ended }: Pick<IJob, 'state' | 'ended'>): boolean {
+  return FINAL.has(state) || (!KNOWN.has(state) && !!ended);
 }
 
 export function stateWord(state: JobState, trans: TranslationBundle): string {
@@ -26,6 +36,8 @@ export function stateWord(state: JobState, trans: TranslationBundle): string {
       return trans.__('Failed');
     case 'cancelled':
       return trans.__('Cancelled');
+    default:
+      return state;
   }
 }
 
@@ -41,6 +53,9 @@ export function detail(job: IJob, trans: TranslationBundle): string {
           points,
           succeeded + failed + cancelled
         );
+  }
+  if (!CAUSES.has(job.cause) && job.state !== 'succeeded') {
+    return job.cause;
   }
   switch (job.state) {
     case 'queued':

@@ -1,6 +1,15 @@
 /** What the server half sends: the models of `aiinfn_hub/contract/jobs.py` and of docs/lab-api.md. */
 
-export type JobState = 'queued' | 'starting' | 'running' | 'succeeded' | 'failed' | 'cancelled';
+/**
+ * A word of vkd, which may be newer than this page: those that are known here, or any other.
+ *
+ * What decides by such a word has a branch for the others, and shows them as they are.
+ */
+export type Open<Known extends string> = Known | (string & Record<never, never>);
+
+export type JobState = Open<
+  'queued' | 'starting' | 'running' | 'succeeded' | 'failed' | 'cancelled'
+>;
 
 /** A value that JSON can hold. */
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
@@ -35,7 +44,7 @@ export interface ISessionTime {
 }
 
 export interface IWork {
-  kind: 'notebook' | 'script' | 'command';
+  kind: Open<'notebook' | 'script' | 'command'>;
   path: string;
   snapshot: string;
   /** A folder that was submitted as a whole. */
@@ -232,7 +241,7 @@ export interface IAvailability {
 }
 
 export interface IAccelerator extends IChoice {
-  kind: 'gpu' | 'mig' | 'fpga';
+  kind: Open<'gpu' | 'mig' | 'fpga'>;
   memory: string | null;
   max_per_job: number;
   simulated: boolean;
@@ -347,7 +356,7 @@ export interface IFolder {
 /** Something to know before submitting. */
 export interface ICheck {
   what: string;
-  verdict: 'ok' | 'notice' | 'problem';
+  verdict: Open<'ok' | 'notice' | 'problem'>;
   sentence: string;
   hint: string;
   field: string | null;

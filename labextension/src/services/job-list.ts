@@ -1,7 +1,7 @@
 /** The jobs that are known, which of them are shown, and how far those were fetched; no requests, no React. */
 
 import type { ISearch } from '../core/api';
-import { type Filter, STATES } from '../core/status';
+import { type Filter, isFinal, STATES } from '../core/status';
 import type { IWhose } from '../core/tokens';
 import type { IJob, IJobPage } from '../core/types';
 import { matches, parse } from './job-search';
@@ -119,12 +119,11 @@ export class JobList {
   }
 
   private _select(): IJob[] {
-    const states = STATES[this.filter];
     const query = this.query;
     const reach = this._complete ? undefined : this._reach.get(this.key);
     const oldest = reach?.next ? reach.oldest : -Infinity;
     return [...this._jobs.values()]
-      .filter(job => (!states.length || states.includes(job.state)) && matches(job, query))
+      .filter(job => passes(job, this.filter) && matches(job, query))
       .map(job => ({ job, created: Date.parse(job.created) }))
       .filter(({ job, created }) => created >= oldest || job.id === this.revealed)
       .sort((a, b) => b.created - a.created || b.job.id.localeCompare(a.job.id))
@@ -136,6 +135,13 @@ export class JobList {
   private _shown: readonly IJob[] | null = null;
   /** Whether all jobs there are were fetched. */
   private _complete = false;
+}
+
+/** Whether a filter lets a job through; one in a state that is not known here is active until it ends. */
+function passes(job: IJob, filter: Filter): boolean {
+  return filter === 'active'
+    ? !isFinal(job)
+    : !STATES[filter].length || STATES[filter].includes(job.state);
 }
 
 /** How far a list was fetched, with one page more. */

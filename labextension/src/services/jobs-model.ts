@@ -5,7 +5,7 @@ import { Poll } from '@lumino/polling';
 import { type ISignal, Signal } from '@lumino/signaling';
 
 import { type Api, ApiError } from '../core/api';
-import { type Filter, FINAL, isFinal } from '../core/status';
+import { type Filter, isFinal } from '../core/status';
 import type { IJobsModel, ITransition, IWhose } from '../core/tokens';
 import type { BulkAction, IBulkResult, IJob, IJobChange, IStatus } from '../core/types';
 import { JobList } from './job-list';
@@ -380,7 +380,7 @@ export class JobsModel implements IJobsModel, IDisposable {
     if (before?.state !== job.state) {
       this._transition.emit({ job, before: before?.state });
     }
-    if (FINAL.has(job.state)) {
+    if (isFinal(job)) {
       this._settle(job);
     }
   }

@@ -51,11 +51,12 @@ export class Notifier {
     }
     const trans = this._trans;
     const waits = job.state === 'queued';
-    const message = waits
-      ? trans.__('“%1”: %2', job.name, job.sentence)
-      : job.state === 'running'
+    const message =
+      job.state === 'running'
         ? trans.__('“%1” is running.', job.name)
-        : trans.__('“%1” is starting.', job.name);
+        : job.state === 'starting'
+          ? trans.__('“%1” is starting.', job.name)
+          : trans.__('“%1”: %2', job.name, job.sentence);
     // Points of a sweep come and go; the sweep as a whole waits now and then.
     const loud = waits && !job.sweep && !this._interrupted.has(job.id);
     if (waits) {
@@ -112,13 +113,17 @@ export class Notifier {
         message = trans.__('“%1” was cancelled.', job.name);
         type = 'info';
         break;
-      default: {
+      case 'failed': {
         const why = detail(job, trans);
         message = why
           ? trans.__('“%1” failed: %2.', job.name, why)
           : trans.__('“%1”: %2', job.name, job.sentence);
         type = 'error';
+        break;
       }
+      default:
+        message = trans.__('“%1”: %2', job.name, job.sentence);
+        type = 'info';
     }
     const options = {
       actions,

@@ -53,6 +53,7 @@ const PATHS: { [name: string]: string } = {
     'M8 1a7 7 0 1 0 0 14A7 7 0 0 0 8 1zm3 8.9L9.9 11 8 9.1 6.1 11 5 9.9 6.9 8 5 6.1 6.1 5 8 6.9 9.9 5 11 6.1 9.1 8z',
   cancelled:
     'M8 1a7 7 0 1 0 0 14A7 7 0 0 0 8 1zm0 1.7c1.1 0 2.2.4 3.1 1L3.7 11A5.3 5.3 0 0 1 8 2.7zm0 10.6c-1.1 0-2.2-.4-3.1-1L12.3 5A5.3 5.3 0 0 1 8 13.3z',
+  unknown: 'M8 1a7 7 0 1 0 0 14A7 7 0 0 0 8 1zm0 1.6a5.4 5.4 0 1 1 0 10.8A5.4 5.4 0 0 1 8 2.6z',
   notice: 'M8 1 .5 14.5h15zm-.8 5h1.6v4.2H7.2zm0 5.4h1.6V13H7.2z'
 };
 
@@ -67,7 +68,7 @@ export function Symbol({ name }: { name: string }): JSX.Element {
       aria-hidden="true"
       focusable="false"
     >
-      <path d={PATHS[name]} fill="currentColor" />
+      <path d={PATHS[name] ?? PATHS.unknown} fill="currentColor" />
     </svg>
   );
 }

@@ -240,13 +240,15 @@ function Values({ job }: IPartProps): JSX.Element | null {
       </section>
     );
   }
-  if (kind === 'notebook' ? !names.length : !list.length) {
+  // Of a kind that is not known here, what there is.
+  const byName = kind === 'notebook' || (kind !== 'script' && names.length > 0);
+  if (byName ? !names.length : !list?.length) {
     return null;
   }
   return (
     <section className="aiinfn-Section">
-      <h3>{kind === 'notebook' ? trans.__('Parameters') : trans.__('Arguments')}</h3>
-      {kind === 'notebook' ? (
+      <h3>{byName ? trans.__('Parameters') : trans.__('Arguments')}</h3>
+      {byName ? (
         <dl className="aiinfn-Facts aiinfn-mod-code">
           {names.map(name => (
             <React.Fragment key={name}>
@@ -268,8 +270,13 @@ function Facts({ job }: IPartProps): JSX.Element {
   const { platform, trans } = useJobs();
   const title = (choices: { name: string; title: string }[] | undefined, name: string) =>
     choices?.find(choice => choice.name === name)?.title ?? name;
+  const { kind, path } = job.work;
+  const known = ['notebook', 'script', 'command'].includes(kind);
   const facts: [string, React.ReactNode][] = [
-    [job.work.kind === 'command' ? trans.__('Folder') : trans.__('File'), job.work.path],
+    [
+      kind === 'command' ? trans.__('Folder') : trans.__('File'),
+      known ? path : `${path} (${kind})`
+    ],
     [trans.__('Device'), device(job, trans)],
     [trans.__('Queue'), title(platform?.queues, job.queue)],
     [trans.__('Project'), title(platform?.projects, job.project)],

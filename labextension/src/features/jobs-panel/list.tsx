@@ -13,9 +13,10 @@ import type { BulkAction, IJob } from '../../core/types';
 import { Banner, useSignal } from '../../core/ui/components';
 import { useJobs } from '../../core/ui/context';
 import { act, type IOutcome, Outcome } from './bulk';
-import { Row } from './row';
+import { type IRowProps, Row } from './row';
 import { End, Found, SearchField, Whose } from './search';
 import { type IRowSelection, NOTHING, SelectionBar, still, toggled } from './selection';
+import { useWindow } from './windowed';
 
 /** Which job of a list is open. */
 export interface IListState {
@@ -41,6 +42,7 @@ export function JobsList({ state }: IListProps): JSX.Element {
   const [chosen, setChosen] = React.useState<IRowSelection>(NOTHING);
   const [outcome, setOutcome] = React.useState<IOutcome | null>(null);
   const [busy, setBusy] = React.useState(false);
+  const box = React.useRef<HTMLDivElement>(null);
   const jobs = model.list();
   const shown = React.useMemo(() => jobs.map(job => job.id), [jobs]);
   const selection = React.useMemo(() => still(chosen, shown), [chosen, shown]);
@@ -111,22 +113,19 @@ export function JobsList({ state }: IListProps): JSX.Element {
       )}
       {outcome && <Outcome outcome={outcome} trans={trans} onClose={() => setOutcome(null)} />}
       <Found model={model} trans={trans} />
-      <div className="aiinfn-Scroll">
+      <div className="aiinfn-Scroll" ref={box}>
         {jobs.length > 0 && (
-          <ul className="aiinfn-List" aria-label={trans.__('Batch jobs')}>
-            {jobs.map(job => (
-              <Row
-                key={job.id}
-                job={job}
-                now={state.open === job.id ? now : tick(job, now)}
-                open={state.open === job.id}
-                chosen={selecting ? selection.ids.has(job.id) : null}
-                onToggle={onToggle}
-                onReveal={onReveal}
-                onChoose={onChoose}
-              />
-            ))}
-          </ul>
+          <Rows
+            box={box}
+            jobs={jobs}
+            ids={shown}
+            now={now}
+            open={state.open}
+            chosen={selecting ? selection.ids : null}
+            onToggle={onToggle}
+            onReveal={onReveal}
+            onChoose={onChoose}
+          />
         )}
         {!jobs.length && model.loaded && !model.busy && !model.hasMore && <Empty />}
         {!model.loaded && !model.error && (
@@ -138,6 +137,46 @@ export function JobsList({ state }: IListProps): JSX.Element {
       </div>
       <Announcer model={model} trans={trans} />
     </div>
+  );
+}
+
+interface IRowsProps extends Pick<IRowProps, 'now' | 'onToggle' | 'onReveal' | 'onChoose'> {
+  /** What scrolls. */
+  box: React.RefObject<HTMLElement>;
+  jobs: readonly IJob[];
+  /** Of these jobs. */
+  ids: readonly string[];
+  /** The id of the job that is open, or null. */
+  open: string | null;
+  /** The ids of those that are chosen; null while rows are not chosen. */
+  chosen: ReadonlySet<string> | null;
+}
+
+/** The rows; of a long list those in sight. Scrolling draws nothing else again. */
+function Rows({ box, jobs, ids, now, open, chosen, ...actions }: IRowsProps): JSX.Element {
+  const { trans } = useJobs();
+  const { rows, after } = useWindow(box, ids, open);
+  const whole = rows.length === jobs.length;
+  return (
+    <ul className="aiinfn-List" aria-label={trans.__('Batch jobs')}>
+      {rows.map(({ index, before }, place) => {
+        const job = jobs[index];
+        return (
+          <Row
+            key={job.id}
+            job={job}
+            now={open === job.id ? now : tick(job, now)}
+            open={open === job.id}
+            chosen={chosen && chosen.has(job.id)}
+            before={before}
+            after={place === rows.length - 1 ? after : 0}
+            number={whole ? undefined : index + 1}
+            of={whole ? undefined : jobs.length}
+            {...actions}
+          />
+        );
+      })}
+    </ul>
   );
 }
 

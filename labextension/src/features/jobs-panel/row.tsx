@@ -9,25 +9,34 @@ import { useJobs } from '../../core/ui/context';
 import { Details } from '../job-details/details';
 import { SweepBar } from '../sweep/bar';
 
-interface IRowProps {
+export interface IRowProps {
   job: IJob;
   now: number;
   open: boolean;
   /** Whether it is chosen; null while rows are not chosen. */
   chosen: boolean | null;
+  /** Pixels of rows that are not drawn, before it and behind it. */
+  before: number;
+  after: number;
+  /** Its place in the list, from 1, and the length of that; of a list that is not drawn whole. */
+  number: number | undefined;
+  of: number | undefined;
   onToggle: (id: string) => void;
   onReveal: (id: string) => void;
   onChoose: (id: string, range: boolean) => void;
 }
 
 export const Row = React.memo(function Row(props: IRowProps): JSX.Element {
-  const { job, now, open, chosen, onToggle, onReveal, onChoose } = props;
+  const { job, now, open, chosen, before, after, onToggle, onReveal, onChoose } = props;
   const { trans } = useJobs();
   const more = detail(job, trans);
   const details = `aiinfn-job-${job.id}`;
   return (
     <li
       className={`aiinfn-Row${open ? ' aiinfn-mod-open' : ''}${chosen === null ? '' : ' aiinfn-mod-choosing'}`}
+      style={before || after ? { marginTop: before, marginBottom: after } : undefined}
+      aria-posinset={props.number}
+      aria-setsize={props.of}
       data-job={job.id}
     >
       {chosen !== null && (

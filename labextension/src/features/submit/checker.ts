@@ -167,8 +167,10 @@ export class Checker implements IDisposable {
   }
 
   private _keep(ofPlatform: readonly ICheck[], ofFile: readonly ICheck[]): void {
-    this._ofFile = ofFile;
-    this.checks = [...ofPlatform, ...ofFile];
+    // One that is not known here may come with both answers.
+    const quick = new Set(ofPlatform.map(({ what }) => what));
+    this._ofFile = ofFile.filter(({ what }) => !quick.has(what));
+    this.checks = [...ofPlatform, ...this._ofFile];
   }
 
   private readonly _changed = new Signal<this, void>(this);

@@ -22,7 +22,7 @@ export function Checks({ form, notes }: IChecksProps): JSX.Element {
   );
   const loud = [
     ...mine.filter(check => check.verdict === 'problem'),
-    ...mine.filter(check => check.verdict === 'notice')
+    ...mine.filter(check => check.verdict !== 'problem')
   ];
   const fine = checker.checks.filter(check => check.verdict === 'ok');
   const marked = Object.keys(notes).filter(field => notes[field] && field in labels(form));
@@ -30,7 +30,10 @@ export function Checks({ form, notes }: IChecksProps): JSX.Element {
     <section className="aiinfn-Checks" aria-label={trans.__('Checked before it is sent')}>
       <ul aria-live="polite">
         {loud.map(check => (
-          <li key={`${check.what} ${check.sentence}`} className={`aiinfn-mod-${check.verdict}`}>
+          <li
+            key={`${check.what} ${check.sentence}`}
+            className={check.verdict === 'problem' ? 'aiinfn-mod-problem' : 'aiinfn-mod-notice'}
+          >
             <Symbol name={check.verdict === 'problem' ? 'failed' : 'notice'} />
             <div>
               <strong>

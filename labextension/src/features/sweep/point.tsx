@@ -4,7 +4,7 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
 
 import { duration } from '../../core/format';
-import { FINAL, stateWord } from '../../core/status';
+import { isFinal, stateWord } from '../../core/status';
 import { CommandIDs } from '../../core/tokens';
 import type { ISweepPoint } from '../../core/types';
 import { Symbol } from '../../core/ui/components';
@@ -107,7 +107,7 @@ function Took({
   trans: TranslationBundle;
 }): JSX.Element | null {
   const [, tick] = React.useReducer((count: number) => count + 1, 0);
-  const runs = !!point.started && !point.ended && !FINAL.has(point.state);
+  const runs = !!point.started && !point.ended && !isFinal(point);
   React.useEffect(() => {
     const timer = runs ? window.setInterval(() => document.hidden || tick(), 1000) : 0;
     return () => window.clearInterval(timer);
@@ -156,12 +156,12 @@ function Opened({ point, mayRerun, onRerun }: IOpenedProps): JSX.Element {
           key={`${point.job}:${point.attempt}`}
           id={point.job}
           name={trans.__('point %1', point.point)}
-          over={FINAL.has(point.state)}
+          over={isFinal(point)}
           attempt={point.attempt}
         />
       ) : (
         <p className="aiinfn-Quiet">
-          {FINAL.has(point.state)
+          {isFinal(point)
             ? trans.__('There is no log: the point was never started.')
             : trans.__('The log appears here when the point starts.')}
         </p>

@@ -2,7 +2,7 @@
 
 import type { TranslationBundle } from '@jupyterlab/translation';
 
-import { FINAL } from '../../core/status';
+import { isFinal } from '../../core/status';
 import type { ISweepPoint, ISweepProgress, JobState, Json } from '../../core/types';
 import { numberOf, show } from '../../core/values';
 
@@ -55,7 +55,7 @@ export function columns(points: readonly ISweepPoint[], trans: TranslationBundle
 
 /** Seconds that a point runs or ran; undefined before it has started. */
 export function seconds(point: ISweepPoint, now: number): number | undefined {
-  if (!point.started || (!point.ended && FINAL.has(point.state))) {
+  if (!point.started || (!point.ended && isFinal(point))) {
     return undefined;
   }
   if (!point.ended && point.state === 'queued') {
