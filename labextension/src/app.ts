@@ -35,16 +35,26 @@ export interface IJobsServiceOptions {
   trans: TranslationBundle;
   /** Of JupyterLab (BCP 47), in which the server answers. */
   language?: string;
-  settings: ISettingRegistry.ISettings | null;
+  settings: Promise<ISettingRegistry.ISettings | null> | null;
   state: IStateDB | null;
   statusBar: IStatusBar | null;
   /** Ids that a former visit to the page left. */
-  followed: string[];
+  followed: Promise<string[]>;
+}
+
+/** Make the service once its settings, and what was followed before, are read. */
+export async function createService(options: IJobsServiceOptions): Promise<IJobsService> {
+  const { settings, followed } = options;
+  return new JobsService(options, await settings, await followed);
 }
 
 /** The shared model, client and actions. */
-export class JobsService implements IJobsService {
-  constructor(options: IJobsServiceOptions) {
+class JobsService implements IJobsService {
+  constructor(
+    options: Omit<IJobsServiceOptions, 'settings' | 'followed'>,
+    settings: ISettingRegistry.ISettings | null,
+    followed: readonly string[]
+  ) {
     this.trans = options.trans;
     this.commands = options.commands;
     this.contents = options.contents;
@@ -53,8 +63,8 @@ export class JobsService implements IJobsService {
     this.own = new OwnJobs(this.model);
     this._notifier = new Notifier(options.commands, options.trans);
     this.memory = new Memory(options.state);
-    this._settings = options.settings;
-    options.settings?.changed.connect(this._onSettings, this);
+    this._settings = settings;
+    settings?.changed.connect(this._onSettings, this);
     this._onSettings();
     this.model.transition.connect((_, { job, before }) => {
       // A job that is new here was told when it was submitted, or before the page was reloaded.
@@ -69,7 +79,7 @@ export class JobsService implements IJobsService {
     if (options.statusBar) {
       addStatus(options.statusBar, this.own, this.commands, this.trans);
     }
-    options.followed.forEach(id => this.model.follow(id));
+    followed.forEach(id => this.model.follow(id));
     this.model.start();
   }
 

@@ -46,23 +46,26 @@ const jobs: JupyterFrontEndPlugin<IJobs> = {
       const ids = await state?.fetch(FOLLOWED_KEY).catch(() => undefined);
       return Array.isArray(ids) ? ids.filter((id): id is string => typeof id === 'string') : [];
     };
-    const create = async () => {
-      const [{ JobsService }, settings, ids] = await Promise.all([
-        import('./app'),
-        registry?.load(PluginIDs.commands).catch(() => null) ?? null,
-        followed()
-      ]);
-      return new JobsService({
-        serverSettings: app.serviceManager.serverSettings,
-        contents: app.serviceManager.contents,
-        commands: app.commands,
-        trans,
-        language: translator?.languageCode,
-        settings,
-        state,
-        statusBar,
-        followed: ids
-      });
+    const create = () => {
+      // Read while the chunk is fetched.
+      const settings = registry?.load(PluginIDs.commands).catch(() => null) ?? null;
+      const ids = followed();
+      const { commands, serviceManager } = app;
+      const { contents, serverSettings } = serviceManager;
+      const language = translator?.languageCode;
+      return import('./app').then(({ createService }) =>
+        createService({
+          serverSettings,
+          contents,
+          commands,
+          trans,
+          language,
+          settings,
+          state,
+          statusBar,
+          followed: ids
+        })
+      );
     };
     let loading: ReturnType<IJobs['load']> | null = null;
     const load: IJobs['load'] = () => {

@@ -2,13 +2,12 @@ import { ContentsManager, Drive, ServerConnection } from '@jupyterlab/services';
 import { CommandRegistry } from '@lumino/commands';
 import type { Widget } from '@lumino/widgets';
 
+import { openContext, pathToOpen } from '../services/documents/contexts';
 import {
   currentPath,
   diskPath,
   type IDocuments,
   isSupported,
-  openContext,
-  pathToOpen,
   selectedPath
 } from '../services/documents/documents';
 import { openOutput } from '../services/documents/open-output';

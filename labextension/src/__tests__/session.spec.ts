@@ -5,8 +5,9 @@ import { CommandRegistry } from '@lumino/commands';
 
 import { span, timeLeft } from '../core/time-left';
 import type { ISessionTime } from '../core/types';
-import { tellLeftOut } from '../features/session/kernels';
-import { asks, readLeftOut, readPage } from '../features/session/plugin';
+import { asks } from '../features/session/clock';
+import { readLeftOut, tellLeftOut } from '../features/session/kernels';
+import { readPage } from '../features/session/plugin';
 import { due, SessionTimeout } from '../features/session/timeout';
 import { type Answer, FakeServer } from './server';
 
@@ -88,13 +89,12 @@ describe('the page', () => {
 
 describe('kernels that are not offered', () => {
   it('are named in the page', () => {
-    PageConfig.setOption('aiinfnKernelsLeftOut', JSON.stringify({ names: ['Loud 1.0', 3] }));
-    expect(readLeftOut()).toEqual(['Loud 1.0']);
+    expect(readLeftOut(JSON.stringify({ names: ['Loud 1.0', 3] }))).toEqual(['Loud 1.0']);
   });
 
   it.each(['', '{', '{}', 'null', '[]', '{"names": "x"}'])('may be none: %p', value => {
-    PageConfig.setOption('aiinfnKernelsLeftOut', value);
-    expect(readLeftOut()).toEqual([]);
+    expect(readLeftOut(value)).toEqual([]);
+    expect(tellLeftOut(readLeftOut(value), nullTranslator.load('aiinfn'))).toBe(false);
   });
 
   it('are told once in a window, and again when they change', () => {

@@ -17,26 +17,26 @@ import type { BulkAction, IBulkResult, IJob, IJobChange, IPlatform, IStatus } fr
 /** Translation domain. */
 export const DOMAIN = 'aiinfn';
 
-/** Ids of the plugins. */
-export namespace PluginIDs {
+/** Ids of the plugins; inlined where they stand, as the page fetches all that is shared at its start. */
+export const enum PluginIDs {
   /** The commands; the settings schema has its name. */
-  export const commands = '@aiinfn/labextension:plugin';
-  export const jobs = '@aiinfn/labextension:jobs';
-  export const kernels = '@aiinfn/labextension:kernels';
-  export const panel = '@aiinfn/labextension:panel';
-  export const places = '@aiinfn/labextension:places';
-  export const session = '@aiinfn/labextension:session';
+  commands = '@aiinfn/labextension:plugin',
+  jobs = '@aiinfn/labextension:jobs',
+  kernels = '@aiinfn/labextension:kernels',
+  panel = '@aiinfn/labextension:panel',
+  places = '@aiinfn/labextension:places',
+  session = '@aiinfn/labextension:session'
 }
 
 /** Ids of the commands. */
-export namespace CommandIDs {
-  export const submit = 'aiinfn:submit';
-  export const runFromHere = 'aiinfn:run-from-here';
-  export const openJobs = 'aiinfn:open-jobs';
-  export const openTab = 'aiinfn:open-tab';
-  export const openOutput = 'aiinfn:open-output';
-  export const cancel = 'aiinfn:cancel';
-  export const sessionTime = 'aiinfn:session-time';
+export const enum CommandIDs {
+  submit = 'aiinfn:submit',
+  runFromHere = 'aiinfn:run-from-here',
+  openJobs = 'aiinfn:open-jobs',
+  openTab = 'aiinfn:open-tab',
+  openOutput = 'aiinfn:open-output',
+  cancel = 'aiinfn:cancel',
+  sessionTime = 'aiinfn:session-time'
 }
 
 /** Id of the jobs panel's widget. */

@@ -31,21 +31,18 @@ export class JobsSidebar extends Panel {
 
   /** Load the content, shown or not; nothing is read before it is shown. */
   async prepare(): Promise<void> {
-    if (this._loading || this._content) {
+    if (this._loading) {
       return;
     }
     this._loading = true;
     try {
-      const service = await this._jobs.load();
-      const content = (await service.createPanel()) as IContent;
+      const content = (await (await this._jobs.load()).createPanel()) as IContent;
+      const active = document.activeElement === this.node;
+      this._fill(content);
       if (this.isDisposed) {
-        content.dispose();
         return;
       }
-      this.widgets.forEach(widget => widget.dispose());
       this._content = content;
-      const active = document.activeElement === this.node;
-      this.addWidget(content);
       if (active) {
         content.activate();
       }
@@ -54,8 +51,13 @@ export class JobsSidebar extends Panel {
       }
     } catch (error) {
       console.error(error);
-      this._fail();
-    } finally {
+      const message = new Widget();
+      message.node.style.padding = '12px';
+      message.node.setAttribute('role', 'alert');
+      message.node.textContent = this._trans.__(
+        'The list of jobs could not be loaded. Check the connection, then open this panel again.'
+      );
+      this._fill(message);
       this._loading = false;
     }
   }
@@ -82,15 +84,13 @@ export class JobsSidebar extends Panel {
     }
   }
 
-  private _fail(): void {
+  private _fill(content: Widget): void {
     this.widgets.forEach(widget => widget.dispose());
-    const message = new Widget();
-    message.node.style.padding = '12px';
-    message.node.setAttribute('role', 'alert');
-    message.node.textContent = this._trans.__(
-      'The list of jobs could not be loaded. Check the connection, then open this panel again.'
-    );
-    this.addWidget(message);
+    if (this.isDisposed) {
+      content.dispose();
+    } else {
+      this.addWidget(content);
+    }
   }
 
   private _content: IContent | null = null;

@@ -5,6 +5,18 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 
 const TOLD_KEY = 'aiinfn:kernels-left-out';
 
+/** Kernels that the server does not offer because others could listen to them, by their titles. */
+export function readLeftOut(page: string): string[] {
+  try {
+    const known = JSON.parse(page) as { names?: unknown };
+    return Array.isArray(known.names)
+      ? known.names.filter((name): name is string => typeof name === 'string')
+      : [];
+  } catch {
+    return [];
+  }
+}
+
 /**
  * Tell it, once in this window: reloading the page is no news.
  *
@@ -12,7 +24,7 @@ const TOLD_KEY = 'aiinfn:kernels-left-out';
  */
 export function tellLeftOut(names: string[], trans: TranslationBundle): boolean {
   const text = names.join(', ');
-  if (sessionStorage.getItem(TOLD_KEY) === text) {
+  if (!text || sessionStorage.getItem(TOLD_KEY) === text) {
     return false;
   }
   sessionStorage.setItem(TOLD_KEY, text);

@@ -1,9 +1,7 @@
 /**
- * The time that is left, in the status bar.
+ * The time that is left, in the status bar, and which kernels are left out.
  *
- * The server writes the end into the page, so nothing is asked at start-up. Until `certainUntil` nothing can put the end
- * off; what reads it again, warns and extends is loaded then, when somebody presses the item, or to see every now and then
- * whether the end came nearer, because the access was withdrawn.
+ * The server writes both into the page, so nothing is asked at start-up, and what follows the clock is loaded later.
  */
 
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
@@ -15,16 +13,10 @@ import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import { clock, timeLeft } from '../../core/time-left';
 import { CommandIDs, DOMAIN, PluginIDs } from '../../core/tokens';
 import { makeItem } from '../../core/ui/status-item';
-import type { SessionTimeout } from './timeout';
+import type { SessionClock } from './clock';
 
-/** Milliseconds between two looks at the clock: a twentieth of the time that is left, within these. */
-const TICK = { least: 1000, most: 20_000 };
-
-/** Milliseconds between two such looks while the end is certain otherwise. */
-const WITHDRAWN = 120_000;
-
-const WARNING =
-  'color:var(--jp-ui-inverse-font-color0);background:var(--jp-inverse-layout-color2);font-weight:600';
+/** Milliseconds after which what follows the clock is loaded. */
+const LATER = 10_000;
 
 /** What the server knew when it made the page. */
 export function readPage(): { end: number; certainUntil: number } | null {
@@ -38,39 +30,22 @@ export function readPage(): { end: number; certainUntil: number } | null {
   }
 }
 
-/** Kernels that the server does not offer because others could listen to them, by their titles. */
-export function readLeftOut(): string[] {
-  try {
-    const known = JSON.parse(PageConfig.getOption('aiinfnKernelsLeftOut')) as { names?: unknown };
-    return Array.isArray(known.names)
-      ? known.names.filter((name): name is string => typeof name === 'string')
-      : [];
-  } catch {
-    return [];
-  }
-}
-
 export const kernels: JupyterFrontEndPlugin<void> = {
   id: PluginIDs.kernels,
   description: 'Says which kernels are not offered on a machine that is shared.',
   autoStart: true,
   optional: [ITranslator],
   activate: (app: JupyterFrontEnd, translator: ITranslator | null): void => {
-    const names = readLeftOut();
-    if (names.length) {
+    const known = PageConfig.getOption('aiinfnKernelsLeftOut');
+    if (known) {
       const trans = (translator ?? nullTranslator).load(DOMAIN);
       void app.restored
         .then(() => import('./kernels'))
-        .then(({ tellLeftOut }) => tellLeftOut(names, trans))
+        .then(({ readLeftOut, tellLeftOut }) => tellLeftOut(readLeftOut(known), trans))
         .catch(error => console.warn('Kernels that are not offered are not told', error));
     }
   }
 };
-
-/** Whether the hub is to be asked. */
-export function asks(now: number, certainUntil: number, askedAt: number): boolean {
-  return now >= certainUntil || now - askedAt >= WITHDRAWN;
-}
 
 export const session: JupyterFrontEndPlugin<void> = {
   id: PluginIDs.session,
@@ -87,41 +62,27 @@ export const session: JupyterFrontEndPlugin<void> = {
     if (!known) {
       return;
     }
+    const { commands, serviceManager } = app;
+    const { end, certainUntil } = known;
+    const command = CommandIDs.sessionTime;
     const trans = (translator ?? nullTranslator).load(DOMAIN);
-    let end = known.end;
-    /** Added to this machine's clock it gives the hub's. */
-    let offset = 0;
-    let loading: Promise<SessionTimeout> | null = null;
+    const statusItem = makeItem('aiinfn-SessionTime', () => void commands.execute(command));
+    statusItem.button.textContent = timeLeft(end - Date.now(), trans);
+    statusItem.button.title = trans.__('This session ends at %1 at the latest', clock(end));
 
-    const { item, button } = makeItem(
-      'aiinfn-SessionTime',
-      () => void app.commands.execute(CommandIDs.sessionTime)
-    );
-    const draw = () => {
-      const text = timeLeft(end - Date.now() - offset, trans);
-      if (button.textContent !== text) {
-        button.textContent = text;
-      }
-    };
-    const told = (moment: number, clockOffset: number, warns: boolean) => {
-      end = moment;
-      offset = clockOffset;
-      button.title = trans.__('This session ends at %1 at the latest', clock(end));
-      item.toggleClass('aiinfn-mod-warning', warns);
-      item.node.style.cssText = warns ? WARNING : '';
-      draw();
-    };
+    let loading: Promise<SessionClock> | null = null;
     const load = () => {
-      loading ??= import('./timeout')
+      loading ??= import('./clock')
         .then(
-          ({ SessionTimeout }) =>
-            new SessionTimeout({
-              settings: app.serviceManager.serverSettings,
-              commands: app.commands,
+          ({ SessionClock }) =>
+            new SessionClock({
+              settings: serviceManager.serverSettings,
+              commands,
               trans,
               language: translator?.languageCode,
-              told,
-              end
+              statusItem,
+              end,
+              certainUntil
             })
         )
         .catch(error => {
@@ -131,36 +92,21 @@ export const session: JupyterFrontEndPlugin<void> = {
         });
       return loading;
     };
-    let askedAt = Date.now() + offset;
-    const look = (again = false) => {
-      draw();
-      const now = Date.now() + offset;
-      if (asks(now, known.certainUntil, askedAt) && document.visibilityState === 'visible') {
-        askedAt = now;
-        void load()
-          .then(keeper => keeper.look(again || now < known.certainUntil))
-          .catch(error => console.warn('The time of the session is not known', error));
-      }
-    };
+    const begin = (): void => void load().catch(() => setTimeout(begin, LATER));
 
-    app.commands.addCommand(CommandIDs.sessionTime, {
+    commands.addCommand(command, {
       label: trans.__('Time left of this session'),
       caption: trans.__('Tell when this session ends, and extend it'),
       describedBy: { args: { type: 'object', properties: {} } },
       execute: async () => (await load()).show()
     });
-    palette?.addItem({ command: CommandIDs.sessionTime, category: trans.__('Session') });
-    bar?.registerStatusItem(PluginIDs.session, { item, align: 'right', rank: 600 });
-    told(end, 0, false);
-    // Not before JupyterLab is there: near the end a look is a request.
-    void app.restored.then(() => {
-      const tick = () => {
-        look();
-        const rest = (end - Date.now() - offset) / 20;
-        setTimeout(tick, Math.min(TICK.most, Math.max(TICK.least, rest)));
-      };
-      tick();
-      document.addEventListener('visibilitychange', () => look(true));
+    palette?.addItem({ command, category: trans.__('Session') });
+    bar?.registerStatusItem(PluginIDs.session, {
+      item: statusItem.item,
+      align: 'right',
+      rank: 600
     });
+    // Not before JupyterLab is there: near the end a look is a request.
+    void app.restored.then(() => setTimeout(begin, Date.now() < certainUntil ? LATER : 0));
   }
 };

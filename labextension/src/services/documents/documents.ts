@@ -1,6 +1,6 @@
 /** Which document a command is about, and whether it is saved. */
 
-import type { DocumentRegistry, IDocumentWidget } from '@jupyterlab/docregistry';
+import type { IDocumentWidget } from '@jupyterlab/docregistry';
 import type { IDefaultFileBrowser } from '@jupyterlab/filebrowser';
 import type { IEditorTracker } from '@jupyterlab/fileeditor';
 import type { INotebookTracker } from '@jupyterlab/notebook';
@@ -18,7 +18,7 @@ export interface IDocuments {
 const SUPPORTED = /\.(ipynb|py|sh|r)$/i;
 
 /** The drive of real-time collaboration: its files are those of the server's own drive. */
-const SHARED = 'RTC';
+export const SHARED = 'RTC';
 
 /** Where a document lies below the server's root folder; null for one of another drive, of which the disk has no file. */
 export function diskPath(contents: IDocuments['contents'], path: string): string | null {
@@ -55,35 +55,4 @@ export function currentPath(documents: IDocuments, current: Widget | null): stri
   }
   // Another kind of widget is in front: what is selected in the file browser is meant, or else the last notebook.
   return selectedPath(documents) ?? notebooks?.currentWidget?.context.path ?? null;
-}
-
-/** Documents with unsaved changes, by whatever drive they were opened: the one of a path, or those in the folder of it. */
-export function unsavedContexts(documents: IDocuments, path: string): DocumentRegistry.Context[] {
-  const place = (path: string) => `${diskPath(documents.contents, path)}/`;
-  return [documents.notebooks, documents.editors].flatMap(tracker =>
-    (tracker?.filter(({ context }) => context.model.dirty) ?? [])
-      .map(({ context }) => context as DocumentRegistry.Context)
-      .filter(context => place(context.path).startsWith(place(path)))
-  );
-}
-
-/** The open document of a file, by whatever drive it was opened, if there is one. */
-export function openContext(
-  documents: IDocuments,
-  path: string
-): DocumentRegistry.Context | undefined {
-  const { contents, notebooks, editors } = documents;
-  const wanted = diskPath(contents, path);
-  const same = (widget: IDocumentWidget) =>
-    wanted !== null && diskPath(contents, widget.context.path) === wanted;
-  return (notebooks?.find(same) ?? editors?.find(same))?.context;
-}
-
-/** The path by which a file of the disk is to be opened: as it is open already, else as the file browser would. */
-export function pathToOpen(documents: IDocuments, path: string): string {
-  const shared = documents.browser?.model.driveName === SHARED;
-  return (
-    openContext(documents, path)?.path ??
-    (shared && !documents.contents.driveName(path) ? `${SHARED}:${path}` : path)
-  );
 }

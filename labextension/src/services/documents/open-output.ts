@@ -5,7 +5,8 @@ import type { Notebook, NotebookPanel } from '@jupyterlab/notebook';
 import type { CommandRegistry } from '@lumino/commands';
 
 import { TOOK_OVER } from '../../core/status';
-import { type IDocuments, openContext, pathToOpen } from './documents';
+import { openContext, pathToOpen } from './contexts';
+import type { IDocuments } from './documents';
 
 /** Milliseconds between two looks at where the cell is. */
 const PACE = 150;
@@ -32,7 +33,8 @@ interface IOpenOptions {
 /**
  * Open a result.
  *
-import { type IDocuments, openContext, pathToOpen } from './documents';
+import { openContext, pathToOpen } from './contexts';
+import type { IDocuments } from './documents';
 import { TOOK_OVER } from '../../core/status';
  */
 export async function openOutput(
