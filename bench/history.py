@@ -121,7 +121,8 @@ def _browser(jobs: int) -> Iterator[Figure]:
                     # Not by its role: with so many rows that search takes seconds.
                     page.locator(".aiinfn-More button").click()
                     page.wait_for_function("() => !document.querySelector('.aiinfn-More button[disabled]')")
-                rows = page.locator(".aiinfn-Row").count()
+                # Of a long list only the rows in sight are drawn; each says how many there are.
+                rows = int(page.locator(".aiinfn-Row").first.get_attribute("aria-setsize") or 0)
                 yield Figure("rows loaded by Show more", rows, "")
                 yield Figure("tab, JavaScript heap with these rows", _heap(page), "MB")
                 page.evaluate("document.querySelector('.aiinfn-Scroll').scrollTop = 0")
@@ -130,7 +131,9 @@ def _browser(jobs: int) -> Iterator[Figure]:
                 page.evaluate(_PLAIN, rows)
                 plain: list[float] = page.evaluate(_SCROLLED, "#plain")
                 for share, word in ((0.5, "median"), (0.95, "p95")):
-                    yield Figure(f"scrolling through them, frame, {word}", percentile(frames, share), "ms")
+                    frame = percentile(frames, share)
+                    aim = ("<= 17 ms", frame <= 17) if word == "median" else ("", None)
+                    yield Figure(f"scrolling through them, frame, {word}", frame, "ms", *aim)
                     yield Figure(
                         f"scrolling a plain list as long, frame, {word}", percentile(plain, share), "ms"
                     )
