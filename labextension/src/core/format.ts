@@ -36,9 +36,14 @@ export function ago(moment: string, now: number, trans: TranslationBundle): stri
   return trans._n('%1 day ago', '%1 days ago', Math.round(seconds / 86400));
 }
 
+/** Made once: making one takes as long as drawing a row. */
+let medium: Intl.DateTimeFormat | null = null;
+
 /** A moment in the reader's own time zone and habit. */
 export function absolute(moment: string): string {
-  return new Date(moment).toLocaleString(undefined, { dateStyle: 'medium', timeStyle: 'medium' });
+  const date = new Date(moment);
+  medium ??= new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'medium' });
+  return Number.isNaN(date.getTime()) ? moment : medium.format(date);
 }
 
 /** The time of the day, with the date when it is another day. */
