@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from typing import Any
 
 from jupyter_server.extension.application import ExtensionApp
-from traitlets import Float, Integer, Unicode, default
+from traitlets import Bool, Float, Integer, Unicode, default
 
+from aiinfn_hub.contract.apps import OPEN, PORT_PROXY
+from aiinfn_lab.apps.offer import Apps, install
 from aiinfn_lab.cleanup.collector import HomeGarbageCollector
 from aiinfn_lab.session.end import HubClient
 from aiinfn_lab.session.environment import Session
@@ -40,10 +43,18 @@ class AiinfnLab(ExtensionApp):
         help="Bytes that the variables of a kernel may have to be carried to a job. Default: 4 GiB.",
     ).tag(config=True)
     most_followed = Integer(8, min=1, help="Logs that may be followed at once.").tag(config=True)
+    port_proxy = Bool(
+        help="Whether /proxy/PORT reaches programs that listen on ports. Default: where $AIINFN_PORT_PROXY is open, as in pods. "
+        "On a machine with more people it would reach theirs, and hand them this session's cookies."
+    ).tag(config=True)
 
     @default("vkd_url")
     def _default_vkd_url(self) -> str:
         return os.environ.get("AIINFN_VKD_URL", "")
+
+    @default("port_proxy")
+    def _default_port_proxy(self) -> bool:
+        return os.environ.get(PORT_PROXY) == OPEN
 
     def initialize_settings(self) -> None:
         """Make what the handlers share: the two folders, the session, and the one client."""
@@ -78,12 +89,16 @@ class AiinfnLab(ExtensionApp):
         )
 
     def initialize_handlers(self) -> None:
-        """Add the routes below ``aiinfn-lab/``."""
+        """Add the routes below ``aiinfn-lab/``, and the apps of the platform."""
         self.handlers.extend(routes())
+        server = self._server()
+        base_url = server.web_app.settings["base_url"]
+        self.apps = Apps(self.places.home, base_url, dict(os.environ), self.log)
+        install(server, self.apps, ports=self.port_proxy)
 
     async def stop_extension(self) -> None:
-        """Close the connections to vkd and to the hub."""
-        await self.tidy.stop()
+        """End the apps, and close the connections to vkd and to the hub."""
+        await asyncio.gather(self.apps.close(), self.tidy.stop())
         self.vkd.close()
         self.hub.close()
 

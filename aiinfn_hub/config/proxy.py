@@ -41,8 +41,7 @@ class SessionProxy(ConfigurableHTTPProxy):
 
     To it every good answer is activity of the session, also to a page that reads the list of jobs by itself; a session
     whose page is left open would never count as idle. What remains is what the session's own server reports to
-    JupyterHub: kernels and terminals that do something, requests of people, and traffic of applications behind
-    jupyter-server-proxy.
+    JupyterHub: kernels and terminals that do something, requests of people, and apps that they open.
     """
 
     async def get_all_routes(self) -> dict[str, Any]:

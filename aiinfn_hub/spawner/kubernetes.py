@@ -19,6 +19,7 @@ from kubespawner import KubeSpawner
 from kubespawner.spawner import PodReflector
 from traitlets import default
 
+from aiinfn_hub.contract import apps
 from aiinfn_hub.contract.problem import Reason, Refusal
 from aiinfn_hub.i18n.language import Sentence, marked
 from aiinfn_hub.i18n.language import gettext as _
@@ -148,7 +149,9 @@ class KubernetesSpawner(SessionMixin, KubeSpawner):
         """Return the environment of the image and of the platform, under that of the hub."""
         parts = self.parts()
         env: dict[str, str] = super().get_env()
-        return parts.environment | {"JUPYTERHUB_ROOT_DIR": parts.home} | env
+        # Loopback is the pod's own: whoever listens there is the person.
+        own = {"JUPYTERHUB_ROOT_DIR": parts.home, apps.PORT_PROXY: apps.OPEN}
+        return parts.environment | own | env
 
     def _marks(self) -> tuple[dict[str, str], dict[str, str]]:
         keys = names.Labels(self.context.platform.label_prefix)

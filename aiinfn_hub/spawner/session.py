@@ -15,9 +15,11 @@ from pydantic import ValidationError
 from traitlets import Instance, default
 from traitlets.config import LoggingConfigurable
 
+from aiinfn_hub.contract import apps as contract_apps
 from aiinfn_hub.contract.problem import Refusal
 from aiinfn_hub.i18n.language import Sentence, Text, marked
 from aiinfn_hub.platform import gate, session_extension
+from aiinfn_hub.platform.model.apps import variable as app_variable
 from aiinfn_hub.platform.person import Person
 from aiinfn_hub.platform.selection import Door, Selection
 from aiinfn_hub.spawner.context import SpawnContext
@@ -334,6 +336,8 @@ class SessionMixin(_Base):
             "AIINFN_IMAGE": selection.image_name,
             "AIINFN_SIZE": selection.size_name,
         }
+        if self.context.platform.apps:
+            env[contract_apps.VARIABLE] = app_variable(self.context.platform.apps)
         if running := self.running():
             limits = self.context.platform.limits
             # Until then nothing can move the end, so nobody has to ask whether it has.

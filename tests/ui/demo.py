@@ -43,7 +43,7 @@ class Demo:
         From the start of the command to its banner.
     """
 
-    def __init__(self, data: Path, patience: float = 90) -> None:
+    def __init__(self, data: Path, patience: float = 90, platform: Path = ROOT / "platform.yaml") -> None:
         port, hub, proxy, vkd, iam = free_ports(5)
         self.data = data
         self.url = f"http://127.0.0.1:{port}/"
@@ -55,7 +55,7 @@ class Demo:
             if not key.startswith(("AIINFN_", "JUPYTER", "PYTEST_"))
         }
         environment |= {
-            "AIINFN_PLATFORM": str(ROOT / "platform.yaml"),
+            "AIINFN_PLATFORM": str(platform),
             "AIINFN_HUB_PORT": str(hub),
             "AIINFN_PROXY_API_PORT": str(proxy),
             "AIINFN_VKD_PORT": str(vkd),

@@ -11,8 +11,12 @@ from typing import Any, Self
 
 from pydantic import Field, model_validator
 
+from aiinfn_hub.contract.apps import AppName
+
+from . import apps as app_checks
 from . import cross_checks
 from .accelerators import Accelerator
+from .apps import App
 from .fields import (
     CPU_ONLY,
     FindingError,
@@ -37,7 +41,7 @@ from .storage import Storage
 class Platform(Section):
     """The whole platform file.
 
-    Names of accelerators, images, sizes, projects, queues, storage and presets are lower-case letters, digits, `-` and `.`; they
+    Names of accelerators, images, sizes, projects, queues, storage and presets are lower-case letters, digits, `-` and `.` (of apps without `.`); they
     are what programs and links use. The order in the file is the order on the form, and the first is the usual one.
     """
 
@@ -77,6 +81,10 @@ class Platform(Section):
     presets: dict[Name, Preset] = Field(
         default_factory=dict, description="Choices that the form offers ready-made, by name."
     )
+    apps: dict[AppName, App] = Field(
+        default_factory=dict,
+        description="Web programs in JupyterLab's launcher, by name: the end of their address.",
+    )
     support: str = Field(
         default="",
         max_length=200,
@@ -104,6 +112,7 @@ class Platform(Section):
         if findings := [
             *cross_checks.unknown_names(self),
             *cross_checks.reservations(self.reservations, self.projects, self.accelerators),
+            *app_checks.findings(self.apps),
         ]:
             raise FindingsError(findings)
         return self
