@@ -27,6 +27,7 @@ LONGEST_NAME: Final = 33
 _TAIL: Final = 2000
 _LINES: Final = 15
 _STEP: Final = 0.05
+_SETTLE: Final = 1.0
 _AGAIN: Final = 2.0
 """Seconds for which a failed start is not tried again: a page asks for many files at once."""
 
@@ -206,6 +207,12 @@ class AppProcess:
             return False
         writer.close()
         return True
+
+    async def settle(self) -> None:
+        """Wait a moment for the end of a process that does not answer any more, so that the next request starts it again."""
+        if self._process is not None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._process.wait(), _SETTLE)
 
     async def close(self) -> None:
         """End it, for good."""

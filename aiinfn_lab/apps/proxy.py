@@ -11,6 +11,7 @@ from jupyter_server.base.handlers import JupyterHandler
 from jupyter_server_proxy.config import ServerProcess
 from jupyter_server_proxy.handlers import NamedLocalProxyHandler
 from tornado import web
+from tornado.httpclient import HTTPClientError
 from tornado.httputil import HTTPHeaders
 
 from . import sentences
@@ -81,11 +82,12 @@ class AppHandler(NamedLocalProxyHandler):
             return
         try:
             await super().proxy(port, path)
-        except web.HTTPError as error:
+        except (web.HTTPError, HTTPClientError, OSError) as error:
             # So the proxy says that nobody answered; an app's own errors are passed on as they are.
-            if error.status_code not in {HTTPStatus.INTERNAL_SERVER_ERROR, 599}:
+            if isinstance(error, web.HTTPError) and error.status_code not in {500, 599}:
                 raise
-            self.log.warning("The app %s: %s", self.process.app.name, error.log_message)
+            self.log.warning("The app %s: %s", self.process.app.name, error)
+            await self.process.settle()
             self._say(HTTPStatus.BAD_GATEWAY, "{title} does not answer.", _LOG, self._title, "")
 
     async def open(self, path: str) -> None:

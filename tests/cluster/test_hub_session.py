@@ -135,6 +135,7 @@ def test_the_pod_is_what_was_granted_and_holds_to_the_security_floor(hub, site):
     env = environment(pod)
     assert env["HOME"] == env["JUPYTERHUB_ROOT_DIR"] == "/home/user"
     assert env["AIINFN_VKD_URL"] == hub.vkd_url
+    assert env["AIINFN_PORT_PROXY"] == "open"
     assert env["AIINFN_SESSION_END"].startswith(until.strftime("%Y-%m-%dT%H:%M:%S"))
     assert env["MEM_LIMIT"] == str(1536 * 2**20)
     token = env.pop("JUPYTERHUB_API_TOKEN")

@@ -56,6 +56,8 @@ projects:
 queues:
   opportunistic: {title: Opportunistic}
 limits: {session_start: %(session_start)s, session_default: 8h, session_max: 24h, grace: 2s}
+apps:
+  hello: {title: Hello, command: [python, "%(root)s/tests/app_on_socket.py", "{unix_socket}", --child]}
 """
 
 CONFIG = """\
@@ -341,7 +343,9 @@ def real_hub(*, vkd: bool, session_start: str = "30s", limits: str = "", **chang
     data = folder / "data"
     (data / "hub").mkdir(parents=True)
     (folder / "platform.yaml").write_text(
-        (PLATFORM % {"session_start": session_start}).replace("grace: 2s}", f"grace: 2s{limits}}}")
+        (PLATFORM % {"session_start": session_start, "root": ROOT}).replace(
+            "grace: 2s}", f"grace: 2s{limits}}}"
+        )
     )
     (folder / "config.py").write_text(CONFIG)
     settings = {

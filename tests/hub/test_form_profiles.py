@@ -33,7 +33,7 @@ def platform(request, tmp_path_factory) -> Platform:
     if request.param == "the demo's platform":
         return loader.load(ROOT / "platform.yaml")
     path = tmp_path_factory.mktemp("platform") / "platform.yaml"
-    path.write_text(PLATFORM % {"session_start": "30s"})
+    path.write_text(PLATFORM % {"session_start": "30s", "root": ROOT})
     return loader.load(path)
 
 
@@ -152,7 +152,9 @@ def availability(*, free=0, batch=0, sessions=0, offline=0, waiting=0, end=False
 def test_names_from_iam_and_from_the_platform_file_cannot_become_markup(tmp_path):
     path = tmp_path / "platform.yaml"
     path.write_text(
-        (PLATFORM % {"session_start": "30s"}).replace("NVIDIA T4", "'<script>alert(1)</script> {{ 7*7 }}'")
+        (PLATFORM % {"session_start": "30s", "root": ROOT}).replace(
+            "NVIDIA T4", "'<script>alert(1)</script> {{ 7*7 }}'"
+        )
     )
     platform = loader.load(path)
     page = drawn(platform, Person.of("ada", ["ai-infn/flavour"]), {"size": "<img src=x>"}, url="/u?a=1&b=2")
@@ -198,7 +200,7 @@ BEN = Person.of("ben", PEOPLE["ben"])
 def exceptions(tmp_path_factory) -> Platform:
     path = tmp_path_factory.mktemp("platform") / "platform.yaml"
     path.write_text(
-        PLATFORM % {"session_start": "30s"} + "presets:\n"
+        PLATFORM % {"session_start": "30s", "root": ROOT} + "presets:\n"
         "  fpga: {title: Compile, description: For the board, accelerator: v70, image: fpga-tools, size: large}\n"
         "  course: {title: Course, accelerator: slice, time_limit: 2h}\n"
         "  two: {title: Two GPUs, accelerator: t4, count: 2}\n"

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import aiohttp
+import psutil
 import pytest
 
 from tests.hub.realhub import RealHub, pause, processes_of, real_hub, server_path, session_process, xsrf
@@ -90,7 +91,7 @@ async def test_a_session_runs_as_its_person_and_knows_nothing_of_the_hubs_secret
     await hub.end_session("ada")
 
 
-async def test_no_kernel_is_left_after_a_stop_and_none_after_the_server_was_killed(hub):
+async def test_no_kernel_and_no_app_is_left_after_a_stop_and_none_after_the_server_was_killed(hub):
     home = hub.data / "homes/ben"
     for how in ("stop", "killed"):
         await hub.begin("ben", {})
@@ -101,6 +102,15 @@ async def test_no_kernel_is_left_after_a_stop_and_none_after_the_server_was_kill
             http.post(f"{hub.url}/user/ben/api/kernels", json={"name": "python3"}) as answer,
         ):
             assert answer.status == 201, await answer.text()
+            async with http.get(f"{hub.url}/user/ben/apps/hello/told") as app:
+                assert app.status == 200, await app.text()
+                told = await app.json()
+        process = psutil.Process(told["pid"])
+        family = [process, *process.children()]
+        assert len(family) == 2
+        assert {each.uids() for each in family} == {session_process(home).uids()}
+        socket = Path(process.cmdline()[2])
+        assert socket.parent.parent == Path(session_process(home).environ()["XDG_RUNTIME_DIR"])
         deadline = time.monotonic() + 20
         while not any("ipykernel" in " ".join(each.cmdline()) for each in processes_of(home)):
             assert time.monotonic() < deadline, "the kernel did not start"
@@ -113,6 +123,8 @@ async def test_no_kernel_is_left_after_a_stop_and_none_after_the_server_was_kill
         while processes_of(home) or (await hub.server("ben"))["ready"]:
             assert time.monotonic() < deadline, processes_of(home)
             await pause()
+        assert not any(each.is_running() and each.status() != psutil.STATUS_ZOMBIE for each in family)
+        assert not socket.parent.parent.exists()
 
 
 async def test_an_accelerator_session_is_refused_quickly_and_in_words_while_vkd_is_down(hub):
