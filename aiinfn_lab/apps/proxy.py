@@ -172,7 +172,8 @@ class AppServer(ServerProcess):
     """jupyter-server-proxy's description of an app, from which its launcher card is made."""
 
     def __init__(self, process: AppProcess, icon: str) -> None:
-        entry = {"title": process.app.title, "icon_path": icon, "category": "Other"}
+        # JupyterLab shows images in this category only, and elsewhere a blank.
+        entry = {"title": process.app.title, "icon_path": icon, "category": "Notebook"}
         super().__init__(
             name=PREFIX + process.app.name, launcher_entry=entry, new_browser_tab=process.app.new_tab
         )
