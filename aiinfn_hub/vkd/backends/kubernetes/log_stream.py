@@ -95,8 +95,11 @@ class LogFollower:
                 if over:
                     return
             except KubeError as error:
-                # 404: the pod is gone. 400: its container has not begun, or never did.
-                if error.status == HTTPStatus.NOT_FOUND or (over and error.status == HTTPStatus.BAD_REQUEST):
+                # 404: the pod is gone, or its kubelet was started a moment ago and does not know its pods yet.
+                if error.status == HTTPStatus.NOT_FOUND and self._pod() is None:
+                    return
+                # 400: its container has not begun, or never did.
+                if over and error.status == HTTPStatus.BAD_REQUEST:
                     return
                 failures += 1
             except (NoLineError, OSError) as error:
