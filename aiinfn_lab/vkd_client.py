@@ -17,14 +17,12 @@ from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.simple_httpclient import HTTPTimeoutError, SimpleAsyncHTTPClient
 from tornado.tcpclient import TCPClient
 
+from aiinfn_hub.contract.constants import PREFIX
 from aiinfn_hub.contract.languages import ENGLISH
-from aiinfn_hub.contract.problem import STATUS, Reason, Refusal
+from aiinfn_hub.contract.problem import Reason, Refusal, reason_of
 
-CONTRACT: Final = "v1"
-"""Version of vkd's API that this half speaks; `aiinfn_hub.vkd.contract.PREFIX` ends with it."""
 _LARGEST: Final = 64 * 2**20
 """Bytes of an answer that is kept in memory; followed logs are not."""
-_REASON_OF: Final = {status: reason for reason, status in reversed(STATUS.items())}
 
 Query = Iterable[tuple[str, str]]
 
@@ -143,7 +141,7 @@ class Vkd:
         Refusal
             What vkd refused, or `Unanswered`.
         """
-        url = self._address(f"/api/{CONTRACT}/{path}", query)
+        url = self._address(f"{PREFIX}/{path}", query)
         encoded = None if body is None else json.dumps(body).encode()
         answer = await self._fetch(method, url, headers=headers, body=encoded, seconds=self.timeout)
         if answer.status < 300 or answer.status == HTTPStatus.NOT_MODIFIED:
@@ -174,7 +172,7 @@ class Vkd:
         Tornado's high-level client cannot be told to stop before the next byte arrives, which of a silent job may
         be never; hence its documented lower layer.
         """
-        url = urlsplit(self._address(f"/api/{CONTRACT}/{path}", query))
+        url = urlsplit(self._address(f"{PREFIX}/{path}", query))
         try:
             connection = await TCPClient().connect(
                 url.hostname or "",
@@ -315,11 +313,7 @@ def refusal_of(answer: Answer) -> Refusal:
                 "Stop and start it from the hub; if that does not help, ask the operators.",
             )
         return _foreign()
-    try:
-        reason = Reason(str(problem.get("reason")))
-    except ValueError:
-        # A newer vkd may have reasons that this half does not know.
-        reason = _REASON_OF.get(answer.status, Reason.INTERNAL)
+    reason = reason_of(problem.get("reason"), answer.status)
     where = problem.get("field")
     refusal = Refusal(
         reason,

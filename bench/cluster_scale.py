@@ -19,7 +19,7 @@ from urllib.parse import quote, urlsplit
 
 import psutil
 
-from aiinfn_hub.contract.jobs import PREFIX
+from aiinfn_hub.contract.constants import PREFIX
 from aiinfn_hub.kube import names
 from aiinfn_hub.kube.client import KubeClient
 from aiinfn_hub.kube.objects.pods import pod_parts, pod_spec

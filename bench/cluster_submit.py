@@ -16,7 +16,8 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from aiinfn_hub.contract.jobs import PREFIX, Work
+from aiinfn_hub.contract.constants import PREFIX
+from aiinfn_hub.contract.jobs import Work
 from aiinfn_hub.kube import names
 from aiinfn_hub.kube.objects import jobs
 from bench.cluster_stage import cluster_site, running_hub

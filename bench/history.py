@@ -11,7 +11,7 @@ from typing import Any
 
 from playwright.sync_api import Page
 
-from aiinfn_hub.contract.jobs import PREFIX
+from aiinfn_hub.contract.constants import PREFIX
 from bench.figures import Figure, percentile, timings
 from bench.stage import Caller, stage
 from bench.store import fill

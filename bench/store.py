@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from aiinfn_hub.contract.jobs import PREFIX, Work
+from aiinfn_hub.contract.constants import PREFIX
+from aiinfn_hub.contract.jobs import Work
 from aiinfn_hub.contract.paths import output_path
 from aiinfn_hub.contract.states import Cause, JobState
 from aiinfn_hub.platform.gate import resolve

@@ -10,7 +10,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from aiinfn_hub.contract.jobs import PREFIX, RunSpec, Work
+from aiinfn_hub.contract.constants import PREFIX
+from aiinfn_hub.contract.jobs import RunSpec, Work
 from aiinfn_hub.host.accounts import Accounts
 from bench.figures import Figure, timings
 from bench.stage import Caller, stage

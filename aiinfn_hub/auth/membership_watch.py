@@ -322,10 +322,12 @@ class MembershipWatch:
         # What an earlier hub held stays so until IAM has been asked.
         for hold in reading.holds:
             losses = self._losses.setdefault(hold.owner, {})
+            # A newer hub may have known more reasons. Held they stay; IAM will say why.
+            reason = hold.reason if isinstance(hold.reason, HoldReason) else HoldReason.WITHDRAWN
             if hold.stop:
-                losses[hold.project] = _Loss(hold.reason, datetime.now(UTC), ended=True)
+                losses[hold.project] = _Loss(reason, datetime.now(UTC), ended=True)
             else:
-                self._begin(hold.owner, hold.project, hold.reason, losses)
+                self._begin(hold.owner, hold.project, reason, losses)
         self._known = True
         return True
 

@@ -1,11 +1,13 @@
-"""The part of vkd's API by which the hub says whose access was withdrawn."""
+"""Whose access was withdrawn, as the hub tells it vkd."""
 
 from __future__ import annotations
 
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from .base import Answer, Open, Request
 
 _Owner = Annotated[str, Field(min_length=1, max_length=255)]
 
@@ -21,10 +23,8 @@ class HoldReason(StrEnum):
     """Their owner left the project."""
 
 
-class Hold(BaseModel):
+class Hold(Request):
     """Jobs that do not run until their owner has the access again."""
-
-    model_config = ConfigDict(extra="forbid")
 
     owner: _Owner
     project: str = Field(default="", max_length=63, description="Empty: all projects.")
@@ -34,16 +34,23 @@ class Hold(BaseModel):
     )
 
 
-class AccessUpdate(BaseModel):
+class AccessUpdate(Request):
     """All holds that there are from now on; those that are not named any more are lifted."""
-
-    model_config = ConfigDict(extra="forbid")
 
     holds: list[Hold] = Field(max_length=10_000)
 
 
-class AccessReading(BaseModel):
+class HoldReading(Answer):
+    """A `Hold` that is in force."""
+
+    owner: str
+    project: str
+    reason: Open[HoldReason]
+    stop: bool
+
+
+class AccessReading(Answer):
     """Who has jobs that are not over, and which of them are held."""
 
-    holds: list[Hold]
+    holds: list[HoldReading]
     jobs: dict[str, list[str]] = Field(description="The projects of the unfinished jobs, by owner.")

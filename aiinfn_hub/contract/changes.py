@@ -1,20 +1,20 @@
-"""The part of vkd's API that is about changing and deleting jobs; see `contract`."""
+"""What is done with jobs after their submission: changed, deleted, many at once."""
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from .jobs import Job, Problem
-from .platform import Labels, Model
+from .base import Answer, Request
+from .constants import MOST_TOGETHER
+from .jobs import Job, Labels
+from .problem_model import Problem
 
-MOST_TOGETHER: Final = 500
-"""Jobs that one request may be about."""
 JobId = Annotated[str, StringConstraints(max_length=64)]
 
 
-class JobChange(Model):
+class JobChange(Request):
     """Body of ``PATCH jobs/{id}``; what is left out stays as it is.
 
     Attributes
@@ -30,7 +30,7 @@ class JobChange(Model):
     pinned: bool | None = None
 
 
-class BulkRequest(Model):
+class BulkRequest(Request):
     """Body of ``POST jobs/bulk``: the same for many jobs.
 
     Attributes
@@ -45,7 +45,7 @@ class BulkRequest(Model):
     remove: Labels = Field(default_factory=list)
 
 
-class BulkResult(Model):
+class BulkResult(Answer):
     """What became of one of many jobs: the job (of ``rerun`` the new one, of ``delete`` none), or why not."""
 
     id: str
@@ -53,13 +53,13 @@ class BulkResult(Model):
     problem: Problem | None = None
 
 
-class BulkResults(Model):
+class BulkResults(Answer):
     """Answer of ``POST jobs/bulk``, in the order of the request, each job once."""
 
     results: list[BulkResult]
 
 
-class Leftover(Model):
+class Leftover(Answer):
     """What may be left of a deleted job in its owner's home.
 
     Attributes
@@ -72,7 +72,7 @@ class Leftover(Model):
     snapshot: str | None = None
 
 
-class Cleared(Model):
+class Cleared(Request):
     """Body of ``POST leftovers``: deleted jobs of which nothing is left in the home."""
 
     jobs: list[JobId] = Field(max_length=MOST_TOGETHER)

@@ -1,142 +1,29 @@
-"""The API of vkd as pydantic models: what the hub, the Lab's server extension and the command line exchange with it.
+"""Jobs: what people ask for, and what they see of it.
 
-This module and its parts `contract_paths`, `contract_platform`, `contract_run`, `contract_states` and `contract_changes` import
-pydantic only, so that a user image needs nothing else of the hub half. Times are UTC. All paths start with `PREFIX` below vkd's
-own root, which behind JupyterHub is ``/services/vkd``.
+The contract is the API of vkd as pydantic models: what the hub, the Lab's server extension, the runner and the command line
+exchange with it. It imports pydantic only, so that a user image needs nothing else of the hub half. Times are UTC.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
-from .paths import (
-    folder_copy,
-    output_folder,
-    output_path,
-    point_output,
-)
-from .platform import (
-    MOST_LABELS,
-    MOST_REVOKED,
-    AcceleratorChoice,
-    Availability,
-    AvailabilityReading,
-    Choice,
-    Claim,
-    ClaimRequest,
-    ClaimState,
-    Labels,
-    Model,
-    NodeNotice,
-    PlatformView,
-    ProjectChoice,
-    QueueChoice,
-    Revoked,
-    SizeChoice,
-    Usage,
-    UsageEntry,
-)
-from .runner import (
-    MOST_RESOURCE_POINTS,
-    MOST_STARTUP_STEPS,
-    JobError,
-    Progress,
-    ResourcePoint,
-    Resources,
-    RunnerRecord,
-    Scalar,
-    StartupStep,
-)
-from .states import (
-    FINAL,
-    TRANSITIONS,
-    Cause,
-    JobState,
-)
-
-__all__ = [
-    "CHECKPOINTS",
-    "FINAL",
-    "MOST_LABELS",
-    "MOST_POINTS",
-    "MOST_RESOURCE_POINTS",
-    "MOST_REVOKED",
-    "MOST_STARTUP_STEPS",
-    "PREFIX",
-    "RECORD_SEPARATOR",
-    "SNAPSHOT_ROOT",
-    "TRANSITIONS",
-    "AcceleratorChoice",
-    "Availability",
-    "AvailabilityReading",
-    "Cause",
-    "Check",
-    "Choice",
-    "Claim",
-    "ClaimRequest",
-    "ClaimState",
-    "DryRun",
-    "HistoryEntry",
-    "Job",
-    "JobError",
-    "JobPage",
-    "JobRequest",
-    "JobState",
-    "Labels",
-    "Model",
-    "NodeNotice",
-    "PlatformView",
-    "Problem",
-    "Progress",
-    "ProjectChoice",
-    "QueueChoice",
-    "RelativePath",
-    "ResourcePoint",
-    "Resources",
-    "Revoked",
-    "RunSpec",
-    "RunnerRecord",
-    "Scalar",
-    "SizeChoice",
-    "StartupStep",
-    "SweepPoint",
-    "SweepProgress",
-    "SweepRequest",
-    "SweepTable",
-    "Usage",
-    "UsageEntry",
-    "Work",
-    "folder_copy",
-    "output_folder",
-    "output_path",
-    "point_output",
-]
-
-PREFIX: Final = "/api/v1"
-SNAPSHOT_ROOT: Final = ".aiinfn/jobs"
-"""Folder in the person's home under which inputs are snapshotted; relative to the home."""
-CHECKPOINTS: Final = ".aiinfn/checkpoints"
-"""Folder in the person's home with one for each job that is not over, kept from one attempt to the next."""
-RECORD_SEPARATOR: Final = "\x1e"
-"""Starts a `RunnerRecord` in a job's standard output (RFC 7464); it ends with the line, and log text goes on behind it."""
-
-
-class Problem(Model):
-    """Every error of the API: a reason from `platform.refusal.Reason`, one sentence, and what to do."""
-
-    reason: str
-    message: str
-    hint: str = ""
-    field: str | None = None
-
+from .base import Answer, Open, Request
+from .runner import JobError, Progress, Scalar, StartupStep
+from .states import Cause, JobState
+from .sweeps import SweepProgress, SweepRequest
 
 RelativePath = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
+Labels = Annotated[list[Annotated[str, StringConstraints(max_length=200)]], Field(max_length=100)]
+"""Words that a person gives to jobs, such as ``paper-2026``; vkd's `services.validation` says what they may be."""
+WorkKind = Literal["notebook", "script", "command"]
+JobAction = Literal["cancel", "rerun", "delete", "edit"]
 
 
-class Work(Model):
+class Work(Answer):
     """What a job executes.
 
     Attributes
@@ -163,7 +50,22 @@ class Work(Model):
         ``start_cell``.
     """
 
-    kind: Literal["notebook", "script", "command"]
+    kind: Open[WorkKind]
+    path: str
+    snapshot: str
+    folder: str | None = None
+    command: str | None = None
+    kernel: str | None = None
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    arguments: list[str] = Field(default_factory=list)
+    start_cell: int | None = None
+    state: str | None = None
+
+
+class WorkRequest(Request):
+    """What a job is to execute; `Work` says what the keys mean."""
+
+    kind: WorkKind
     path: RelativePath
     snapshot: RelativePath
     folder: RelativePath | None = None
@@ -177,33 +79,13 @@ class Work(Model):
     state: RelativePath | None = None
 
 
-MOST_POINTS: Final = 1000
-"""Points that one sweep may have."""
-
-
-class SweepRequest(Model):
-    """Makes a sweep of a job: the same work, once for each point.
-
-    Each point is a job of its own, so that one gives way to a session without the others, and starts as soon as one device
-    is free. At most ``at_most`` of them are in the queue or run at a time.
-
-    Attributes
-    ----------
-    points
-        Values for each point, on top of the work's own parameters. A script gets each as ``--name=value``.
-    """
-
-    points: list[dict[str, Any]] = Field(min_length=1, max_length=MOST_POINTS)
-    at_most: int = Field(default=8, ge=1, le=MOST_POINTS)
-
-
-class JobRequest(Model):
+class JobRequest(Request):
     """Body of ``POST jobs``. What is left out gets the platform's default; see ``GET platform``.
 
     The values are checked by the gate, not here, so that each refusal is a sentence about its field.
     """
 
-    work: Work
+    work: WorkRequest
     name: Annotated[str, StringConstraints(max_length=200)] | None = None
     project: Any = None
     queue: Any = None
@@ -216,30 +98,13 @@ class JobRequest(Model):
     labels: Labels = Field(default_factory=list)
 
 
-class SweepProgress(Model):
-    """How far a sweep is: its points by state. ``points`` is the sum of the others."""
-
-    points: int
-    at_most: int
-    """Points in the queue or running at a time."""
-    waiting: int = 0
-    starting: int = 0
-    running: int = 0
-    succeeded: int = 0
-    failed: int = 0
-    cancelled: int = 0
-
-    @property
-    def over(self) -> int:
-        """Points that have ended."""
-        return self.succeeded + self.failed + self.cancelled
-
-
-class Job(Model):
+class Job(Answer):
     """A job as its owner sees it, or a sweep of jobs.
 
     Attributes
     ----------
+    final
+        It is over, and its state does not change any more. Clients need not know all states for it.
     sentence
         The state in words, ready to be shown: "Waiting: 2nd in line in Opportunistic".
     position
@@ -268,8 +133,9 @@ class Job(Model):
     owner: str
     project: str
     queue: str
-    state: JobState
-    cause: Cause
+    state: Open[JobState]
+    final: bool
+    cause: Open[Cause]
     sentence: str
     position: int | None = None
     accelerator: str
@@ -300,10 +166,10 @@ class Job(Model):
     labels: list[str] = Field(default_factory=list)
     pinned: bool = False
     kept_until: datetime | None = None
-    actions: list[Literal["cancel", "rerun", "delete", "edit"]] = Field(default_factory=list)
+    actions: list[Open[JobAction]] = Field(default_factory=list)
 
 
-class JobPage(Model):
+class JobPage(Answer):
     """Answer of ``GET jobs``: newest first.
 
     With ``since`` (the `updated_through` of an earlier answer) only jobs changed after it are listed.
@@ -322,33 +188,7 @@ class JobPage(Model):
     """Of a search that did not reach the end: how far back this page looked; ``next`` leads on, also if there are few jobs."""
 
 
-class SweepPoint(Model):
-    """A row in the table of a sweep."""
-
-    point: int
-    """From 1."""
-    job: str
-    """The job that ran it last."""
-    state: JobState
-    sentence: str
-    parameters: dict[str, Any]
-    values: dict[str, Scalar]
-    """What it recorded by ``aiinfn_lab.record``."""
-    attempt: int
-    started: datetime | None = None
-    ended: datetime | None = None
-    output: str
-    carried: bool = False
-    """It is a result of the sweep that this one runs again in part."""
-
-
-class SweepTable(Model):
-    """Answer of ``GET jobs/{id}/points``: all points, by number."""
-
-    points: list[SweepPoint]
-
-
-class HistoryEntry(Model):
+class HistoryEntry(Answer):
     """One change of a job's state.
 
     Attributes
@@ -358,14 +198,20 @@ class HistoryEntry(Model):
     """
 
     time: datetime
-    state: JobState
-    cause: Cause
+    state: Open[JobState]
+    cause: Open[Cause]
     attempt: int
     message: str
     startup: list[StartupStep] = Field(default_factory=list)
 
 
-class Check(Model):
+CheckSubject = Literal[
+    "allowed", "fits", "limit", "queue", "time", "sweep", "kernel", "code", "packages", "files", "output"
+]
+CheckVerdict = Literal["ok", "notice", "problem"]
+
+
+class Check(Answer):
     """Something to know before submitting.
 
     Attributes
@@ -378,16 +224,14 @@ class Check(Model):
         Key of the request that it is about.
     """
 
-    what: Literal[
-        "allowed", "fits", "limit", "queue", "time", "sweep", "kernel", "code", "packages", "files", "output"
-    ]
-    verdict: Literal["ok", "notice", "problem"]
+    what: Open[CheckSubject]
+    verdict: Open[CheckVerdict]
     sentence: str
     hint: str = ""
     field: str | None = None
 
 
-class DryRun(Model):
+class DryRun(Answer):
     """Answer of ``POST jobs?dry_run=1``: the request would be accepted."""
 
     sentence: str
@@ -396,7 +240,7 @@ class DryRun(Model):
     checks: list[Check] = Field(default_factory=list)
 
 
-class RunSpec(Model):
+class RunSpec(Answer):
     """What the runner in the job reads: everything that it needs to know.
 
     ``python -m aiinfn_lab.runner -`` reads it as JSON from standard input.

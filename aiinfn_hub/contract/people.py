@@ -1,4 +1,4 @@
-"""The part of vkd's API that is about people whose user name is given free; see `contract`."""
+"""People whose user name is given free."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import Annotated
 
 from pydantic import StringConstraints
 
-from .platform import Model
+from .base import Answer, Request
 
 
-class PersonRelease(Model):
+class PersonRelease(Request):
     """Body of ``POST people/{name}/release``, which only the hub sends.
 
     Attributes
@@ -24,7 +24,7 @@ class PersonRelease(Model):
     dry_run: bool = False
 
 
-class PersonReleased(Model):
+class PersonReleased(Answer):
     """Answer of ``POST people/{name}/release``."""
 
     jobs: int

@@ -1,27 +1,19 @@
-"""The part of vkd's API that is about the platform and its sessions; `contract` has it all."""
+"""What the platform offers to the caller, what is free of it, and what was used."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from enum import StrEnum
-from typing import Annotated, Final, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import Field
 
+from .base import Answer, Open
 
-class Model(BaseModel):
-    """What all parts of the contract have in common: nothing unknown is let pass."""
-
-    model_config = ConfigDict(extra="forbid")
+BackendName = Literal["local", "kubernetes"]
+NoticeCode = Literal["no_resource", "no_labels", "shared"]
 
 
-MOST_LABELS: Final = 10
-"""Labels that one job may have."""
-Labels = Annotated[list[Annotated[str, StringConstraints(max_length=200)]], Field(max_length=100)]
-"""Words that a person gives to jobs, such as ``paper-2026``; `inputs.check_labels` says what they may be."""
-
-
-class Choice(Model):
+class Choice(Answer):
     """An image, size or project that the caller may choose."""
 
     name: str
@@ -36,7 +28,7 @@ class SizeChoice(Choice):
     memory: str
 
 
-class Availability(Model):
+class Availability(Answer):
     """What there is of one accelerator now.
 
     ``total = free + sessions + batch + offline``; batch makes room for sessions.
@@ -96,10 +88,10 @@ class ProjectChoice(Choice):
     accelerators: list[str]
 
 
-class NodeNotice(Model):
+class NodeNotice(Answer):
     """Something about the cluster's nodes that an operator should know; see `aiinfn_hub.kube.inventory.NodeNotice`."""
 
-    code: Literal["no_resource", "no_labels", "shared"]
+    code: Open[NoticeCode]
     accelerator: str
     nodes: tuple[str, ...] = ()
     number: int = 0
@@ -107,7 +99,7 @@ class NodeNotice(Model):
     found: tuple[str, ...] = ()
 
 
-class AvailabilityReading(Model):
+class AvailabilityReading(Answer):
     """Answer of ``GET availability``."""
 
     accelerators: list[Availability]
@@ -121,12 +113,12 @@ class AvailabilityReading(Model):
     """For operators, through the hub; empty for everybody else."""
 
 
-class PlatformView(Model):
+class PlatformView(Answer):
     """Answer of ``GET platform``: what the caller may use."""
 
     title: str
     version: str
-    backend: Literal["local", "kubernetes"]
+    backend: Open[BackendName]
     person: str
     admin: bool
     accelerators: list[AcceleratorChoice]
@@ -146,7 +138,7 @@ class PlatformView(Model):
     age: float
 
 
-class UsageEntry(Model):
+class UsageEntry(Answer):
     """Accelerator time of one project and person."""
 
     project: str
@@ -157,60 +149,8 @@ class UsageEntry(Model):
     jobs: int
 
 
-class Usage(Model):
+class Usage(Answer):
     """Answer of ``GET usage``: batch use since a moment, of what the caller may see."""
 
     since: datetime
     entries: list[UsageEntry]
-
-
-class ClaimRequest(Model):
-    """Body of ``PUT sessions/{id}``, sent by the hub when a session with an accelerator starts.
-
-    ``pid`` and ``pid_started`` are sent by a second PUT once the session runs, so that vkd notices its end even
-    while the hub is down.
-    """
-
-    owner: str
-    project: str
-    accelerator: str
-    count: int = Field(ge=1)
-    until: datetime
-    """When the session ends at the latest."""
-    pid: int | None = None
-    pid_started: float | None = None
-    """Start of that process, seconds since the epoch, as psutil gives it."""
-
-
-MOST_REVOKED: Final = 1000
-"""Tokens that one message about revoked ones names."""
-
-
-class Revoked(Model):
-    """Body of ``POST revocations``, sent by the hub when it deletes tokens before their time."""
-
-    token_ids: list[Annotated[str, Field(max_length=64)]] = Field(max_length=MOST_REVOKED)
-
-
-class ClaimState(StrEnum):
-    """How far a session's claim is."""
-
-    GRANTED = "granted"
-    MAKING_ROOM = "making_room"
-    """Batch jobs were told to stop."""
-    WAITING = "waiting"
-    """Everything is in use by sessions."""
-
-
-class Claim(Model):
-    """A session's hold on devices."""
-
-    id: str
-    state: ClaimState
-    sentence: str
-    devices: list[str] = Field(default_factory=list)
-    """Device ids, once granted."""
-    environment: dict[str, str] = Field(default_factory=dict)
-    """What the session's process gets, e.g. CUDA_VISIBLE_DEVICES."""
-    position: int | None = None
-    """Place among waiting sessions, from 1."""

@@ -48,6 +48,15 @@ STATUS: dict[Reason, int] = {
     Reason.INTERNAL: 500,
 }
 """The HTTP status of each reason."""
+_REASON_OF = {status: reason for reason, status in reversed(STATUS.items())}
+
+
+def reason_of(word: object, status: int, otherwise: Reason = Reason.INTERNAL) -> Reason:
+    """Return the reason that an answer names; one that only a newer service knows is told by the answer's status."""
+    try:
+        return Reason(str(word))
+    except ValueError:
+        return _REASON_OF.get(status, otherwise)
 
 
 class Refusal(Exception):  # noqa: N818 - a refusal is an answer, not an error of the program

@@ -1,23 +1,19 @@
-"""The part of vkd's API that is about a running job: how far it is, what it uses, what happened at its start; `contract` has it all."""
+"""How far a running job is, what it uses, what happened at its start."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Final, Literal
+from typing import Literal
 
 from pydantic import Field
 
-from .platform import Model
+from .base import Answer
 
 Scalar = bool | int | float | str | None
 """What can stand in a cell of a table."""
-MOST_RESOURCE_POINTS: Final = 240
-"""Points of an attempt's resource use that are kept; of longer attempts each stands for more time."""
-MOST_STARTUP_STEPS: Final = 30
-"""Messages about the start of one attempt that are kept."""
 
 
-class Progress(Model):
+class Progress(Answer):
     """How far a running notebook is."""
 
     cell: int
@@ -25,7 +21,7 @@ class Progress(Model):
     cells: int
 
 
-class JobError(Model):
+class JobError(Answer):
     """What stopped a job's own code."""
 
     name: str
@@ -34,7 +30,7 @@ class JobError(Model):
     traceback: str = ""
 
 
-class ResourcePoint(Model):
+class ResourcePoint(Answer):
     """What a job used in one stretch of time.
 
     Attributes
@@ -58,7 +54,7 @@ class ResourcePoint(Model):
     accelerator_memory: int | None = Field(default=None, ge=0)
 
 
-class Resources(Model):
+class Resources(Answer):
     """Answer of ``GET jobs/{id}/resources``: what an attempt used of what it was granted.
 
     Attributes
@@ -93,15 +89,15 @@ class Resources(Model):
     advice: list[str] = Field(default_factory=list)
 
 
-class StartupStep(Model):
+class StartupStep(Answer):
     """Something that happened while an attempt started: "On node-3.", "Fetching “PyTorch”."."""
 
     time: datetime
     message: str
 
 
-class RunnerRecord(Model):
-    """What the runner tells in its standard output, behind `contract.RECORD_SEPARATOR`."""
+class RunnerRecord(Answer):
+    """What the runner tells in its standard output, behind `constants.RECORD_SEPARATOR`."""
 
     type: Literal["progress", "error", "values", "resources"]
     progress: Progress | None = None

@@ -1,4 +1,4 @@
-"""The part of vkd's API that says where jobs are; `contract` has it all."""
+"""Where jobs are, and why."""
 
 from __future__ import annotations
 

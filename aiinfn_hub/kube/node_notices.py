@@ -40,6 +40,9 @@ def sentence(notice: NodeWarning, platform: Platform) -> str:
                 "start. Correct node_labels in the platform file."
             )
         return text.format_map(facts)
+    if notice.code != "shared":
+        # The word of a newer vkd, which is better than none.
+        return f"{device.title} ({notice.accelerator}): {notice.code} {nodes}".rstrip()
     text = ngettext(
         "{title} ({name}): the node {nodes} hands one device out several times (time-slicing or MPS), so sessions and jobs share "
         "memory and time of a device that is shown as theirs alone. Set replicas to 1 in the device plugin there.",

@@ -19,7 +19,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from jupyterhub.utils import url_path_join
 from markupsafe import Markup
 
-from aiinfn_hub.contract.jobs import PREFIX
+from aiinfn_hub.contract.constants import PREFIX
 from aiinfn_hub.contract.platform import Availability, AvailabilityReading
 from aiinfn_hub.contract.problem import Refusal
 from aiinfn_hub.contract.units import format_duration, parse_duration

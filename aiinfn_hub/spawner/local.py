@@ -16,8 +16,8 @@ from jupyterhub.utils import random_port
 from traitlets import Instance, default
 
 from aiinfn_hub.contract import posix_accounts, private_kernels
-from aiinfn_hub.contract.platform import Claim
 from aiinfn_hub.contract.problem import Reason, Refusal
+from aiinfn_hub.contract.sessions import Claim
 from aiinfn_hub.host.accounts import Account, AccountError, Accounts
 from aiinfn_hub.i18n.language import Sentence, marked
 from aiinfn_hub.i18n.language import gettext as _

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import APIRouter, FastAPI, Response
 
-from aiinfn_hub.contract.jobs import PREFIX
+from aiinfn_hub.contract.constants import PREFIX
 from aiinfn_hub.contract.problem import Reason
 
 from .api import (

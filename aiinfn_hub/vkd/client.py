@@ -17,15 +17,12 @@ from pydantic import ValidationError
 from yarl import URL
 
 from aiinfn_hub.contract.access import AccessReading, AccessUpdate, Hold
-from aiinfn_hub.contract.jobs import PREFIX, Problem
+from aiinfn_hub.contract.constants import MOST_REVOKED, PREFIX
 from aiinfn_hub.contract.people import PersonRelease, PersonReleased
-from aiinfn_hub.contract.platform import (
-    MOST_REVOKED,
-    AvailabilityReading,
-    Claim,
-    ClaimRequest,
-)
-from aiinfn_hub.contract.problem import Reason, Refusal
+from aiinfn_hub.contract.platform import AvailabilityReading
+from aiinfn_hub.contract.problem import Reason, Refusal, reason_of
+from aiinfn_hub.contract.problem_model import Problem
+from aiinfn_hub.contract.sessions import Claim, ClaimRequest
 from aiinfn_hub.i18n import language
 from aiinfn_hub.kube.inventory import NodeWarning
 from aiinfn_hub.kube.node_notices import sentence
@@ -223,9 +220,9 @@ def _problem(status: int, body: Any) -> Exception:
     """Turn an error answer into vkd's own refusal, or into unavailability if it is not for the session's owner."""
     try:
         problem = Problem.model_validate(body)
-        reason = Reason(problem.reason)
-    except (ValidationError, ValueError):
+    except ValidationError:
         return VkdUnavailableError(f"the delegation service answers with status {status}")
+    reason = reason_of(problem.reason, status)
     if reason in {Reason.UNAVAILABLE, Reason.INTERNAL, Reason.UNAUTHENTICATED}:
         return VkdUnavailableError(f"the delegation service answers: {problem.message}")
     return Refusal(reason, problem.message, problem.hint, field=problem.field)

@@ -12,10 +12,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from aiinfn_lab.submission import snapshot
+from aiinfn_hub.contract.constants import CHECKPOINTS, SNAPSHOT_ROOT
 
-CHECKPOINTS: Final = ".aiinfn/checkpoints"
-"""`aiinfn_hub.vkd.contract.CHECKPOINTS`, which is not imported for the reason that `snapshot.ROOT` gives."""
 _SAFE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")
 
 
@@ -43,13 +41,13 @@ def clear(home: Path, leftovers: Iterable[Mapping[str, Any]]) -> list[str]:
 
 
 def _folder(home: Path, path: str) -> Path | None:
-    """Return the folder of a copy, directly in `snapshot.ROOT`: a file is in it, or a folder that was copied as a whole."""
-    folder, *inside = path.removeprefix(f"{snapshot.ROOT}/").split("/")
-    if not path.startswith(f"{snapshot.ROOT}/") or not inside or "\0" in path:
+    """Return the folder of a copy, directly in `SNAPSHOT_ROOT`: a file is in it, or a folder that was copied as a whole."""
+    folder, *inside = path.removeprefix(f"{SNAPSHOT_ROOT}/").split("/")
+    if not path.startswith(f"{SNAPSHOT_ROOT}/") or not inside or "\0" in path:
         return None
     if any(name in {"", ".", ".."} for name in (folder, *inside)):
         return None
-    return home / snapshot.ROOT / folder
+    return home / SNAPSHOT_ROOT / folder
 
 
 def _removed(folder: Path) -> bool:

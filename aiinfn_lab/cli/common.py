@@ -190,7 +190,7 @@ def _looked_up(look: Callable[[Client], list[CompletionItem]]) -> list[Completio
 
 
 def _about(job: Job) -> str:
-    return plain(f"{job.name}, {job.state.value}")
+    return plain(f"{job.name}, {job.state}")
 
 
 def _dumped(value: Any) -> Any:

@@ -82,7 +82,7 @@ def follow_log(
         offset = part.end
     if follow:
         found = connection.job(identity)
-        if found.state.value in {"queued", "starting"}:
+        if found.state in {"queued", "starting"}:
             note(f"{found.sentence}.".replace("..", "."))
         shown = attempt or max(found.attempt, 1)
     printed = offset > 0
@@ -135,7 +135,7 @@ def wait(jobs: tuple[str, ...], timeout: str | None, output: str, quiet: bool) -
 
 def outcome(jobs: list[Job]) -> ExitCode:
     """Return the exit status of jobs that are over."""
-    return ExitCode.OK if all(job.state.value == "succeeded" for job in jobs) else ExitCode.JOB_FAILED
+    return ExitCode.OK if all(job.state == "succeeded" for job in jobs) else ExitCode.JOB_FAILED
 
 
 class _Teller:

@@ -116,7 +116,7 @@ def show(job: str, output: str, quiet: bool) -> None:
     with client() as connection:
         found = connection.job(job_id(connection, job))
         if quiet:
-            click.echo(found.state.value)
+            click.echo(plain(found.state))
             return
         events = connection.events(found.id)
         # A sweep runs nothing itself.

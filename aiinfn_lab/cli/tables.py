@@ -147,7 +147,7 @@ def details(job: Job, events: Sequence[HistoryEntry], used: Resources | None) ->
             line
             for entry in events
             for line in (
-                (moment(entry.time), entry.state.value, entry.message),
+                (moment(entry.time), str(entry.state), entry.message),
                 *((moment(step.time), "", step.message) for step in entry.startup),
             )
         ],
@@ -163,7 +163,7 @@ def points(found: Sequence[SweepPoint]) -> None:
         [
             str(point.point),
             *(_cell(point.parameters.get(name)) for name in parameters),
-            Text(point.state.value, style=_STYLES.get(point.state.value, "")),
+            _state(point.state),
             span((point.ended - point.started).total_seconds()) if point.ended and point.started else "",
             *(_cell(point.values.get(name)) for name in recorded),
             point.job,
@@ -181,7 +181,12 @@ def _cell(value: object) -> str:
 
 def state(job: Job) -> Text:
     """Write a state, in a colour that only repeats it."""
-    return Text(job.state.value, style=_STYLES.get(job.state.value, ""))
+    return _state(job.state)
+
+
+def _state(word: str) -> Text:
+    """Write the word for a state; one that a newer platform has is written as it is."""
+    return Text(plain(word), style=_STYLES.get(word, ""))
 
 
 def device(job: Job) -> str:

@@ -12,15 +12,11 @@ In a session nothing is to be set up; outside, ``aiinfn login`` or ``AIINFN_URL`
 from __future__ import annotations
 
 from aiinfn_hub.contract.changes import BulkResult
-from aiinfn_hub.contract.jobs import (
-    DryRun,
-    HistoryEntry,
-    Job,
-    SweepPoint,
-)
+from aiinfn_hub.contract.jobs import DryRun, HistoryEntry, Job
 from aiinfn_hub.contract.platform import PlatformView, QueueChoice, Usage
 from aiinfn_hub.contract.runner import Resources
 from aiinfn_hub.contract.states import JobState
+from aiinfn_hub.contract.sweeps import SweepPoint
 
 from .aio import AsyncClient
 from .errors import AiinfnError

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from aiinfn_hub.contract.jobs import Job
-from aiinfn_hub.contract.states import FINAL
 
 from .errors import AiinfnError
 from .io import (
@@ -170,7 +169,7 @@ def _follow(
 
 
 def _over(job: Job, reading: _Reading) -> bool:
-    return job.state in FINAL and job.attempt <= (reading.attempt or 1)
+    return job.final and job.attempt <= (reading.attempt or 1)
 
 
 def _stream(protocol: Protocol, job_id: str, reading: _Reading, patience: Patience) -> Steps[None]:

@@ -15,18 +15,13 @@ from urllib.parse import quote
 
 from pydantic import TypeAdapter, ValidationError
 
-from aiinfn_hub.contract.changes import MOST_TOGETHER, BulkResult, BulkResults
-from aiinfn_hub.contract.jobs import (
-    PREFIX,
-    HistoryEntry,
-    Job,
-    JobPage,
-    SweepTable,
-)
+from aiinfn_hub.contract.changes import BulkResult, BulkResults
+from aiinfn_hub.contract.constants import MOST_TOGETHER, PREFIX
+from aiinfn_hub.contract.jobs import HistoryEntry, Job, JobPage
 from aiinfn_hub.contract.platform import PlatformView, QueueChoice, Usage
-from aiinfn_hub.contract.problem import STATUS, Reason
+from aiinfn_hub.contract.problem import Reason, reason_of
 from aiinfn_hub.contract.runner import Resources
-from aiinfn_hub.contract.states import FINAL
+from aiinfn_hub.contract.sweeps import SweepTable
 from aiinfn_lab.cleanup import garbage
 
 from .access import SCOPE, PlatformAccess
@@ -50,8 +45,6 @@ OUTAGE: Final = 600.0
 _PAUSES: Final = (0.2, 0.6, 1.5)
 _FIRST_PAUSE: Final = 0.05
 _PASSING: Final = frozenset({502, 503, 504})
-_REASON_OF: Final = {status: reason for reason, status in reversed(STATUS.items())}
-_MOST_DROPPED: Final = 10_000
 
 Trouble = Callable[[AiinfnError], None]
 
@@ -218,7 +211,7 @@ class Protocol:
             if on_change is not None:
                 on_change(known[job_id])
         seen, pause = page.updated_through, POLL / 4
-        while open_ids := [job_id for job_id in ids if known[job_id].state not in FINAL]:
+        while open_ids := [job_id for job_id in ids if not known[job_id].final]:
             left = None if deadline is None else deadline - time.monotonic()
             if left is not None and left <= 0:
                 raise _too_slow(open_ids, len(ids), timeout or 0)
@@ -278,7 +271,7 @@ class Protocol:
         return error
 
     def _told(self, answer: HttpAnswer, problem: dict[str, Any]) -> AiinfnError:
-        reason = str(problem.get("reason") or _REASON_OF.get(answer.status, Reason.INTERNAL))
+        reason = str(problem.get("reason") or reason_of(None, answer.status))
         hint, field = problem.get("hint"), problem.get("field")
         if answer.status == 403 and "access:services" in str(hint) and self.access.hub is not None:
             hint = self.scope_hint()
@@ -411,39 +404,18 @@ def _too_slow(open_ids: list[str], total: int, timeout: float) -> AiinfnError:
 
 
 def read_model(model: type[T], body: bytes) -> T:
-    """Read a model of the contract from JSON. Keys that this version does not know are left out.
+    """Read an answer of the contract from JSON.
 
     Raises
     ------
     AiinfnError
-        If it cannot be read even so.
+        If it cannot be read.
     """
-    adapter: TypeAdapter[T] = TypeAdapter(model)
     try:
-        return adapter.validate_json(body)
-    except ValidationError:
-        pass
-    try:
-        value = json.loads(body)
-        for _ in range(_MOST_DROPPED):
-            try:
-                return adapter.validate_python(value)
-            except ValidationError as error:
-                unknown = [one["loc"] for one in error.errors() if one["type"] == "extra_forbidden"]
-                if not unknown:
-                    raise
-                for place in unknown:
-                    _drop(value, place)
-    except (ValueError, LookupError, TypeError):
-        pass
-    raise AiinfnError(
-        Reason.UNAVAILABLE,
-        "The batch service answers in another version's words.",
-        "Update the package aiinfn here, or restart your session to get the present one.",
-    )
-
-
-def _drop(value: Any, place: tuple[int | str, ...]) -> None:
-    for key in place[:-1]:
-        value = value[key]
-    del value[place[-1]]
+        return TypeAdapter(model).validate_json(body)
+    except ValidationError as error:
+        raise AiinfnError(
+            Reason.UNAVAILABLE,
+            "The batch service answers in another version's words.",
+            "Update the package aiinfn here, or restart your session to get the present one.",
+        ) from error

@@ -11,14 +11,10 @@ from typing import Any, Self, TypeVar, Unpack, cast
 import httpx
 
 from aiinfn_hub.contract.changes import BulkResult
-from aiinfn_hub.contract.jobs import (
-    DryRun,
-    HistoryEntry,
-    Job,
-    SweepPoint,
-)
+from aiinfn_hub.contract.jobs import DryRun, HistoryEntry, Job
 from aiinfn_hub.contract.platform import PlatformView, QueueChoice, Usage
 from aiinfn_hub.contract.runner import Resources
+from aiinfn_hub.contract.sweeps import SweepPoint
 
 from . import submit, transport
 from .access import PlatformAccess, find

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from aiinfn_hub.contract.constants import API_VERSION
 from aiinfn_hub.contract.problem import Refusal
 from aiinfn_lab import __version__
-from aiinfn_lab.vkd_client import CONTRACT
 
 from .base import Handler, protected
 
@@ -23,7 +23,7 @@ class StatusHandler(Handler):
         self.answer(
             {
                 "version": __version__,
-                "contract": CONTRACT,
+                "contract": API_VERSION,
                 "vkd": "unavailable" if message else "ok",
                 "message": message,
                 "hint": hint,

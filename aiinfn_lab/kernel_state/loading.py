@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from aiinfn_hub.contract.constants import SNAPSHOT_ROOT
+
 SUFFIX: Final = ".state"
-_JOBS: Final = ".aiinfn/jobs"
 _JOB: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
@@ -33,7 +34,7 @@ def load_variables(job: str) -> None:
     """
     if not _JOB.fullmatch(job):
         raise FileNotFoundError(f"There is no job {job!r}.")
-    found = sorted(Path.home().glob(f"{_JOBS}/*/{job}{SUFFIX}"))
+    found = sorted(Path.home().glob(f"{SNAPSHOT_ROOT}/*/{job}{SUFFIX}"))
     if not found:
         raise FileNotFoundError(
             f"There are no variables of job {job!r} in your home: it did not go on from a session, did not succeed, "

@@ -10,10 +10,12 @@ import sys
 import warnings
 from pathlib import Path
 from types import FrameType
+from typing import get_args
 
 from pydantic import ValidationError
 
-from aiinfn_hub.contract.jobs import CHECKPOINTS, RunSpec
+from aiinfn_hub.contract.constants import CHECKPOINTS
+from aiinfn_hub.contract.jobs import RunSpec, WorkKind
 from aiinfn_lab import checkpoint
 from aiinfn_lab.runner.meter import Meter
 from aiinfn_lab.runner.protocol import CannotRunError, Reporter, RunnerExit, no_room
@@ -48,6 +50,11 @@ def main(arguments: list[str]) -> int:
 
 def _run(spec: RunSpec, reporter: Reporter) -> int:
     home, work = Path(spec.home), spec.work
+    if work.kind not in get_args(WorkKind):
+        raise CannotRunError(
+            "Unknown kind of job",
+            f"The aiinfn in this job's image cannot run what the platform calls {work.kind!r}. Submit it with a newer image.",
+        )
     folder = (home / (work.folder or work.path)).parent
     if not folder.is_dir():
         raise CannotRunError(

@@ -8,7 +8,8 @@ import time
 from collections import deque
 from typing import Final, Self
 
-from aiinfn_hub.contract.runner import MOST_RESOURCE_POINTS, ResourcePoint
+from aiinfn_hub.contract.constants import MOST_RESOURCE_POINTS
+from aiinfn_hub.contract.runner import ResourcePoint
 from aiinfn_lab.runner.accelerator import AcceleratorReader, find
 from aiinfn_lab.runner.protocol import Reporter
 from aiinfn_lab.runner.usage import UsageSource, of_this_job

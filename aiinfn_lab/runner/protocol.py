@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from enum import IntEnum
 from typing import Final
 
-from aiinfn_hub.contract.jobs import RECORD_SEPARATOR
+from aiinfn_hub.contract.constants import RECORD_SEPARATOR
 from aiinfn_hub.contract.runner import (
     JobError,
     Progress,

@@ -13,13 +13,12 @@ from nbclient import NotebookClient
 from nbclient.exceptions import DeadKernelError
 from nbformat.v4 import new_markdown_cell
 
+from aiinfn_hub.contract.constants import TOOK_OVER
 from aiinfn_lab.kernel_state import asking
 from aiinfn_lab.kernel_state.kernel_side.words import UNREAD
 from aiinfn_lab.kernel_state.loading import SUFFIX
 from aiinfn_lab.runner.protocol import CannotRunError, Reporter
 
-MARK: Final = "aiinfn-took-over"
-"""Id and tag of the cell that says where the job took over; the labextension looks for it."""
 _NAME: Final = re.compile(r"name '([^']+)' is not defined")
 _SHOWN: Final = 20
 _MOST: Final = 4 * 2**30
@@ -29,21 +28,21 @@ _MOST: Final = 4 * 2**30
 def mark(notebook: Any, start: int, job: str, state: Path) -> int:
     """Put a cell before the first that the job executes, which says so, and give the index of the one behind it."""
     cells = notebook.cells
-    while start and cells[start - 1].get("id") == MARK:
+    while start and cells[start - 1].get("id") == TOOK_OVER:
         # Of a former job that went on from the same place.
         start -= 1
         del cells[start]
     for cell in cells:
-        if cell.get("id") == MARK:
-            cell["id"] = f"{MARK}-{job}"[:64]
+        if cell.get("id") == TOOK_OVER:
+            cell["id"] = f"{TOOK_OVER}-{job}"[:64]
     when = datetime.fromtimestamp(state.stat().st_mtime, UTC)
     new_cell: Any = new_markdown_cell
     marker = new_cell(
         f"**The job took over here.** The cells above ran in the session, and their outputs are from there. Those below ran "
         f"in job `{job}`, with the variables of the session as they were on {when:%-d %B %Y at %H:%M} UTC.",
-        id=MARK,
+        id=TOOK_OVER,
         metadata={
-            "tags": [MARK],
+            "tags": [TOOK_OVER],
             "aiinfn": {"took_over": {"job": job, "cell": start, "time": when.isoformat(timespec="seconds")}},
         },
     )

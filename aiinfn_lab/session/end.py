@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,10 +12,9 @@ from urllib.parse import quote
 from tornado.httpclient import HTTPClientError, HTTPRequest, HTTPResponse
 from tornado.simple_httpclient import SimpleAsyncHTTPClient
 
-from aiinfn_hub.contract.problem import STATUS, Reason, Refusal
+from aiinfn_hub.contract.problem import Reason, Refusal, reason_of
 
 TIMEOUT: Final = 10.0
-_REASON_OF: Final = {status: reason for reason, status in reversed(STATUS.items())}
 
 
 @dataclass
@@ -114,12 +112,10 @@ def _decoded(response: HTTPResponse) -> dict[str, Any]:
 
 
 def _refusal(status: int, answer: dict[str, Any]) -> Refusal:
-    reason = _REASON_OF.get(status, Reason.UNAVAILABLE)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR and "reason" not in answer:
         return _silent()
-    # Else it is one of JupyterHub's own errors, or of a newer hub.
-    with contextlib.suppress(ValueError):
-        reason = Reason(str(answer.get("reason")))
+    # Else it may be one of JupyterHub's own errors, or of a newer hub.
+    reason = reason_of(answer.get("reason"), status, Reason.UNAVAILABLE)
     return Refusal(reason, str(answer.get("message") or "The hub refuses."), str(answer.get("hint") or ""))
 
 

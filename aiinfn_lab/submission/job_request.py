@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from aiinfn_hub.contract.jobs import MOST_POINTS
+from aiinfn_hub.contract.constants import MOST_POINTS
 from aiinfn_hub.contract.problem import Reason, Refusal
 from aiinfn_lab.paths import is_printable, show
 from aiinfn_lab.session.environment import INHERITED, Session

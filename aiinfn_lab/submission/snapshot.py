@@ -12,14 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from aiinfn_hub.contract.constants import SNAPSHOT_ROOT
 from aiinfn_hub.contract.problem import Reason, Refusal
 
 if TYPE_CHECKING:
     from .folder import CopyPlan, Entry
-
-ROOT: Final = ".aiinfn/jobs"
-"""Folder of all snapshots, relative to the home: `aiinfn_hub.vkd.contract.SNAPSHOT_ROOT`, which is not imported
-because pydantic would take two thirds of what this extension may add to a session's memory."""
 
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
@@ -53,7 +50,7 @@ def planned(key: str, name: str) -> str:
     say the same to vkd although the file may have changed in between.
     """
     digest = hashlib.sha256(f"{key}\0{name}".encode()).hexdigest()
-    return f"{ROOT}/{digest[:16]}/{name}"
+    return f"{SNAPSHOT_ROOT}/{digest[:16]}/{name}"
 
 
 def take(home: Path, key: str, name: str, data: bytes) -> Snapshot:
@@ -170,6 +167,6 @@ def _explain(error: OSError) -> Refusal:
         )
     return Refusal(
         Reason.FORBIDDEN if isinstance(error, PermissionError) else Reason.UNAVAILABLE,
-        f"The job's copy of the file could not be written to ~/{ROOT}: {os.strerror(error.errno or 0)}.",
+        f"The job's copy of the file could not be written to ~/{SNAPSHOT_ROOT}: {os.strerror(error.errno or 0)}.",
         "Check that the folder is yours and can be written; nothing was submitted.",
     )

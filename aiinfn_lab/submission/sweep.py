@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterable, Iterator, KeysView, Mapping, Sequence, ValuesView
 from typing import Any, Final, TypeGuard
 
-from aiinfn_hub.contract.jobs import MOST_POINTS
+from aiinfn_hub.contract.constants import MOST_POINTS
 from aiinfn_hub.contract.problem import Reason, Refusal
 from aiinfn_hub.contract.values import TUPLE, tag_of
 from aiinfn_lab.paths import show

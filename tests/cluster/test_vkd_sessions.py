@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from aiinfn_hub.contract.platform import ClaimState
+from aiinfn_hub.contract.sessions import ClaimState
 from aiinfn_hub.contract.states import Cause
 from tests.cluster.vkd_world import GRACE, patient_kueue
 from tests.vkd.local_world import QUICK, SLOW, STUBBORN

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 from aiinfn_hub.contract.jobs import Work
 from aiinfn_hub.contract.paths import output_path
-from aiinfn_hub.contract.platform import Claim
+from aiinfn_hub.contract.sessions import Claim
 from aiinfn_hub.contract.states import FINAL
 from aiinfn_hub.kube import names
 from aiinfn_hub.kube.client import KubeClient, path_of

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 import pytest
 from aiohttp import web
 
-from aiinfn_hub.contract.platform import ClaimRequest
 from aiinfn_hub.contract.problem import Reason, Refusal
+from aiinfn_hub.contract.sessions import ClaimRequest
 from aiinfn_hub.vkd.client import VkdClient, VkdUnavailableError, session_id
 from tests.hub.realhub import free_port
 

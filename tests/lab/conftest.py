@@ -23,16 +23,11 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import pytest
 from pydantic import ValidationError
 
-from aiinfn_hub.contract.jobs import (
-    DryRun,
-    HistoryEntry,
-    Job,
-    JobPage,
-    JobRequest,
-    Problem,
-)
+from aiinfn_hub.contract.jobs import DryRun, HistoryEntry, Job, JobPage, JobRequest
 from aiinfn_hub.contract.paths import output_path
+from aiinfn_hub.contract.problem_model import Problem
 from aiinfn_hub.contract.runner import Resources
+from aiinfn_hub.contract.states import FINAL
 from tests.ports import free_port
 
 TOKEN = "t0ken-of-the-browser"
@@ -119,7 +114,7 @@ class Peer:
             "updated": now,
             **values,
         }
-        job = Job.model_validate({**given, "output": "x"})
+        job = Job.model_validate({**given, "output": "x", "final": given["state"] in FINAL})
         job = job.model_copy(update={"output": output_path(job.work, job.id)})
         self.jobs[job.id] = job
         return job

@@ -29,11 +29,9 @@ def test_status_names_the_versions_and_the_session(lab):
 
 
 def test_the_version_of_the_contract_is_the_contracts(lab):
-    from aiinfn_hub.contract import jobs
-    from aiinfn_lab.submission import snapshot
+    from aiinfn_hub.contract.constants import PREFIX
 
-    assert jobs.PREFIX.endswith(f"/{lab.get('status').json['contract']}")
-    assert snapshot.ROOT == jobs.SNAPSHOT_ROOT
+    assert f"/api/{lab.get('status').json['contract']}" == PREFIX
 
 
 def test_status_says_when_vkd_is_down_and_recovers_by_itself(lab, peer):

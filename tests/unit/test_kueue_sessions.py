@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from aiinfn_hub.contract.platform import Claim, ClaimState
+from aiinfn_hub.contract.sessions import Claim, ClaimState
 from aiinfn_hub.kube.inventory import ClusterInventory, DevicePodFacts
 from aiinfn_hub.vkd.backends.kubernetes.session_claims import SessionClaims
 from tests.unit.test_kueue_inventory import MIG, PLATFORM, READER, node, pod

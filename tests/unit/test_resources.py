@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiinfn_hub.contract import jobs
+from aiinfn_hub.contract import constants
 from aiinfn_hub.contract.runner import ResourcePoint, Resources
 from aiinfn_hub.platform.model.projects import Size
 from aiinfn_hub.vkd.backends.common.resource_series import MOST_POINTS, Series
@@ -20,7 +20,7 @@ def record(time, cores=1.0, memory=GIB, **more):
 
 
 def test_the_supervisor_keeps_as_many_points_as_the_contract_says():
-    assert MOST_POINTS == jobs.MOST_RESOURCE_POINTS
+    assert MOST_POINTS == constants.MOST_RESOURCE_POINTS
 
 
 @given(

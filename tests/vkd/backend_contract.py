@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from aiinfn_hub.contract.platform import ClaimState
+from aiinfn_hub.contract.constants import MOST_RESOURCE_POINTS
 from aiinfn_hub.contract.problem import Refusal
-from aiinfn_hub.contract.runner import MOST_RESOURCE_POINTS
+from aiinfn_hub.contract.sessions import ClaimState
 from aiinfn_hub.contract.states import (
     FINAL,
     TRANSITIONS,

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 from aiinfn_hub.contract.jobs import Work
 from aiinfn_hub.contract.paths import output_path
-from aiinfn_hub.contract.platform import Claim, ClaimRequest, ClaimState
+from aiinfn_hub.contract.sessions import Claim, ClaimRequest, ClaimState
 from aiinfn_hub.contract.states import FINAL, TRANSITIONS, JobState
 from aiinfn_hub.platform.model.accelerators import Accelerator
 from aiinfn_hub.platform.model.images import Image

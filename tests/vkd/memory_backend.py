@@ -9,15 +9,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from aiinfn_hub.contract.platform import (
-    Availability,
-    AvailabilityReading,
-    Claim,
-    ClaimRequest,
-    ClaimState,
-)
+from aiinfn_hub.contract.platform import Availability, AvailabilityReading
 from aiinfn_hub.contract.problem import Reason, Refusal
 from aiinfn_hub.contract.runner import ResourcePoint
+from aiinfn_hub.contract.sessions import Claim, ClaimRequest, ClaimState
 from aiinfn_hub.contract.states import Cause, JobState
 from aiinfn_hub.platform.model.platform import Platform
 from aiinfn_hub.vkd.domain.backend import (

@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from aiinfn_hub.contract.runner import MOST_STARTUP_STEPS, ResourcePoint, StartupStep
+from aiinfn_hub.contract.constants import MOST_STARTUP_STEPS
+from aiinfn_hub.contract.runner import ResourcePoint, StartupStep
 from aiinfn_hub.contract.states import Cause, JobState
 from tests.vkd.memory_backend import MemoryBackend
 from tests.vkd.world import notebook, until, vkd

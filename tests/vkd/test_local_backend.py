@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from aiinfn_hub.contract.platform import ClaimState
+from aiinfn_hub.contract.sessions import ClaimState
 from aiinfn_hub.contract.states import Cause, JobState
 from aiinfn_hub.host.accounts import Accounts
 from aiinfn_hub.platform.model.storage import Storage

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from aiinfn_hub.contract.platform import ClaimState
 from aiinfn_hub.contract.problem import Refusal
+from aiinfn_hub.contract.sessions import ClaimState
 from aiinfn_hub.contract.states import Cause
 from aiinfn_hub.platform.model.accelerators import Accelerator
 from aiinfn_hub.vkd.backends.local import devices

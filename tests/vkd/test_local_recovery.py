@@ -18,7 +18,7 @@ from typing import Any
 import psutil
 import pytest
 
-from aiinfn_hub.contract.platform import ClaimState
+from aiinfn_hub.contract.sessions import ClaimState
 from aiinfn_hub.contract.states import Cause, JobState
 from aiinfn_hub.host.accounts import Account
 from aiinfn_hub.vkd.backends.common.attempt_files import RunFacts

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiinfn_hub.contract.jobs import Check, SweepRequest
+from aiinfn_hub.contract.jobs import Check
 from aiinfn_hub.contract.platform import Availability
 from aiinfn_hub.contract.states import JobState
+from aiinfn_hub.contract.sweeps import SweepRequest
 from aiinfn_hub.platform import gate
 from aiinfn_hub.platform.person import Person
 from aiinfn_hub.platform.selection import Door

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiinfn_hub.contract.jobs import SweepProgress
 from aiinfn_hub.contract.problem import Reason, Refusal
 from aiinfn_hub.contract.states import TRANSITIONS, Cause
+from aiinfn_hub.contract.sweeps import SweepProgress
 from aiinfn_hub.vkd.backends.local.backend import LocalBackend
 from aiinfn_hub.vkd.domain.sweep_points import counted, together
 from tests.vkd.jobs import BAD, OFF, OK, Q, R, S

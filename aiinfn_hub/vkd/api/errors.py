@@ -16,9 +16,9 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from aiinfn_hub.contract.jobs import Problem
 from aiinfn_hub.contract.languages import preferred
 from aiinfn_hub.contract.problem import STATUS, Reason, Refusal
+from aiinfn_hub.contract.problem_model import Problem
 from aiinfn_hub.i18n import language
 from aiinfn_hub.i18n.language import gettext as _
 from aiinfn_hub.vkd.database.engine import refusal_of

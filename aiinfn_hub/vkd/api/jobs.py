@@ -8,17 +8,11 @@ from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from aiinfn_hub.contract.jobs import (
-    DryRun,
-    HistoryEntry,
-    Job,
-    JobPage,
-    JobRequest,
-    SweepTable,
-)
+from aiinfn_hub.contract.jobs import DryRun, HistoryEntry, Job, JobPage, JobRequest
 from aiinfn_hub.contract.problem import Reason, Refusal
 from aiinfn_hub.contract.runner import Resources
 from aiinfn_hub.contract.states import JobState
+from aiinfn_hub.contract.sweeps import SweepTable
 from aiinfn_hub.i18n.language import gettext as _
 from aiinfn_hub.platform.person import Person
 from aiinfn_hub.vkd.domain.records import ACTIVE, Filter

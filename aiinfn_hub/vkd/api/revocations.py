@@ -6,8 +6,8 @@ from typing import Final
 
 from fastapi import APIRouter, Response
 
-from aiinfn_hub.contract.platform import Revoked
 from aiinfn_hub.contract.problem import Reason
+from aiinfn_hub.contract.sessions import Revoked
 
 from .common import Authentication, hub_only
 from .errors import problems

@@ -7,8 +7,8 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Response
 
-from aiinfn_hub.contract.platform import Claim, ClaimRequest
 from aiinfn_hub.contract.problem import Reason, Refusal
+from aiinfn_hub.contract.sessions import Claim, ClaimRequest
 from aiinfn_hub.i18n.language import gettext as _
 from aiinfn_hub.vkd.services.validation import printable
 

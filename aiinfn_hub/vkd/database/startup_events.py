@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from aiinfn_hub.contract.constants import MOST_STARTUP_STEPS
 from aiinfn_hub.contract.jobs import HistoryEntry
-from aiinfn_hub.contract.runner import MOST_STARTUP_STEPS, StartupStep
+from aiinfn_hub.contract.runner import StartupStep
 from aiinfn_hub.contract.states import JobState
 
 from .tables import jobs, startup

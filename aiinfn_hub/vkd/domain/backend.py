@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Protocol
 
 from aiinfn_hub.contract.jobs import Work
-from aiinfn_hub.contract.platform import AvailabilityReading, Claim, ClaimRequest
+from aiinfn_hub.contract.platform import AvailabilityReading
 from aiinfn_hub.contract.runner import (
     JobError,
     Progress,
@@ -20,6 +20,7 @@ from aiinfn_hub.contract.runner import (
     Scalar,
     StartupStep,
 )
+from aiinfn_hub.contract.sessions import Claim, ClaimRequest
 from aiinfn_hub.contract.states import Cause, JobState
 from aiinfn_hub.platform.model.platform import Platform
 from aiinfn_hub.platform.selection import Selection

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from aiinfn_hub.contract.jobs import Job, SweepProgress, Work
+from aiinfn_hub.contract.jobs import Job, Work
 from aiinfn_hub.contract.records import (
     Kept,
     RecordRefusedError,
@@ -26,6 +26,7 @@ from aiinfn_hub.contract.runner import (
     StartupStep,
 )
 from aiinfn_hub.contract.states import FINAL, Cause, JobState
+from aiinfn_hub.contract.sweeps import SweepProgress
 from aiinfn_hub.platform.selection import Selection
 
 ALPHABET: Final = "abcdefghjkmnpqrstuvwxyz23456789"

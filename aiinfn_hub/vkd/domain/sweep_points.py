@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from io import StringIO
 from typing import Any, Final
 
-from aiinfn_hub.contract.jobs import SweepProgress, SweepTable, Work
+from aiinfn_hub.contract.jobs import Work
 from aiinfn_hub.contract.states import FINAL, JobState
+from aiinfn_hub.contract.sweeps import SweepProgress, SweepTable
 from aiinfn_hub.contract.values import TAGS, as_argument, as_python
 
 
@@ -93,7 +94,7 @@ def csv_of(table: SweepTable) -> str:
         writer.writerow(
             [
                 point.point,
-                point.state.value,
+                str(point.state),
                 *(_given(point.parameters, name) for name in parameters),
                 *(_cell(point.values.get(name)) for name in values),
                 seconds,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, Final, Literal
+from typing import Any, Final
 
-from aiinfn_hub.contract.jobs import Job, SweepPoint, Work
+from aiinfn_hub.contract.jobs import Job, JobAction, Work
 from aiinfn_hub.contract.platform import (
     AcceleratorChoice,
     Availability,
@@ -19,6 +19,7 @@ from aiinfn_hub.contract.platform import (
     SizeChoice,
 )
 from aiinfn_hub.contract.states import JobState
+from aiinfn_hub.contract.sweeps import SweepPoint
 from aiinfn_hub.contract.units import format_quantity, parse_duration
 from aiinfn_hub.i18n.language import gettext as _
 from aiinfn_hub.platform.gate import Offer
@@ -66,7 +67,7 @@ def job(
     mine = stored.owner == person.name
     line = queue.title if queue else stored.queue
     canceller = "" if by == stored.owner else by
-    actions: list[Literal["cancel", "rerun", "delete", "edit"]] = []
+    actions: list[JobAction] = []
     if not stored.final and by is None:
         actions.append("cancel")
     if stored.final and mine:
@@ -82,6 +83,7 @@ def job(
         project=stored.project,
         queue=stored.queue,
         state=stored.state,
+        final=stored.final,
         cause=stored.cause,
         sentence=status_text.sweep(
             stored.state, stored.cause, stored.sweep, queue=line, cancelled_by=canceller
@@ -143,6 +145,7 @@ def unreadable(stored: StoredJob) -> Job:
         project=stored.project,
         queue=stored.queue,
         state=stored.state,
+        final=stored.final,
         cause=stored.cause,
         sentence=_("What is kept of this job cannot be read. Tell the operators its id."),
         accelerator=stored.accelerator,

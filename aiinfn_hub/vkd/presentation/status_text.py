@@ -8,9 +8,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
-from aiinfn_hub.contract.jobs import SweepProgress
 from aiinfn_hub.contract.runner import JobError, Progress
 from aiinfn_hub.contract.states import Cause, JobState
+from aiinfn_hub.contract.sweeps import SweepProgress
 from aiinfn_hub.contract.units import format_duration
 from aiinfn_hub.vkd.domain.sweep_points import numbers
 

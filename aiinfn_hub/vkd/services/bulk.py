@@ -13,8 +13,9 @@ from aiinfn_hub.contract.changes import (
     JobChange,
     Leftover,
 )
-from aiinfn_hub.contract.jobs import Job, Problem
+from aiinfn_hub.contract.jobs import Job
 from aiinfn_hub.contract.problem import Reason, Refusal
+from aiinfn_hub.contract.problem_model import Problem
 from aiinfn_hub.contract.states import JobState
 from aiinfn_hub.i18n.language import gettext as _
 from aiinfn_hub.platform.person import Person

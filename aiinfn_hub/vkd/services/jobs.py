@@ -11,25 +11,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from aiinfn_hub.contract.jobs import (
-    DryRun,
-    HistoryEntry,
-    Job,
-    JobPage,
-    JobRequest,
-    SweepTable,
-)
-from aiinfn_hub.contract.platform import (
-    AvailabilityReading,
-    Claim,
-    ClaimRequest,
-    PlatformView,
-    QueueChoice,
-    Usage,
-)
+from aiinfn_hub.contract.jobs import DryRun, HistoryEntry, Job, JobPage, JobRequest
+from aiinfn_hub.contract.platform import AvailabilityReading, PlatformView, QueueChoice, Usage
 from aiinfn_hub.contract.problem import Reason, Refusal
 from aiinfn_hub.contract.runner import Resources
+from aiinfn_hub.contract.sessions import Claim, ClaimRequest
 from aiinfn_hub.contract.states import JobState
+from aiinfn_hub.contract.sweeps import SweepTable
 from aiinfn_hub.i18n.language import gettext as _
 from aiinfn_hub.platform import gate
 from aiinfn_hub.platform.loading.reload import PlatformFile

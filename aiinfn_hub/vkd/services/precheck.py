@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import ceil
 
-from aiinfn_hub.contract.jobs import Check, SweepRequest
+from aiinfn_hub.contract.jobs import Check
 from aiinfn_hub.contract.platform import Availability
+from aiinfn_hub.contract.sweeps import SweepRequest
 from aiinfn_hub.contract.units import format_duration
 from aiinfn_hub.i18n.language import gettext as _
 from aiinfn_hub.i18n.language import ngettext

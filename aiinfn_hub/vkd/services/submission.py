@@ -7,15 +7,11 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from aiinfn_hub.contract.jobs import (
-    DryRun,
-    JobRequest,
-    SweepProgress,
-    Work,
-)
+from aiinfn_hub.contract.jobs import DryRun, JobRequest, Work
 from aiinfn_hub.contract.paths import output_folder, output_path, point_output
 from aiinfn_hub.contract.problem import Reason, Refusal
 from aiinfn_hub.contract.states import JobState
+from aiinfn_hub.contract.sweeps import SweepProgress
 from aiinfn_hub.i18n.language import gettext as _
 from aiinfn_hub.platform import gate
 from aiinfn_hub.platform.model.platform import Platform

@@ -8,9 +8,10 @@ import unicodedata
 from collections.abc import Iterable
 from typing import Any, Final
 
-from aiinfn_hub.contract.jobs import SNAPSHOT_ROOT, SweepRequest, Work
-from aiinfn_hub.contract.platform import MOST_LABELS
+from aiinfn_hub.contract.constants import MOST_LABELS, SNAPSHOT_ROOT
+from aiinfn_hub.contract.jobs import Work, WorkRequest
 from aiinfn_hub.contract.problem import Reason, Refusal
+from aiinfn_hub.contract.sweeps import SweepRequest
 from aiinfn_hub.contract.values import TUPLE, tag_of
 from aiinfn_hub.i18n.language import gettext as _
 from aiinfn_hub.platform import characters
@@ -33,7 +34,7 @@ def printable(text: str) -> bool:
     return not any(ord(character) < 32 or 127 <= ord(character) < 160 for character in text)
 
 
-def check_work(work: Work) -> Work:
+def check_work(asked: WorkRequest) -> Work:
     """Check a job's work and normalise its paths.
 
     Raises
@@ -41,6 +42,7 @@ def check_work(work: Work) -> Work:
     Refusal
         With the field it is about.
     """
+    work = Work.model_validate(dict(asked))
     path = relative_path(work.path, "work.path")
     snapshot = relative_path(work.snapshot, "work.snapshot")
     if not snapshot.startswith(f"{SNAPSHOT_ROOT}/"):

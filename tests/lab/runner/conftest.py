@@ -16,7 +16,8 @@ from typing import Any
 
 import pytest
 
-from aiinfn_hub.contract.jobs import RECORD_SEPARATOR, RunSpec, Work
+from aiinfn_hub.contract.constants import RECORD_SEPARATOR
+from aiinfn_hub.contract.jobs import RunSpec, Work
 from aiinfn_hub.contract.paths import output_path
 from aiinfn_hub.contract.runner import RunnerRecord
 from aiinfn_hub.vkd.backends.common.runner_output import Splitter

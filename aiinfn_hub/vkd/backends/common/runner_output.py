@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 from typing import Any, Final
 
+from aiinfn_hub.contract.constants import RECORD_SEPARATOR
 from aiinfn_hub.contract.records import (
     RECORD_TYPES,
     RESOURCES,
@@ -17,7 +18,7 @@ from aiinfn_hub.contract.records import (
 from .resource_series import Series
 from .system import write_all
 
-RECORD_START: Final = b"\x1e"
+RECORD_START: Final = RECORD_SEPARATOR.encode()
 RECORD_LIMIT: Final = 128 * 1024
 """Bytes of one record. More than is kept of it: an error's traceback is shortened, not refused."""
 MOST_NOTICES: Final = 10

@@ -11,15 +11,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from aiinfn_hub.contract.platform import (
-    Availability,
-    AvailabilityReading,
-    Claim,
-    ClaimRequest,
-    NodeNotice,
-)
+from aiinfn_hub.contract.platform import Availability, AvailabilityReading, NodeNotice
 from aiinfn_hub.contract.problem import Reason, Refusal
 from aiinfn_hub.contract.runner import ResourcePoint
+from aiinfn_hub.contract.sessions import Claim, ClaimRequest
 from aiinfn_hub.i18n.language import gettext as _
 from aiinfn_hub.kube import names
 from aiinfn_hub.kube.client import KubeClient, KubeError, path_of

@@ -15,8 +15,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Final
 
-from aiinfn_hub.contract.platform import Claim, ClaimRequest, ClaimState
 from aiinfn_hub.contract.problem import Reason, Refusal
+from aiinfn_hub.contract.sessions import Claim, ClaimRequest, ClaimState
 from aiinfn_hub.i18n.language import gettext as _
 from aiinfn_hub.kube import names
 from aiinfn_hub.kube.inventory import ClusterInventory

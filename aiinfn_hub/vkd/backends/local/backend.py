@@ -12,13 +12,9 @@ from typing import Final
 
 import psutil
 
-from aiinfn_hub.contract.platform import (
-    Availability,
-    AvailabilityReading,
-    Claim,
-    ClaimRequest,
-)
+from aiinfn_hub.contract.platform import Availability, AvailabilityReading
 from aiinfn_hub.contract.runner import ResourcePoint
+from aiinfn_hub.contract.sessions import Claim, ClaimRequest
 from aiinfn_hub.host.accounts import Accounts
 from aiinfn_hub.platform.model.platform import Platform
 from aiinfn_hub.vkd.backends.common import attempt_log

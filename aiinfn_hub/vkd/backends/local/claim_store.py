@@ -15,7 +15,7 @@ from datetime import datetime
 
 from pydantic import BaseModel, ValidationError
 
-from aiinfn_hub.contract.platform import ClaimRequest, ClaimState
+from aiinfn_hub.contract.sessions import ClaimRequest, ClaimState
 from aiinfn_hub.vkd.backends.common.attempt_files import LocalFiles
 from aiinfn_hub.vkd.backends.common.system import boot_id, write_atomically
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
 
-from aiinfn_hub.contract.platform import Claim, ClaimRequest, ClaimState
 from aiinfn_hub.contract.problem import Reason, Refusal
+from aiinfn_hub.contract.sessions import Claim, ClaimRequest, ClaimState
 from aiinfn_hub.i18n.language import gettext as _
 from aiinfn_hub.platform.model.accelerators import Accelerator
 from aiinfn_hub.platform.model.platform import Platform
