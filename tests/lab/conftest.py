@@ -61,6 +61,8 @@ class Peer:
     log: bytes = b"first line\nsecond line\n"
     complete: str = "0"
     follow: Callable[[BaseHTTPRequestHandler], None] | None = None
+    answers: Callable[[str], Any] | None = None
+    """Gives the answer to a path below the API's root, in place of what this stand-in would say; None leaves it that."""
     _server: Listener | None = None
 
     @property
@@ -157,7 +159,10 @@ class _PeerHandler(BaseHTTPRequestHandler):
     def _route(self, path: str, query: dict[str, list[str]], body: bytes) -> None:
         peer = self.peer
         parts = path.split("/")
-        if path == "jobs" and self.command == "POST":
+        asked = "jobs?dry_run" if query.get("dry_run") == ["1"] else path
+        if peer.answers and (found := peer.answers(asked)) is not None:
+            self._say(200, found)
+        elif path == "jobs" and self.command == "POST":
             self._submit(query, body)
         elif path == "jobs":
             etag = f'"{len(peer.jobs)}"'
@@ -170,6 +175,8 @@ class _PeerHandler(BaseHTTPRequestHandler):
             self._say(200, page, etag=etag)
         elif path in {"platform", "queues", "usage"}:
             self._say(200, {"asked": path, "query": query})
+        elif peer.answers and parts[2:] == ["logs"]:
+            self._log(query)
         elif parts[0] == "jobs" and parts[1] in peer.jobs:
             self._job(peer.jobs[parts[1]], parts[2:], query)
         else:
@@ -191,7 +198,11 @@ class _PeerHandler(BaseHTTPRequestHandler):
             asked = int(query.get("attempt", ["1"])[0])
             size = {"cores": 1, "memory": 2**30, "accelerator": "none", "accelerator_title": "", "count": 0}
             self._say(200, Resources(attempt=asked, over=False, **size))
-        elif query.get("follow") == ["1"] and self.peer.follow:
+        else:
+            self._log(query)
+
+    def _log(self, query: dict[str, list[str]]) -> None:
+        if query.get("follow") == ["1"] and self.peer.follow:
             self.peer.follow(self)
         else:
             offset = int(query.get("offset", ["0"])[0])
