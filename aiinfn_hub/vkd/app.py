@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
 
 from fastapi import APIRouter, FastAPI, Response
 
-from aiinfn_hub.contract.constants import PREFIX
+from aiinfn_hub.contract.constants import API_VERSION, PREFIX
 from aiinfn_hub.contract.problem import Reason
 
 from .api import (
@@ -22,7 +23,7 @@ from .api import (
     sessions,
 )
 from .api.authentication import Auth
-from .api.common import metrics_only
+from .api.common import Serving, metrics_only
 from .api.metrics import CONTENT_TYPE, Metrics
 from .presentation.job_view import VERSION
 from .services.bulk import JobActions
@@ -50,7 +51,6 @@ def create(
     open_metrics
         Whether the figures for Prometheus need no token.
     """
-    metrics = Metrics()
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -63,17 +63,8 @@ def create(
             await auth.stop()
             await service.store.close()
 
-    app = FastAPI(
-        title="vkd",
-        summary="The delegation service of AI_INFN: batch jobs out of JupyterLab sessions.",
-        version=VERSION,
-        # The usual pages load their scripts from the internet, which many sites do not let servers' users reach.
-        docs_url=None,
-        redoc_url=None,
-        openapi_url=f"{prefix}/openapi.json",
-        redirect_slashes=False,
-        lifespan=lifespan,
-    )
+    metrics = Metrics()
+    app = _application(prefix, metrics, open_metrics=open_metrics, lifespan=lifespan)
     app.state.service = service
     app.state.actions = JobActions(service)
     app.state.auth = auth
@@ -84,22 +75,52 @@ def create(
         metrics.observe(method, route.removeprefix(prefix).removeprefix(PREFIX), status, seconds)
 
     app.add_middleware(errors.Guard, observe=observe)
+    return app
+
+
+def openapi(prefix: str = "/services/vkd") -> dict[str, Any]:
+    """Return the published description of the API, which docs/api/vkd.json is."""
+    return _application(prefix, Metrics()).openapi()
+
+
+def _application(
+    prefix: str,
+    metrics: Metrics,
+    *,
+    open_metrics: bool = False,
+    lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]] | None = None,
+) -> FastAPI:
+    """Build the application with its routes, which find what they serve in its state."""
+    app = FastAPI(
+        title="vkd",
+        summary="The delegation service of AI_INFN: batch jobs out of JupyterLab sessions.",
+        # Of the API, not of the package: the description changes when the API does.
+        version=API_VERSION,
+        # The usual pages load their scripts from the internet, which many sites do not let servers' users reach.
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=f"{prefix}/openapi.json",
+        # Names of operations are part of the API: without the path, which FastAPI would add.
+        generate_unique_id_function=lambda route: route.name,
+        redirect_slashes=False,
+        lifespan=lifespan,
+    )
     api = APIRouter(prefix=prefix + PREFIX)
     for part in (platform, bulk, jobs, logs, sessions, revocations, people, access):
         api.include_router(part.router)
     app.include_router(api)
-    app.include_router(_own(prefix, service, metrics, open_metrics=open_metrics))
+    app.include_router(_own(prefix, metrics, open_metrics=open_metrics))
     return app
 
 
-def _own(prefix: str, service: JobService, metrics: Metrics, *, open_metrics: bool) -> APIRouter:
+def _own(prefix: str, metrics: Metrics, *, open_metrics: bool) -> APIRouter:
     """Return the routes about vkd itself."""
     router = APIRouter(prefix=prefix, tags=["vkd"])
 
     @router.get(
         "/health", summary="Whether vkd works", responses={503: {"description": "It is about to restart"}}
     )
-    async def health(response: Response) -> dict[str, str]:
+    async def get_health(service: Serving, response: Response) -> dict[str, str]:
         """Return whether vkd follows its jobs."""
         failed = service.recorder.failed
         response.status_code = 503 if failed else 200
@@ -112,7 +133,7 @@ def _own(prefix: str, service: JobService, metrics: Metrics, *, open_metrics: bo
         dependencies=[] if open_metrics else [metrics_only],
         responses=errors.problems(Reason.UNAUTHENTICATED, Reason.FORBIDDEN, Reason.UNAVAILABLE),
     )
-    async def figures() -> Response:
+    async def get_metrics(service: Serving) -> Response:
         """Return sums by state, accelerator and queue, to tokens with the scope ``read:metrics`` and to operators."""
         text = metrics.expose(
             await service.store.states(),

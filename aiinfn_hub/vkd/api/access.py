@@ -18,7 +18,7 @@ _IDENTITY = (Reason.UNAUTHENTICATED, Reason.FORBIDDEN, Reason.UNAVAILABLE)
 
 
 @router.get("", summary="Held jobs", response_model=AccessReading, responses=problems(*_IDENTITY))
-async def reading(service: Serving) -> Response:
+async def get_access(service: Serving) -> Response:
     """Return whose jobs are held, and who has jobs that are not over."""
     return answer(await service.access.reading())
 
@@ -29,7 +29,7 @@ async def reading(service: Serving) -> Response:
     response_model=AccessReading,
     responses=problems(*_IDENTITY, Reason.STORAGE_FULL),
 )
-async def replace(body: AccessUpdate, service: Serving) -> Response:
+async def replace_access(body: AccessUpdate, service: Serving) -> Response:
     """Hold the jobs of people whose access was withdrawn, and let all others go on."""
     if not all(
         printable(hold.owner) and (not hold.project or printable(hold.project)) for hold in body.holds

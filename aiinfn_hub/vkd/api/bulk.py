@@ -35,7 +35,7 @@ _IDENTITY: Final = (Reason.UNAUTHENTICATED, Reason.FORBIDDEN, Reason.UNAVAILABLE
     response_model=BulkResults,
     responses=problems(*_IDENTITY, Reason.TOO_LARGE, Reason.STORAGE_FULL),
 )
-async def bulk(body: BulkRequest, person: Caller, actions: Acting, key: Key = None) -> Response:
+async def bulk_jobs(body: BulkRequest, person: Caller, actions: Acting, key: Key = None) -> Response:
     """Cancel, run again, label or delete up to 500 jobs. Each is answered by itself: what was done with it, or why nothing was."""
     return answer(await actions.many(person, body, key))
 
@@ -53,7 +53,7 @@ async def bulk(body: BulkRequest, person: Caller, actions: Acting, key: Key = No
         Reason.STORAGE_FULL,
     ),
 )
-async def edit(job_id: str, body: JobChange, person: Caller, actions: Acting) -> Response:
+async def edit_job(job_id: str, body: JobChange, person: Caller, actions: Acting) -> Response:
     """Change a job's name, its labels, or whether it is kept whatever its age."""
     return answer(await actions.edit(person, job_id, body))
 
@@ -65,7 +65,7 @@ async def edit(job_id: str, body: JobChange, person: Caller, actions: Acting) ->
     response_class=Response,
     responses=problems(*_IDENTITY, Reason.NOT_FOUND, Reason.CONFLICT, Reason.STORAGE_FULL),
 )
-async def delete(job_id: str, person: Caller, actions: Acting) -> Response:
+async def delete_job(job_id: str, person: Caller, actions: Acting) -> Response:
     """Delete a job that is over, with its log and the copy of its input; a sweep with its points.
 
     The person's own input and output files stay, and so does the account of device time.
@@ -80,7 +80,7 @@ async def delete(job_id: str, person: Caller, actions: Acting) -> Response:
     response_model=list[Leftover],
     responses=problems(*_IDENTITY),
 )
-async def leftovers(
+async def list_leftovers(
     person: Caller, actions: Acting, limit: Annotated[int, Query(ge=1, le=500)] = 200
 ) -> list[Leftover]:
     """Return what a session of the caller may remove: copies of inputs that no job uses, and checkpoints."""
@@ -94,7 +94,7 @@ async def leftovers(
     response_class=Response,
     responses=problems(*_IDENTITY, Reason.STORAGE_FULL),
 )
-async def cleared(body: Cleared, person: Caller, actions: Acting) -> Response:
+async def clear_leftovers(body: Cleared, person: Caller, actions: Acting) -> Response:
     """Note that nothing is left of these deleted jobs in the caller's home."""
     await actions.cleared(person, body.jobs)
     return Response(status_code=204)

@@ -57,7 +57,7 @@ _IDENTITY: Final = (Reason.UNAUTHENTICATED, Reason.FORBIDDEN, Reason.UNAVAILABLE
         ),
     },
 )
-async def submit(
+async def submit_job(
     body: JobRequest,
     person: Caller,
     service: Serving,
@@ -140,7 +140,7 @@ async def _filter(
         **problems(*_IDENTITY),
     },
 )
-async def jobs(
+async def list_jobs(
     request: Request, person: Caller, service: Serving, wanted: Annotated[Filter, Depends(_filter)]
 ) -> Response:
     """Show the caller's jobs, those of projects the caller manages, or to operators all; newest first.
@@ -158,7 +158,7 @@ async def jobs(
 @router.get(
     "/{job_id}", summary="Show a job", response_model=Job, responses=problems(*_IDENTITY, Reason.NOT_FOUND)
 )
-async def job(job_id: str, person: Caller, service: Serving) -> Response:
+async def get_job(job_id: str, person: Caller, service: Serving) -> Response:
     """Show one job."""
     return answer(await service.job(person, job_id))
 
@@ -170,7 +170,7 @@ async def job(job_id: str, person: Caller, service: Serving) -> Response:
     response_model=Job,
     responses=problems(*_IDENTITY, Reason.NOT_FOUND, Reason.CONFLICT, Reason.STORAGE_FULL),
 )
-async def cancel(job_id: str, person: Caller, service: Serving) -> Response:
+async def cancel_job(job_id: str, person: Caller, service: Serving) -> Response:
     """Ask for a job's end. It is remembered; the state changes when its process has ended."""
     return answer(await service.cancel(person, job_id), 202)
 
@@ -192,7 +192,7 @@ async def cancel(job_id: str, person: Caller, service: Serving) -> Response:
         ),
     },
 )
-async def rerun(
+async def rerun_job(
     job_id: str,
     person: Caller,
     service: Serving,
@@ -222,7 +222,7 @@ async def rerun(
         **problems(*_IDENTITY, Reason.NOT_FOUND, Reason.CONFLICT),
     },
 )
-async def points(
+async def get_points(
     job_id: str,
     person: Caller,
     service: Serving,
@@ -247,7 +247,7 @@ async def points(
     response_model=Resources,
     responses=problems(*_IDENTITY, Reason.NOT_FOUND, Reason.CONFLICT),
 )
-async def resources(
+async def get_resources(
     job_id: str,
     person: Caller,
     service: Serving,
@@ -263,7 +263,7 @@ async def resources(
     response_model=list[HistoryEntry],
     responses=problems(*_IDENTITY, Reason.NOT_FOUND),
 )
-async def events(job_id: str, person: Caller, service: Serving) -> list[HistoryEntry]:
+async def get_events(job_id: str, person: Caller, service: Serving) -> list[HistoryEntry]:
     """Return every change of a job's state, oldest first."""
     return await service.events(person, job_id)
 

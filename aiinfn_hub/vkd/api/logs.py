@@ -56,7 +56,7 @@ _LOOK: Final = 0.5
         ),
     },
 )
-async def logs(
+async def get_log(
     request: Request,
     job_id: str,
     person: Caller,

@@ -23,7 +23,7 @@ router = APIRouter(prefix="/people", tags=["people"], dependencies=[hub_only])
         Reason.UNAUTHENTICATED, Reason.FORBIDDEN, Reason.UNAVAILABLE, Reason.CONFLICT, Reason.STORAGE_FULL
     ),
 )
-async def release(
+async def release_person(
     name: Annotated[str, Path(min_length=1, max_length=200)], body: PersonRelease, service: Serving
 ) -> Response:
     """Keep a person's jobs under a name that nobody can have; refused while one of them is not over."""

@@ -38,7 +38,7 @@ _USUAL_PERIOD: Final = timedelta(days=30)
     response_model=PlatformView,
     responses=problems(*_IDENTITY),
 )
-async def platform(person: Caller, service: Serving) -> Response:
+async def get_platform(person: Caller, service: Serving) -> Response:
     """Show what the caller may use, with what there is of it now and the age of that reading."""
     return answer(service.platform_view(person))
 
@@ -46,7 +46,7 @@ async def platform(person: Caller, service: Serving) -> Response:
 @router.get(
     "/queues", summary="The caller's queues", response_model=list[QueueChoice], responses=problems(*_IDENTITY)
 )
-async def queues(person: Caller, service: Serving) -> list[QueueChoice]:
+async def list_queues(person: Caller, service: Serving) -> list[QueueChoice]:
     """Show the queues that the caller may use, with their lengths."""
     return service.queues(person)
 
@@ -57,7 +57,7 @@ async def queues(person: Caller, service: Serving) -> list[QueueChoice]:
     response_model=AvailabilityReading,
     responses=problems(*_IDENTITY),
 )
-async def availability(
+async def get_availability(
     request: Request,
     service: Serving,
     auth: Authentication,
@@ -76,7 +76,7 @@ async def availability(
 
 
 @router.get("/usage", summary="Batch use of devices", response_model=Usage, responses=problems(*_IDENTITY))
-async def usage(
+async def get_usage(
     person: Caller,
     service: Serving,
     since: Annotated[datetime | None, Query(description="Default: 30 days ago.")] = None,

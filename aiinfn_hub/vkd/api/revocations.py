@@ -24,7 +24,7 @@ _IDENTITY: Final = (Reason.UNAUTHENTICATED, Reason.FORBIDDEN, Reason.UNAVAILABLE
     response_class=Response,
     responses=problems(*_IDENTITY),
 )
-async def revocations(body: Revoked, auth: Authentication) -> Response:
+async def revoke_tokens(body: Revoked, auth: Authentication) -> Response:
     """Forget what the hub said about these tokens: the next request with one of them is judged by the hub."""
     auth.forget(body.token_ids)
     return Response(status_code=204)

@@ -31,7 +31,7 @@ SessionId = Annotated[
         *_IDENTITY, Reason.IMPOSSIBLE, Reason.TOO_LARGE, Reason.CAPACITY, Reason.CONFLICT, Reason.STORAGE_FULL
     ),
 )
-async def claim(session_id: SessionId, body: ClaimRequest, service: Serving) -> Response:
+async def claim_devices(session_id: SessionId, body: ClaimRequest, service: Serving) -> Response:
     """Ask for devices for a session. Asking again changes nothing and returns how far it is."""
     until = body.until if body.until.tzinfo else body.until.replace(tzinfo=UTC)
     return answer(await service.claim(_checked(session_id), body.model_copy(update={"until": until})))
@@ -43,7 +43,7 @@ async def claim(session_id: SessionId, body: ClaimRequest, service: Serving) -> 
     response_model=Claim,
     responses=problems(*_IDENTITY, Reason.NOT_FOUND),
 )
-async def claim_state(session_id: SessionId, service: Serving) -> Response:
+async def get_claim(session_id: SessionId, service: Serving) -> Response:
     """Return how far a claim is."""
     return answer(await service.claim_state(_checked(session_id)))
 
@@ -51,7 +51,7 @@ async def claim_state(session_id: SessionId, service: Serving) -> Response:
 @router.delete(
     "/{session_id:path}", summary="Give devices back", status_code=204, responses=problems(*_IDENTITY)
 )
-async def release(session_id: SessionId, service: Serving) -> Response:
+async def release_devices(session_id: SessionId, service: Serving) -> Response:
     """Take a session's devices back; without a claim nothing happens."""
     await service.release(_checked(session_id))
     return Response(status_code=204)
