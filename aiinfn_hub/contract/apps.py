@@ -8,7 +8,9 @@ from collections.abc import Iterable
 from typing import Annotated, Any, Final
 from xml.etree import ElementTree as ET
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, ValidationError
+
+from .base import Answer
 
 VARIABLE: Final = "AIINFN_APPS"
 """Environment variable of a session: its apps, as a JSON array of `SessionApp`."""
@@ -91,10 +93,10 @@ Title = Annotated[str, StringConstraints(min_length=1, max_length=60)]
 Description = Annotated[str, StringConstraints(max_length=200)]
 
 
-class SessionApp(BaseModel):
+class SessionApp(Answer):
     """One app, as a session's server gets it. What a newer hub says beyond this is passed over."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(frozen=True)
 
     name: AppName
     title: Title
@@ -102,7 +104,7 @@ class SessionApp(BaseModel):
     description: Description = ""
     requires: tuple[Program, ...] = ()
     icon: Icon = ""
-    environment: Environment = {}
+    environment: Environment = Field(default_factory=dict)
     start_timeout: float = Field(default=30.0, gt=0, le=600)
     absolute_url: bool = False
     new_tab: bool = True

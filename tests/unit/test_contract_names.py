@@ -13,11 +13,12 @@ from pathlib import Path
 import pytest
 
 from aiinfn_hub.vkd.app import openapi as vkd
+from aiinfn_lab.openapi import openapi as lab
 from tests.contract_names import broken
 
 ROOT = Path(__file__).parents[2]
 TAG = "contract-1"
-APIS = {"docs/api/vkd.json": vkd}
+APIS = {"docs/api/vkd.json": vkd, "docs/api/lab.json": lab}
 
 
 def current(path):
@@ -56,6 +57,22 @@ def test_no_name_of_the_tag_is_gone(path):
         pytest.skip(f"there is no tag {TAG} here")
     tagged = subprocess.run([*git, "show", f"{TAG}:{path}"], capture_output=True, check=True).stdout
     assert broken(json.loads(tagged), current(path)) == []
+
+
+def test_the_lab_describes_every_verb_that_it_has_and_no_other():
+    from aiinfn_lab.handlers import routes
+
+    verbs = ("get", "post", "patch", "put", "delete", "head", "options")
+    found = set()
+    for pattern, handler in routes():
+        path = re.sub(r"\(\?P<job>[^()]*\)", "{job}", pattern)
+        choices = re.search(r"\(\?P<action>(.*)\)", path)
+        for action in choices.group(1).split("|") if choices else [""]:
+            place = path.replace(choices.group(0), action) if choices else path
+            found |= {
+                (verb, place) for verb in verbs if hasattr(getattr(handler, verb, None), "__protected__")
+            }
+    assert {(method, path) for path, methods in lab()["paths"].items() for method in methods} == found
 
 
 @pytest.fixture
