@@ -413,9 +413,10 @@ def read_model(model: type[T], body: bytes) -> T:
     """
     try:
         return TypeAdapter(model).validate_json(body)
-    except ValidationError as error:
+    except ValidationError:
+        # Without the cause: it quotes the answer.
         raise AiinfnError(
             Reason.UNAVAILABLE,
             "The batch service answers in another version's words.",
             "Update the package aiinfn here, or restart your session to get the present one.",
-        ) from error
+        ) from None

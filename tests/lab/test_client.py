@@ -256,7 +256,7 @@ def test_a_log_that_is_cut_anywhere_is_read_on_without_loss(own, peer, cut):
 def test_a_job_that_stays_silent_or_does_not_start_for_long_is_followed_all_the_same():
     """Behind a proxy even the headers of a silent stream come late, and of no attempt there is nothing to read."""
     waiting = JOB.model_copy(update={"state": JobState.QUEUED, "attempt": 0})
-    over = JOB.model_copy(update={"state": JobState.SUCCEEDED, "attempt": 1})
+    over = JOB.model_copy(update={"state": JobState.SUCCEEDED, "final": True, "attempt": 1})
     script = [
         (Open, NoAnswerError(delivered=True, quiet=True)),
         (Call, HttpAnswer(200, log_headers(attempt=0, complete=0))),

@@ -67,7 +67,7 @@ def job(
     mine = stored.owner == person.name
     line = queue.title if queue else stored.queue
     canceller = "" if by == stored.owner else by
-    actions: list[JobAction] = []
+    actions: list[JobAction | str] = []
     if not stored.final and by is None:
         actions.append("cancel")
     if stored.final and mine:

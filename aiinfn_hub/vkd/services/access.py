@@ -11,7 +11,7 @@ import logging
 from collections.abc import Sequence
 from typing import Final
 
-from aiinfn_hub.contract.access import AccessReading, Hold, HoldReason
+from aiinfn_hub.contract.access import AccessReading, Hold, HoldReading, HoldReason
 from aiinfn_hub.contract.states import JobState
 from aiinfn_hub.vkd.database import holds
 from aiinfn_hub.vkd.database.jobs import JobStore
@@ -44,7 +44,8 @@ class AccessHolds:
     async def reading(self) -> AccessReading:
         """Return the holds, and who has jobs that are not over."""
         jobs = await holds.active_projects(self._store)
-        return AccessReading(holds=list(self._holds.values()), jobs=jobs)
+        held = [HoldReading(**hold.model_dump()) for hold in self._holds.values()]
+        return AccessReading(holds=held, jobs=jobs)
 
     async def replace(self, new: Sequence[Hold]) -> None:
         """Put other holds in force; idempotent."""
