@@ -220,7 +220,7 @@ async def test_the_function_for_notebooks_gives_a_token_from_within_the_session(
         "import asyncio, aiinfn_lab.iam as iam\n"
         "print(iam.access_token('storage.read:/'))\n"
         "print(asyncio.run(iam.access_token_async('storage.read:/')))\n"
-        "try:\n    iam.access_token('admin')\nexcept iam.NoToken as error:\n    print(error.status, error)\n"
+        "try:\n    iam.access_token('admin')\nexcept iam.NoTokenError as error:\n    print(error.status, error)\n"
     )
     run = await asyncio.to_thread(
         subprocess.run,

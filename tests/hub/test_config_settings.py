@@ -65,7 +65,7 @@ def test_a_proxy_that_cannot_be_run_is_named(command):
 
 def test_a_missing_proxy_says_how_to_get_it(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr("aiinfn_hub.config.__file__", str(tmp_path / "a" / "config.py"))
+    monkeypatch.setattr("aiinfn_hub.config.hub_config.__file__", str(tmp_path / "a" / "b" / "config.py"))
     with pytest.raises(ConfigurationError, match="npm ci --prefix deploy/proxy"):
         proxy_command({})
 

@@ -6,12 +6,13 @@ import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
+from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiinfn_hub.contract.jobs import Check
+from aiinfn_hub.contract.jobs import Check, CheckSubject
 from aiinfn_lab.paths import Places
 from aiinfn_lab.precheck import packages
 from aiinfn_lab.precheck.checks import Kernel, Subject, look
@@ -21,7 +22,7 @@ from aiinfn_lab.submission.inspection import inspect
 from aiinfn_lab.submission.target import Target
 
 HERE = Interpreter.of_server()
-ORDER = list(Check.model_json_schema()["properties"]["what"]["enum"])
+ORDER = list(get_args(CheckSubject))
 
 
 @pytest.fixture
