@@ -125,8 +125,10 @@ def test_an_app_opens_inside_jupyterlab_and_a_broken_one_says_why(demo: Demo, pa
     assert "scalars" in listed.json()
     board = next(
         each
-        for each in psutil.process_iter()
-        if "aiinfn_lab.apps.tensorboard" in each.cmdline() and str(demo.data) in each.cwd()
+        for each in psutil.process_iter(["cmdline", "cwd"])
+        # A process that has ended, or that this account may not look at, has None there.
+        if "aiinfn_lab.apps.tensorboard" in (each.info["cmdline"] or ())
+        and str(demo.data) in (each.info["cwd"] or "")
     )
     for each in (board, *board.children(recursive=True)):
         assert [one for one in each.net_connections("inet") if one.status == psutil.CONN_LISTEN] == []
