@@ -24,7 +24,7 @@ _TIMEOUT: Final = 300
 
 @click.group()
 def accounts() -> None:
-    """Explain whose the hub's accounts are, and give names free."""
+    """Show whose the hub's accounts are, and release names."""
 
 
 @accounts.command(name="list")
@@ -89,7 +89,7 @@ def move(old: str, new: str, subjects: Path | None, dry_run: bool) -> None:
 )
 @click.option("--hub", "hub_url", help="Address of the hub itself, if it is not on this machine.")
 def release(name: str, dry_run: bool, home_moved: bool, hub_url: str | None) -> None:
-    """Return the user NAME free, so that another person can have it and finds nothing of the former one.
+    """Release the user NAME, so that another person can have it and finds nothing of the former one.
 
     The hub must run. Tokens and sign-ins end, the home is archived, and the jobs stay as history under another name. It is
     refused while a session runs or a job is not over.

@@ -63,7 +63,7 @@ def warnings(limits: Limits, session: Running) -> tuple[timedelta, timedelta]:
 
 
 def opens(limits: Limits, session: Running) -> datetime | None:
-    """State from when a session can be extended; None if never again. Until then its end is certain."""
+    """Return from when a session can be extended; None if never again. Until then its end is certain."""
     if session.extensions >= limits.session_extensions:
         return None
     # Not before the first warning at the latest: who is warned can do something about it.

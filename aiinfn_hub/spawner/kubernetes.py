@@ -86,12 +86,12 @@ class KubernetesSpawner(SessionMixin, KubeSpawner):
 
     @default("events_enabled")
     def _default_events_enabled(self) -> bool:
-        """State no: `PodStart` takes their place."""
+        """Return False: `PodStart` takes their place."""
         return False
 
     @default("delete_pvc")
     def _default_delete_pvc(self) -> bool:
-        """State no: storage comes from the platform file, and the hub may not touch claims."""
+        """Return False: storage comes from the platform file, and the hub may not touch claims."""
         return False
 
     @default("profile_list")

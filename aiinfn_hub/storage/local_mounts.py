@@ -27,7 +27,7 @@ def is_missing(storage: Storage) -> bool:
 
 
 def notes(platform: Platform) -> Iterator[str]:
-    """State, for operators, what of the storage is another thing on one machine."""
+    """Return, for operators, what of the storage is another thing on one machine."""
     for name, storage in platform.storage.items():
         at = f"storage.{name}"
         if storage.kind is StorageKind.HOME:

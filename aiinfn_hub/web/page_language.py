@@ -131,7 +131,7 @@ def token_times(options: str) -> Markup:
 
 
 def ours(message: str) -> str | None:
-    """State one of JupyterHub's own sentences in our words and the language of the request; None if we have none for it."""
+    """Return one of JupyterHub's own sentences in our words and the language of the request; None if we have none for it."""
     for pattern, sentence in _OURS:
         if found := pattern.match(message):
             return _(sentence).format_map(found.groupdict())

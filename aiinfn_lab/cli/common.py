@@ -77,7 +77,7 @@ def tell_error(error: AiinfnError, *, as_json: bool = False, about: str = "", of
 
 
 def note(text: str) -> None:
-    """State something beside the result, which alone goes to stdout."""
+    """Write something beside the result, which alone goes to stdout."""
     click.echo(plain(text), err=True)
 
 

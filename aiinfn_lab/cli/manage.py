@@ -55,7 +55,7 @@ def delete(jobs: tuple[str, ...], yes: bool, output: str, quiet: bool) -> None:
 def label(
     jobs: tuple[str, ...], add: tuple[str, ...], remove: tuple[str, ...], output: str, quiet: bool
 ) -> None:
-    """Return JOBS labels by which they are found again: aiinfn list --label LABEL.
+    """Give JOBS labels by which they are found again: aiinfn list --label LABEL.
 
     A label is one word, such as paper-2026; a job has at most ten.
     """

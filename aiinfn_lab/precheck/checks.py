@@ -137,7 +137,7 @@ class Subject:
 
 
 def look(subject: Subject) -> list[PrecheckFinding]:
-    """State all that there is to say. Blocks, for some 10 s at most; call it in a thread."""
+    """Return all findings. Blocks, for some 10 s at most; call it in a thread."""
     found = [_kernel(subject)]
     mentions = Mentions()
     found += _values(subject)

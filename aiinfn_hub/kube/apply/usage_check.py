@@ -65,7 +65,7 @@ class Queues:
 def obstacles(
     before: Queues, after: Queues, workloads: Iterable[Json], labels: names.Labels
 ) -> Iterator[str]:
-    """State for each queue and accelerator that would go with jobs in it which jobs those are."""
+    """Return for each queue and accelerator that would go with jobs in it which jobs those are."""
     hurt: dict[str, list[RunningJob]] = {}
     for workload in workloads:
         if _over(workload):

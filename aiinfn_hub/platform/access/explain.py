@@ -112,7 +112,7 @@ def _longest(offer: Offer, accelerator: str) -> list[Any]:
 
 
 def _span(times: list[Any]) -> str:
-    """State the longest time, and the shortest of the longest if they differ."""
+    """Return the longest time, and the shortest of the longest if they differ."""
     if not times:
         return "none: no size goes with it"
     least, most = format_duration(min(times)), format_duration(max(times))

@@ -72,7 +72,7 @@ class Facts:
 
 
 def look(facts: Facts) -> list[Check]:
-    """State all that there is to say, in the order of the contract."""
+    """Return all findings, in the order of the contract."""
     return [
         _allowed(facts),
         _fits(facts),
@@ -201,7 +201,7 @@ def _queue(facts: Facts) -> Check:
 
 
 def _time(facts: Facts) -> Check:
-    """State after what time it is ended."""
+    """Return after what time it is ended."""
     asked = facts.selection.time_limit
     queue = facts.platform.queues[facts.selection.queue_name or ""]
     longest = queue.max_time or facts.platform.limits.job_max

@@ -220,7 +220,7 @@ class LocalBackend:
         return self._dispatcher.line.positions(self._dispatcher.rank)
 
     def reason(self, job_id: str) -> str | None:
-        """State nothing: its place in line is why a job waits here."""
+        """Return None: its place in line is why a job waits here."""
         return None
 
     def queues(self) -> Mapping[str, QueueLength]:

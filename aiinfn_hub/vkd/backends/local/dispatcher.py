@@ -277,7 +277,7 @@ class Dispatcher:
             await self._drop(run)
 
     async def _drop(self, run: Attempt) -> None:
-        """Return up an attempt after a fault of ours, but not its devices before its processes are gone."""
+        """Abandon an attempt after a fault of ours, and free its devices not before its processes are gone."""
         if run.watch is not None:
             with contextlib.suppress(Exception):
                 run.stop(IntentKind.INTERRUPT)
