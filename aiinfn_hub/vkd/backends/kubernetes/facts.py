@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from aiinfn_hub.kube import names
 from aiinfn_hub.kube.objects.jobs import moment
@@ -233,6 +233,17 @@ class Seen:
         return sorted(self.pods.values(), key=lambda pod: (pod.created, pod.name))
 
 
+_Object = TypeVar("_Object", JobFacts, WorkloadFacts)
+
+
+def _latest(known: _Object | None, before: _Object | None, after: _Object | None) -> _Object | None:
+    """Return what there is after a change; the end of an older object of the same name takes nothing away."""
+    if after is not None:
+        return after
+    gone = before is not None and known is not None and known.uid == before.uid
+    return None if gone else known
+
+
 class Cluster:
     """What the watches tell of all jobs, by job id."""
 
@@ -250,19 +261,13 @@ class Cluster:
     def see_job(self, before: JobFacts | None, after: JobFacts | None) -> str:
         """Take in a change; returns the job's id."""
         job_id, seen = self._entry(before, after)
-        if after is not None:
-            seen.job = after
-        elif before is not None and seen.job is not None and seen.job.uid == before.uid:
-            seen.job = None
+        seen.job = _latest(seen.job, before, after)
         return self._tidy(job_id, seen)
 
     def see_workload(self, before: WorkloadFacts | None, after: WorkloadFacts | None) -> str:
         """Take in a change; returns the job's id."""
         job_id, seen = self._entry(before, after)
-        if after is not None:
-            seen.workload = after
-        elif before is not None and seen.workload is not None and seen.workload.uid == before.uid:
-            seen.workload = None
+        seen.workload = _latest(seen.workload, before, after)
         return self._tidy(job_id, seen)
 
     def see_pod(self, before: JobPodFacts | None, after: JobPodFacts | None) -> str:
