@@ -20,7 +20,6 @@ from aiinfn_hub.contract.runner import (
 )
 from aiinfn_hub.contract.states import Cause, JobState
 from aiinfn_hub.contract.units import format_duration
-from aiinfn_hub.i18n.language import gettext as _
 from aiinfn_hub.platform.selection import Selection
 from aiinfn_hub.vkd.backends.common.ending import SUPERVISOR_FAILED, SUPERVISOR_KILLED, ends_as_told
 
@@ -55,22 +54,6 @@ def clock_time(at: datetime) -> str:
 def plural(count: int, title: str) -> str:
     """Write some devices: ``NVIDIA T4``, ``2 x NVIDIA T4``."""
     return title if count == 1 else f"{count} x {title}"
-
-
-def waiting(devices: str, end: datetime | None) -> str:
-    """Return the sentence for a session that waits for others to end; ``end`` is when the first does."""
-    if end is None:
-        return _("Waiting for {devices}: all are in use by sessions.").format(devices=devices)
-    return _(
-        "Waiting for {devices}: all are in use by sessions. The first ends at {time} at the latest."
-    ).format(devices=devices, time=clock_time(end))
-
-
-def making_room(title: str, seconds: float) -> str:
-    """Return the sentence for a session for which a job is preempted."""
-    return _("A batch job is making room on {title}: about {seconds} s.").format(
-        title=title, seconds=f"{seconds:.0f}"
-    )
 
 
 def progress_of(records: Mapping[str, Any]) -> Progress | None:

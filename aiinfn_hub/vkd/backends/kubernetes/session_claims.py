@@ -22,7 +22,8 @@ from aiinfn_hub.kube import names
 from aiinfn_hub.kube.inventory import ClusterInventory
 from aiinfn_hub.platform.model.accelerators import Accelerator
 from aiinfn_hub.platform.model.platform import Platform
-from aiinfn_hub.vkd.backends.common.exit_outcome import making_room, plural, waiting
+from aiinfn_hub.vkd.backends.common.exit_outcome import plural
+from aiinfn_hub.vkd.backends.common.session_claims import making_room, requested_accelerator, waiting
 
 from .facts import Cluster
 from .preemption import Relief, VictimChoice, choose
@@ -106,14 +107,7 @@ class SessionClaims:
         Refusal
             If no node has so many of these devices.
         """
-        accelerator = self.platform.accelerators.get(request.accelerator)
-        if accelerator is None:
-            raise Refusal(
-                Reason.UNKNOWN,
-                _("There is no accelerator {name} here.").format(name=request.accelerator),
-                _("Choose another on the form."),
-                field="accelerator",
-            )
+        accelerator = requested_accelerator(self.platform, request)
         known = self._claims.get(session_id)
         if known is not None and known.request != request:
             self.release(session_id)

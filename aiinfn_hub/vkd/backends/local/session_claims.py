@@ -13,7 +13,8 @@ from aiinfn_hub.i18n.language import gettext as _
 from aiinfn_hub.platform.model.accelerators import Accelerator
 from aiinfn_hub.platform.model.platform import Platform
 from aiinfn_hub.vkd.backends.common.attempt_files import LocalFiles
-from aiinfn_hub.vkd.backends.common.exit_outcome import making_room, plural, waiting
+from aiinfn_hub.vkd.backends.common.exit_outcome import plural
+from aiinfn_hub.vkd.backends.common.session_claims import making_room, requested_accelerator, waiting
 
 from .claim_store import ClaimRecord, ClaimStore, decide
 from .dispatcher import Dispatcher
@@ -71,14 +72,7 @@ class SessionClaims:
         Refusal
             If there are fewer such devices in all than asked for.
         """
-        accelerator = self._platform.accelerators.get(request.accelerator)
-        if accelerator is None:
-            raise Refusal(
-                Reason.UNKNOWN,
-                _("There is no accelerator {name} here.").format(name=request.accelerator),
-                _("Choose another on the form."),
-                field="accelerator",
-            )
+        accelerator = requested_accelerator(self._platform, request)
         known = self._book.get(session_id)
         same = known is not None and _what(known.request) == _what(request)
         if not same:
