@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING, Any, Final
 
 from aiinfn_hub.contract.jobs import Check, DryRun
-from aiinfn_hub.contract.problem import STATUS
+from aiinfn_hub.contract.problem import STATUS, reason_of
 from aiinfn_lab.session.environment import Session
 
 from .io import (
@@ -49,7 +49,7 @@ def from_outside(protocol: Protocol, answer: HttpAnswer) -> bytes:
         raise protocol.refusal(HttpAnswer(502, {})) from None
     if problem:
         # A newer session may have reasons that this side does not know.
-        status = next((status for reason, status in STATUS.items() if reason == problem.get("reason")), 400)
+        status = STATUS[reason_of(problem.get("reason"), 400)]
         raise protocol.refusal(HttpAnswer(status, {}, json.dumps(problem).encode()))
     return json.dumps(told).encode()
 
