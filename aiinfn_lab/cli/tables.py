@@ -81,7 +81,7 @@ def jobs(found: Sequence[Job], *, owners: bool) -> None:
     shown = {"OWNER": owners, "DEVICE": width >= 80, "SUBMITTED": width >= 100}
     titles = ["ID", "NAME", "OWNER", "STATE", "DEVICE", "SUBMITTED", "WHAT HAPPENS"]
     rows: list[list[str | Text]] = [
-        [job.id, _short(job.name), job.owner, state(job), device(job), ago(job.created), job.sentence]
+        [job.id, _short(job.name), job.owner, state(job.state), device(job), ago(job.created), job.sentence]
         for job in found
     ]
     kept = [place for place, title in enumerate(titles) if shown.get(title, True)]
@@ -99,7 +99,7 @@ def _short(name: str) -> str:
 def details(job: Job, events: Sequence[HistoryEntry], used: Resources | None) -> None:
     """Write all about a job; of a failed one the error first."""
     out = console()
-    out.print(Text.assemble((plain(job.name), "bold"), "  ", state(job)))
+    out.print(Text.assemble((plain(job.name), "bold"), "  ", state(job.state)))
     out.print(Text(plain(job.sentence)))
     if job.error is not None:
         where = f" in cell {job.error.cell}" if job.error.cell else ""
@@ -163,7 +163,7 @@ def points(found: Sequence[SweepPoint]) -> None:
         [
             str(point.point),
             *(_cell(point.parameters.get(name)) for name in parameters),
-            _state(point.state),
+            state(point.state),
             span((point.ended - point.started).total_seconds()) if point.ended and point.started else "",
             *(_cell(point.values.get(name)) for name in recorded),
             point.job,
@@ -179,13 +179,8 @@ def _cell(value: object) -> str:
     return _short(str(as_text(value)))
 
 
-def state(job: Job) -> Text:
-    """Write a state, in a colour that only repeats it."""
-    return _state(job.state)
-
-
-def _state(word: str) -> Text:
-    """Write the word for a state; one that a newer platform has is written as it is."""
+def state(word: str) -> Text:
+    """Write the word for a state, in a colour that only repeats it; one that a newer platform has is written as it is."""
     return Text(plain(word), style=_STYLES.get(word, ""))
 
 
