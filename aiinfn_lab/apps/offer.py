@@ -17,7 +17,7 @@ from jupyter_server_proxy.config import get_entrypoint_server_processes, make_ha
 from aiinfn_hub.contract.apps import VARIABLE, parse_apps
 
 from .process import AppProcess, make_folder
-from .proxy import PREFIX, AppServer, ClosedPortHandler, on_socket
+from .proxy import PREFIX, AppServer, ClosedPortHandler
 
 PROXY: Final = "jupyter_server_proxy"
 
@@ -93,11 +93,10 @@ def install(server: Any, apps: Apps, *, ports: bool) -> None:
     config = ServerProxyConfig(parent=server)
     others = [*config.servers.values(), *get_entrypoint_server_processes()]
     if not ports:
-        kept = on_socket(others)
         for each in others:
-            if each not in kept:
+            if not each.unix_socket:
                 server.log.info("%s is not offered: it listens on a port that others can reach", each.name)
-        others = kept
+        others = [each for each in others if each.unix_socket]
     servers = [*apps.servers(), *others]
     web_app.add_handlers(".*", make_handlers(base_url, servers))
     if ports:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -182,8 +181,3 @@ class AppServer(ServerProcess):
     def make_proxy_handler(self) -> tuple[type, dict[str, Any]]:
         """Return our own handler."""
         return AppHandler, {"process": self.app_process}
-
-
-def on_socket(servers: Iterable[ServerProcess]) -> list[ServerProcess]:
-    """Keep of other packages' servers those that listen on a Unix socket, which nobody else of the machine can reach."""
-    return [server for server in servers if server.unix_socket]
