@@ -65,23 +65,21 @@ class AiinfnLab(ExtensionApp):
         if "shell_command" not in server.terminado_settings and (command := shell_command()):
             server.terminado_settings = {**server.terminado_settings, "shell_command": command}
         # The token is no setting: settings are shown by `jupyter server --show-config`.
-        self.vkd = Vkd(
+        vkd = Vkd(
             self.vkd_url,
             os.environ.get("JUPYTERHUB_API_TOKEN", ""),
             timeout=self.timeout,
             connect_timeout=self.connect_timeout,
         )
-        self.session = Session.from_environment(os.environ)
-        self.hub = HubClient.from_environment(os.environ)
-        self._show_end(self.session.end, self.session.certain_until)
-        self.places = Places.find(self._server().root_dir)
-        self.tidy = HomeGarbageCollector(self.vkd, self.places.home, self.log)
-        self.settings[SETTING] = LabServices(
-            vkd=self.vkd,
-            hub=self.hub,
-            session=self.session,
-            places=self.places,
-            tidy=self.tidy,
+        session = Session.from_environment(os.environ)
+        self._show_end(session.end, session.certain_until)
+        places = Places.find(server.root_dir)
+        self.services = self.settings[SETTING] = LabServices(
+            vkd=vkd,
+            hub=HubClient.from_environment(os.environ),
+            session=session,
+            places=places,
+            tidy=HomeGarbageCollector(vkd, places.home, self.log),
             largest_input=self.largest_input,
             largest_state=self.largest_state,
             most_followed=self.most_followed,
@@ -93,14 +91,14 @@ class AiinfnLab(ExtensionApp):
         self.handlers.extend(routes())
         server = self._server()
         base_url = server.web_app.settings["base_url"]
-        self.apps = Apps(self.places.home, base_url, dict(os.environ), self.log)
+        self.apps = Apps(self.services.places.home, base_url, dict(os.environ), self.log)
         install(server, self.apps, ports=self.port_proxy)
 
     async def stop_extension(self) -> None:
         """End the apps, and close the connections to vkd and to the hub."""
-        await asyncio.gather(self.apps.close(), self.tidy.stop())
-        self.vkd.close()
-        self.hub.close()
+        await asyncio.gather(self.apps.close(), self.services.tidy.stop())
+        self.services.vkd.close()
+        self.services.hub.close()
 
     def know_end(self, answer: Any) -> None:
         """Give pages that are opened from now on what the hub said of the session's end."""
