@@ -19,6 +19,23 @@ MAX_PATH: Final = 1024
 """Characters of a path below the home that vkd accepts."""
 
 
+def private_folder(home: Path, folder: str) -> Path:
+    """Make a folder below the home for its owner only, with the levels above it that are missing, and return it.
+
+    ``mkdir(parents=True)`` would give those the umask's mode. What exists stays as it is.
+
+    Parameters
+    ----------
+    folder
+        Relative to the home.
+    """
+    place = home
+    for name in PurePosixPath(folder).parts:
+        place /= name
+        place.mkdir(mode=0o700, exist_ok=True)
+    return place
+
+
 @dataclass(frozen=True)
 class HomeDocument:
     """A file as it was on disk at one moment.

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from aiinfn_hub.contract.apps import BASE_URL, SOCKET, SessionApp
+from aiinfn_lab.paths import private_folder
 
 LOGS: Final = Path(".aiinfn/apps")
 """Where the output of apps is, relative to the home."""
@@ -247,9 +248,9 @@ class AppProcess:
         return "\n".join(text.splitlines()[-_LINES:]).replace("\0", "")
 
     def _open_output(self) -> IO[bytes] | int:
-        """Open its log anew; a home that is full or cannot be written keeps no app from starting."""
+        """Open its log again, empty; a home that is full or cannot be written keeps no app from starting."""
         try:
-            self.output.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            private_folder(self.home, str(LOGS))
             return self.output.open("wb")
         except OSError:
             return asyncio.subprocess.DEVNULL

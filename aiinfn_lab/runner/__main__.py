@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from aiinfn_hub.contract.constants import CHECKPOINTS
 from aiinfn_hub.contract.jobs import RunSpec, WorkKind
 from aiinfn_lab import checkpoint
+from aiinfn_lab.paths import private_folder
 from aiinfn_lab.runner.meter import Meter
 from aiinfn_lab.runner.protocol import CannotRunError, Reporter, RunnerExit, no_room
 from aiinfn_lab.runner.records import Records
@@ -76,7 +77,7 @@ def _run(spec: RunSpec, reporter: Reporter) -> int:
     checkpoints = home / CHECKPOINTS / spec.job
     # Most jobs keep no checkpoint: a home without room for the folder must not stop them.
     with contextlib.suppress(OSError):
-        checkpoints.mkdir(parents=True, exist_ok=True, mode=0o700)
+        private_folder(home, f"{CHECKPOINTS}/{spec.job}")
         os.environ[checkpoint.FOLDER] = str(checkpoints)
     with Records(reporter) as records, Meter(reporter) as meter:
         watch = RunWatch(records, meter)

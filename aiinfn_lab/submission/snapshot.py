@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from aiinfn_hub.contract.constants import SNAPSHOT_ROOT
 from aiinfn_hub.contract.problem import Reason, Refusal
+from aiinfn_lab.paths import private_folder
 
 if TYPE_CHECKING:
     from .folder import CopyPlan, Entry
@@ -128,9 +129,7 @@ def _take(home: Path, key: str, name: str, fill: Callable[[Path], None]) -> Snap
         return Snapshot(path, folder, fresh=False)
     draft = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
     try:
-        # Level by level: mkdir(parents=True) would give the upper one the umask's mode.
-        for level in (folder.parent.parent, folder.parent):
-            level.mkdir(mode=0o700, exist_ok=True)
+        private_folder(home, SNAPSHOT_ROOT)
         draft.mkdir(mode=0o700)
         fill(draft / name)
         _sync(draft)

@@ -103,6 +103,9 @@ def test_only_what_can_be_used_is_offered(lab):
 
 def test_an_app_starts_once_on_a_socket_that_nobody_else_can_open(lab):
     assert b"Hello from the app" in get(lab, "apps/plain/", Accept="text/html").body
+    assert [stat.S_IMODE((lab.home / place).stat().st_mode) for place in (".aiinfn", ".aiinfn/apps")] == [
+        0o700
+    ] * 2
     told = get(lab, "apps/plain/told").json
     assert get(lab, "apps/plain/told").json["pid"] == told["pid"]
     assert told["path"] == "/told"

@@ -8,6 +8,7 @@ import pytest
 
 from aiinfn_hub.host.private_files import keep_private, read_secrets, write_secrets
 from aiinfn_hub.vkd.settings import SettingsError, VkdSettings
+from aiinfn_lab.paths import private_folder
 
 pytestmark = pytest.mark.usefixtures("restored_umask")
 
@@ -88,3 +89,17 @@ def test_secrets_that_cannot_be_read_are_told(tmp_path, text):
         place.write_text(text)
     with pytest.raises(SettingsError, match="cannot be read"):
         VkdSettings.of({"AIINFN_VKD_SECRETS": str(place)})
+
+
+def test_each_missing_level_of_a_folder_in_the_home_is_its_owners_only(tmp_path):
+    (tmp_path / "open").mkdir(mode=0o755)
+    before = os.umask(0o022)
+    try:
+        made = private_folder(tmp_path, "open/one/two")
+        assert private_folder(tmp_path, "open/one/two") == made == tmp_path / "open/one/two"
+    finally:
+        os.umask(before)
+    modes = [
+        stat.S_IMODE((tmp_path / place).stat().st_mode) for place in ("open", "open/one", "open/one/two")
+    ]
+    assert modes == [0o755, 0o700, 0o700]
