@@ -130,7 +130,7 @@ class KernelChoice(Answer):
     available: bool
 
 
-class ParameterType(Answer):
+class Parameter(Answer):
     """A parameter of a notebook."""
 
     name: str
@@ -152,7 +152,7 @@ class Inspection(Answer):
     kernel: KernelChoice | None
     cells: int | None
     code_cells: int | None
-    parameters: list[ParameterType]
+    parameters: list[Parameter]
     parameters_note: str
     header: dict[str, str]
     header_problem: Problem | None

@@ -26,7 +26,18 @@ const jupyterRules = [
 ];
 
 export default tseslint.config(
-  { ignores: ['node_modules', 'lib', 'coverage', '**/*.js', '**/*.cjs', '**/*.d.ts', '**/*.mjs'] },
+  {
+    ignores: [
+      'node_modules',
+      'lib',
+      'coverage',
+      '**/*.js',
+      '**/*.cjs',
+      '**/*.d.ts',
+      '**/*.mjs',
+      'src/core/api-schema.ts'
+    ]
+  },
   { plugins: { jupyter } },
   js.configs.recommended,
   ...tseslint.configs.recommended,

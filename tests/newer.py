@@ -108,7 +108,7 @@ def answers(*, final: bool = False) -> dict[str, Any]:
         queues=[queue], job_default_time=3600, poll_seconds=2, read_at=_MOMENT, age=0,
     )  # fmt: skip
     point = SweepPoint(
-        point=1, job="p1", state="running", sentence="Cooling its qubits", parameters={}, values={}, attempt=1,
+        point=1, job="p1", state="running", final=False, sentence="Cooling its qubits", parameters={}, values={}, attempt=1,
         started=_MOMENT, output="fit.s1/0001.log",
     )  # fmt: skip
     history = HistoryEntry(

@@ -56,6 +56,8 @@ class SweepPoint(Answer):
     job: str
     """The job that ran it last."""
     state: Open[JobState]
+    final: bool
+    """It is over, as `jobs.Job.final`."""
     sentence: str
     parameters: dict[str, Any]
     values: dict[str, Scalar]

@@ -187,6 +187,7 @@ def point(stored: StoredJob, sentence: str, *, carried: bool) -> SweepPoint:
         point=stored.point or 0,
         job=stored.id,
         state=stored.state,
+        final=stored.final,
         sentence=sentence,
         parameters=stored.swept or {},
         values=stored.recorded,

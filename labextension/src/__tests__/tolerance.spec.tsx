@@ -8,7 +8,7 @@ import { Widget } from '@lumino/widgets';
 import * as React from 'react';
 import { createRoot, type Root } from 'react-dom/client';
 
-import { stateWord } from '../core/status';
+import { isFinal, stateWord } from '../core/status';
 import type { IJobsService } from '../core/tokens';
 import type { IJob, IPlatform, ISweepPoint } from '../core/types';
 import { JobsContext } from '../core/ui/context';
@@ -126,6 +126,19 @@ function answer({ path, query }: { path: string; query: URLSearchParams }): Answ
       return { status: 404, body: { reason: 'gone', message: 'Gone.', hint: '', field: null } };
   }
 }
+
+describe('a job that is over', () => {
+  it.each([
+    ['suspended', false, null, false],
+    ['archived', true, null, true],
+    ['suspended', false, '2026-11-23T10:01:00Z', false],
+    ['succeeded', undefined, '2026-11-23T10:01:00Z', true],
+    ['running', undefined, null, false],
+    ['archived', undefined, '2026-11-23T10:01:00Z', true]
+  ])('is what vkd says is, whatever its state: %s, %s, %s', (state, final, ended, expected) => {
+    expect(isFinal({ state, final, ended })).toBe(expected);
+  });
+});
 
 describe('words of a newer vkd', () => {
   let box: HTMLElement;

@@ -17,9 +17,9 @@ const CAUSES: ReadonlySet<string> = new Set(
   ).split(' ')
 );
 
-/** Whether a job or a point is over; one in a state that is not known here, when it has an end. */
-export function isFinal({ state, ended }: Pick<IJob, 'state' | 'ended'>): boolean {
-  return FINAL.has(state) || (!KNOWN.has(state) && !!ended);
+/** Whether a job or a point is over: as vkd says; of one that says nothing, by the state, or if it has an end. */
+export function isFinal({ final, state, ended }: Pick<IJob, 'final' | 'state' | 'ended'>): boolean {
+  return final ?? (FINAL.has(state) || (!KNOWN.has(state) && !!ended));
 }
 
 export function stateWord(state: JobState, trans: TranslationBundle): string {
