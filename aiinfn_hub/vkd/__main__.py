@@ -19,19 +19,17 @@ from fastapi import FastAPI
 from sqlalchemy.exc import DBAPIError
 
 from aiinfn_hub.contract.problem import Refusal
-from aiinfn_hub.host.accounts import AccountError, Accounts
+from aiinfn_hub.host.accounts import AccountError
 from aiinfn_hub.host.private_files import keep_private
 from aiinfn_hub.platform.loading import loader
 from aiinfn_hub.platform.loading.reload import PlatformFile
-from aiinfn_hub.platform.model.platform import Platform
-from aiinfn_hub.platform.model.settings import BackendKind
 
 from . import app as application
 from .api.authentication import Auth
 from .api.http_protocol import BoundedProtocol
+from .backends import registry
 from .database.jobs import JobStore
 from .database.migrations import SchemaError
-from .domain.backend import JobBackend
 from .services.jobs import JobService
 from .settings import SettingsError, VkdSettings, from_environment
 
@@ -74,36 +72,11 @@ def _alone(data: Path) -> int:
             return descriptor
 
 
-async def choose_backend(settings: VkdSettings, platform: Platform) -> JobBackend:
-    """Make the back end that the platform file names; nothing runs yet.
-
-    Raises
-    ------
-    SettingsError
-        If there is no way to log in to Kubernetes.
-    """
-    # Each is imported only where it is used: what the other one needs takes memory, and may not be installed.
-    if platform.backend is BackendKind.KUBERNETES:
-        from aiinfn_hub.kube.client import KubeClient, KubeConfigurationError  # noqa: PLC0415
-
-        from .backends.kubernetes.backend import KubernetesBackend  # noqa: PLC0415
-
-        try:
-            client = await KubeClient.connect(settings.kubeconfig)
-        except KubeConfigurationError as error:
-            raise SettingsError(str(error)) from error
-        return KubernetesBackend(platform, settings.data, client)
-    from .backends.local.backend import LocalBackend  # noqa: PLC0415
-
-    accounts = await asyncio.to_thread(Accounts, settings.data)
-    return LocalBackend(platform=platform, data=settings.data, accounts=accounts)
-
-
 async def build(settings: VkdSettings, file: PlatformFile) -> FastAPI:
     """Put vkd together; nothing runs yet."""
-    backend = await choose_backend(settings, file.current)
+    backends = await registry.make(file.current, settings.data, settings.kubeconfig)
     store = await JobStore.open(settings.database)
-    service = JobService(file, store, backend)
+    service = JobService(file, store, backends)
     auth = Auth(settings.hub_api, settings.service_name, admin_groups=lambda: service.platform.admin_groups)
     return application.create(
         service,
@@ -147,7 +120,7 @@ async def _run(settings: VkdSettings, app: FastAPI) -> int:
     async def end() -> None:
         if settings.end_jobs and not service.recorder.failed:
             try:
-                await service.backend.interrupt()
+                await service.backends.jobs.interrupt()
             except Exception:
                 logger.exception("jobs could not be stopped")
         service.recorder.end_streams()
@@ -179,7 +152,15 @@ def main() -> int:
         return asyncio.run(_serve(settings, file))
     except DBAPIError as error:
         logger.critical("vkd cannot start: the job database cannot be opened (%s)", error.orig)
-    except (SettingsError, loader.PlatformError, SchemaError, AccountError, Refusal, OSError) as error:
+    except (
+        SettingsError,
+        registry.BackendUnavailableError,
+        loader.PlatformError,
+        SchemaError,
+        AccountError,
+        Refusal,
+        OSError,
+    ) as error:
         logger.critical("vkd cannot start: %s", error)
     return 2
 

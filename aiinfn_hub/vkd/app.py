@@ -137,8 +137,8 @@ def _own(prefix: str, metrics: Metrics, *, open_metrics: bool) -> APIRouter:
         """Return sums by state, accelerator and queue, to tokens with the scope ``read:metrics`` and to operators."""
         text = metrics.expose(
             await service.store.states(),
-            service.backend.inventory(),
-            service.backend.queues(),
+            service.backends.inventory.inventory(),
+            service.backends.queues.queues(),
             file_in_force=service.file_in_force,
         )
         return Response(text, media_type=CONTENT_TYPE)

@@ -1,4 +1,4 @@
-"""A back end in memory: it does what the test says, and holds to the protocol of `backends.base`."""
+"""A back end in memory: it does what the test says, and holds to the protocols of `aiinfn_hub.vkd.domain.backend`."""
 
 from __future__ import annotations
 
@@ -25,14 +25,15 @@ from aiinfn_hub.vkd.domain.backend import (
 )
 
 
-class MemoryBackend:
+class MemoryBatch:
+    """Runs jobs, and gives sessions nothing."""
+
     def __init__(self, platform: Platform) -> None:
         self.platform = platform
         self.known: Start | None = None
         self.waiting: dict[str, BackendJob] = {}
         self.all: dict[str, BackendJob] = {}
         self.cancelled: list[str] = []
-        self.claims: dict[str, tuple[ClaimRequest, Claim]] = {}
         self.log: dict[tuple[str, int], bytes] = {}
         self.used: dict[tuple[str, int], list[ResourcePoint]] = {}
         self.over: set[tuple[str, int]] = set()
@@ -160,6 +161,23 @@ class MemoryBackend:
             except TimeoutError:
                 return
 
+    async def forget(self, job_id: str) -> bool:
+        if self.unforgettable:
+            raise OSError("the disk is read-only")
+        self.all.pop(job_id, None)
+        for key in [key for key in self.log if key[0] == job_id]:
+            del self.log[key]
+        self.forgotten.append(job_id)
+        return True
+
+
+class MemoryBackend(MemoryBatch):
+    """Runs jobs and gives devices to sessions."""
+
+    def __init__(self, platform: Platform) -> None:
+        super().__init__(platform)
+        self.claims: dict[str, tuple[ClaimRequest, Claim]] = {}
+
     async def claim(self, session_id: str, request: ClaimRequest) -> Claim:
         if session_id in self.claims:
             return self.claims[session_id][1]
@@ -175,15 +193,6 @@ class MemoryBackend:
 
     async def release(self, session_id: str) -> None:
         self.claims.pop(session_id, None)
-
-    async def forget(self, job_id: str) -> bool:
-        if self.unforgettable:
-            raise OSError("the disk is read-only")
-        self.all.pop(job_id, None)
-        for key in [key for key in self.log if key[0] == job_id]:
-            del self.log[key]
-        self.forgotten.append(job_id)
-        return True
 
 
 def later(job: BackendJob, state: JobState, attempt: int) -> BackendJob:

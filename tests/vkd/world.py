@@ -19,7 +19,7 @@ from aiinfn_hub.vkd import app as application
 from aiinfn_hub.vkd.api.authentication import Auth
 from aiinfn_hub.vkd.api.http_protocol import BoundedProtocol
 from aiinfn_hub.vkd.database.jobs import JobStore
-from aiinfn_hub.vkd.domain.backend import JobBackend
+from aiinfn_hub.vkd.domain.backend import Backends, CompleteBackend
 from aiinfn_hub.vkd.services.jobs import JobService
 from tests.ports import free_port
 
@@ -204,18 +204,19 @@ async def until(condition: Callable[[], Awaitable[Any]], what: str, seconds: flo
 @contextlib.asynccontextmanager
 async def vkd(
     folder: Path,
-    backend: Callable[[Platform], JobBackend],
+    backend: Callable[[Platform], CompleteBackend | Backends],
     /,
     *,
     hub: Hub | None = None,
     keep: float = 60,
     **changes: Any,
 ) -> AsyncIterator[World]:
-    """Run vkd in this process, on a real port, with a back end of the test's choice."""
+    """Run vkd in this process, on a real port, with a back end of the test's choice: one, or its parts."""
     what = platform(**changes)
     made = backend(what)
+    backends = made if isinstance(made, Backends) else Backends.complete(made)
     store = await JobStore.open(f"sqlite+aiosqlite:///{folder / 'vkd.sqlite'}")
-    service = JobService(PlatformFile.fixed(what), store, made)
+    service = JobService(PlatformFile.fixed(what), store, backends)
     async with contextlib.AsyncExitStack() as stack:
         if hub is None:
             hub = await stack.enter_async_context(Hub().run())
@@ -246,7 +247,7 @@ async def vkd(
         await until(started, "vkd starts")
         http = await stack.enter_async_context(aiohttp.ClientSession())
         try:
-            yield World(hub, service, made, f"http://127.0.0.1:{port}", http, port)
+            yield World(hub, service, backends.jobs, f"http://127.0.0.1:{port}", http, port)
         finally:
             service.recorder.end_streams()
             server.should_exit = True

@@ -1,6 +1,7 @@
 """What a back end is: where jobs run, and who holds which device.
 
-A back end knows neither HTTP nor SQL. The service hands it jobs and gets `Update` objects back; the store is the
+There is one small protocol for each part of it, so that a batch system may run jobs and leave the devices of sessions to
+somebody else. A back end knows neither HTTP nor SQL. The service hands it jobs and gets `Update` objects back; the store is the
 service's. Everything here is called on the event loop and must not block it.
 """
 
@@ -155,13 +156,13 @@ def _keys(selection: Selection) -> tuple[tuple[str, str], tuple[str, str]]:
 
 
 class JobBackend(Protocol):
-    """Where jobs run. Implementations: `backends.local`, `backends.kubernetes`."""
+    """Runs jobs. It is started before it is asked for anything but `hold`."""
 
     async def start(self, known: Start) -> None:
         """Take over: follow what still runs, report by updates what ended meanwhile, queue the rest in its order."""
 
     async def stop(self) -> None:
-        """Stop, without ending jobs or sessions."""
+        """Release everything without ending jobs or sessions; `updates` ends."""
 
     async def adopt(self, platform: Platform) -> None:
         """Load a changed platform file, once all that it names is known.
@@ -190,20 +191,18 @@ class JobBackend(Protocol):
         Where jobs do not stop with the platform, nothing happens.
         """
 
-    def positions(self) -> Mapping[str, int]:
-        """Return the place of each waiting job in its queue, from 1."""
+    async def forget(self, job_id: str) -> bool:
+        """Delete what is kept of a final job (its logs, and what it used); False if it is not over here yet.
 
-    def reason(self, job_id: str) -> str | None:
-        """Explain why a job still waits, as the end of a sentence; None if there is nothing to say but its place."""
+        Raises
+        ------
+        OSError
+            If it cannot be deleted.
+        """
 
-    def queues(self) -> Mapping[str, QueueLength]:
-        """Return the length of each queue by name."""
 
-    def inventory(self) -> AvailabilityReading:
-        """Return the free and total devices of every accelerator of the platform file, from memory."""
-
-    def largest(self, accelerator: str) -> int:
-        """Return the most devices of an accelerator that one job can be given, from memory: those of its largest node."""
+class JobLogs(Protocol):
+    """What attempts print and use."""
 
     async def read_log(self, job_id: str, attempt: int, offset: int, limit: int) -> LogChunk:
         """Read up to ``limit`` bytes of an attempt's log. A negative offset counts from the end."""
@@ -214,13 +213,50 @@ class JobBackend(Protocol):
     async def read_resources(self, job_id: str, attempt: int) -> list[ResourcePoint]:
         """Read what an attempt used so far: at most `MOST_RESOURCE_POINTS` points, oldest first."""
 
+
+class QueueInfo(Protocol):
+    """What waits, and why; all of it from memory."""
+
+    def positions(self) -> Mapping[str, int]:
+        """Return the place of each waiting job in its queue, from 1."""
+
+    def reason(self, job_id: str) -> str | None:
+        """Explain why a job still waits, as the end of a sentence; None if there is nothing to say but its place."""
+
+    def queues(self) -> Mapping[str, QueueLength]:
+        """Return the length of each queue by name."""
+
+
+class DeviceInventory(Protocol):
+    """What there is of each accelerator, and who uses it; all of it from memory."""
+
+    def inventory(self) -> AvailabilityReading:
+        """Return the free and total devices of every accelerator of the platform file."""
+
+    def largest(self, accelerator: str) -> int:
+        """Return the most devices of an accelerator that one job can be given: those of its largest node; 0 if unknown."""
+
+
+class DeviceBroker(Protocol):
+    """The devices of sessions.
+
+    One that is not the `JobBackend` too is ready when it is made. Where a batch system hands out no devices to sessions,
+    `backends.common.no_session_devices` stands in.
+    """
+
+    async def adopt(self, platform: Platform) -> None:
+        """Load a changed platform file; see `JobBackend.adopt`."""
+
+    async def stop(self) -> None:
+        """Release everything; sessions keep their devices."""
+
     async def claim(self, session_id: str, request: ClaimRequest) -> Claim:
         """Ask for devices for a session; idempotent by id. Evicts batch jobs at once where that helps.
 
         Raises
         ------
         Refusal
-            If there are fewer such devices in all than asked for.
+            If there are fewer such devices in all than asked for, or none for sessions.
         """
 
     async def claim_state(self, session_id: str) -> Claim | None:
@@ -229,11 +265,49 @@ class JobBackend(Protocol):
     async def release(self, session_id: str) -> None:
         """Take a session's devices back. Of an unknown session: nothing happens."""
 
-    async def forget(self, job_id: str) -> bool:
-        """Delete what is kept of a final job (its logs, and what it used); False if it is not over here yet.
 
-        Raises
-        ------
-        OSError
-            If it cannot be deleted.
-        """
+class BatchBackend(JobBackend, JobLogs, QueueInfo, DeviceInventory, Protocol):
+    """A back end that runs jobs, and has nothing to do with sessions."""
+
+
+class CompleteBackend(BatchBackend, DeviceBroker, Protocol):
+    """A back end that is all of it: jobs and sessions share the devices that it hands out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backends:
+    """The parts that vkd works with; they may be one object, or several."""
+
+    jobs: JobBackend
+    logs: JobLogs
+    queues: QueueInfo
+    inventory: DeviceInventory
+    devices: DeviceBroker
+
+    @classmethod
+    def complete(cls, backend: CompleteBackend) -> Backends:
+        """Return one back end as all parts."""
+        return cls.batch(backend, devices=backend)
+
+    @classmethod
+    def batch(cls, backend: BatchBackend, *, devices: DeviceBroker) -> Backends:
+        """Return a back end for jobs, and somebody else for the devices of sessions."""
+        return cls(jobs=backend, logs=backend, queues=backend, inventory=backend, devices=devices)
+
+    async def adopt(self, platform: Platform) -> None:
+        """Have all parts load a changed platform file, each once."""
+        if self._has_own_broker:
+            await self.devices.adopt(platform)
+        await self.jobs.adopt(platform)
+
+    async def stop(self) -> None:
+        """Release all parts, each once."""
+        try:
+            await self.jobs.stop()
+        finally:
+            if self._has_own_broker:
+                await self.devices.stop()
+
+    @property
+    def _has_own_broker(self) -> bool:
+        return self.devices is not self.jobs  # type: ignore[comparison-overlap]

@@ -15,7 +15,7 @@ from aiinfn_hub.contract.runner import Progress, Scalar, StartupStep
 from aiinfn_hub.contract.states import FINAL
 from aiinfn_hub.vkd.database.jobs import JobStore
 from aiinfn_hub.vkd.domain.backend import (
-    JobBackend,
+    Backends,
     LogChunk,
     Start,
     Update,
@@ -49,9 +49,9 @@ class EventRecorder:
         Called when following ends by a fault: vkd must then end, to be started again, rather than fall silent.
     """
 
-    def __init__(self, store: JobStore, backend: JobBackend, half_life: timedelta) -> None:
+    def __init__(self, store: JobStore, backends: Backends, half_life: timedelta) -> None:
         self._store = store
-        self._backend = backend
+        self._backends = backends
         self._half_life = half_life
         self._progress: dict[str, Progress] = {}
         self._recorded: dict[str, dict[str, Scalar]] = {}
@@ -61,7 +61,7 @@ class EventRecorder:
         self._positions_version = 0
         self._withdrawals: set[str] = set()
         self._cancellations: dict[str, str] = {}
-        self.sweeps = Sweeps(store, backend)
+        self.sweeps = Sweeps(store, backends.jobs)
         self._boot = secrets.token_hex(4)
         self._changed = asyncio.Event()
         self._ending = asyncio.Event()
@@ -81,10 +81,10 @@ class EventRecorder:
         usage = await self._store.decayed_usage(now(), self._half_life)
         # Following first: the back end may tell much while it starts.
         self._run(self._follow(), "follow")
-        await self._backend.start(Start(jobs, usage))
+        await self._backends.jobs.start(Start(jobs, usage))
         for stored in given:
             if stored.cancelled_by is not None:
-                await self._backend.cancel(stored.id)
+                await self._backends.jobs.cancel(stored.id)
         self._run(self._flush_often(), "flush")
         self._run(self.sweeps.run(), "sweeps")
         logger.info("vkd started unfinished=%d", len(jobs))
@@ -97,7 +97,7 @@ class EventRecorder:
     async def stop(self) -> None:
         """Stop following the back end, without ending jobs; what it reported is written."""
         self.end_streams()
-        await self._backend.stop()
+        await self._backends.stop()
         for task in self._tasks:
             if task.get_name() == "follow":
                 await asyncio.wait([task], timeout=2)
@@ -123,7 +123,7 @@ class EventRecorder:
     # From the back end to the store
 
     async def _follow(self) -> None:
-        async for update in self._backend.updates():
+        async for update in self._backends.jobs.updates():
             if update.values:
                 self._recorded.setdefault(update.job_id, {}).update(update.values)
             if update.startup:
@@ -248,7 +248,7 @@ class EventRecorder:
         return self._boot, self._store.change, self._positions_version
 
     def _look_at_positions(self) -> dict[str, int]:
-        positions = self._backend.positions()
+        positions = self._backends.queues.positions()
         if positions != self._positions:
             self._positions = dict(positions)
             self._positions_version += 1
@@ -264,7 +264,7 @@ class EventRecorder:
         """Read part of an attempt's log; of one that has not begun, nothing."""
         if attempt > stored.attempt or attempt < 1:
             return LogChunk(attempt, max(offset, 0), b"", complete=stored.final)
-        return await self._backend.read_log(stored.id, attempt, offset, limit)
+        return await self._backends.logs.read_log(stored.id, attempt, offset, limit)
 
     async def stream_log(
         self,
@@ -290,7 +290,7 @@ class EventRecorder:
                 return
             begun = stored.attempt >= chunk.attempt
             if begun:
-                chunk = await self._backend.read_log(job_id, chunk.attempt, position, limit)
+                chunk = await self._backends.logs.read_log(job_id, chunk.attempt, position, limit)
                 if chunk.data:
                     yield chunk.data
                     continue
@@ -308,7 +308,7 @@ class EventRecorder:
         """Wait until there may be more of a log, at most a few seconds."""
         waits: list[asyncio.Task[Any]] = [asyncio.create_task(self._ending.wait())]
         if begun:
-            log = self._backend.wait_log(job_id, attempt, position, _LOOK_UP_SECONDS)
+            log = self._backends.logs.wait_log(job_id, attempt, position, _LOOK_UP_SECONDS)
             waits.append(asyncio.ensure_future(log))
         else:
             waits.append(asyncio.create_task(changed.wait()))

@@ -27,7 +27,7 @@ from aiinfn_hub.platform.selection import Door
 from aiinfn_hub.vkd.database import people
 from aiinfn_hub.vkd.database.jobs import JobStore
 from aiinfn_hub.vkd.database.retention import RetentionStore
-from aiinfn_hub.vkd.domain.backend import JobBackend
+from aiinfn_hub.vkd.domain.backend import Backends
 from aiinfn_hub.vkd.domain.records import (
     Filter,
     StoredJob,
@@ -56,17 +56,17 @@ class JobService:
         What there is and who may use it.
     """
 
-    def __init__(self, file: PlatformFile, store: JobStore, backend: JobBackend) -> None:
-        self._platform_sync = PlatformSync(file, backend.adopt)
+    def __init__(self, file: PlatformFile, store: JobStore, backends: Backends) -> None:
+        self._platform_sync = PlatformSync(file, backends.adopt)
         self.store = store
-        self.backend = backend
-        self.recorder = EventRecorder(store, backend, file.current.limits.usage_half_life)
-        self._submission = Submission(lambda: self.platform, store, backend, self.recorder)
+        self.backends = backends
+        self.recorder = EventRecorder(store, backends, file.current.limits.usage_half_life)
+        self._submission = Submission(lambda: self.platform, store, backends, self.recorder)
         self.retention_store = RetentionStore(store)
-        self.retention = RetentionWorker(self.retention_store, backend, lambda: self.platform)
+        self.retention = RetentionWorker(self.retention_store, backends.jobs, lambda: self.platform)
         self.followed: Counter[str] = Counter()
         """Logs that are being followed, by person."""
-        self.access = AccessHolds(store, backend)
+        self.access = AccessHolds(store, backends.jobs)
 
     async def start(self) -> None:
         """Hand the jobs that are not over to the back end, and follow them from then on."""
@@ -129,7 +129,7 @@ class JobService:
     async def jobs(self, person: Person, wanted: Filter) -> JobPage:
         """Show a page of jobs."""
         page = await self.store.page(self.view(person), wanted)
-        positions, reading = self.backend.positions(), self.backend.inventory()
+        positions, reading = self.backends.queues.positions(), self.backends.inventory.inventory()
         shown = [self._shown(stored, person, positions, reading) for stored in page.jobs]
         cursor = None
         searched_to = None
@@ -184,7 +184,7 @@ class JobService:
     async def stop_job(self, job_id: str, by: str) -> None:
         """End a job, in its sweep or at the back end; that it was asked for is kept already."""
         if not self.recorder.sweeps.cancel(job_id, by):
-            await self.backend.cancel(job_id)
+            await self.backends.jobs.cancel(job_id)
 
     async def points(self, person: Person, job_id: str) -> SweepTable:
         """Show the points of a sweep.
@@ -224,10 +224,10 @@ class JobService:
         if attempt is not None and attempt > max(stored.attempt, 1):
             raise no_attempt(attempt, stored.attempt)
         wanted = attempt or stored.attempt
-        points = await self.backend.read_resources(job_id, wanted) if wanted else []
+        points = await self.backends.logs.read_resources(job_id, wanted) if wanted else []
         offer = gate.offer(self.platform, person, door=Door.JOB)
         names = offer.sizes_of(stored.project, stored.accelerator) if stored.project in offer.projects else ()
-        reading = self.backend.inventory()
+        reading = self.backends.inventory.inventory()
         device = (stored.selection.get("accelerator") or {}).get("simulated") or 0
         return resource_summary.view(
             stored,
@@ -247,16 +247,20 @@ class JobService:
     def platform_view(self, person: Person) -> PlatformView:
         """Show what the person may use, and what there is of it now."""
         return job_view.platform(
-            gate.offer(self.platform, person, door=Door.JOB), self.backend.inventory(), self.backend.queues()
+            gate.offer(self.platform, person, door=Door.JOB),
+            self.backends.inventory.inventory(),
+            self.backends.queues.queues(),
         )
 
     def queues(self, person: Person) -> list[QueueChoice]:
         """Show the queues that the person may use."""
-        return job_view.queues(gate.offer(self.platform, person, door=Door.JOB), self.backend.queues())
+        return job_view.queues(
+            gate.offer(self.platform, person, door=Door.JOB), self.backends.queues.queues()
+        )
 
     def availability(self, names: frozenset[str] | None) -> AvailabilityReading:
         """Show what there is of some accelerators, or of all."""
-        return job_view.aged(self.backend.inventory(), names, self._platform_sync.version)
+        return job_view.aged(self.backends.inventory.inventory(), names, self._platform_sync.version)
 
     async def usage(self, person: Person, since: datetime) -> Usage:
         """Sum the batch use since a moment, of what the person may see."""
@@ -275,7 +279,7 @@ class JobService:
                 _("Choose another one on the form."),
                 field="accelerator",
             )
-        claim = await self.backend.claim(session_id, request)
+        claim = await self.backends.devices.claim(session_id, request)
         logger.info(
             "session claim session=%s accelerator=%s count=%d state=%s",
             session_id,
@@ -287,14 +291,14 @@ class JobService:
 
     async def claim_state(self, session_id: str) -> Claim:
         """Return how far a claim is."""
-        claim = await self.backend.claim_state(session_id)
+        claim = await self.backends.devices.claim_state(session_id)
         if claim is None:
             raise Refusal(Reason.NOT_FOUND, _("This session holds no device."), _("Claim one first."))
         return claim
 
     async def release(self, session_id: str) -> None:
         """Take a session's devices back."""
-        await self.backend.release(session_id)
+        await self.backends.devices.release(session_id)
         logger.info("session release session=%s", session_id)
 
     # People
@@ -320,7 +324,9 @@ class JobService:
 
     def show(self, stored: StoredJob, person: Person) -> Job:
         """Show a job as it is kept."""
-        return self._shown(stored, person, self.backend.positions(), self.backend.inventory())
+        return self._shown(
+            stored, person, self.backends.queues.positions(), self.backends.inventory.inventory()
+        )
 
     def _shown(
         self,
@@ -344,7 +350,7 @@ class JobService:
             return held
         if self.recorder.sweeps.holds(stored.id):
             return status_text.TURN
-        return self.backend.reason(stored.id)
+        return self.backends.queues.reason(stored.id)
 
 
 def no_attempt(asked: int, latest: int) -> Refusal:

@@ -19,7 +19,7 @@ from aiinfn_hub.platform.person import Person
 from aiinfn_hub.platform.selection import Door, Selection
 from aiinfn_hub.vkd.database.engine import refusal_of
 from aiinfn_hub.vkd.database.jobs import JobStore
-from aiinfn_hub.vkd.domain.backend import BackendJob, JobBackend, QueueLength
+from aiinfn_hub.vkd.domain.backend import BackendJob, Backends, QueueLength
 from aiinfn_hub.vkd.domain.records import (
     NewJob,
     StoredJob,
@@ -51,11 +51,11 @@ class Submission:
     """
 
     def __init__(
-        self, platform: Callable[[], Platform], store: JobStore, backend: JobBackend, recorder: EventRecorder
+        self, platform: Callable[[], Platform], store: JobStore, backends: Backends, recorder: EventRecorder
     ) -> None:
         self._platform = platform
         self._store = store
-        self._backend = backend
+        self._jobs, self._queues, self._inventory = backends.jobs, backends.queues, backends.inventory
         self._recorder = recorder
         # One at a time: a second click waits until the first is decided.
         self._submitting = asyncio.Lock()
@@ -105,14 +105,14 @@ class Submission:
             most_points=platform.limits.sweep_points_per_person,
         )
         queue, accelerator = selection.queue_name or "", selection.accelerator_name
-        entries = self._backend.inventory().accelerators
+        entries = self._inventory.inventory().accelerators
         there = next((entry for entry in entries if entry.accelerator == accelerator), None)
         facts = precheck.Facts(
             selection=selection,
             platform=platform,
-            length=self._backend.queues().get(queue, QueueLength()),
+            length=self._queues.queues().get(queue, QueueLength()),
             there=there,
-            largest=self._backend.largest(accelerator) if selection.count else None,
+            largest=self._inventory.largest(accelerator) if selection.count else None,
             mine=precheck.QueueAhead(*mine),
             time_given=request.time_limit is not None and request.time_limit != "",
             sweep=sweep,
@@ -229,7 +229,7 @@ class Submission:
         stored = await self._store.insert(new, most_waiting=most)
         job = BackendJob(new.id, new.selection, new.work, new.output, new.created, stored.number)
         try:
-            await self._backend.submit(job)
+            await self._jobs.submit(job)
         except Exception as error:
             await self._recorder.withdraw(new.id)
             if isinstance(error, Refusal):

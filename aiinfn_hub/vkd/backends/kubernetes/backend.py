@@ -68,7 +68,7 @@ def _utc_now() -> datetime:
 
 
 class KubernetesBackend:
-    """Runs jobs in a cluster. See `aiinfn_hub.vkd.domain.backend.JobBackend`.
+    """Runs jobs in a cluster. See `aiinfn_hub.vkd.domain.backend.CompleteBackend`.
 
     Parameters
     ----------
@@ -245,10 +245,11 @@ class KubernetesBackend:
                 self._tasks.remove(task)
             self._device_tasks = tasks
             self._nodes, self._pods = watches
-            self._inventory = self._sessions.inventory = inventory
-        self._platform = self._sessions.platform = self._positions.platform = platform
+            self._inventory = inventory
+        self._platform = platform
+        self._positions.adopt(platform)
         self._director.adopt(platform)
-        self._sessions.poke()
+        self._sessions.adopt(platform, self._inventory)
 
     async def updates(self) -> AsyncIterator[Update]:
         """Stream what happens, until `stop`."""
@@ -411,7 +412,7 @@ class KubernetesBackend:
         return self._inventory.largest(accelerator)
 
     async def read_log(self, job_id: str, attempt: int, offset: int, limit: int) -> LogChunk:
-        """Read part of an attempt's log; see `JobBackend.read_log`."""
+        """Read part of an attempt's log; see `JobLogs.read_log`."""
         folder = self._files.attempt(job_id, attempt)
         over = self._director.is_over(job_id, attempt)
         return await asyncio.to_thread(attempt_log.read, folder, attempt, offset, limit, over=over)
@@ -422,7 +423,7 @@ class KubernetesBackend:
         await attempt_log.wait(folder, offset, timeout, lambda: self._director.is_over(job_id, attempt))
 
     async def read_resources(self, job_id: str, attempt: int) -> list[ResourcePoint]:
-        """Read what an attempt used so far; see `JobBackend.read_resources`."""
+        """Read what an attempt used so far; see `JobLogs.read_resources`."""
         folder = self._files.attempt(job_id, attempt)
         return points_of(await asyncio.to_thread(folder.read_resources))
 
@@ -436,7 +437,7 @@ class KubernetesBackend:
     # Sessions
 
     async def claim(self, session_id: str, request: ClaimRequest) -> Claim:
-        """Make room for a session; see `JobBackend.claim`."""
+        """Make room for a session; see `DeviceBroker.claim`."""
         return await self._sessions.claim(session_id, request)
 
     async def claim_state(self, session_id: str) -> Claim | None:

@@ -16,41 +16,44 @@ _log = logging.getLogger(__name__)
 
 
 class JobApi:
-    """The few things that vkd does in the cluster.
-
-    Attributes
-    ----------
-    platform
-        It may be exchanged.
-    """
+    """The few things that vkd does in the cluster."""
 
     def __init__(self, platform: Platform, client: KubeClient, command: Sequence[str]) -> None:
-        self.platform = platform
+        self._platform = platform
         self._client = client
         self._command = command
 
+    @property
+    def platform(self) -> Platform:
+        """What is in force."""
+        return self._platform
+
+    def adopt(self, platform: Platform) -> None:
+        """Load a changed platform file."""
+        self._platform = platform
+
     async def create(self, job: BackendJob) -> None:
         """Make a job's Job; one that is there already is fine."""
-        body = jobs.job(job.id, job.selection, job.work, job.output, self.platform, command=self._command)
+        body = jobs.job(job.id, job.selection, job.work, job.output, self._platform, command=self._command)
         try:
-            await self._client.create(jobs.jobs_path(self.platform), body)
+            await self._client.create(jobs.jobs_path(self._platform), body)
         except KubeError as error:
             if error.status != HTTPStatus.CONFLICT or error.reason != "AlreadyExists":
                 raise
 
     async def delete(self, job_id: str) -> None:
         """Delete a job's Job, and its pods with it; one that is gone is fine."""
-        await self._client.delete(jobs.jobs_path(self.platform, names.job_name(job_id)))
+        await self._client.delete(jobs.jobs_path(self._platform, names.job_name(job_id)))
 
     async def activate(self, workload: str, *, active: bool) -> None:
         """Let Kueue run a job, or have it take the job back."""
-        path = jobs.workloads_path(self.platform, workload)
+        path = jobs.workloads_path(self._platform, workload)
         await self._client.patch(path, {"spec": {"active": active}})
 
     async def was_preempted(self, pod: str) -> bool:
         """Return whether kube-scheduler evicted a pod, given by uid, in the last hour."""
         selector = f"involvedObject.uid={pod},reason=Preempted"
-        events = await self._client.get(jobs.events_path(self.platform), fieldSelector=selector)
+        events = await self._client.get(jobs.events_path(self._platform), fieldSelector=selector)
         return bool(events.get("items"))
 
 

@@ -33,8 +33,6 @@ class QueuePositions:
 
     Attributes
     ----------
-    platform
-        It may be exchanged.
     places
         A new mapping after each change, never changed itself.
     """
@@ -47,7 +45,7 @@ class QueuePositions:
         lines: Callable[[str], Iterable[str]],
     ) -> None:
         self._client = client
-        self.platform = platform
+        self._platform = platform
         self._waits = waits
         self._lines = lines
         self._by_queue: dict[str, dict[str, int]] = {}
@@ -55,6 +53,10 @@ class QueuePositions:
         self._wake = asyncio.Event()
         self._complained = False
         self.places: Mapping[str, int] = {}
+
+    def adopt(self, platform: Platform) -> None:
+        """Load a changed platform file."""
+        self._platform = platform
 
     def touch(self, queue: str) -> None:
         """Note that the order of a queue may have changed."""
@@ -75,13 +77,13 @@ class QueuePositions:
             except TimeoutError:
                 self._changed.update(queue for queue, places in self._by_queue.items() if places)
             self._wake.clear()
-            queues, self._changed = sorted(self._changed & set(self.platform.queues)), set()
+            queues, self._changed = sorted(self._changed & set(self._platform.queues)), set()
             for queue in queues:
                 await self._refresh(queue)
             await asyncio.sleep(_PAUSE)
 
     async def _refresh(self, queue: str) -> None:
-        paths = [pending_path(self.platform, queue, project) for project in self._lines(queue)]
+        paths = [pending_path(self._platform, queue, project) for project in self._lines(queue)]
         try:
             answers = await asyncio.gather(*(self._client.get(path, limit=_MOST) for path in paths))
         except KubeError as error:

@@ -99,7 +99,7 @@ class Reconciler:
 
     def adopt(self, platform: Platform) -> None:
         """Load a changed platform file; what is in the cluster stays as it is."""
-        self._requests.platform = platform
+        self._requests.adopt(platform)
 
     # Taking jobs in
 

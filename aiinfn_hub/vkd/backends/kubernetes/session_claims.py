@@ -65,13 +65,7 @@ class _Held:
 
 
 class SessionClaims:
-    """The sessions that are about to start, and those that were granted.
-
-    Attributes
-    ----------
-    platform, inventory
-        They may be exchanged, both at once.
-    """
+    """The sessions that are about to start, and those that were granted."""
 
     def __init__(
         self,
@@ -80,12 +74,17 @@ class SessionClaims:
         cluster: Cluster,
         director: Reconciler,
     ) -> None:
-        self.platform = platform
-        self.inventory = inventory
+        self._platform = platform
+        self._inventory = inventory
         self._cluster = cluster
         self._director = director
         self._claims: dict[str, _Held] = {}
         self._changed = asyncio.Event()
+
+    def adopt(self, platform: Platform, inventory: ClusterInventory) -> None:
+        """Load a changed platform file, and to what its accelerators are counted by."""
+        self._platform, self._inventory = platform, inventory
+        self.poke()
 
     def poke(self) -> None:
         """Note that there is news of a pod."""
@@ -107,7 +106,7 @@ class SessionClaims:
         Refusal
             If no node has so many of these devices.
         """
-        accelerator = requested_accelerator(self.platform, request)
+        accelerator = requested_accelerator(self._platform, request)
         known = self._claims.get(session_id)
         if known is not None and known.request != request:
             self.release(session_id)
@@ -122,7 +121,7 @@ class SessionClaims:
         return self._view(known)
 
     def _check(self, request: ClaimRequest, title: str) -> None:
-        most = self.inventory.largest(request.accelerator)
+        most = self._inventory.largest(request.accelerator)
         if request.count > most:
             none = _("{devices} cannot be had: no node has one now.")
             few = _("{devices} cannot be had: no node has more than {most}.")
@@ -139,7 +138,7 @@ class SessionClaims:
         for other in self._claims.values():
             if other is not claim and other.open and other.request.accelerator == name and other.choice.node:
                 promised[other.choice.node] += other.request.count
-        return choose(self.inventory.places(name), claim.accelerator.resource, claim.request.count, promised)
+        return choose(self._inventory.places(name), claim.accelerator.resource, claim.request.count, promised)
 
     async def _make_room(self, claim: _Held) -> None:
         """Preempt the jobs, and wait until they end, but not for long."""
@@ -162,7 +161,7 @@ class SessionClaims:
         """Keep the jobs away until the session has its node, or does not come."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(HOLD):
-                while not self.inventory.is_bound(claim.slug):
+                while not self._inventory.is_bound(claim.slug):
                     await self._news()
                 await asyncio.sleep(SETTLE)
         self._let_back(claim)
@@ -189,7 +188,7 @@ class SessionClaims:
         request = claim.request
         title = claim.accelerator.title
         wanted = plural(request.count, title)
-        if self.inventory.is_bound(claim.slug):
+        if self._inventory.is_bound(claim.slug):
             return Claim(
                 id=claim.id, state=ClaimState.GRANTED, sentence=_("Has its {devices}.").format(devices=wanted)
             )
@@ -202,14 +201,14 @@ class SessionClaims:
                 sentence=_("Starts on {devices}.").format(devices=wanted),
             )
         if now.room is Relief.NONE:
-            end = self.inventory.next_session_end(request.accelerator)
+            end = self._inventory.next_session_end(request.accelerator)
             return Claim(
                 id=claim.id,
                 state=ClaimState.WAITING,
                 sentence=waiting(wanted, end),
                 position=position,
             )
-        seconds = self.platform.limits.grace.total_seconds()
+        seconds = self._platform.limits.grace.total_seconds()
         return Claim(
             id=claim.id,
             state=ClaimState.MAKING_ROOM,
@@ -229,18 +228,18 @@ class SessionClaims:
                 break
             if other.request.accelerator != name or not self._comes(other):
                 continue
-            choice = choose(self.inventory.places(name), resource, other.request.count, promised)
+            choice = choose(self._inventory.places(name), resource, other.request.count, promised)
             if choice.room is Relief.NONE:
                 position += 1
             else:
                 promised[choice.node] += other.request.count
-        return choose(self.inventory.places(name), resource, claim.request.count, promised), position
+        return choose(self._inventory.places(name), resource, claim.request.count, promised), position
 
     def _comes(self, claim: _Held) -> bool:
         """Return whether a session still waits for its node."""
-        if self.inventory.is_bound(claim.slug):
+        if self._inventory.is_bound(claim.slug):
             return False
-        return claim.open or self.inventory.is_pending(claim.slug)
+        return claim.open or self._inventory.is_pending(claim.slug)
 
     async def close(self) -> None:
         """Stop; the next vkd lets the jobs back that this one held."""

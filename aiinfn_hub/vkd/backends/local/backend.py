@@ -49,7 +49,7 @@ def _utc_now() -> datetime:
 
 
 class LocalBackend:
-    """Runs jobs as processes of this host. See `aiinfn_hub.vkd.domain.backend.JobBackend`.
+    """Runs jobs as processes of this host. See `aiinfn_hub.vkd.domain.backend.CompleteBackend`.
 
     Parameters
     ----------
@@ -263,7 +263,7 @@ class LocalBackend:
         return run is None or run.attempt != attempt
 
     async def read_log(self, job_id: str, attempt: int, offset: int, limit: int) -> LogChunk:
-        """Read part of an attempt's log; see `JobBackend.read_log`."""
+        """Read part of an attempt's log; see `JobLogs.read_log`."""
         folder = self._files.attempt(job_id, attempt)
         over = self._is_over(job_id, attempt)
         return await asyncio.to_thread(attempt_log.read, folder, attempt, offset, limit, over=over)
@@ -274,12 +274,12 @@ class LocalBackend:
         await attempt_log.wait(folder, offset, timeout, lambda: self._is_over(job_id, attempt))
 
     async def read_resources(self, job_id: str, attempt: int) -> list[ResourcePoint]:
-        """Read what an attempt used so far; see `JobBackend.read_resources`."""
+        """Read what an attempt used so far; see `JobLogs.read_resources`."""
         folder = self._files.attempt(job_id, attempt)
         return points_of(await asyncio.to_thread(folder.read_resources))
 
     async def claim(self, session_id: str, request: ClaimRequest) -> Claim:
-        """Ask for devices for a session; see `JobBackend.claim`."""
+        """Ask for devices for a session; see `DeviceBroker.claim`."""
         self._sessions.ask(session_id, request)
         self._pump()
         claim = self._sessions.view(session_id)
