@@ -78,7 +78,7 @@ UPDATE_CATALOGUES = $(BIN)/pybabel -q update -D aiinfn --no-fuzzy-matching --ign
 .PHONY: messages
 messages: setup  ## Bring the catalogues of sentences up to date with the code (docs/languages.md)
 	@mkdir -p .cache
-	@$(BIN)/pybabel -q extract -F babel.cfg -k marked -k Sentence --add-location file -o .cache/messages.pot aiinfn_hub
+	@$(BIN)/pybabel -q extract -F babel.cfg -k marked -k Sentence -k template:2 -k counted:2,3 --add-location file -o .cache/messages.pot aiinfn_hub
 	@$(BIN)/pybabel -q extract -F labextension/babel.cfg --no-default-keywords -k __ -k _n:1,2 -k _p:1c,2 -k _np:1c,2,3 \
 		-k pgettext:1c,2 --add-location file -o .cache/lab.pot labextension
 	@$(UPDATE_CATALOGUES) -i .cache/messages.pot -d aiinfn_hub/i18n/locale

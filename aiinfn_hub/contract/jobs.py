@@ -106,7 +106,9 @@ class Job(Answer):
     final
         It is over, and its state does not change any more. Clients need not know all states for it.
     sentence
-        The state in words, ready to be shown: "Waiting: 2nd in line in Opportunistic".
+        The state in words, ready to be shown in the language of the request: "Waiting: 2nd in line in Opportunistic".
+    code, facts
+        What the sentence says, for programs; docs/languages.md.
     position
         Place in its queue, from 1; only while queued.
     attempt
@@ -137,6 +139,8 @@ class Job(Answer):
     final: bool
     cause: Open[Cause]
     sentence: str
+    code: str = ""
+    facts: dict[str, Any] = Field(default_factory=dict)
     position: int | None = None
     accelerator: str
     accelerator_title: str

@@ -59,6 +59,9 @@ class SweepPoint(Answer):
     final: bool
     """It is over, as `jobs.Job.final`."""
     sentence: str
+    code: str = ""
+    facts: dict[str, Any] = Field(default_factory=dict)
+    """What the sentence says, for programs."""
     parameters: dict[str, Any]
     values: dict[str, Scalar]
     """What it recorded by ``aiinfn_lab.record``."""

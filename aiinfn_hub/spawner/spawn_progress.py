@@ -10,6 +10,7 @@ from typing import Any
 
 from aiinfn_hub.i18n.language import Text
 from aiinfn_hub.i18n.language import gettext as _
+from aiinfn_hub.i18n.messages import Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,7 @@ class SpawnProgress:
 
     def __init__(self, steps: Sequence[SpawnStep]) -> None:
         self.steps = tuple(steps)
-        self._told: list[tuple[float, str, Text]] = []
+        self._told: list[tuple[float, str, Text | Message]] = []
         self._news = asyncio.Event()
 
     def begin(self) -> None:
@@ -33,7 +34,7 @@ class SpawnProgress:
         self._told = []
         self._wake()
 
-    def tell(self, step: str, message: Text) -> None:
+    def tell(self, step: str, message: Text | Message) -> None:
         """Report what is being done; the same again, or something about a step that is over, changes nothing."""
         if self._told:
             last = self._told[-1]

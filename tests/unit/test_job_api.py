@@ -3,7 +3,7 @@
 import pytest
 
 from aiinfn_hub.kube.client import KubeError
-from aiinfn_hub.vkd.backends.kubernetes.job_api import hopeless, obstacle
+from aiinfn_hub.vkd.backends.kubernetes.job_api import hopeless, obstacle, refused
 
 
 @pytest.mark.parametrize(
@@ -22,5 +22,7 @@ from aiinfn_hub.vkd.backends.kubernetes.job_api import hopeless, obstacle
 )
 def test_what_is_refused_for_good_is_told_from_what_may_still_come(error, for_good, words):
     assert hopeless(error) is for_good
-    assert words in obstacle(error)
-    assert error.message not in obstacle(error)
+    assert words in str(obstacle(error))
+    assert error.message not in str(obstacle(error))
+    if for_good:
+        assert words in str(refused(error))

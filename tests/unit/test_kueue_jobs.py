@@ -146,9 +146,12 @@ def test_what_is_read_of_a_pod(status, expected):
     ],
 )
 def test_why_a_job_waits_is_said_without_kueues_own_text(reason, largest, admitted, words):
-    assert waiting(reason, SELECTION, largest, admitted=admitted) == words
+    found = waiting(reason, SELECTION, largest, admitted=admitted)
+    assert (found and str(found)) == words
 
 
 def test_a_job_that_asks_for_more_than_any_node_has_says_so():
     two = SELECTION.model_copy(update={"count": 2})
-    assert waiting("TopologyPlacementFailed", two, 1, admitted=False) == "no node has 2 x T4, the most is 1"
+    assert (
+        str(waiting("TopologyPlacementFailed", two, 1, admitted=False)) == "no node has 2 x T4, the most is 1"
+    )

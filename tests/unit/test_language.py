@@ -42,7 +42,7 @@ def sentences() -> dict[str | tuple[str, ...], str]:
     """Give all that the code says, each with a place, as `make messages` finds it."""
     with (ROOT / "babel.cfg").open() as mapping:
         methods, options = parse_mapping_cfg(mapping)
-    keywords = DEFAULT_KEYWORDS | {"marked": None, "Sentence": None}
+    keywords = DEFAULT_KEYWORDS | {"marked": None, "Sentence": None, "template": (2,), "counted": (2, 3)}
     found = extract_from_dir(HUB, methods, options, keywords)
     return {message: f"{path}:{line}" for path, line, message, _comments, _context in found if message}
 
@@ -62,7 +62,7 @@ def forms(text: str | tuple[str, ...] | list[str]) -> list[str]:
 
 
 def placeholders(text: str) -> Counter[str]:
-    python = re.findall(r"(?<![%{])\{(\w*)\}", text) if "{" in text and '{"' not in text else []
+    python = re.findall(r"(?<![%{])\{(\w*(?::[a-z]+)?)\}", text) if "{" in text and '{"' not in text else []
     return Counter(python + re.findall(r"%\((\w+)\)s", text))
 
 
@@ -143,7 +143,7 @@ TOLD = {
     "refusal": (0,),
     "Step": (1,),
     "_invalid": (0, 1),
-    "_rule": (3, 4),
+    "_rule": (4,),
     "_Words": (2,),
 }
 FOLDERS = ("auth", "kube", "platform", "spawner", "storage", "vkd", "web")

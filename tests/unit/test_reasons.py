@@ -481,8 +481,7 @@ def test_what_nobody_needs_to_know_is_not_said():
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.reason.pattern)
 def test_every_rule_gives_a_whole_sentence_without_kubernetes_words(rule):
     found = dict.fromkeys(rule.message.groupindex, "x")
-    said = pod_reasons._said(found, WORDS)
-    sentence = rule.template.format_map(said)
+    sentence = str(pod_reasons._message(rule, pod_reasons._said(found, WORDS)))
     assert sentence[0].isupper() or sentence[0] == "“"
     assert sentence.endswith((".", "minutes."))
     assert not rule.hint or rule.hint.endswith(".")

@@ -6,6 +6,8 @@ import pytest
 
 from aiinfn_hub.contract.runner import JobError, Progress
 from aiinfn_hub.contract.states import Cause, JobState
+from aiinfn_hub.i18n import messages
+from aiinfn_hub.i18n.messages import Message
 from aiinfn_hub.vkd.presentation import status_text
 from tests.vkd.jobs import BAD, OFF, OK, Q, R, S
 
@@ -46,21 +48,38 @@ ERROR = JobError(name="ValueError", message="no such file\nmore", cell=7)
         (BAD, Cause.ERROR, {"error": JobError(name="KeyError", message="")}, "Failed: KeyError"),
         (BAD, Cause.ERROR, {"exit_code": 3}, "Failed with exit code 3"),
         (BAD, Cause.ERROR, {}, "Failed"),
-        (BAD, Cause.TIME_LIMIT, {"time_limit": timedelta(minutes=90)}, "Stopped at its time limit of 1h30m"),
+        (
+            BAD,
+            Cause.TIME_LIMIT,
+            {"time_limit": timedelta(minutes=90)},
+            "Stopped at its time limit of 1 hour 30 minutes",
+        ),
         (BAD, Cause.LOST, {}, "Failed: its process disappeared"),
-        (BAD, Cause.LOST, {"message": "Failed: its node went away."}, "Failed: its node went away"),
+        (
+            BAD,
+            Cause.LOST,
+            {"told": Message("text", text="Failed: its node went away.")},
+            "Failed: its node went away",
+        ),
+        (
+            BAD,
+            Cause.LOST,
+            {"told": Message("failed.node_shut_down")},
+            "Failed: its node was shut down under it. Run it again",
+        ),
+        (BAD, Cause.LOST, {"told": Message("failed.lost")}, "Failed: its process disappeared"),
         (BAD, Cause.NEVER_FITS, {}, "Failed: the platform does not have what it asks for"),
         (BAD, Cause.START_FAILED, {}, "Failed: it could not be started"),
     ],
 )
 def test_a_state_is_told_in_words(state, cause, more, sentence):
-    assert status_text.job(state, cause, queue="Opportunistic", **more) == sentence
+    assert str(status_text.job(state, cause, queue="Opportunistic", **more)) == sentence
 
 
 def test_every_state_and_cause_has_a_sentence_on_one_line():
     for state in JobState:
         for cause in Cause:
-            text = status_text.job(state, cause, queue="Q")
+            text = str(status_text.job(state, cause, queue="Q"))
             assert text
             assert text[0].isupper()
             assert "\n" not in text
@@ -68,7 +87,7 @@ def test_every_state_and_cause_has_a_sentence_on_one_line():
 
 def test_a_long_or_strange_error_stays_one_short_line():
     error = JobError(name="Boom", message="x\x1b[31m" * 300)
-    text = status_text.job(BAD, Cause.ERROR, queue="Q", error=error)
+    text = str(status_text.job(BAD, Cause.ERROR, queue="Q", error=error))
     assert len(text) < 160
     assert text.isprintable()
 
@@ -89,7 +108,7 @@ def test_a_long_or_strange_error_stays_one_short_line():
     ],
 )
 def test_ordinals(number, word):
-    assert status_text.ordinal(number) == word
+    assert messages.ordinal(number) == word
 
 
 @pytest.mark.parametrize(
@@ -104,4 +123,4 @@ def test_ordinals(number, word):
     ],
 )
 def test_a_dry_run_says_what_would_happen(count, free, ahead, sentence):
-    assert status_text.would_start(count, "T4", free, ahead, "Q") == sentence
+    assert str(status_text.would_start(count, "T4", free, ahead, "Q")) == sentence

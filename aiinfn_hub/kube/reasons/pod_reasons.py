@@ -17,10 +17,12 @@ from typing import Any, Final, NamedTuple
 
 from aiinfn_hub.contract.problem import Reason, Refusal
 from aiinfn_hub.contract.units import bytes_in_words
-from aiinfn_hub.i18n.language import Sentence, Text, marked
+from aiinfn_hub.i18n.language import Sentence
+from aiinfn_hub.i18n.message_catalogue import CATALOGUE
+from aiinfn_hub.i18n.messages import Message
 from aiinfn_hub.kube.objects.pods import storage_volume
 from aiinfn_hub.platform.model.platform import Platform
-from aiinfn_hub.platform.selection import DOORS, Selection
+from aiinfn_hub.platform.selection import Door, Selection
 
 from .table import RULES, ReasonRule
 
@@ -37,11 +39,15 @@ _NOWHERE: Final = re.compile(
 _ANY_END: Final = frozenset({"Completed", "Error", "ContainerStatusUnknown"})
 """What a container's status says however it came to its end."""
 _RESOURCES: Final = {
-    "cpu": Sentence("processor cores"),
-    "ephemeral-storage": Sentence("disk space"),
-    "memory": Sentence("memory"),
-    "pods": Sentence("places for pods"),
+    "cpu": Message("noun.cores"),
+    "ephemeral-storage": Message("noun.disk"),
+    "memory": Message("noun.memory"),
+    "pods": Message("noun.pods"),
 }
+_DOORS: Final = {Door.SESSION: Message("noun.session"), Door.JOB: Message("noun.job")}
+
+Word = str | Message
+"""What stands in a sentence for what was granted."""
 
 
 class Statement(NamedTuple):
@@ -70,7 +76,7 @@ class Explanation:
     """
 
     step: str
-    told: Sentence
+    told: Message
     advice: Sentence
     hopeless: Reason | None = None
     field: str | None = None
@@ -110,13 +116,13 @@ class Words:
         Name of a volume in the pod -> the title that people know.
     """
 
-    what: Text
-    devices: Text
-    accelerator: Text
-    choice: Text
-    size: Text
-    memory: Text
-    image: Text
+    what: Word
+    devices: Word
+    accelerator: Word
+    choice: Word
+    size: Word
+    memory: Word
+    image: Word
     image_size: int | None = None
     volumes: Mapping[str, str] = field(default_factory=dict)
 
@@ -127,13 +133,12 @@ def words_of(selection: Selection, platform: Platform, image_size: int | None = 
     devices = f"{selection.count} {title}" if title else None
     cores = selection.size.cores
     memory = bytes_in_words(selection.size.memory)
-    one, several = marked("{cores} core and {memory}"), marked("{cores} cores and {memory}")
-    size = Sentence(one if cores == 1 else several, cores=f"{cores:g}", memory=memory)
+    size = Message("size.cores_and_memory", cores=cores, memory=selection.size.memory)
     return Words(
-        what=Sentence(DOORS[selection.door]),
-        devices=devices or Sentence("an accelerator"),
-        accelerator=title or Sentence("accelerator"),
-        choice=Sentence("{devices}, {size}", devices=devices, size=size) if devices else size,
+        what=_DOORS[selection.door],
+        devices=devices or Message("noun.an_accelerator"),
+        accelerator=title or Message("noun.accelerator"),
+        choice=Message("size.with_devices", devices=devices, size=size) if devices else size,
         size=selection.size.title,
         memory=memory,
         image=selection.image.title,
@@ -150,7 +155,7 @@ def explain(statement: Statement, words: Words) -> Explanation | None:
             said = _said(found, words)
             return Explanation(
                 rule.step,
-                Sentence(rule.template, **said),
+                _message(rule, said),
                 Sentence(rule.hint, **said),
                 rule.hopeless,
                 rule.field,
@@ -237,6 +242,10 @@ def _match(rule: ReasonRule, statement: Statement) -> Mapping[str, str] | None:
         return None
     found = rule.message.search(statement.message)
     return None if found is None else {key: value or "" for key, value in found.groupdict().items()}
+
+
+def _message(rule: ReasonRule, said: Mapping[str, Any]) -> Message:
+    return Message(rule.code, **{name: said[name] for name in CATALOGUE[rule.code].facts})
 
 
 def _said(found: Mapping[str, str], words: Words) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """The table of `aiinfn_hub.kube.reasons.pod_reasons`: what Kubernetes says -> what people read.
 
-A template may use ``{what}`` (session or job), ``{devices}``, ``{accelerator}``, ``{choice}``, ``{size}``, ``{memory}``,
-``{image}``, ``{image_size}``, and the named groups of its message pattern; ``resource`` and ``volume`` among these become
-words.
+A rule names a code of :mod:`aiinfn_hub.i18n.message_catalogue`, whose sentence may use ``{what}`` (session or job), ``{devices}``,
+``{accelerator}``, ``{choice}``, ``{size}``, ``{memory}``, ``{image}``, ``{image_size}``, and the named groups of the rule's message
+pattern; ``resource`` and ``volume`` among these become words. A hint is a sentence with the same.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class ReasonRule:
     reason: re.Pattern[str]
     message: re.Pattern[str]
     step: str
-    template: str
+    code: str
     hint: str = ""
     hopeless: Reason | None = None
     field: str | None = None
@@ -49,7 +49,7 @@ def _rule(
     said: str,
     message: str,
     step: str,
-    template: str,
+    code: str,
     hint: str = "",
     *,
     hopeless: Reason | None = None,
@@ -58,7 +58,7 @@ def _rule(
     """Make a row; ``said`` is ``component: reason``."""
     component, _, reason = said.rpartition(": ")
     pattern = re.compile(message, re.DOTALL) if message else _ANY
-    return ReasonRule(component, re.compile(reason), pattern, step, template, hint, hopeless, field)
+    return ReasonRule(component, re.compile(reason), pattern, step, code, hint, hopeless, field)
 
 
 _SCHEDULING: Final = "default-scheduler: FailedScheduling"
@@ -76,13 +76,13 @@ _PLACING: Final = (
         "default-scheduler: Nominated",
         "^(?P<node>.*)$",
         "placed",
-        marked("A batch job is making room on {node}."),
+        "pod.making_room",
     ),
     _rule(
         _SCHEDULING,
         r"^0/(?P<nodes>\d+) nodes are available: (?P=nodes) node\(s\) didn't match Pod's node affinity",
         "placed",
-        marked("No node of the cluster has the model {accelerator} now."),
+        "pod.no_node_model",
         marked("Choose another accelerator, or try again when the operators have added one."),
         hopeless=Reason.IMPOSSIBLE,
         field="accelerator",
@@ -91,7 +91,7 @@ _PLACING: Final = (
         _SCHEDULING,
         _NEVER,
         "placed",
-        marked("No node of the cluster could hold {choice}, not even an empty one."),
+        "pod.no_node_ever",
         _FEWER,
         hopeless=Reason.IMPOSSIBLE,
         field="size",
@@ -100,7 +100,7 @@ _PLACING: Final = (
         _SCHEDULING,
         r'persistentvolumeclaim "(?P<claim>[^"]+)" not found',
         "placed",
-        marked("The storage {claim} of this {what} does not exist in the cluster."),
+        "pod.no_storage",
         _TELL,
         hopeless=Reason.UNAVAILABLE,
     ),
@@ -108,39 +108,39 @@ _PLACING: Final = (
         _SCHEDULING,
         "unbound immediate PersistentVolumeClaims",
         "placed",
-        marked("Its storage is being made ready."),
+        "pod.storage_pending",
     ),
     _rule(
         _SCHEDULING,
         r"\d+ Insufficient (?P<resource>[^ ,]+/[^ ,]+?)[,.](?: |$)",
         "placed",
-        marked("No node has {devices} free now; the {what} waits for the next."),
+        "pod.waits_device",
     ),
     _rule(
         _SCHEDULING,
         r"\d+ (?:Insufficient|Too many) (?P<resource>[a-z-]+)",
         "placed",
-        marked("No node has enough free {resource} now; the {what} waits."),
+        "pod.waits_resource",
     ),
     _rule(
         _SCHEDULING,
         r"node\(s\) were unschedulable",
         "placed",
-        marked("The nodes that it could use are closed for maintenance; the {what} waits."),
+        "pod.nodes_closed",
     ),
     _rule(
         _SCHEDULING,
         r"node\(s\) had untolerated taint",
         "placed",
-        marked("The nodes that it could use are reserved for others or not ready; the {what} waits."),
+        "pod.nodes_tainted",
     ),
-    _rule(_SCHEDULING, "", "placed", marked("No node can take the {what} now; it waits.")),
-    _rule("default-scheduler: Scheduled", r"to (?P<node>\S+)$", "placed", marked("On {node}.")),
+    _rule(_SCHEDULING, "", "placed", "pod.waits"),
+    _rule("default-scheduler: Scheduled", r"to (?P<node>\S+)$", "placed", "pod.on_node"),
     _rule(
         "cluster-autoscaler: TriggeredScaleUp",
         "",
         "placed",
-        marked("A node is being added for it: a few minutes."),
+        "pod.scaling_up",
     ),
 )
 
@@ -149,20 +149,20 @@ _IMAGE: Final = (
         "kubelet: Pulling",
         "",
         "image",
-        marked("Fetching “{image}”{image_size}: it is used for the first time on this node."),
+        "pod.image_pulling",
     ),
     _rule(
         "kubelet: Pulled",
         r"Successfully pulled .* in (?P<time>[\d.]+m?s)",
         "image",
-        marked("Fetched “{image}” in {time}."),
+        "pod.image_pulled",
     ),
-    _rule("kubelet: Pulled", "", "image", marked("“{image}” is on this node already.")),
+    _rule("kubelet: Pulled", "", "image", "pod.image_there"),
     _rule(
         "kubelet: ErrImageNeverPull",
         "",
         "image",
-        marked("“{image}” is not on the node, and this platform fetches no images."),
+        "pod.image_never_pull",
         marked("Choose another environment, and tell the operators of the platform."),
         hopeless=Reason.UNKNOWN,
         field="image",
@@ -171,7 +171,7 @@ _IMAGE: Final = (
         "kubelet: (?:InvalidImageName|InspectFailed)",
         "",
         "image",
-        marked("“{image}” has no valid name in the platform's file."),
+        "pod.image_invalid",
         marked("Choose another environment, and tell the operators of the platform."),
         hopeless=Reason.UNKNOWN,
         field="image",
@@ -180,7 +180,7 @@ _IMAGE: Final = (
         _PULL,
         rf"pull.*image.*(?:{_NO_SUCH_IMAGE})",
         "image",
-        marked("“{image}” does not exist in its registry, or not for this platform."),
+        "pod.image_missing",
         marked("Choose another environment, and tell the operators of the platform."),
         hopeless=Reason.UNKNOWN,
         field="image",
@@ -189,7 +189,7 @@ _IMAGE: Final = (
         _PULL,
         r"(?i:pull.*image.*(?:unauthorized|denied|forbidden|authentication required))",
         "image",
-        marked("The registry does not hand out “{image}” to this platform."),
+        "pod.image_denied",
         marked("Choose another environment, and tell the operators of the platform."),
         hopeless=Reason.UNAVAILABLE,
         field="image",
@@ -198,9 +198,9 @@ _IMAGE: Final = (
         _PULL,
         "pull.*image.*(?:dial tcp|timeout|no such host|EOF|5[0-9][0-9] )",
         "image",
-        marked("“{image}” cannot be fetched, its registry does not answer; it is tried again."),
+        "pod.image_unreachable",
     ),
-    _rule(_PULL, "pull.*image", "image", marked("“{image}” could not be fetched yet; it is tried again.")),
+    _rule(_PULL, "pull.*image", "image", "pod.image_retry"),
 )
 
 _STARTING: Final = (
@@ -208,7 +208,7 @@ _STARTING: Final = (
         "kubelet: (?:Failed|StartError|RunContainerError|CreateContainerError)",
         'exec: "(?P<program>[^"]{1,60})": (?:executable file not found|stat .* no such file)',
         "starting",
-        marked("“{image}” cannot run a {what}: it has no {program}."),
+        "pod.no_program",
         marked("Choose another environment, and tell the operators of the platform."),
         hopeless=Reason.UNAVAILABLE,
         field="image",
@@ -217,7 +217,7 @@ _STARTING: Final = (
         "kubelet: (?:StartError|RunContainerError|CreateContainerError|ContainerCannotRun)",
         "",
         "starting",
-        marked("“{image}” cannot be started on this node."),
+        "pod.cannot_start",
         _AGAIN,
         hopeless=Reason.UNAVAILABLE,
         field="image",
@@ -226,7 +226,7 @@ _STARTING: Final = (
         "kubelet: CreateContainerConfigError",
         "",
         "starting",
-        marked("Something that the {what} needs is missing in the cluster."),
+        "pod.config_missing",
         _TELL,
         hopeless=Reason.UNAVAILABLE,
     ),
@@ -234,7 +234,7 @@ _STARTING: Final = (
         "kubelet: FailedMount",
         r'for volume "(?P<volume>[^"]+)" : (?:secret|configmap) "(?P<object>[^"]+)" not found',
         "starting",
-        marked("{volume} cannot be mounted: {object} does not exist in the cluster."),
+        "pod.mount_missing",
         _TELL,
         hopeless=Reason.UNAVAILABLE,
     ),
@@ -242,21 +242,21 @@ _STARTING: Final = (
         ": (?:FailedMount|FailedAttachVolume)",
         r'for volume "(?P<volume>[^"]+)"',
         "starting",
-        marked("{volume} cannot be mounted on this node yet; it is tried again."),
+        "pod.mount_retry",
     ),
     _rule(
         ": (?:FailedMount|FailedAttachVolume)",
         "",
         "starting",
-        marked("A folder cannot be mounted on this node yet; it is tried again."),
+        "pod.mount_retry_unnamed",
     ),
     _rule(
         "kubelet: FailedCreatePodSandBox",
         "",
         "starting",
-        marked("The node cannot set the {what} up yet; it is tried again."),
+        "pod.sandbox_retry",
     ),
-    _rule("kubelet: (?:Created|Started)", "", "starting", marked("Starting with “{image}”.")),
+    _rule("kubelet: (?:Created|Started)", "", "starting", "pod.starting"),
 )
 
 _ENDED: Final = (
@@ -264,77 +264,77 @@ _ENDED: Final = (
         "kubelet: OOMKilled",
         "",
         "ended",
-        marked("The {what} was ended because it used more than its {memory} of memory."),
+        "pod.out_of_memory",
         marked("Choose a larger size, or load less at once."),
     ),
     _rule(
         "kubelet: Evicted",
         'EmptyDir volume "(?P<volume>[^"]+)" exceeds the limit "(?P<limit>[^"]+)"',
         "ended",
-        marked("The {what} was ended because {volume} held more than {limit}."),
+        "pod.evicted_volume",
         marked("Keep large files elsewhere."),
     ),
     _rule(
         "kubelet: Evicted",
         r"low on resource: (?P<resource>[a-z-]+)",
         "ended",
-        marked("The {what} was ended because its node ran out of {resource}."),
+        "pod.evicted_resource",
         _AGAIN,
     ),
     _rule(
         "kubelet: Evicted",
         "",
         "ended",
-        marked("The {what} was ended by its node, which lacked something."),
+        "pod.evicted",
         _AGAIN,
     ),
     _rule(
         "kubelet: (?:UnexpectedAdmissionError|OutOf.*|NodeAffinity|AdmissionError)",
         "",
         "ended",
-        marked("The node did not take the {what} in: a device or memory was not there any more."),
+        "pod.not_admitted",
         marked("Start it again."),
     ),
     _rule(
         ": PreemptionByScheduler",
         "",
         "ended",
-        marked("The {what} was ended to make room for something that goes first."),
+        "pod.preempted",
     ),
     _rule(
         ": EvictionByEvictionAPI",
         "",
         "ended",
-        marked("The {what} was ended because the operators are emptying its node."),
+        "pod.drained",
         marked("Start it again: it gets another node."),
     ),
     _rule(
         ": (?:DeletionByTaintManager|DeletionByPodGC|NodeLost)",
         "",
         "ended",
-        marked("The {what} was ended because its node failed or was taken out."),
+        "pod.node_failed",
         marked("Start it again: it gets another node."),
     ),
     _rule(
         ": (?:TerminationByKubelet|NodeShutdown|Terminated)",
         "",
         "ended",
-        marked("The {what} was ended because its node shut down."),
+        "pod.node_shutdown",
         marked("Start it again: it gets another node."),
     ),
-    _rule("kubelet: Completed", "", "ended", marked("The {what} has ended by itself.")),
+    _rule("kubelet: Completed", "", "ended", "pod.completed"),
     _rule(
         "kubelet: Error",
         r"^exit code (?P<code>\d+)$",
         "ended",
-        marked("The {what} ended by itself with exit status {code}."),
+        "pod.exit_code",
         _AGAIN,
     ),
     _rule(
         "kubelet: (?:Error|ContainerStatusUnknown)",
         "",
         "ended",
-        marked("The {what} ended by itself."),
+        "pod.ended",
         _AGAIN,
     ),
 )
@@ -344,9 +344,7 @@ _REFUSED: Final = (
         "kube-apiserver: Forbidden",
         r"exceeded quota: (?P<quota>[^,]+), requested: (?P<requested>[^:]*?), used: ",
         "placed",
-        marked(
-            "All {what}s together have used up the quota {quota} of their namespace ({requested} more was asked for)."
-        ),
+        "pod.quota",
         marked("Try again when others have ended, or tell the operators of the platform."),
         hopeless=Reason.CAPACITY,
     ),
@@ -354,7 +352,7 @@ _REFUSED: Final = (
         "kube-apiserver: Forbidden",
         r"violates PodSecurity \"(?P<level>[^\":]+)",
         "placed",
-        marked("The cluster refuses the {what}: it does not keep to the {level} Pod Security Standard."),
+        "pod.security",
         _TELL,
         hopeless=Reason.UNAVAILABLE,
     ),
@@ -362,7 +360,7 @@ _REFUSED: Final = (
         "kube-apiserver: Forbidden",
         "no PriorityClass with name",
         "placed",
-        marked("The cluster has not been prepared for {what}s."),
+        "pod.not_prepared",
         marked("Tell the operators of the platform: they run `aiinfn-hub kueue apply`."),
         hopeless=Reason.UNAVAILABLE,
     ),
@@ -370,7 +368,7 @@ _REFUSED: Final = (
         "kube-apiserver: Forbidden",
         "(?:cpu|memory|storage) usage per",
         "placed",
-        marked("The cluster does not allow {choice} in one {what}."),
+        "pod.too_large",
         _FEWER,
         hopeless=Reason.TOO_LARGE,
         field="size",
@@ -380,13 +378,13 @@ _REFUSED: Final = (
         "kube-apiserver: (?:Forbidden|Unauthorized)",
         "cannot [a-z]+ resource|^Unauthorized",
         "placed",
-        marked("The cluster does not let the platform start a {what} yet; it is asked again."),
+        "pod.not_yet",
     ),
     _rule(
         "kube-apiserver: (?:Forbidden|Unauthorized)",
         "",
         "placed",
-        marked("The cluster does not let the platform start a {what}."),
+        "pod.forbidden",
         _TELL,
         hopeless=Reason.UNAVAILABLE,
     ),
@@ -394,7 +392,7 @@ _REFUSED: Final = (
         "kube-apiserver: NotFound",
         "namespaces",
         "placed",
-        marked("The cluster has not been prepared for {what}s."),
+        "pod.not_prepared",
         marked("Tell the operators of the platform: they run `aiinfn-hub kueue apply`."),
         hopeless=Reason.UNAVAILABLE,
     ),
@@ -402,13 +400,11 @@ _REFUSED: Final = (
         "kube-apiserver: (?:Invalid|BadRequest)",
         "",
         "placed",
-        marked(
-            "The cluster cannot read what was asked of it: the platform's file names something that it does not allow."
-        ),
+        "pod.invalid",
         _TELL,
         hopeless=Reason.UNAVAILABLE,
     ),
-    _rule("kube-apiserver: .*", "", "placed", marked("The cluster does not answer now; it is asked again.")),
+    _rule("kube-apiserver: .*", "", "placed", "pod.no_answer"),
 )
 
 RULES: Final[tuple[ReasonRule, ...]] = (*_PLACING, *_IMAGE, *_STARTING, *_ENDED, *_REFUSED)

@@ -42,7 +42,7 @@ async def carry_up(connection: AsyncConnection, point: StoredJob, update: Update
     values: dict[str, Any] = {"sweep": progress.model_dump(), "change": change, "updated": update.time}
     path = sweep_points.together(sweep.state, progress)
     if path:
-        values |= _told(sweep, path[-1], update, sweep_points.end_words(progress))
+        values |= _told(sweep, path[-1], update, str(sweep_points.end_message(progress)))
     if update.cause is Cause.PREEMPTED:
         values["preemptions"] = sweep.preemptions + 1
     await connection.execute(sa.update(jobs).where(jobs.c.id == sweep.id).values(**values))

@@ -23,6 +23,7 @@ from aiinfn_hub.contract.runner import (
 )
 from aiinfn_hub.contract.sessions import Claim, ClaimRequest
 from aiinfn_hub.contract.states import Cause, JobState
+from aiinfn_hub.i18n.messages import Message
 from aiinfn_hub.platform.model.platform import Platform
 from aiinfn_hub.platform.selection import Selection
 
@@ -220,7 +221,7 @@ class QueueInfo(Protocol):
     def positions(self) -> Mapping[str, int]:
         """Return the place of each waiting job in its queue, from 1."""
 
-    def reason(self, job_id: str) -> str | None:
+    def reason(self, job_id: str) -> Message | None:
         """Explain why a job still waits, as the end of a sentence; None if there is nothing to say but its place."""
 
     def queues(self) -> Mapping[str, QueueLength]:

@@ -12,6 +12,7 @@ from aiinfn_hub.contract.jobs import Work
 from aiinfn_hub.contract.states import FINAL, JobState
 from aiinfn_hub.contract.sweeps import SweepProgress, SweepTable
 from aiinfn_hub.contract.values import TAGS, as_argument, as_python
+from aiinfn_hub.i18n.messages import Message
 
 
 def at_point(work: Work, values: Mapping[str, Any]) -> Work:
@@ -66,15 +67,23 @@ def together(state: JobState, progress: SweepProgress) -> list[JobState]:
     return [now]
 
 
-def numbers(**counts: int) -> list[str]:
-    """Write how many there are of each, such as ``3 failed``; what there is none of is left out."""
-    return [f"{number} {word}" for word, number in counts.items() if number]
+def numbers(**counts: int) -> list[Message]:
+    """Report how many there are of each, such as ``3 failed``; what there is none of is left out."""
+    return [Message(_PARTS[word], number=number) for word, number in counts.items() if number]
 
 
-def end_words(progress: SweepProgress) -> str:
-    """Return how a sweep ended."""
+_PARTS: Final = {
+    "running": "sweep.part.running",
+    "finished": "sweep.part.finished",
+    "failed": "sweep.part.failed",
+    "cancelled": "sweep.part.cancelled",
+}
+
+
+def end_message(progress: SweepProgress) -> Message:
+    """Report how a sweep ended."""
     parts = numbers(finished=progress.succeeded, failed=progress.failed, cancelled=progress.cancelled)
-    return f"{progress.points} points: {', '.join(parts)}"
+    return Message("sweep.ended", points=progress.points, parts=parts)
 
 
 def csv_of(table: SweepTable) -> str:

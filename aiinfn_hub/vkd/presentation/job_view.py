@@ -21,7 +21,7 @@ from aiinfn_hub.contract.platform import (
 from aiinfn_hub.contract.states import JobState
 from aiinfn_hub.contract.sweeps import SweepPoint
 from aiinfn_hub.contract.units import format_quantity, parse_duration
-from aiinfn_hub.i18n.language import gettext as _
+from aiinfn_hub.i18n.messages import Message
 from aiinfn_hub.platform.gate import Offer
 from aiinfn_hub.platform.model.fields import CPU_ONLY
 from aiinfn_hub.platform.model.platform import Platform
@@ -53,7 +53,7 @@ def job(
     platform: Platform,
     position: int | None,
     reading: AvailabilityReading,
-    reason: str | None = None,
+    reason: Message | None = None,
 ) -> Job:
     """Show a job; ``position`` and ``reason`` tell where in line it is and why it waits.
 
@@ -76,18 +76,8 @@ def job(
         if stored.final and stored.sweep_of is None:
             actions.append("delete")
         actions.append("edit")
-    return Job(
-        id=stored.id,
-        name=stored.name,
-        owner=stored.owner,
-        project=stored.project,
-        queue=stored.queue,
-        state=stored.state,
-        final=stored.final,
-        cause=stored.cause,
-        sentence=status_text.sweep(
-            stored.state, stored.cause, stored.sweep, queue=line, cancelled_by=canceller
-        )
+    message = (
+        status_text.sweep(stored.state, stored.cause, stored.sweep, queue=line, cancelled_by=canceller)
         if stored.sweep
         else status_text.job(
             stored.state,
@@ -101,8 +91,21 @@ def job(
             time_limit=limit,
             queue=line,
             cancelled_by=canceller,
-            message=stored.message,
-        ),
+            told=Message.parse(stored.message),
+        )
+    )
+    return Job(
+        id=stored.id,
+        name=stored.name,
+        owner=stored.owner,
+        project=stored.project,
+        queue=stored.queue,
+        state=stored.state,
+        final=stored.final,
+        cause=stored.cause,
+        sentence=str(message),
+        code=message.code,
+        facts=message.plain_facts(),
         position=position if stored.state is JobState.QUEUED else None,
         accelerator=stored.accelerator,
         accelerator_title=device.get("title") or "CPU only",
@@ -138,6 +141,7 @@ def job(
 def unreadable(stored: StoredJob) -> Job:
     """Show a job of which what is kept makes no sense, so that it hides no other."""
     nothing = Work(kind="script", path="unknown", snapshot="unknown")
+    message = Message("state.unreadable")
     return Job(
         id=stored.id,
         name=str(stored.name),
@@ -147,7 +151,8 @@ def unreadable(stored: StoredJob) -> Job:
         state=stored.state,
         final=stored.final,
         cause=stored.cause,
-        sentence=_("What is kept of this job cannot be read. Tell the operators its id."),
+        sentence=str(message),
+        code=message.code,
         accelerator=stored.accelerator,
         accelerator_title=stored.accelerator,
         count=stored.count,
@@ -181,14 +186,16 @@ def kept_until(stored: StoredJob, platform: Platform) -> datetime | None:
     return stored.ended + platform.limits.keep_jobs
 
 
-def point(stored: StoredJob, sentence: str, *, carried: bool) -> SweepPoint:
+def point(stored: StoredJob, shown: Job, *, carried: bool) -> SweepPoint:
     """Show a point in the table of its sweep."""
     return SweepPoint(
         point=stored.point or 0,
         job=stored.id,
         state=stored.state,
         final=stored.final,
-        sentence=sentence,
+        sentence=shown.sentence,
+        code=shown.code,
+        facts=shown.facts,
         parameters=stored.swept or {},
         values=stored.recorded,
         attempt=stored.attempt,

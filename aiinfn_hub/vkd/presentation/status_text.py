@@ -1,48 +1,38 @@
-"""States in words, for people: pure functions of what the store and the back end know.
+"""Where jobs are, as messages for people: pure functions of what the store and the back end know.
 
-No time of day stands in a sentence: the client shows times in the reader's zone, and a job's history has them.
+No time of day stands in them: the client shows times in the reader's zone, and a job's history has them.
 """
 
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 from aiinfn_hub.contract.runner import JobError, Progress
 from aiinfn_hub.contract.states import Cause, JobState
 from aiinfn_hub.contract.sweeps import SweepProgress
-from aiinfn_hub.contract.units import format_duration
+from aiinfn_hub.i18n.messages import Message
+from aiinfn_hub.i18n.templates import NOTHING
 from aiinfn_hub.vkd.domain.sweep_points import numbers
 
 _AGAIN: Final = {
-    Cause.PREEMPTED: "Made room for a session; waiting again",
-    Cause.INTERRUPTED: "Stopped with the platform; waiting again",
-    Cause.DEVICE_LOST: "Its device vanished; waiting again",
-    Cause.LOST: "Its process disappeared; waiting again",
-    Cause.HELD: "Stopped, because its owner lost the access",
-    Cause.START_FAILED: "It could not be started; waiting again",
+    Cause.PREEMPTED: Message("again.preempted"),
+    Cause.INTERRUPTED: Message("again.interrupted"),
+    Cause.DEVICE_LOST: Message("again.device_lost"),
+    Cause.LOST: Message("again.lost"),
+    Cause.HELD: Message("again.held"),
+    Cause.START_FAILED: Message("again.start_failed"),
 }
 
 _FAILED: Final = {
-    Cause.LOST: "Failed: its process disappeared",
-    Cause.NEVER_FITS: "Failed: the platform does not have what it asks for",
-    Cause.START_FAILED: "Failed: it could not be started",
-    Cause.DEVICE_LOST: "Failed: its device vanished",
+    Cause.LOST: Message("state.failed.lost"),
+    Cause.NEVER_FITS: Message("state.failed.never_fits"),
+    Cause.START_FAILED: Message("state.failed.start"),
+    Cause.DEVICE_LOST: Message("state.failed.device_lost"),
 }
 
-
-def ordinal(number: int) -> str:
-    """Write a number as 1st, 2nd, 3rd, 4th, 11th, 21st."""
-    suffix = "th" if number % 100 in {11, 12, 13} else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
-    return f"{number}{suffix}"
-
-
-def place(position: int | None, queue: str) -> str:
-    """Return where in a queue a job is: "2nd in line in Opportunistic"."""
-    if position is None:
-        return f"in {queue}"
-    line = "next in line" if position == 1 else f"{ordinal(position)} in line"
-    return f"{line} in {queue}"
+TURN: Final = Message("reason.turn")
+"""Why a point waits that is not in its queue yet."""
 
 
 def job(
@@ -51,15 +41,15 @@ def job(
     *,
     queue: str,
     position: int | None = None,
-    reason: str | None = None,
+    reason: Message | None = None,
     progress: Progress | None = None,
     attempt: int = 0,
     error: JobError | None = None,
     exit_code: int | None = None,
     time_limit: timedelta | None = None,
     cancelled_by: str | None = None,
-    message: str = "",
-) -> str:
+    told: Message | None = None,
+) -> Message:
     """Explain in one sentence where a job is.
 
     Parameters
@@ -72,75 +62,109 @@ def job(
         Why it waits, where more than its place is known.
     cancelled_by
         Who asked for its end, if somebody did and it is not the owner; ``""`` if it is the owner.
-    message
+    told
         What the back end said of the last change. Only it knows what happened to a process that is lost.
     """
     if cancelled_by is not None and state in {JobState.QUEUED, JobState.STARTING, JobState.RUNNING}:
-        return "Being cancelled" + (f" by {cancelled_by}" if cancelled_by else "")
+        return Message("state.cancelling.by", person=cancelled_by) if cancelled_by else _CANCELLING
     match state:
         case JobState.QUEUED:
-            where = place(position, queue)
-            waiting = f"{_AGAIN[cause]}, {where}" if cause in _AGAIN else _waiting(position, where)
-            return f"{waiting}; {reason}" if reason else waiting
+            waiting = _waiting(cause, position, queue)
+            return Message("state.because", state=waiting, reason=reason) if reason else waiting
         case JobState.STARTING:
-            return "Starting" if attempt <= 1 else f"Starting again, {ordinal(attempt)} attempt"
+            return _STARTING if attempt <= 1 else Message("state.starting.again", attempt=attempt)
+        case JobState.RUNNING if progress:
+            return Message("state.running.cell", cell=progress.cell, cells=progress.cells)
         case JobState.RUNNING:
-            return f"Running: cell {progress.cell} of {progress.cells}" if progress else "Running"
+            return _RUNNING
         case JobState.SUCCEEDED:
-            return "Finished"
+            return _FINISHED
         case JobState.CANCELLED:
-            return "Cancelled" + (f" by {cancelled_by}" if cancelled_by else "")
+            return Message("state.cancelled.by", person=cancelled_by) if cancelled_by else _CANCELLED
         case JobState.FAILED:
-            if cause is Cause.LOST and message.startswith("Failed: "):
-                return message.removesuffix(".")
+            if cause is Cause.LOST and told is not None and _says_why(told):
+                return Message("state.failed.as_told", told=told)
             return _failed(cause, error, exit_code, time_limit)
 
 
-TURN: Final = "it comes when others of its sweep have ended"
-"""Why a point waits that is not in its queue yet."""
+_CANCELLING: Final = Message("state.cancelling")
+_STARTING: Final = Message("state.starting")
+_RUNNING: Final = Message("state.running")
+_FINISHED: Final = Message("state.finished")
+_CANCELLED: Final = Message("state.cancelled")
 
 
 def sweep(
     state: JobState, cause: Cause, progress: SweepProgress, *, queue: str, cancelled_by: str | None = None
-) -> str:
+) -> Message:
     """Explain in one sentence how far a sweep is: "Running: 37 of 100 points done, 8 running, 1 failed"."""
-    done = f"{progress.over} of {progress.points} points done"
-    details = "".join(
-        f", {part}"
-        for part in numbers(running=progress.running, failed=progress.failed, cancelled=progress.cancelled)
-    )
+    points, by = progress.points, cancelled_by
     match state:
         case JobState.SUCCEEDED:
-            return f"Finished: all {progress.points} points"
+            return Message("sweep.finished", points=points)
         case JobState.FAILED:
-            return f"Finished, but {progress.failed} of {progress.points} points failed"
+            return Message("sweep.failed", failed=progress.failed, points=points)
         case JobState.CANCELLED:
-            by = f" by {cancelled_by}" if cancelled_by else ""
-            return f"Cancelled{by}: {progress.succeeded} of {progress.points} points finished"
-    if cancelled_by is not None:
-        return f"Being cancelled{f' by {cancelled_by}' if cancelled_by else ''}: {done}"
+            facts: dict[str, Any] = {"succeeded": progress.succeeded, "points": points}
+            return (
+                Message("sweep.cancelled.by", person=by, **facts)
+                if by
+                else Message("sweep.cancelled", **facts)
+            )
+    over = Message("sweep.done", over=progress.over, points=points)
+    if by is not None:
+        return (
+            Message("sweep.cancelling.by", person=by, done=[over])
+            if by
+            else Message("sweep.cancelling", done=[over])
+        )
+    parts = numbers(running=progress.running, failed=progress.failed, cancelled=progress.cancelled)
+    done = [over, *parts]
     if state is JobState.QUEUED:
-        why = f"{_AGAIN[cause]} in {queue}" if cause in _AGAIN else f"Waiting in {queue}"
-        return f"{why}: {done}{details}"
-    return f"{'Running' if state is JobState.RUNNING else 'Starting'}: {done}{details}"
+        if cause in _AGAIN:
+            return Message("sweep.again", why=_AGAIN[cause], queue=queue, done=done)
+        return Message("sweep.waiting", queue=queue, done=done)
+    return Message("sweep.running" if state is JobState.RUNNING else "sweep.starting", done=done)
 
 
-def _waiting(position: int | None, where: str) -> str:
-    return f"Waiting {where}" if position is None else f"Waiting: {where}"
+def _waiting(cause: Cause, position: int | None, queue: str) -> Message:
+    """Return where in its queue a job is: "Waiting: 2nd in line in Opportunistic"."""
+    why = _AGAIN.get(cause)
+    if position is None:
+        return Message("state.again", why=why, queue=queue) if why else Message("state.waiting", queue=queue)
+    place = (
+        Message("place.next", queue=queue)
+        if position == 1
+        else Message("place.nth", position=position, queue=queue)
+    )
+    if why:
+        return Message("state.again.place", why=why, place=place)
+    return Message("state.waiting.place", place=place)
 
 
-def _failed(cause: Cause, error: JobError | None, exit_code: int | None, time_limit: timedelta | None) -> str:
+def _says_why(told: Message) -> bool:
+    """Return whether what the back end said explains a failure. Text is of before there were codes."""
+    if told.code in {NOTHING, "failed.lost"}:
+        return False
+    return told.code.startswith("failed.") or str(told.facts.get("text", "")).startswith("Failed: ")
+
+
+def _failed(
+    cause: Cause, error: JobError | None, exit_code: int | None, time_limit: timedelta | None
+) -> Message:
     if cause is Cause.TIME_LIMIT:
-        return "Stopped at its time limit" + (f" of {format_duration(time_limit)}" if time_limit else "")
+        return Message("state.time_limit.of", limit=time_limit) if time_limit else Message("state.time_limit")
     if cause in _FAILED:
         return _FAILED[cause]
-    where = f" in cell {error.cell}" if error and error.cell is not None else ""
     if error and error.name:
         line = error.message.strip().splitlines()[0] if error.message.strip() else ""
-        return f"Failed{where}: {error.name}" + (f": {_short(line)}" if line else "")
+        text = f"{error.name}: {_short(line)}" if line else error.name
+        if error.cell is not None:
+            return Message("state.failed.cell_error", cell=error.cell, error=text)
+        return Message("state.failed.error", error=text)
     if exit_code:
-        return f"Failed with exit code {exit_code}"
-    return "Failed"
+        return Message("state.failed.exit_code", code=exit_code)
+    return Message("state.failed")
 
 
 def _short(text: str, length: int = 120) -> str:
@@ -148,7 +172,7 @@ def _short(text: str, length: int = 120) -> str:
     return printable if len(printable) <= length else printable[: length - 1] + "…"
 
 
-def would_start(count: int, title: str, free: int, ahead: int, queue: str) -> str:
+def would_start(count: int, title: str, free: int, ahead: int, queue: str) -> Message:
     """Return what would happen to a job that is not submitted yet.
 
     Parameters
@@ -161,9 +185,15 @@ def would_start(count: int, title: str, free: int, ahead: int, queue: str) -> st
         Jobs that wait in the queue.
     """
     if ahead:
-        return f"Waits behind {ahead} job{'s' if ahead != 1 else ''} in {queue}."
+        return Message("dry_run.behind", ahead=ahead, queue=queue)
     if count == 0:
-        return "Starts now, without an accelerator."
+        return Message("dry_run.now.cpu")
     if free >= count:
-        return f"Starts now on {'a free' if count == 1 else f'{count} free'} {title}."
-    return f"Waits for {'a free' if count == 1 else f'{count} free'} {title}, next in line in {queue}."
+        return (
+            Message("dry_run.now.one", title=title)
+            if count == 1
+            else Message("dry_run.now", count=count, title=title)
+        )
+    if count == 1:
+        return Message("dry_run.waits.one", title=title, queue=queue)
+    return Message("dry_run.waits", count=count, title=title, queue=queue)

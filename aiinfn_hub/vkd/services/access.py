@@ -13,6 +13,7 @@ from typing import Final
 
 from aiinfn_hub.contract.access import AccessReading, Hold, HoldReading, HoldReason
 from aiinfn_hub.contract.states import JobState
+from aiinfn_hub.i18n.messages import Message
 from aiinfn_hub.vkd.database import holds
 from aiinfn_hub.vkd.database.jobs import JobStore
 from aiinfn_hub.vkd.domain.backend import Holds, JobBackend
@@ -21,9 +22,9 @@ from aiinfn_hub.vkd.domain.records import StoredJob
 logger = logging.getLogger(__name__)
 
 _WORDS: Final = {
-    HoldReason.WITHDRAWN: "held, because IAM lets its owner in no more",
-    HoldReason.UNCONFIRMED: "held, until its owner has signed in again",
-    HoldReason.PROJECT: "held, because its owner left the project",
+    HoldReason.WITHDRAWN: Message("reason.held.withdrawn"),
+    HoldReason.UNCONFIRMED: Message("reason.held.unconfirmed"),
+    HoldReason.PROJECT: Message("reason.held.project"),
 }
 
 
@@ -66,7 +67,7 @@ class AccessHolds:
             self._holds = wanted
             await self._tell()
 
-    def reason(self, stored: StoredJob) -> str | None:
+    def reason(self, stored: StoredJob) -> Message | None:
         """Explain why a job is held, as the end of a sentence; None if it is not."""
         if stored.state is not JobState.QUEUED:
             return None

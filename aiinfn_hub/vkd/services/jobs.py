@@ -19,6 +19,7 @@ from aiinfn_hub.contract.sessions import Claim, ClaimRequest
 from aiinfn_hub.contract.states import JobState
 from aiinfn_hub.contract.sweeps import SweepTable
 from aiinfn_hub.i18n.language import gettext as _
+from aiinfn_hub.i18n.messages import Message
 from aiinfn_hub.platform import gate
 from aiinfn_hub.platform.loading.reload import PlatformFile
 from aiinfn_hub.platform.model.platform import Platform
@@ -200,8 +201,7 @@ class JobService:
         rows = await self.store.sweep_table(sweep)
         return SweepTable(
             points=[
-                job_view.point(stored, self.show(stored, person).sentence, carried=carried)
-                for stored, carried in rows
+                job_view.point(stored, self.show(stored, person), carried=carried) for stored, carried in rows
             ]
         )
 
@@ -345,7 +345,7 @@ class JobService:
             logger.exception("job cannot be shown job=%s", stored.id)
             return job_view.unreadable(stored)
 
-    def _reason(self, stored: StoredJob) -> str | None:
+    def _reason(self, stored: StoredJob) -> Message | None:
         if held := self.access.reason(stored):
             return held
         if self.recorder.sweeps.holds(stored.id):

@@ -125,7 +125,7 @@ class Submission:
         return DryRun(
             sentence=hopeless.sentence
             if hopeless
-            else status_text.would_start(selection.count, facts.title, free, ahead, facts.queue),
+            else str(status_text.would_start(selection.count, facts.title, free, ahead, facts.queue)),
             ahead=ahead,
             checks=found,
         )

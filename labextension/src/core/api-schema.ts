@@ -834,6 +834,15 @@ export interface components {
             /** Sentence */
             sentence: string;
             /**
+             * Code
+             * @default
+             */
+            code: string;
+            /** Facts */
+            facts: {
+                [key: string]: unknown;
+            };
+            /**
              * Position
              * @default null
              */
@@ -969,6 +978,15 @@ export interface components {
             final: boolean;
             /** Sentence */
             sentence: string;
+            /**
+             * Code
+             * @default
+             */
+            code: string;
+            /** Facts */
+            facts: {
+                [key: string]: unknown;
+            };
             /** Parameters */
             parameters: {
                 [key: string]: unknown;

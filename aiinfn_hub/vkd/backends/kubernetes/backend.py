@@ -16,6 +16,7 @@ from aiinfn_hub.contract.problem import Reason, Refusal
 from aiinfn_hub.contract.runner import ResourcePoint
 from aiinfn_hub.contract.sessions import Claim, ClaimRequest
 from aiinfn_hub.i18n.language import gettext as _
+from aiinfn_hub.i18n.messages import Message
 from aiinfn_hub.kube import names
 from aiinfn_hub.kube.client import KubeClient, KubeError, path_of
 from aiinfn_hub.kube.inventory import (
@@ -351,14 +352,14 @@ class KubernetesBackend:
         """Return the place of each waiting job in its queue, from 1."""
         return self._positions.places
 
-    def reason(self, job_id: str) -> str | None:
+    def reason(self, job_id: str) -> Message | None:
         """Explain why a job still waits."""
         track = self._director.tracks.get(job_id)
         workload = self._cluster.of(job_id).workload
         if track is None or not self._director.waits(job_id):
             return None
         if workload is None:
-            return self._director.obstacle(job_id) or None
+            return self._director.obstacle(job_id)
         selection = track.job.selection
         largest = self._inventory.largest(selection.accelerator_name) if selection.accelerator else 0
         return status_text.waiting(workload.waiting, selection, largest, admitted=workload.admitted)

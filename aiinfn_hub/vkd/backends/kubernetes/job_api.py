@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 from http import HTTPStatus
 
+from aiinfn_hub.i18n.messages import Message
 from aiinfn_hub.kube import names
 from aiinfn_hub.kube.client import KubeClient, KubeError
 from aiinfn_hub.kube.objects import jobs
@@ -62,18 +63,28 @@ def hopeless(error: KubeError) -> bool:
     return error.status in {HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY}
 
 
-def obstacle(error: KubeError) -> str:
+def obstacle(error: KubeError) -> Message:
     """Explain to the person why the cluster does not have a job, as the end of a sentence."""
     if error.status == HTTPStatus.FORBIDDEN and "quota" in error.message:
-        return "the cluster takes no more jobs for now, since the quota of its namespace is used up"
+        return Message("reason.cluster_quota")
     if error.status in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}:
-        return "the cluster is not set up for batch jobs: the operators have to run `aiinfn-hub kueue apply`"
+        return Message("reason.cluster_not_set_up")
     if not hopeless(error):
-        return "the cluster does not answer"
+        return Message("reason.cluster_silent")
+    _log_refusal(error)
+    return Message("reason.cluster_refuses")
+
+
+def refused(error: KubeError) -> Message:
+    """Explain to the person why a job failed that the cluster will never take; the log has what the cluster says."""
+    _log_refusal(error)
+    return Message("failed.refused")
+
+
+def _log_refusal(error: KubeError) -> None:
     _log.error(
         "cluster refuses a job status=%d reason=%s message=%s",
         error.status,
         error.reason,
         error.message[:500],
     )
-    return "the cluster does not take this job; the operators find the reason in vkd's log"

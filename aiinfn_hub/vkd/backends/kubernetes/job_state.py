@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass, field
 
 from aiinfn_hub.contract.states import JobState
+from aiinfn_hub.i18n.messages import Message
 from aiinfn_hub.vkd.domain.backend import BackendJob
 
 from .attempt_files import AttemptNote
@@ -30,7 +31,7 @@ class ReconcileState:
     withheld
         Its attempt is stopped because its owner lost the access.
     obstacle
-        Why its Job could not be made yet, in words.
+        Why its Job could not be made yet.
     said
         What was told of the starts of its attempts.
     dirty, task
@@ -44,7 +45,7 @@ class ReconcileState:
     appeared: bool = False
     cancelling: bool = False
     deleted: bool = False
-    obstacle: str = ""
+    obstacle: Message | None = None
     dirty: bool = False
     task: asyncio.Task[None] | None = None
     follower: LogFollower | None = None

@@ -16,6 +16,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from aiinfn_hub.contract.states import FINAL, Cause, JobState
+from aiinfn_hub.i18n.messages import Message
 from aiinfn_hub.kube.client import KubeClient, KubeError
 from aiinfn_hub.kube.objects import jobs
 from aiinfn_hub.platform.model.platform import Platform
@@ -25,7 +26,7 @@ from .archive import ArchivedPart
 from .attempt_files import AttemptNote, KubernetesFiles
 from .creation_order import CreationOrder
 from .facts import Cluster, Seen
-from .job_api import JobApi, hopeless, obstacle
+from .job_api import JobApi, hopeless, obstacle, refused
 from .job_state import UNKNOWN_POD, ReconcileState
 from .lifecycle import Step, advance
 from .log_collector import LOG_LIMIT, LogCollector
@@ -157,17 +158,17 @@ class Reconciler:
         await self._requests.create(track.job)
         track.note.created = True
         self._order.created(track.job)
-        track.obstacle = ""
+        track.obstacle = None
         await self._save(track)
         self._moved(track.queue, "")
 
-    def obstacle(self, job_id: str) -> str:
-        """Return why a job's Job could not be made yet, in words; also if it waits for one that could not."""
+    def obstacle(self, job_id: str) -> Message | None:
+        """Return why a job's Job could not be made yet, if it could not; also if it waits for one that could not."""
         track = self.tracks[job_id]
         if track.note.created or track.obstacle:
             return track.obstacle
         first = self.tracks.get(self._order.first(track.job))
-        return first.obstacle if first is not None else ""
+        return first.obstacle if first is not None else None
 
     def forget(self, job_id: str) -> bool:
         """Forget that a job ever was; False if it is not over."""
@@ -290,16 +291,9 @@ class Reconciler:
             track.failures = 0
         except KubeError as error:
             if hopeless(error) and not track.note.created and not track.cancelling:
-                message = obstacle(error)
+                message = str(refused(error))
                 await self._apply(
-                    track,
-                    Step(
-                        JobState.FAILED,
-                        Cause.START_FAILED,
-                        f"{message[:1].upper()}{message[1:]}.",
-                        track.attempt,
-                    ),
-                    seen,
+                    track, Step(JobState.FAILED, Cause.START_FAILED, message, track.attempt), seen
                 )
                 return
             self._failed(track, error)
@@ -403,7 +397,7 @@ class Reconciler:
         level = logging.WARNING if track.failures == 0 else logging.DEBUG
         _log.log(level, "cluster refused job=%s status=%d reason=%s", track.id, error.status, error.reason)
         track.failures += 1
-        track.obstacle = "" if track.note.created else obstacle(error)
+        track.obstacle = None if track.note.created else obstacle(error)
         self._later(track, pause)
 
     # Telling

@@ -10,6 +10,7 @@ from typing import Final
 
 from aiinfn_hub.contract.states import Cause
 from aiinfn_hub.contract.units import format_duration, format_quantity
+from aiinfn_hub.i18n.messages import Message
 from aiinfn_hub.platform.selection import Selection
 from aiinfn_hub.vkd.backends.common.exit_outcome import clock_time, plural
 
@@ -213,20 +214,20 @@ def time_limit(selection: Selection) -> str:
     return f"Stopped: it reached its time limit of {format_duration(selection.time_limit)}."
 
 
-_STOPPED: Final = "its queue is stopped by the operators"
-_NOT_SET_UP: Final = "its queue is not set up in the cluster, and the operators must apply the platform file"
+_STOPPED: Final = Message("reason.queue_stopped")
+_NOT_SET_UP: Final = Message("reason.queue_missing")
 _WAITING: Final = {
     "OnHold": _STOPPED,
     "Stopped": _STOPPED,
     "Inadmissible": _NOT_SET_UP,
     "Misconfigured": _NOT_SET_UP,
-    "ExceedsMaxQuota": "it asks for more than batch may ever use",
+    "ExceedsMaxQuota": Message("reason.quota"),
 }
 """By the reason of a Workload without quota. What is not here follows from the inventory: of several flavors, Kueue's
 own text may speak of the wrong one."""
 
 
-def waiting(reason: str | None, selection: Selection, largest: int, *, admitted: bool) -> str | None:
+def waiting(reason: str | None, selection: Selection, largest: int, *, admitted: bool) -> Message | None:
     """Explain why a job waits, as the end of a sentence.
 
     Parameters
@@ -239,14 +240,16 @@ def waiting(reason: str | None, selection: Selection, largest: int, *, admitted:
         Kueue let it go: it waits for its node.
     """
     if admitted:
-        return "it is about to start"
+        return Message("reason.admitted")
     if reason in _WAITING:
         return _WAITING[reason]
     if selection.accelerator is not None and largest < selection.count:
         title = selection.accelerator.title
         if largest == 0:
-            return f"no node has {title} now"
-        return f"no node has {devices(selection)}, the most is {largest}"
+            return Message("reason.no_node", accelerator=title)
+        return Message("reason.no_node_enough", devices=devices(selection), largest=largest)
     if reason is None:
         return None
-    return f"all {selection.accelerator.title} are in use" if selection.accelerator else "all nodes are busy"
+    if selection.accelerator is None:
+        return Message("reason.nodes_busy")
+    return Message("reason.in_use", accelerator=selection.accelerator.title)

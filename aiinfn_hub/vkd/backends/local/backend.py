@@ -16,6 +16,7 @@ from aiinfn_hub.contract.platform import Availability, AvailabilityReading
 from aiinfn_hub.contract.runner import ResourcePoint
 from aiinfn_hub.contract.sessions import Claim, ClaimRequest
 from aiinfn_hub.host.accounts import Accounts
+from aiinfn_hub.i18n.messages import Message
 from aiinfn_hub.platform.model.platform import Platform
 from aiinfn_hub.vkd.backends.common import attempt_log
 from aiinfn_hub.vkd.backends.common.attempt_files import LocalFiles
@@ -219,7 +220,7 @@ class LocalBackend:
         """Return the place of each waiting job in its queue, from 1."""
         return self._dispatcher.line.positions(self._dispatcher.rank)
 
-    def reason(self, job_id: str) -> str | None:
+    def reason(self, job_id: str) -> Message | None:
         """Return None: its place in line is why a job waits here."""
         return None
 
