@@ -16,8 +16,9 @@ BIN := .venv/bin
 UV := .tools/uv/bin/uv
 PROXY := deploy/proxy/node_modules/.bin
 LABEXTENSION := aiinfn_lab/labextension/static/style.js
+BUILDER := labextension/builder/node_modules
 LABEXTENSION_SOURCES := $(wildcard labextension/src/*.ts* labextension/src/*/*.ts* labextension/src/*/*/*.ts* labextension/style/* labextension/style/*/* labextension/schema/*) \
-	labextension/package.json labextension/tsconfig.json
+	labextension/package.json labextension/builder/webpack.config.js
 export PATH := $(CURDIR)/$(PROXY):$(CURDIR)/$(BIN):$(PATH)
 export UV_LINK_MODE := copy
 # A half-set-up shell of another project must not leak into this one.
@@ -28,8 +29,9 @@ help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-20s %s\n", $$1, $$2}'
 
 .PHONY: demo
-demo: setup  ## Set up everything and run the platform on this machine (PORT=8000)
-	@exec $(BIN)/aiinfn-hub demo --port $(PORT)
+demo:  ## Set up what the platform needs and run it on this machine (PORT=8000)
+	@$(PARALLEL) $(PLATFORM)
+	@test -e .venv/.compiled || { $(COMPILE) >/dev/null 2>&1 & } ; exec $(BIN)/aiinfn-hub demo --port $(PORT)
 
 .PHONY: test
 test: setup browser  ## Set up everything and run all tests
@@ -92,13 +94,19 @@ include cluster.mk
 clean:  ## Remove everything that the other commands made, the demonstration's data too
 	@test ! -e .cache/cluster/root/settings.json || { echo "A cluster is up. Take it down first: make cluster-down" >&2; exit 1; }
 	rm -rf .cache .venv .tools .demo dist build bench/results tests/ui/pictures aiinfn_lab/labextension \
-		labextension/node_modules labextension/lib labextension/tsconfig.tsbuildinfo deploy/proxy/node_modules \
+		labextension/node_modules $(BUILDER) deploy/proxy/node_modules \
 		.mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 # --- set-up ------------------------------------------------------------------------------------------------------
 
+# What does not wait for each other is set up at the same time: most of it is waiting for packages.
+PARALLEL := +$(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j 4)
+PLATFORM := .venv/.installed $(PROXY)/configurable-http-proxy
+COMPILE := nice $(BIN)/python -m compileall -q -j 0 .venv/lib && touch .venv/.compiled
+
 .PHONY: setup
-setup: .venv/.installed $(PROXY)/configurable-http-proxy
+setup:
+	@$(PARALLEL) $(PLATFORM) .venv/.compiled labextension/node_modules/.installed
 
 $(UV):
 	@deploy/check-prerequisites
@@ -106,33 +114,52 @@ $(UV):
 	@"$$(deploy/find-python)" -m venv .tools/uv
 	@.tools/uv/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 
-.venv/.synced: requirements.lock | $(UV)
+# What the platform itself needs; versions and hashes are the lock's.
+.venv/.platform: requirements.lock | $(UV)
 	@$(UV) venv --quiet --clear --python "$$(deploy/find-python)" .venv
-	@$(UV) pip sync --quiet --python $(BIN)/python --compile-bytecode --require-hashes requirements.lock
+	@$(UV) pip install --quiet --python $(BIN)/python --requirements pyproject.toml \
+		--extra hub --extra lab --extra demo --extra build --constraints requirements.lock
 	@touch $@
+
+# The rest of the lock: what tests and checks need.
+.venv/.synced: .venv/.platform
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --require-hashes --requirements requirements.lock
+	@touch $@
+
+# Sessions and jobs of other accounts cannot write bytecode here. The demonstration does this while it runs already.
+.venv/.compiled: .venv/.synced
+	@$(COMPILE)
 
 $(PROXY)/configurable-http-proxy: deploy/proxy/package-lock.json
 	@echo "Setting up the proxy ..."
 	@cd deploy/proxy && npm ci --silent --no-audit --no-fund
 	@touch $@
 
-labextension/node_modules/.installed: labextension/package.json labextension/yarn.lock .venv/.synced
-	@echo "Setting up the labextension's packages (two minutes the first time) ..."
+# Only those who change the labextension need these: its tests, checks and types.
+labextension/node_modules/.installed: labextension/package.json labextension/yarn.lock .venv/.platform
+	@echo "Setting up the labextension's tests and checks (two minutes the first time) ..."
 	@cd labextension && ../$(BIN)/jlpm install --immutable > node_modules.log 2>&1 \
 		|| { tail -n 20 node_modules.log; exit 1; }
 	@rm -f labextension/node_modules.log
 	@touch $@
 
-$(LABEXTENSION): $(LABEXTENSION_SOURCES) labextension/node_modules/.installed
+$(BUILDER)/.installed: labextension/builder/package.json labextension/builder/package-lock.json
+	@deploy/check-prerequisites
+	@echo "Setting up what builds the labextension ..."
+	@cd labextension/builder && npm ci --silent --no-audit --no-fund
+	@touch $@
+
+$(LABEXTENSION): $(LABEXTENSION_SOURCES) $(BUILDER)/.installed
 	@echo "Building the labextension ..."
-	@cd labextension && ../$(BIN)/jlpm build:prod > build.log 2>&1 || { tail -n 40 build.log; exit 1; }
-	@rm -f labextension/build.log
+	@cd labextension/builder && npm run --silent build:prod > build.log 2>&1 || { tail -n 40 build.log; exit 1; }
+	@rm -f labextension/builder/build.log
 	@touch $@
 
 # An editable install copies the built labextension and the server extension's switch into the environment, and makes
-# JupyterLab's catalogues.
-.venv/.installed: pyproject.toml hatch_build.py $(LAB_CATALOGUES) .venv/.synced $(LABEXTENSION)
-	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --reinstall-package aiinfn --editable .
+# JupyterLab's catalogues. It would build the labextension once more.
+.venv/.installed: pyproject.toml hatch_build.py $(LAB_CATALOGUES) .venv/.platform $(LABEXTENSION)
+	@SKIP_JUPYTER_BUILDER=1 $(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation \
+		--reinstall-package aiinfn --editable .
 	@touch $@
 
 .PHONY: browser
