@@ -18,7 +18,7 @@ PROXY := deploy/proxy/node_modules/.bin
 LABEXTENSION := aiinfn_lab/labextension/static/style.js
 BUILDER := labextension/builder/node_modules
 LABEXTENSION_SOURCES := $(wildcard labextension/src/*.ts* labextension/src/*/*.ts* labextension/src/*/*/*.ts* labextension/style/* labextension/style/*/* labextension/schema/*) \
-	labextension/package.json labextension/builder/webpack.config.js
+	labextension/package.json $(wildcard labextension/builder/*.js)
 export PATH := $(CURDIR)/$(PROXY):$(CURDIR)/$(BIN):$(PATH)
 export UV_LINK_MODE := copy
 # A half-set-up shell of another project must not leak into this one.

@@ -42,7 +42,7 @@ def measure() -> Iterator[Figure]:
                 opened = size(fetched)
         finally:
             demo.stop()
-    yield Figure("fetched at start-up", start / 1000, "kB", "<= 25 kB", start <= 25_000)
+    yield Figure("fetched at start-up", start / 1000, "kB", "<= 20 kB", start <= 20_000)
     yield Figure("requests to the server half at start-up", asked, "", "0", asked == 0)
     yield Figure(
         "fetched when the panel is first opened", opened / 1000, "kB", "<= 300 kB", opened <= 300_000

@@ -1,5 +1,6 @@
 const path = require('path');
 const { rspack } = require('@rspack/core');
+const SharedFromJupyterLab = require('./shared-from-jupyterlab');
 
 // What JupyterLab fetches at every start is the container's runtime and the plugins: both are made as small as can be.
 module.exports = {
@@ -28,12 +29,13 @@ module.exports = {
   },
   resolve: { extensions: ['.ts', '.tsx', '.js'] },
   resolveLoader: { modules: [path.join(__dirname, 'node_modules')] },
+  plugins: [new SharedFromJupyterLab()],
   optimization: {
     minimizer: [
       new rspack.SwcJsMinimizerRspackPlugin({
         minimizerOptions: {
           ecma: 2020,
-          compress: { passes: 3, ecma: 2020, unsafe_arrows: true, keep_fargs: false },
+          compress: { passes: 6, ecma: 2020, unsafe_arrows: true, keep_fargs: false },
           format: { ecma: 2020, comments: false }
         }
       })
