@@ -74,7 +74,7 @@ def measure() -> Iterator[Figure]:
         with stage(partial(fill, jobs=jobs)) as running:
             running.sign_in("ada")
             caller = Caller(running.hub.vkd_url, running.token("ada"))
-            aim = 20 if jobs == SIZES[0] else None
+            aim = 5 if jobs == SIZES[0] else None
             for name, query in (
                 ("GET jobs, 25", ""),
                 ("search that much matches", "&search=train"),

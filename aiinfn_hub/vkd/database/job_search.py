@@ -11,7 +11,6 @@ from datetime import datetime
 from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aiinfn_hub.vkd.domain.records import Filter, View
 
@@ -24,8 +23,8 @@ _MOST_FOUND: Final = 2_000
 """Found jobs whose state one page looks at."""
 
 
-async def read(
-    connection: AsyncConnection, view: View, wanted: Filter
+def read(
+    connection: sa.Connection, view: View, wanted: Filter
 ) -> tuple[list[Any], tuple[int, datetime | None] | None]:
     """Read a page of what is found.
 
@@ -44,19 +43,19 @@ async def read(
     horizon: int | None = None
     if wanted.search:
         for who in whose:
-            end = (await connection.execute(bound(who, wanted, each))).scalar()
+            end = connection.execute(bound(who, wanted, each)).scalar()
             horizon = max(end, horizon or 0) if end is not None else horizon
     numbers: list[int] = []
     for who in whose:
-        numbers += (await connection.execute(matches(who, wanted, horizon, most))).scalars()
+        numbers += connection.execute(matches(who, wanted, horizon, most)).scalars()
     numbers.sort(reverse=True)
     if wanted.states and len(numbers) >= most:
         horizon = numbers[most - 1]
     numbers = numbers[:most]
-    rows = list((await connection.execute(by_number(numbers, wanted))).mappings()) if numbers else []
+    rows = list(connection.execute(by_number(numbers, wanted)).mappings()) if numbers else []
     if horizon is None or len(rows) > wanted.limit:
         return rows, None
-    created = await connection.execute(sa.select(jobs.c.created).where(jobs.c.number == horizon))
+    created = connection.execute(sa.select(jobs.c.created).where(jobs.c.number == horizon))
     return rows, (horizon, created.scalar())
 
 

@@ -194,7 +194,7 @@ class JobStore:
         if update.state is None:
             raise ValueError("progress is recorded by `note`")
         async with self._database.write() as connection:
-            job = await _get(connection, update.job_id, lock=True)
+            job = await _get(connection, update.job_id)
             if job is None:
                 return Applied.UNKNOWN_JOB
             if job.state is update.state and job.attempt == update.attempt:
@@ -263,7 +263,7 @@ class JobStore:
     async def cancelling(self, job_id: str, by: str) -> StoredJob | None:
         """Remember that somebody asked for a job's end; the first who asks is kept. None if there is no such job."""
         async with self._database.write() as connection:
-            job = await _get(connection, job_id, lock=True)
+            job = await _get(connection, job_id)
             if job is None or job.final or job.cancelled_by is not None:
                 return job
             change = await self._count(connection)
@@ -325,8 +325,13 @@ class JobStore:
 
     async def get(self, job_id: str) -> StoredJob | None:
         """Return a job, or None."""
-        async with self._database.read() as connection:
-            return await _get(connection, job_id)
+        statement = sa.select(jobs).where(jobs.c.id == job_id)
+
+        def look(connection: sa.Connection) -> StoredJob | None:
+            row = connection.execute(statement).mappings().first()
+            return StoredJob.of(row) if row else None
+
+        return await self._database.query(look)
 
     async def replay(self, new: NewJob) -> StoredJob | None:
         """Return the job that was submitted before with the same idempotency key.
@@ -392,8 +397,7 @@ class JobStore:
 
     async def page(self, view: View, wanted: Filter) -> Page:
         """Return one page of the jobs that somebody sees."""
-        async with self._database.read() as connection:
-            return await pagination.read(connection, view, wanted)
+        return await self._database.query(lambda connection: pagination.read(connection, view, wanted))
 
     async def unfinished(self) -> list[StoredJob]:
         """Return all jobs that are not final, oldest first."""
@@ -423,7 +427,7 @@ class JobStore:
     async def _record(
         self, connection: AsyncConnection, job_id: str, recorded: Mapping[str, Any], change: int
     ) -> None:
-        job = await _get(connection, job_id, lock=True)
+        job = await _get(connection, job_id)
         if job is not None:
             # The bound is that of the job: each attempt has its own, and may use other names.
             values = {"recorded": merge_values(job.recorded, recorded)[0], "change": change}
@@ -434,9 +438,8 @@ class JobStore:
         return int((await connection.execute(statement)).scalar_one())
 
 
-async def _get(connection: AsyncConnection, job_id: str, *, lock: bool = False) -> StoredJob | None:
-    statement = sa.select(jobs).where(jobs.c.id == job_id)
-    if lock:
-        statement = statement.with_for_update()  # SQLite's writer holds the whole database already
+async def _get(connection: AsyncConnection, job_id: str) -> StoredJob | None:
+    # SQLite's writer holds the whole database already.
+    statement = sa.select(jobs).where(jobs.c.id == job_id).with_for_update()
     row = (await connection.execute(statement)).mappings().first()
     return StoredJob.of(row) if row else None

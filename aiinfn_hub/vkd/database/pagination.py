@@ -6,11 +6,12 @@ into branches that each follow one index in the order of the list; the first row
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import lru_cache
 from itertools import product
 from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aiinfn_hub.vkd.domain.records import (
     ACTIVE,
@@ -28,40 +29,51 @@ MOST_DELETED: Final = 1000
 """Deleted jobs that one answer tells."""
 
 
-async def read(connection: AsyncConnection, view: View, wanted: Filter) -> Page:
+def read(connection: sa.Connection, view: View, wanted: Filter) -> Page:
     """Read a page.
 
     The counter is read first: should the database let a change in between, the page shows it once too often, not never.
     """
-    through = (await connection.execute(sa.select(counters.c.value))).scalar_one()
+    through, active = connection.execute(_counted(view, replace(wanted, since=None, after=None))).one()
     looked_to = None
     if wanted.search or wanted.label:
-        rows, looked_to = await job_search.read(connection, view, wanted)
+        rows, looked_to = job_search.read(connection, view, wanted)
     else:
-        rows = await _listed(connection, view, wanted)
-    active = (await connection.execute(_active(view, wanted))).scalar_one()
+        rows = _listed(connection, view, wanted)
     found = [StoredJob.of(row) for row in rows[: wanted.limit]]
     return Page(
         found,
         more=len(rows) > wanted.limit,
         through=through,
         active=active,
-        deleted=await _deleted(connection, view, wanted),
+        deleted=_deleted(connection, view, wanted),
         looked_to=looked_to,
     )
 
 
-async def _listed(connection: AsyncConnection, view: View, wanted: Filter) -> list[Any]:
+def _listed(connection: sa.Connection, view: View, wanted: Filter) -> list[Any]:
+    statement = _page(view, wanted)
+    return [] if statement is None else list(connection.execute(statement).mappings())
+
+
+# Every open Lab asks for the same few lists again and again, and making a statement takes longer than running it.
+@lru_cache(maxsize=64)
+def _counted(view: View, wanted: Filter) -> sa.Select[int, int]:
+    return sa.select(counters.c.value, _active(view, wanted).scalar_subquery())
+
+
+@lru_cache(maxsize=64)
+def _page(view: View, wanted: Filter) -> sa.Select[Any] | None:
     order = _order(wanted)
     branches = [
         sa.select(jobs).where(*conditions).order_by(*order).limit(wanted.limit + 1)
         for conditions in _branches(view, wanted)
     ]
     if len(branches) < 2:
-        return [row for branch in branches for row in (await connection.execute(branch)).mappings()]
+        return branches[0] if branches else None
     union = sa.union_all(*(sa.select(branch.subquery()) for branch in branches)).subquery()
     merged = sa.select(union).order_by(*(union.c[column.name].desc() for column in _keys(wanted)))
-    return list((await connection.execute(merged.limit(wanted.limit + 1))).mappings())
+    return merged.limit(wanted.limit + 1)
 
 
 def _keys(wanted: Filter) -> list[sa.Column[Any]]:
@@ -111,13 +123,13 @@ def _active(view: View, wanted: Filter) -> sa.Select[int]:
     return statement.where(sa.or_(jobs.c.owner == view.person, jobs.c.project.in_(sorted(view.projects))))
 
 
-async def _deleted(connection: AsyncConnection, view: View, wanted: Filter) -> list[str] | None:
+def _deleted(connection: sa.Connection, view: View, wanted: Filter) -> list[str] | None:
     """Return the jobs deleted since; None if they are too many. They are told with the first page."""
     if wanted.since is None or wanted.after is not None or wanted.sweep is not None:
         return []
     found: list[str] = []
     for statement in deleted_since(view, wanted):
-        found += (await connection.execute(statement)).scalars()
+        found += connection.execute(statement).scalars()
     return found if len(found) <= MOST_DELETED else None
 
 

@@ -124,22 +124,25 @@ class StoredJob:
     @classmethod
     def of(cls, row: Mapping[Any, Any]) -> StoredJob:
         """Read a row."""
-        values: dict[str, Any] = {str(key): value for key, value in row.items()}
+        values: dict[str, Any] = dict(row)
         values["state"] = JobState(values["state"])
         values["cause"] = Cause(values["cause"])
-        told = Kept(
-            {
-                kind: {"type": kind, kind: content}
-                for kind, content in (("progress", values["progress"]), ("error", values["error"]))
-                if content
-            }
-        ).records
-        values["progress"] = (
-            Progress.model_validate(told["progress"]["progress"]) if told["progress"] else None
-        )
-        values["error"] = JobError.model_validate(told["error"]["error"]) if told["error"] else None
+        # Most rows have neither: a list of many is read without looking at what is not there.
+        if values["progress"] or values["error"]:
+            told = Kept(
+                {
+                    kind: {"type": kind, kind: content}
+                    for kind, content in (("progress", values["progress"]), ("error", values["error"]))
+                    if content
+                }
+            ).records
+            progress, error = told["progress"], told["error"]
+            values["progress"] = Progress.model_validate(progress["progress"]) if progress else None
+            values["error"] = JobError.model_validate(error["error"]) if error else None
+        else:
+            values["progress"] = values["error"] = None
         values["sweep"] = SweepProgress.model_validate(values["sweep"]) if values["sweep"] else None
-        values["recorded"] = usable_values(values["recorded"] or {})
+        values["recorded"] = usable_values(values["recorded"]) if values["recorded"] else {}
         values["labels"] = values["labels"] or []
         values["pinned"] = bool(values["pinned"])
         return cls(**values)
