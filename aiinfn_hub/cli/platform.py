@@ -17,7 +17,8 @@ from aiinfn_hub.platform.loading import loader, schema
 from aiinfn_hub.platform.model.fields import parse_moment, show_moment
 from aiinfn_hub.platform.model.platform import Platform
 from aiinfn_hub.platform.model.settings import BackendKind
-from aiinfn_hub.platform.model.storage import StorageKind
+from aiinfn_hub.platform.model.storage import StorageUse
+from aiinfn_hub.platform.model.storage_kinds.base import PERSON
 from aiinfn_hub.platform.person import Person
 from aiinfn_hub.storage import local_mounts
 
@@ -75,6 +76,8 @@ def check(file: Path | None, try_iam: bool, token_file: IO[str] | None) -> None:
     ):
         names = ", ".join(getattr(platform, part)) or "none"
         click.echo(f"  {part:<13} {names}")
+    for hint in examined.hints:
+        click.secho(f"Older form: {hint}", fg="yellow")
     for note in (*_over(platform, datetime.now(UTC)), *_storage(platform)):
         click.secho(note, fg="yellow")
     if try_iam:
@@ -157,7 +160,7 @@ def _storage(platform: Platform) -> list[str]:
         name
         for name in platform.projects
         if not any(
-            each.kind is StorageKind.HOME and (each.projects is None or name in each.projects)
+            each.use is StorageUse.HOME and (each.projects is None or name in each.projects)
             for each in platform.storage.values()
         )
     ]
@@ -166,9 +169,9 @@ def _storage(platform: Platform) -> list[str]:
             f"storage: there is no home for {', '.join(homeless)}; what people write there is gone with the session."
         )
     found += [
-        f"storage.{name}: its sub_path does not name {{person}}, so that everybody has the same home."
+        f'storage.{name}: it does not name {{person}}, so that everybody has the same home; write for example sub_path: "{{person}}".'
         for name, each in platform.storage.items()
-        if each.kind is StorageKind.HOME and each.volume and "{person}" not in (each.sub_path or "")
+        if each.use is StorageUse.HOME and each.kubernetes and not each.kubernetes.is_one_for_each(PERSON)
     ]
     return found
 

@@ -1,6 +1,6 @@
 """Storage of the platform file on one machine: links in a person's home, for sessions and jobs alike.
 
-The home is the person's home on this machine. A share with a ``path``, and scratch space, are links in it, because a process
+The home is the person's home on this machine. A share with a ``local`` folder, and scratch space, are links in it, because a process
 can mount nothing. What cannot be had is said: by ``aiinfn-hub check``, in the log at a start, and on the form.
 """
 
@@ -14,7 +14,8 @@ from pathlib import Path
 
 from aiinfn_hub.host.accounts import SCRATCH, Account, hand_over
 from aiinfn_hub.platform.model.platform import Platform
-from aiinfn_hub.platform.model.storage import Storage, StorageKind
+from aiinfn_hub.platform.model.storage import Storage, StorageUse
+from aiinfn_hub.platform.model.storage_kinds.base import PERSON, PROJECT, Whose
 from aiinfn_hub.platform.selection import Selection
 from aiinfn_hub.platform.slugs import slug
 
@@ -23,22 +24,23 @@ _log = logging.getLogger(__name__)
 
 def is_missing(storage: Storage) -> bool:
     """Return whether a storage cannot be had on one machine as the platform file describes it."""
-    return storage.kind is StorageKind.SHARE and storage.path is None
+    return storage.use is StorageUse.SHARE and storage.local is None
 
 
 def notes(platform: Platform) -> Iterator[str]:
     """Return, for operators, what of the storage is another thing on one machine."""
     for name, storage in platform.storage.items():
         at = f"storage.{name}"
-        if storage.kind is StorageKind.HOME:
-            if storage.volume or storage.sub_path or storage.path:
-                yield f"{at}: homes are in the data folder on one machine; volume, sub_path and path are not used."
+        if storage.use is StorageUse.HOME:
+            if storage.local:
+                yield f"{at}: homes are in the data folder on one machine; local is not used."
         elif is_missing(storage):
-            yield f"{at}: it is not there on one machine; give path, the folder of this machine that it stands for."
-        elif storage.kind is StorageKind.SCRATCH and not storage.path:
+            yield f"{at}: it is not there on one machine; write for example local: {{kind: folder, path: /srv/{name}}}."
+        elif storage.use is StorageUse.SCRATCH and not storage.local:
             yield f"{at}: on one machine, scratch space is a folder of its own for each person, which outlives sessions and jobs."
-        if storage.read_only and storage.path:
-            yield f"{at}: read_only is not enforced on one machine; let the permissions of {storage.path} do it."
+        if storage.read_only and storage.local:
+            folder = storage.local.local_folder(Whose(PERSON, PROJECT))
+            yield f"{at}: read_only is not enforced on one machine; let the permissions of {folder} do it."
 
 
 def link(account: Account, selection: Selection, platform: Platform, data: Path) -> None:
@@ -49,13 +51,14 @@ def link(account: Account, selection: Selection, platform: Platform, data: Path)
     """
     for name in selection.storage or ():
         storage = platform.storage.get(name)
-        if storage is None or storage.kind is StorageKind.HOME:
+        if storage is None or storage.use is StorageUse.HOME:
             continue
         if is_missing(storage):
-            _log.warning("storage %s is not there on one machine: it has no path", name)
+            _log.warning("storage %s is not there on one machine: it has no folder here", name)
             continue
         try:
-            label = slug(selection.project) if "{project}" in (storage.path or "") else ""
+            of_project = storage.local is not None and storage.local.is_one_for_each(PROJECT)
+            label = slug(selection.project) if of_project else ""
             _link(account, f"{name}-{label}" if label else name, _target(account, storage, selection, data))
         except OSError as error:
             _log.warning(
@@ -64,8 +67,8 @@ def link(account: Account, selection: Selection, platform: Platform, data: Path)
 
 
 def _target(account: Account, storage: Storage, selection: Selection, data: Path) -> str:
-    if storage.path is not None:
-        return storage.path.replace("{person}", account.slug).replace("{project}", slug(selection.project))
+    if storage.local is not None:
+        return storage.local.local_folder(Whose(account.slug, slug(selection.project)))
     above = data / SCRATCH
     above.mkdir(mode=0o711, parents=True, exist_ok=True)
     own = above / account.slug

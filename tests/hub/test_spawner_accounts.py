@@ -181,7 +181,7 @@ def test_an_archived_home_is_out_of_reach_and_the_next_person_has_an_empty_one_a
 
 @pytest.mark.parametrize("separate", [pytest.param(True, marks=as_root), False])
 def test_the_next_person_of_a_name_finds_no_scratch_space_of_the_first(data, separate):
-    storage = Storage(title="Scratch", kind="scratch", mount="/scratch")
+    storage = Storage(title="Scratch", use="scratch", mount="/scratch")
     platform = SimpleNamespace(storage={"scratch": storage})
     granted = SimpleNamespace(storage=("scratch",), project="one")
     accounts = Accounts(data, separate)
@@ -201,9 +201,7 @@ def test_the_next_person_of_a_name_finds_no_scratch_space_of_the_first(data, sep
 
 @as_root
 def test_scratch_space_goes_with_its_person_to_another_uid(data):
-    platform = SimpleNamespace(
-        storage={"scratch": Storage(title="Scratch", kind="scratch", mount="/scratch")}
-    )
+    platform = SimpleNamespace(storage={"scratch": Storage(title="Scratch", use="scratch", mount="/scratch")})
     granted = SimpleNamespace(storage=("scratch",), project="one")
     shared = Accounts(data, separate=False).get("ada")
     local_mounts.link(shared, granted, platform, data)

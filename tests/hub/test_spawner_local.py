@@ -369,9 +369,9 @@ def shares(hub) -> Iterator[Path]:
     (share / "events.txt").write_text("42")
     before = path.read_text()
     path.write_text(
-        f"{before}storage:\n  data: {{title: Data, kind: share, mount: /data, path: {share}}}\n"
-        "  away: {title: Far away, kind: share, mount: /away}\n"
-        "  scratch: {title: Scratch, kind: scratch, mount: /scratch}\n"
+        f"{before}storage:\n  data: {{title: Data, use: share, mount: /data, local: {{kind: folder, path: {share}}}}}\n"
+        "  away: {title: Far away, use: share, mount: /away}\n"
+        "  scratch: {title: Scratch, use: scratch, mount: /scratch}\n"
     )
     yield share
     path.write_text(before)

@@ -60,9 +60,14 @@ def test_every_section_and_key_is_documented():
 def _sections(model):
     yield model
     for field in model.model_fields.values():
-        for each in (field.annotation, *getattr(field.annotation, "__args__", ())):
+        for each in _parts(field.annotation):
             if isinstance(each, type) and issubclass(each, BaseModel):
                 yield from _sections(each)
+
+
+def _parts(annotation):
+    inner = getattr(annotation, "__args__", ())
+    return [annotation, *(part for each in inner for part in _parts(each))]
 
 
 def test_links_within_the_documentation_have_a_target():

@@ -26,11 +26,11 @@ images: {std: {title: Std, reference: "a:1"}}
 sizes: {s: {title: S, cores: 1, memory: 1Gi}}
 projects: {one: {title: One, groups: [a]}, two: {title: Two, groups: [a]}}
 storage:
-  home: {title: Home, kind: home, mount: /home/user, volume: {persistentVolumeClaim: {claimName: homes}}}
-  data: {title: Detector data, kind: share, mount: /data, read_only: true, path: "PATH/data"}
-  common: {title: Project share, kind: share, mount: /shared, path: "PATH/{project}"}
-  away: {title: Far away, kind: share, mount: /away, projects: [one]}
-  scratch: {title: Scratch, kind: scratch, mount: /scratch}
+  home: {title: Home, use: home, mount: /home/user, local: {kind: folder, path: /home}}
+  data: {title: Detector data, use: share, mount: /data, read_only: true, local: {kind: folder, path: "PATH/data"}}
+  common: {title: Project share, use: share, mount: /shared, local: {kind: folder, path: "PATH/{project}"}}
+  away: {title: Far away, use: share, mount: /away, projects: [one]}
+  scratch: {title: Scratch, use: scratch, mount: /scratch}
 """
 
 
@@ -127,8 +127,8 @@ def test_check_and_the_form_say_what_is_not_there(platform, tmp_path):
     said = CliRunner().invoke(check, [str(tmp_path / "platform.yaml")])
     assert said.exit_code == 0
     for words in (
-        "storage.home: homes are in the data folder on one machine; volume, sub_path and path are not used.",
-        "storage.away: it is not there on one machine; give path",
+        "storage.home: homes are in the data folder on one machine; local is not used.",
+        "storage.away: it is not there on one machine; write for example local: {kind: folder, path: /srv/away}",
         "storage.scratch: on one machine, scratch space is a folder of its own for each person",
         "storage.data: read_only is not enforced on one machine",
     ):
@@ -142,7 +142,7 @@ def test_check_and_the_form_say_what_is_not_there(platform, tmp_path):
 def test_a_path_that_is_none_is_refused(tmp_path, path):
     file = tmp_path / "platform.yaml"
     file.write_text(FILE.replace('"PATH/data"', f'"{path}"'))
-    assert "storage.data.path" in [each.key for each in examine(file).problems]
+    assert "storage.data.local.path" in [each.key for each in examine(file).problems]
 
 
 @pytest.mark.parametrize(
@@ -150,8 +150,8 @@ def test_a_path_that_is_none_is_refused(tmp_path, path):
     [
         ("{}", "there is no home for p1; what people write there is gone with the session"),
         (
-            "{h: {title: H, kind: home, mount: /h, volume: {persistentVolumeClaim: {claimName: homes}}}}",
-            "storage.h: its sub_path does not name {person}, so that everybody has the same home",
+            "{h: {title: H, use: home, mount: /h, kubernetes: {kind: claim, claim: homes}}}",
+            "storage.h: it does not name {person}, so that everybody has the same home",
         ),
     ],
 )

@@ -66,21 +66,23 @@ FILE = {
     },
     "queues": {"night": {"title": "Night", "priority": 5}},
     "storage": {
-        "scratch": {"title": "Scratch", "kind": "scratch", "mount": "/tmp"},
+        "scratch": {"title": "Scratch", "use": "scratch", "mount": "/tmp"},
         "homes": {
             "title": "Home",
-            "kind": "home",
+            "use": "home",
             "mount": "/home/user",
-            "volume": {"persistentVolumeClaim": {"claimName": "homes"}},
-            "sub_path": "people/{person}",
+            "kubernetes": {"kind": "claim", "claim": "homes", "sub_path": "people/{person}"},
         },
         "data": {
             "title": "Data",
-            "kind": "share",
+            "use": "share",
             "mount": "/data",
             "projects": ["alpha"],
-            "volume": {"csi": {"driver": "nfs.csi.k8s.io"}},
-            "sub_path": "{project}",
+            "kubernetes": {
+                "kind": "volume",
+                "volume": {"csi": {"driver": "nfs.csi.k8s.io"}},
+                "sub_path": "{project}",
+            },
             "read_only": True,
         },
     },
@@ -354,6 +356,7 @@ def test_the_security_floor():
     ],
 )
 def test_storage_that_no_pod_could_have_is_refused_with_the_file(change, says):
-    storage = {"home": {"title": "Home", "kind": "home", "mount": "/home/user"} | change}
+    source = {"kind": "volume", "volume": {"persistentVolumeClaim": {"claimName": "a"}}} | change
+    storage = {"home": {"title": "Home", "use": "home", "mount": "/home/user", "kubernetes": source}}
     with pytest.raises(ValueError, match=says):
         Platform.model_validate(FILE | {"storage": storage})

@@ -16,7 +16,8 @@ from aiinfn_hub.kube import names
 from aiinfn_hub.platform.model.accelerators import Accelerator
 from aiinfn_hub.platform.model.platform import Platform
 from aiinfn_hub.platform.model.settings import KubernetesSettings
-from aiinfn_hub.platform.model.storage import Storage, StorageKind
+from aiinfn_hub.platform.model.storage import Storage, StorageUse
+from aiinfn_hub.platform.model.storage_kinds.base import Whose
 from aiinfn_hub.platform.selection import Door, Selection
 
 Json = dict[str, Any]
@@ -171,9 +172,7 @@ def pod_spec(
 
 def home_of(platform: Platform, project: str) -> str:
     """Return the absolute path of people's homes in the containers of a project."""
-    homes = (
-        storage for storage in _storage_of(platform, project).values() if storage.kind is StorageKind.HOME
-    )
+    homes = (storage for storage in _storage_of(platform, project).values() if storage.use is StorageUse.HOME)
     home = next(homes, None)
     return home.mount if home else DEFAULT_HOME
 
@@ -273,14 +272,16 @@ def _volumes(selection: Selection, platform: Platform, home: str) -> tuple[list[
     half = {"medium": "Memory", "sizeLimit": format_quantity(selection.size.memory // 2)}
     volumes: list[Json] = [{"name": SHARED_MEMORY, "emptyDir": half}]
     mounts: list[Json] = [{"name": SHARED_MEMORY, "mountPath": "/dev/shm"}]  # noqa: S108 - a mount, no file
+    whose = Whose(names.slug(selection.person), names.slug(selection.project))
     for name, storage in _storage_of(platform, selection.project).items():
         if selection.storage is not None and name not in selection.storage:
             continue
         volume = storage_volume(name)
-        volumes.append({**(storage.volume or {"emptyDir": {}}), "name": volume})
+        source = storage.kubernetes
+        volumes.append({**(source.pod_volume(whose) if source else {"emptyDir": {}}), "name": volume})
         mount: Json = {"name": volume, "mountPath": storage.mount}
-        if storage.sub_path:
-            mount["subPath"] = _sub_path(storage.sub_path, selection)
+        if source:
+            mount |= source.pod_mount(whose)
         if storage.read_only:
             mount["readOnly"] = True
         mounts.append(mount)
@@ -299,13 +300,6 @@ def _volumes(selection: Selection, platform: Platform, home: str) -> tuple[list[
         volumes.append({"name": EMPTY_HOME, "emptyDir": {}})
         mounts.append({"name": EMPTY_HOME, "mountPath": home})
     return volumes, mounts
-
-
-def _sub_path(template: str, selection: Selection) -> str:
-    """Fill a folder's name in. A slug has no slash and no dot, so nobody's name leads anywhere else."""
-    return template.replace("{person}", names.slug(selection.person)).replace(
-        "{project}", names.slug(selection.project)
-    )
 
 
 def _pod_security(settings: KubernetesSettings) -> Json:

@@ -18,7 +18,8 @@ from aiinfn_hub.platform.model.cross_checks import meant
 from aiinfn_hub.platform.model.fields import FindingError
 from aiinfn_hub.platform.model.platform import Platform
 from aiinfn_hub.platform.model.settings import BackendKind
-from aiinfn_hub.platform.model.storage import Storage, StorageKind
+from aiinfn_hub.platform.model.storage import Storage, StorageUse
+from aiinfn_hub.platform.model.storage_kinds.base import ANYBODY
 
 from .yaml_reader import Key
 
@@ -60,8 +61,7 @@ _OWN_MOUNTS: Final = {
 }
 _SYSTEM: Final = ("/proc", "/sys", "/dev")
 _OWN_VOLUMES: Final = ("shared-memory", "account-files", "empty-home", "run-spec")
-_PASSING: Final = ("emptyDir", "ephemeral")
-"""Volumes that go with the pod."""
+_CLAIM: Final = "kubernetes: {kind: claim, claim: homes}"
 _ACCESS: Final = ("ReadWriteOnce", "ReadOnlyMany", "ReadWriteMany", "ReadWriteOncePod")
 
 
@@ -544,11 +544,12 @@ def _is_host(text: str) -> bool:
 def _volumes(platform: Platform) -> Iterator[FindingError]:
     for name, storage in platform.storage.items():
         at: Key = ("storage", name)
-        if storage.volume is not None:
-            for key, wrong in volume(storage.volume):
-                yield FindingError((*at, "volume", *key), wrong)
+        source = storage.kubernetes
+        if source is not None:
+            for key, wrong in volume(source.pod_volume(ANYBODY)):
+                yield FindingError((*at, "kubernetes", *source.key_of(key)), wrong)
         if problem := _lost(storage):
-            yield FindingError((*at, "volume") if storage.volume else at, problem)
+            yield FindingError((*at, "kubernetes", *source.key_of(())) if source else at, problem)
         if problem := mount_path(storage.mount):
             yield FindingError((*at, "mount"), problem)
     names: set[Any] = set()
@@ -573,19 +574,16 @@ def _volume_name(name: Any, taken: set[Any]) -> str | None:
 
 def _lost(storage: Storage) -> str | None:
     """Explain that what people write would be gone with the pod."""
-    kind = next((key for key in storage.volume or {} if key != "name"), None)
-    if storage.kind is StorageKind.SCRATCH:
+    source = storage.kubernetes
+    if storage.use is StorageUse.SCRATCH:
         return None
-    if storage.kind is StorageKind.HOME and kind not in {*_PASSING, None, "persistentVolumeClaim", "csi"}:
-        return f"a home cannot be written to a {kind}; write for example {{persistentVolumeClaim: {{claimName: homes}}}}"
-    if kind is not None and kind not in _PASSING:
+    if storage.use is StorageUse.HOME and source is not None and source.read_only_by_nature:
+        return f"a home cannot be written to a {source.read_only_by_nature}; write for example {_CLAIM}"
+    if source is not None and source.passing is None:
         return None
-    what = "a home" if storage.kind is StorageKind.HOME else "a share"
-    how = f"in {kind}" if kind else "without a volume"
-    return (
-        f"{what} {how} is gone with the pod, with all that is in it; add volume, for example "
-        "{persistentVolumeClaim: {claimName: homes}}, or make it kind: scratch"
-    )
+    what = "a home" if storage.use is StorageUse.HOME else "a share"
+    how = f"in {source.passing}" if source else "without a place in the cluster"
+    return f"{what} {how} is gone with the pod, with all that is in it; write for example {_CLAIM}, or make it use: scratch"
 
 
 def _mounts(platform: Platform) -> Iterator[FindingError]:

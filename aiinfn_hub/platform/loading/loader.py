@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -36,11 +36,14 @@ class Examined:
         All that is wrong, in the order of the files and lines.
     files
         The files that were read, those that others extend first.
+    hints
+        What is right, and is written in another way by now, in the order of the files and lines.
     """
 
     platform: Platform | None
     problems: list[PlatformError]
     files: list[Path]
+    hints: list[PlatformError] = field(default_factory=list)
 
 
 def default_path() -> Path:
@@ -89,4 +92,4 @@ def examine(path: Path) -> Examined:
         wrong = problems.placed(unkept, layers.places, top)
     said = {each.at for each in layers.problems if each.at}
     found = [*layers.problems, *(each for each in wrong if each.at not in said)]
-    return Examined(platform if not found else None, found, layers.files)
+    return Examined(platform if not found else None, found, layers.files, layers.hints)

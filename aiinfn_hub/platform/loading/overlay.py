@@ -10,11 +10,12 @@ ones before it, and the file that names them on top of all. The rules:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 from aiinfn_hub.platform.model.cross_checks import meant
+from aiinfn_hub.platform.model.moved_keys import modernised
 
 from . import yaml_reader
 from .problems import Place, PlatformError, dotted
@@ -40,12 +41,15 @@ class Layers:
         Every file that was read, in the order of merging.
     problems
         What is wrong with the files as such.
+    hints
+        What is right, and is written in another way by now.
     """
 
     data: Any = None
     places: dict[Key, Place] = field(default_factory=dict)
     files: list[Path] = field(default_factory=list)
     problems: list[PlatformError] = field(default_factory=list)
+    hints: list[PlatformError] = field(default_factory=list)
 
 
 def read(path: Path) -> Layers:
@@ -66,7 +70,9 @@ def _read(
     if not isinstance(data, dict) or EXTENDS not in data:
         layers.files.append(path)
         layer = len(layers.files)
-        places.update({key: Place(layer, each.line, path, each.text) for key, each in own.items()})
+        places.update(
+            {key: Place(layer, each.line, path, each.text, each.written_as) for key, each in own.items()}
+        )
         return data
     merged: dict[Any, Any] = {}
     said = data.pop(EXTENDS)
@@ -101,7 +107,9 @@ def _read(
     layers.files.append(path)
     layer = len(layers.files)
     own_places = {
-        key: Place(layer, each.line, path, each.text) for key, each in own.items() if key[0] != EXTENDS
+        key: Place(layer, each.line, path, each.text, each.written_as)
+        for key, each in own.items()
+        if key[0] != EXTENDS
     }
     _merge(merged, data, places, own_places, (), layers)
     return merged
@@ -194,7 +202,30 @@ def _own(
         message = "a mapping with keys such as projects and images is expected"
         layers.problems.append(PlatformError(path, 1, "", message))
         return document.places, None
-    return document.places, document.data
+    return _modernised(path, document, layers)
+
+
+def _modernised(
+    path: Path, document: yaml_reader.Document, layers: Layers
+) -> tuple[dict[Key, yaml_reader.Written], Any]:
+    """Put each key of one file where it stands now, with its place, before it is merged with others."""
+    data, moves = modernised(document.data)
+    moved: dict[Key, Key] = {}
+    for move in moves:
+        line = document.places[move.old].line if move.old in document.places else None
+        if move.conflict:
+            message = f"{dotted(move.new)} is in this file too, and is what this key is called now; leave one of them out"
+            layers.problems.append(PlatformError(path, line, dotted(move.old), message, at=move.old))
+        else:
+            layers.hints.append(PlatformError(path, line, dotted(move.old), move.remedy, at=move.old))
+            moved[move.old] = move.new
+    places = {}
+    for key, each in document.places.items():
+        if new := moved.get(key[:3]):
+            places[(*new, *key[3:])] = replace(each, written_as=key)
+        else:
+            places[key] = each
+    return places, data
 
 
 def _text(path: Path, named: PlatformError | None) -> str:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from aiinfn_hub.platform.model.cross_checks import meant, unknown_names
 from aiinfn_hub.platform.model.fields import FindingError, FindingsError
 from aiinfn_hub.platform.model.platform import Platform
+from aiinfn_hub.platform.model.storage_kinds.table import STORAGE_KINDS
 
 from .yaml_reader import Key, quoted, truth
 
@@ -29,12 +30,15 @@ class Place:
         From 1; 0 if the file as a whole is meant.
     text
         What is written there, of a number, a truth value or nothing; empty for text and for what has parts.
+    written_as
+        The key under which the file has it, where that is an older one; see `aiinfn_hub.platform.model.moved_keys`.
     """
 
     layer: int
     line: int
     path: Path
     text: str = ""
+    written_as: Key = ()
 
 
 class PlatformError(Exception):
@@ -87,7 +91,8 @@ def explain(
 def placed(found: Mapping[Key, str], places: Mapping[Key, Place], top: Place) -> list[PlatformError]:
     """Return where findings stand, in the order of the files and lines."""
     ordered = sorted(
-        ((_place_of(places, key) or top, key, message) for key, message in found.items()), key=_order
+        ((_place_of(places, key) or top, _written(places, key), message) for key, message in found.items()),
+        key=_order,
     )
     return [
         PlatformError(place.path, place.line or None, dotted(key), message, at=key)
@@ -120,9 +125,26 @@ def _findings(error: ValidationError, located: Mapping[Key, Place]) -> Iterator[
         elif isinstance(cause, FindingError):
             yield cause.key, str(cause)
         else:
-            key: Key = tuple(part for part in detail["loc"] if part != "[key]")
+            key = _key(detail)
             place = located.get(key)
             yield key, _sentence(detail, key, cause, place.text if place else "")
+
+
+def _key(detail: Any) -> Key:
+    """Return the key in the file: without the marks that pydantic puts there for a key itself and for a kind of storage."""
+    key: Key = tuple(part for part in detail["loc"] if part != "[key]")
+    if key[:1] == ("storage",) and len(key) > 3 and key[2] in _BACK_ENDS and key[3] in STORAGE_KINDS:
+        key = (*key[:3], *key[4:])
+    return (*key, "kind") if detail["type"] in _NO_KIND else key
+
+
+def _written(places: Mapping[Key, Place], key: Key) -> Key:
+    """Return a key as the file has it, which may be of the older form."""
+    for length in range(len(key), 0, -1):
+        place = places.get(key[:length])
+        if place is not None:
+            return (*place.written_as, *key[length:]) if place.written_as else key
+    return key
 
 
 def _place_of(places: Mapping[Key, Place], key: Key) -> Place | None:
@@ -138,6 +160,9 @@ def _sentence(detail: Any, key: Key, cause: Any, written: str) -> str:
         return "this key is unknown" + meant(str(key[-1]), _keys_at(key[:-1]))
     if kind == "missing":
         return "this key is missing"
+    if kind in _NO_KIND:
+        said = given.get("kind") if isinstance(given, dict) else None
+        return f"this must be {_or(list(STORAGE_KINDS))}" + meant(str(said), list(STORAGE_KINDS))
     if kind in {"enum", "literal_error"}:
         expected = detail["ctx"]["expected"]
         return f"this must be {expected}{meant(str(given), _QUOTED.findall(expected))}"
@@ -172,6 +197,14 @@ def _type_sentence(kind: str, given: Any, written: str) -> str | None:
     if kind in {"bool_type", "bool_parsing"}:
         return f"true or false is expected here, not {_shown(given, written)}"
     return None
+
+
+_BACK_ENDS: Final = ("kubernetes", "local")
+_NO_KIND: Final = ("union_tag_invalid", "union_tag_not_found")
+
+
+def _or(names: list[str]) -> str:
+    return f"{', '.join(names[:-1])} or {names[-1]}"
 
 
 _NUMBERS: Final = {
@@ -219,15 +252,29 @@ def _repaired(given: Any, pattern: str) -> str:
 
 
 def _keys_at(key: Key) -> list[str]:
-    """Return the keys that the model has at a place."""
-    model: Any = Platform
+    """Return the keys that the model has at a place; of every kind where there are several."""
+    found: list[Any] = [Platform]
     for part in key:
-        if isinstance(model, type) and issubclass(model, BaseModel):
-            field = model.model_fields.get(str(part))
-            model = field.annotation if field else None
-        else:  # dict[Name, Section]: any name leads to the section
-            model = model.__args__[1] if getattr(model, "__origin__", None) is dict else None
-    if not (isinstance(model, type) and issubclass(model, BaseModel)):
-        return []
-    keys = [field.alias or name for name, field in model.model_fields.items()]
-    return keys if model is not Platform else ["extends", *keys]
+        below: list[Any] = []
+        for each in found:
+            if isinstance(each, type) and issubclass(each, BaseModel):
+                field = each.model_fields.get(str(part))
+                below += _alternatives(field.annotation) if field else []
+            elif (
+                getattr(each, "__origin__", None) is dict
+            ):  # dict[Name, Section]: any name leads to the section
+                below.append(each.__args__[1])
+        found = below
+    models = [each for each in found if isinstance(each, type) and issubclass(each, BaseModel)]
+    keys = [field.alias or name for model in models for name, field in model.model_fields.items()]
+    return keys if models != [Platform] else ["extends", *keys]
+
+
+def _alternatives(annotation: Any) -> list[Any]:
+    """Return the types that a value may have: those of a union, through what is said about each."""
+    if getattr(annotation, "__origin__", None) is dict:
+        return [annotation]
+    if hasattr(annotation, "__metadata__"):
+        return _alternatives(annotation.__origin__)
+    parts = getattr(annotation, "__args__", ())
+    return [each for part in parts for each in _alternatives(part)] if parts else [annotation]

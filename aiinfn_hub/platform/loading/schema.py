@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final
+from functools import cache
+from typing import Any, Final, get_args
 
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
@@ -65,11 +66,36 @@ def markdown() -> str:
 
 def models() -> list[type[BaseModel]]:
     """Return the model of the whole file and then those of its sections, in the order of the file."""
-    found: list[type[BaseModel]] = [Platform]
-    for field in Platform.model_fields.values():
-        parts = (field.annotation, *getattr(field.annotation, "__args__", ()))
-        found.extend(each for each in parts if isinstance(each, type) and issubclass(each, BaseModel))
+    return list(_headings())
+
+
+@cache
+def _headings() -> dict[type[BaseModel], str]:
+    """Return the models, each with the key under which it stands in the file, such as ``storage.NAME``."""
+    found: dict[type[BaseModel], str] = {Platform: ""}
+    for key, field in Platform.model_fields.items():
+        named = getattr(field.annotation, "__origin__", None) is dict
+        for model in models_in(field.annotation):
+            _below(model, f"{key}.NAME" if named else key, found)
     return found
+
+
+def _below(model: type[BaseModel], at: str, found: dict[type[BaseModel], str]) -> None:
+    if model in found:
+        return
+    found[model] = at
+    for key, field in model.model_fields.items():
+        for each in models_in(field.annotation):
+            _below(each, f"{at}.{field.alias or key}", found)
+
+
+def models_in(annotation: Any) -> list[type[BaseModel]]:
+    """Return the models that a value of some type may have parts of: those of a mapping or a union."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    if hasattr(annotation, "__metadata__"):
+        return models_in(annotation.__origin__)
+    return [each for part in getattr(annotation, "__args__", ()) for each in models_in(part)]
 
 
 def _about(model: type[BaseModel]) -> str:
@@ -120,17 +146,17 @@ def _section(model: type[BaseModel]) -> Iterator[str]:
 
 
 def _heading(model: type[BaseModel]) -> str:
-    """Name a section by its key in the file."""
-    for key, field in Platform.model_fields.items():
-        arguments = getattr(field.annotation, "__args__", ())
-        if field.annotation is model:
-            return f"`{key}`"
-        if model in arguments:
-            return f"`{key}.NAME`"
-    return "The whole file"
+    """Name a section by its key in the file, and by its kind where there are several."""
+    at = _headings()[model]
+    if not at:
+        return "The whole file"
+    kinds = get_args(model.model_fields["kind"].annotation) if "kind" in model.model_fields else ()
+    if not kinds:
+        return f"`{at}`"
+    return f"`{at.rpartition('.')[0]}.BACKEND` of kind `{kinds[0]}`"
 
 
-def _value(value: Json, definitions: Json) -> str:  # noqa: C901 - a table of the forms that values have
+def _value(value: Json, definitions: Json) -> str:  # noqa: C901, PLR0912 - a table of the forms that values have
     """Return what is written for a key."""
     if "$ref" in value:
         name = value["$ref"].rpartition("/")[2]
@@ -139,6 +165,12 @@ def _value(value: Json, definitions: Json) -> str:  # noqa: C901 - a table of th
         return f"[a section](#{_anchor(name)})"
     if "anyOf" in value:
         return _value(next(each for each in value["anyOf"] if each.get("type") != "null"), definitions)
+    if "oneOf" in value:
+        return "a section of one of the kinds: " + named(
+            [_link(each["$ref"].rpartition("/")[2]) for each in value["oneOf"]]
+        )
+    if "const" in value:
+        return f"`{value['const']}`"
     if "enum" in value:
         return named([f"`{each}`" for each in value["enum"]])
     if value.get("title"):
@@ -163,6 +195,11 @@ def _value(value: Json, definitions: Json) -> str:  # noqa: C901 - a table of th
             return "name" if value.get("pattern", "").startswith("^[a-z0-9](") else "text"
 
 
+def _link(name: str) -> str:
+    model = next(each for each in models() if each.__name__ == name)
+    return f"[{get_args(model.model_fields['kind'].annotation)[0]}](#{_anchor(name)})"
+
+
 def _range(value: Json) -> str:
     least, most = value.get("minimum"), value.get("maximum")
     if least is not None and most is not None:
@@ -184,7 +221,7 @@ def _default(value: Json) -> str:
 def _anchor(name: str) -> str:
     """Return the anchor that Markdown renderers make of the heading of a section."""
     model = next(each for each in models() if each.__name__ == name)
-    return "".join(c for c in _heading(model).lower() if c.isalnum() or c in "-_")
+    return "".join(c for c in _heading(model).lower().replace(" ", "-") if c.isalnum() or c in "-_")
 
 
 _INTRODUCTION: Final = """\

@@ -46,10 +46,14 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """Where a key or a list item stands, and what is written there, of a value that is no text."""
+    """Where a key or a list item stands, and what is written there, of a value that is no text.
+
+    ``written_as`` is the key of an older form under which the file has it; empty for others.
+    """
 
     line: int
     text: str = ""
+    written_as: Key = ()
 
 
 @dataclass
