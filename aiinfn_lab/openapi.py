@@ -90,7 +90,7 @@ class Status(Answer):
 
     version: str
     """Of the Python package."""
-    contract: str
+    api_version: str
     """Version of vkd's API that this half speaks."""
     vkd: Open[Literal["ok", "unavailable"]]
     message: str
@@ -302,7 +302,7 @@ class Operation:
 _KEY: Final = ("Idempotency-Key",)
 _TEXT: Final = "text/plain"
 _JOB: Final[dict[int, Shape]] = {200: LabJob}
-_FOUND: Final = ("sweep", "state", "project", "owner", "search", "label", "since", "limit", "cursor")
+_FOUND: Final = ("sweep", "state", "project", "owner", "search", "label", "since_revision", "limit", "cursor")
 _LOG: Final = ("attempt", "offset", "limit", "follow", "download")
 
 OPERATIONS: Final = (
@@ -320,15 +320,15 @@ OPERATIONS: Final = (
     Operation("get", "/jobs", "list_jobs", "List jobs", {200: LabJobPage, 304: None}, query=_FOUND, headers=("If-None-Match",)),
     Operation("post", "/jobs", "submit_job", "Submit a job; with dry_run a DryRun", {200: LabJob, 201: LabJob}, Submission, ("dry_run",), _KEY),
     Operation("post", "/jobs/bulk", "bulk_jobs", "The same for many jobs", {200: LabBulkResults}, BulkRequest, headers=_KEY),
-    Operation("get", "/jobs/{job}", "get_job", "Show a job", _JOB),
-    Operation("patch", "/jobs/{job}", "edit_job", "Change a job", _JOB, JobChange),
-    Operation("delete", "/jobs/{job}", "delete_job", "Delete a job that is over", {204: None}),
-    Operation("post", "/jobs/{job}/cancel", "cancel_job", "Cancel a job", {202: LabJob}, headers=_KEY),
-    Operation("post", "/jobs/{job}/rerun", "rerun_job", "Run a job again", {200: LabJob, 201: LabJob}, query=("points",), headers=_KEY),
-    Operation("get", "/jobs/{job}/events", "get_events", "A job's history", {200: [HistoryEntry]}),
-    Operation("get", "/jobs/{job}/points", "get_points", "The table of a sweep; with format=csv as CSV", {200: LabSweepTable}, query=("format",)),
-    Operation("get", "/jobs/{job}/resources", "get_resources", "What a job used", {200: Resources}, query=("attempt",)),
-    Operation("get", "/jobs/{job}/logs", "get_log", "What a job printed", {200: _TEXT}, query=_LOG),
+    Operation("get", "/jobs/{job_id}", "get_job", "Show a job", _JOB),
+    Operation("patch", "/jobs/{job_id}", "edit_job", "Change a job", _JOB, JobChange),
+    Operation("delete", "/jobs/{job_id}", "delete_job", "Delete a job that is over", {204: None}),
+    Operation("post", "/jobs/{job_id}/cancel", "cancel_job", "Cancel a job", {202: LabJob}, headers=_KEY),
+    Operation("post", "/jobs/{job_id}/rerun", "rerun_job", "Run a job again", {200: LabJob, 201: LabJob}, query=("points",), headers=_KEY),
+    Operation("get", "/jobs/{job_id}/events", "get_events", "A job's history", {200: [HistoryEntry]}),
+    Operation("get", "/jobs/{job_id}/points", "get_points", "The table of a sweep; with format=csv as CSV", {200: LabSweepTable}, query=("format",)),
+    Operation("get", "/jobs/{job_id}/resources", "get_resources", "What a job used", {200: Resources}, query=("attempt",)),
+    Operation("get", "/jobs/{job_id}/logs", "get_log", "What a job printed", {200: _TEXT}, query=_LOG),
 )  # fmt: skip
 
 

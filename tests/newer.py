@@ -77,7 +77,7 @@ def job(identity: str, *, final: bool = False, sweep: bool = False) -> dict[str,
         started=_MOMENT,
         updated=_MOMENT,
         actions=["cancel"],
-        sweep=SweepProgress(points=1, at_most=1, running=1) if sweep else None,
+        sweep=SweepProgress(points=1, parallelism=1, running=1) if sweep else None,
     )
     found: dict[str, Any] = newer(made.model_dump(mode="json"))
     return found
@@ -90,10 +90,10 @@ def _dumped(model: Any) -> Any:
 def answers(*, final: bool = False) -> dict[str, Any]:
     """Return the answers by path below the API's root: of the job ``j1``, and the sweep ``s1``."""
     listed = [job("j1", final=final), job("s1", final=final, sweep=True)]
-    page = _dumped(JobPage(jobs=[], updated_through=1, active=2))
+    page = _dumped(JobPage(jobs=[], revision=1, active=2))
     queue = QueueChoice(
         name="opportunistic", title="Opportunistic", projects=["demo"], accelerators=["q1"],
-        priority=0, max_time=3600, waiting=0, running=1,
+        priority=0, max_time=3600, queued=0, running=1,
     )  # fmt: skip
     device = AcceleratorChoice(
         name="q1", title="Quantum", kind="gpu", memory=None, max_per_session=1, max_per_job=1, simulated=False,
@@ -101,11 +101,11 @@ def answers(*, final: bool = False) -> dict[str, Any]:
         availability=Availability(accelerator="q1", total=1, free=1, sessions=0, batch=0, queued=0),
     )  # fmt: skip
     platform = PlatformView(
-        title="Demo", version="9.0", backend="local", person="ada", admin=False, accelerators=[device],
+        title="Demo", version="9.0", backend="local", user="ada", admin=False, accelerators=[device],
         images=[Choice(name="standard", title="Standard")],
         sizes=[SizeChoice(name="small", title="Small", cores=1, memory="1Gi")],
         projects=[ProjectChoice(name="demo", title="Demo", manager=False, sizes=["small"], images=["standard"], accelerators=["q1"])],
-        queues=[queue], job_default_time=3600, poll_seconds=2, read_at=_MOMENT, age=0,
+        queues=[queue], default_time_limit=3600, poll_interval=2, read_at=_MOMENT, age=0,
     )  # fmt: skip
     point = SweepPoint(
         point=1, job="p1", state="running", final=False, sentence="Cooling its qubits", parameters={}, values={}, attempt=1,
@@ -115,7 +115,7 @@ def answers(*, final: bool = False) -> dict[str, Any]:
         time=_MOMENT, state="running", cause="started", attempt=1, message="Cooling its qubits."
     )
     used = Resources(
-        attempt=1, over=False, cores=1, memory=2**30, accelerator="q1", accelerator_title="Quantum", count=1
+        attempt=1, final=False, cores=1, memory=2**30, accelerator="q1", accelerator_title="Quantum", count=1
     )
     dry = DryRun(
         sentence="It would start now.",

@@ -97,7 +97,7 @@ class Revocations:
             try:
                 await self._tell_vkd(told)
             except Exception as problem:  # whatever it is, vkd has to know
-                logger.warning("Revoked tokens are not known to vkd yet: %s", problem)
+                logger.warning("TokenRevocation tokens are not known to vkd yet: %s", problem)
                 await asyncio.sleep(_PAUSE)
                 now = time.monotonic()
                 self._pending = {name: until for name, until in self._pending.items() if now < until}

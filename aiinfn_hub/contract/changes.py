@@ -35,14 +35,14 @@ class BulkRequest(Request):
 
     Attributes
     ----------
-    add, remove
+    add_labels, remove_labels
         Labels, for ``label``.
     """
 
     action: Literal["cancel", "rerun", "delete", "label"]
     ids: list[JobId] = Field(min_length=1, max_length=MOST_TOGETHER)
-    add: Labels = Field(default_factory=list)
-    remove: Labels = Field(default_factory=list)
+    add_labels: Labels = Field(default_factory=list)
+    remove_labels: Labels = Field(default_factory=list)
 
 
 class BulkResult(Answer):
@@ -59,8 +59,8 @@ class BulkResults(Answer):
     results: list[BulkResult]
 
 
-class Leftover(Answer):
-    """What may be left of a deleted job in its owner's home.
+class Tombstone(Answer):
+    """A deleted job of which something may be left in its owner's home.
 
     Attributes
     ----------
@@ -68,11 +68,11 @@ class Leftover(Answer):
         Copy of its input that no other job uses; None if there is none.
     """
 
-    job: str
+    id: str
     snapshot: str | None = None
 
 
-class Cleared(Request):
-    """Body of ``POST leftovers``: deleted jobs of which nothing is left in the home."""
+class TombstoneAcknowledgement(Request):
+    """Body of ``POST tombstones/acknowledge``: deleted jobs of which nothing is left in the home."""
 
-    jobs: list[JobId] = Field(max_length=MOST_TOGETHER)
+    ids: list[JobId] = Field(max_length=MOST_TOGETHER)

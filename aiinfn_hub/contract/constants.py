@@ -23,7 +23,7 @@ MOST_POINTS: Final = 1000
 """Points that one sweep may have."""
 MOST_RESOURCE_POINTS: Final = 240
 """Points of an attempt's resource use that are kept; of longer attempts each stands for more time."""
-MOST_REVOKED: Final = 1000
+MOST_REVOKED_TOKENS: Final = 1000
 """Tokens that one message about revoked ones names."""
 MOST_STARTUP_STEPS: Final = 30
 """Messages about the start of one attempt that are kept."""

@@ -176,20 +176,20 @@ class Job(Answer):
 class JobPage(Answer):
     """Answer of ``GET jobs``: newest first.
 
-    With ``since`` (the `updated_through` of an earlier answer) only jobs changed after it are listed.
+    With ``since_revision`` (the `revision` of an earlier answer) only jobs changed after it are listed.
     """
 
     jobs: list[Job]
-    next: str | None = None
+    next_cursor: str | None = None
     """Cursor of the next page, or None at the end."""
-    updated_through: int
-    """Number of the last change that this answer includes; pass it as ``since``."""
+    revision: int
+    """Number of the last change that this answer includes; pass it as ``since_revision``."""
     active: int
     """Jobs of the caller's view that are not final, on all pages."""
     deleted: list[str] | None = Field(default_factory=list)
-    """With ``since``: jobs that were deleted after it. None: too many to tell, read the list anew."""
+    """With ``since_revision``: jobs that were deleted after it. None: too many to tell, read the list anew."""
     searched_to: datetime | None = None
-    """Of a search that did not reach the end: how far back this page looked; ``next`` leads on, also if there are few jobs."""
+    """Of a search that did not reach the end: how far back this page looked; ``next_cursor`` leads on, also if there are few jobs."""
 
 
 class HistoryEntry(Answer):

@@ -75,7 +75,7 @@ class QueueChoice(Choice):
     priority: int
     max_time: int
     """Seconds."""
-    waiting: int
+    queued: int
     running: int
 
 
@@ -119,20 +119,20 @@ class PlatformView(Answer):
     title: str
     version: str
     backend: Open[BackendName]
-    person: str
+    user: str
     admin: bool
     accelerators: list[AcceleratorChoice]
     images: list[Choice]
     sizes: list[SizeChoice]
     projects: list[ProjectChoice]
     queues: list[QueueChoice]
-    job_default_time: int
+    default_time_limit: int
     """Seconds."""
     keep_jobs: int = 0
     """Seconds after its end after which a job is deleted."""
-    pinned_jobs: int = 0
+    max_pinned_jobs: int = 0
     """Jobs that one person may pin, so that they are kept whatever their age."""
-    poll_seconds: float
+    poll_interval: float
     """How often a client should ask for changes at most."""
     read_at: datetime
     age: float
@@ -142,9 +142,9 @@ class UsageEntry(Answer):
     """Accelerator time of one project and person."""
 
     project: str
-    person: str
+    user: str
     accelerator: str
-    seconds: float
+    device_seconds: float
     """Device-seconds in the period."""
     jobs: int
 

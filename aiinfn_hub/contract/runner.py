@@ -59,7 +59,7 @@ class Resources(Answer):
 
     Attributes
     ----------
-    over
+    final
         Nothing will be added.
     cores, memory
         What its size has; memory in bytes.
@@ -76,7 +76,7 @@ class Resources(Answer):
     """
 
     attempt: int
-    over: bool
+    final: bool
     cores: float
     memory: int
     accelerator: str

@@ -9,11 +9,11 @@ from typing import Annotated
 from pydantic import Field
 
 from .base import Answer, Open, Request
-from .constants import MOST_REVOKED
+from .constants import MOST_REVOKED_TOKENS
 
 
 class ClaimRequest(Request):
-    """Body of ``PUT sessions/{id}``, sent by the hub when a session with an accelerator starts.
+    """Body of ``PUT claims/{session_id}``, sent by the hub when a session with an accelerator starts.
 
     ``pid`` and ``pid_started`` are sent by a second PUT once the session runs, so that vkd notices its end even
     while the hub is down.
@@ -54,7 +54,7 @@ class Claim(Answer):
     """Place among waiting sessions, from 1."""
 
 
-class Revoked(Request):
-    """Body of ``POST revocations``, sent by the hub when it deletes tokens before their time."""
+class TokenRevocation(Request):
+    """Body of ``POST token-revocations``, sent by the hub when it deletes tokens before their time."""
 
-    token_ids: list[Annotated[str, Field(max_length=64)]] = Field(max_length=MOST_REVOKED)
+    token_ids: list[Annotated[str, Field(max_length=64)]] = Field(max_length=MOST_REVOKED_TOKENS)

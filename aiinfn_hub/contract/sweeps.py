@@ -17,7 +17,7 @@ class SweepRequest(Request):
     """Makes a sweep of a job: the same work, once for each point.
 
     Each point is a job of its own, so that one gives way to a session without the others, and starts as soon as one device
-    is free. At most ``at_most`` of them are in the queue or run at a time.
+    is free. At most ``parallelism`` of them are in the queue or run at a time.
 
     Attributes
     ----------
@@ -26,16 +26,17 @@ class SweepRequest(Request):
     """
 
     points: list[dict[str, Any]] = Field(min_length=1, max_length=MOST_POINTS)
-    at_most: int = Field(default=8, ge=1, le=MOST_POINTS)
+    parallelism: int = Field(default=8, ge=1, le=MOST_POINTS)
 
 
 class SweepProgress(Answer):
     """How far a sweep is: its points by state. ``points`` is the sum of the others."""
 
     points: int
-    at_most: int
+    parallelism: int
     """Points in the queue or running at a time."""
-    waiting: int = 0
+    queued: int = 0
+    """In the queue, or not yet."""
     starting: int = 0
     running: int = 0
     succeeded: int = 0

@@ -14,13 +14,13 @@ from aiinfn_hub.contract.problem import Reason
 from .api import (
     access,
     bulk,
+    claims,
     errors,
     jobs,
     logs,
-    people,
     platform,
-    revocations,
-    sessions,
+    token_revocations,
+    users,
 )
 from .api.authentication import Auth
 from .api.common import Serving, metrics_only
@@ -106,7 +106,7 @@ def _application(
         lifespan=lifespan,
     )
     api = APIRouter(prefix=prefix + PREFIX)
-    for part in (platform, bulk, jobs, logs, sessions, revocations, people, access):
+    for part in (platform, bulk, jobs, logs, claims, token_revocations, users, access):
         api.include_router(part.router)
     app.include_router(api)
     app.include_router(_own(prefix, metrics, open_metrics=open_metrics))

@@ -17,12 +17,12 @@ from pydantic import ValidationError
 from yarl import URL
 
 from aiinfn_hub.contract.access import AccessReading, AccessUpdate, Hold
-from aiinfn_hub.contract.constants import MOST_REVOKED, PREFIX
-from aiinfn_hub.contract.people import PersonRelease, PersonReleased
+from aiinfn_hub.contract.constants import MOST_REVOKED_TOKENS, PREFIX
 from aiinfn_hub.contract.platform import AvailabilityReading
 from aiinfn_hub.contract.problem import Reason, Refusal, reason_of
 from aiinfn_hub.contract.problem_model import Problem
 from aiinfn_hub.contract.sessions import Claim, ClaimRequest
+from aiinfn_hub.contract.users import UserRelease, UserReleaseResult
 from aiinfn_hub.i18n import language
 from aiinfn_hub.kube.inventory import NodeWarning
 from aiinfn_hub.kube.node_notices import sentence
@@ -121,11 +121,11 @@ class VkdClient:
 
     async def forget_tokens(self, token_ids: Sequence[str]) -> None:
         """Report revoked tokens, by the hub's names for them. Raises `VkdUnavailableError`."""
-        for first in range(0, len(token_ids), MOST_REVOKED):
-            revoked = {"token_ids": list(token_ids[first : first + MOST_REVOKED])}
-            await self._call("POST", "revocations", json=revoked)
+        for first in range(0, len(token_ids), MOST_REVOKED_TOKENS):
+            revoked = {"token_ids": list(token_ids[first : first + MOST_REVOKED_TOKENS])}
+            await self._call("POST", "token-revocations", json=revoked)
 
-    async def release_person(self, name: str, released_as: str, *, dry_run: bool) -> int:
+    async def release_user(self, name: str, released_as: str, *, dry_run: bool) -> int:
         """Let a person's jobs be those of a name that nobody can have; returns their number.
 
         Raises
@@ -135,12 +135,12 @@ class VkdClient:
         Refusal
             While one of them is not over.
         """
-        body = PersonRelease(released_as=released_as, dry_run=dry_run).model_dump()
+        body = UserRelease(released_as=released_as, dry_run=dry_run).model_dump()
         answer = await self._call(
-            "POST", f"people/{quote(name, safe='')}/release", json=body, seconds=RELEASE_TIMEOUT
+            "POST", f"users/{quote(name, safe='')}/release", json=body, seconds=RELEASE_TIMEOUT
         )
         try:
-            return PersonReleased.model_validate(answer).jobs
+            return UserReleaseResult.model_validate(answer).jobs
         except ValidationError as error:
             raise VkdUnavailableError("the delegation service answers in another version's words") from error
 
@@ -199,7 +199,7 @@ def session_id(user: str, server: str) -> str:
 
 
 def _session(session: str) -> str:
-    return f"sessions/{quote(session, safe='')}"
+    return f"claims/{quote(session, safe='')}"
 
 
 def _access(body: Any) -> AccessReading:

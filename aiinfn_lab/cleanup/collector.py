@@ -56,9 +56,9 @@ class HomeGarbageCollector:
     async def _some(self) -> bool:
         """Remove some of it; tells whether there may be more."""
         self._again = False
-        answer = await self._vkd.request("GET", "leftovers", query=[("limit", str(_MOST))])
-        leftovers = answer.json()
-        done = await asyncio.to_thread(clear, self._home, leftovers)
+        answer = await self._vkd.request("GET", "tombstones", query=[("limit", str(_MOST))])
+        tombstones = answer.json()
+        done = await asyncio.to_thread(clear, self._home, tombstones)
         if done:
-            await self._vkd.request("POST", "leftovers", body={"jobs": done})
-        return len(leftovers) == _MOST and bool(done)
+            await self._vkd.request("POST", "tombstones/acknowledge", body={"ids": done})
+        return len(tombstones) == _MOST and bool(done)

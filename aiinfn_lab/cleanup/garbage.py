@@ -17,7 +17,7 @@ from aiinfn_hub.contract.constants import CHECKPOINTS, SNAPSHOT_ROOT
 _SAFE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")
 
 
-def clear(home: Path, leftovers: Iterable[Mapping[str, Any]]) -> list[str]:
+def clear(home: Path, tombstones: Iterable[Mapping[str, Any]]) -> list[str]:
     """Remove what is left of deleted jobs. Blocks; call it in a thread.
 
     Nothing but a folder directly in one of the two folders of this platform is ever removed, whatever the list says,
@@ -29,8 +29,8 @@ def clear(home: Path, leftovers: Iterable[Mapping[str, Any]]) -> list[str]:
         Ids of the jobs of which nothing is left.
     """
     done = []
-    for left in leftovers:
-        job, path = str(left.get("job")), left.get("snapshot")
+    for left in tombstones:
+        job, path = str(left.get("id")), left.get("snapshot")
         folders = [home / CHECKPOINTS / job] if _SAFE.match(job) else []
         if isinstance(path, str) and (folder := _folder(home, path)) is not None:
             folders.append(folder)

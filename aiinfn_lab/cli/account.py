@@ -49,12 +49,12 @@ def login(url: str | None, token_stdin: bool) -> None:
     who = converse(entry, identity.identify(Protocol(entry)))
     with Client(address, token) as connection:
         view = connection.platform()
-    if view.person != who.name:
+    if view.user != who.name:
         raise AiinfnError(
             "internal", "The hub and the batch service do not agree on who you are.", "Tell the operators."
         )
     path = access.save(entry)
-    click.echo(plain(f"You are {view.person} on {view.title}."))
+    click.echo(plain(f"You are {view.user} on {view.title}."))
     _tell_rights(view)
     if not who.may_use_sessions:
         note(

@@ -123,7 +123,7 @@ def job_id(connection: Client, given: str) -> str:
 
     if given != LAST:
         return given
-    for job in connection.jobs(owner=connection.platform().person, limit=1):
+    for job in connection.jobs(owner=connection.platform().user, limit=1):
         return job.id
     raise AiinfnError("not_found", "You have no jobs yet.", "Submit one: aiinfn submit --help")
 

@@ -98,7 +98,7 @@ class _Submit(click.Command):
     help="Run it once for each line of a CSV file; its first line has the names. -: standard input.",
 )
 @click.option(
-    "--at-most",
+    "--parallelism",
     type=click.IntRange(1),
     metavar="NUMBER",
     help="Of a sweep, how many wait or run at a time. Default: 8.",
@@ -137,7 +137,7 @@ def submit(
     parameters: tuple[str, ...],
     grid: tuple[str, ...],
     table: str | None,
-    at_most: int | None,
+    parallelism: int | None,
     dry_run: bool,
     follow: bool,
     output: str,
@@ -174,7 +174,7 @@ def submit(
     path, chosen = _what(ctx, file, behind, options)
     if parameters:
         chosen["parameters"] = _parameters(parameters)
-    _sweep(ctx, chosen, grid, table, at_most)
+    _sweep(ctx, chosen, grid, table, parallelism)
     with client() as connection:
         if dry_run:
             answer = connection.check(path, **chosen)
@@ -253,14 +253,14 @@ def _is_folder(path: str) -> bool:
 
 
 def _sweep(
-    ctx: click.Context, chosen: Options, grid: tuple[str, ...], table: str | None, at_most: int | None
+    ctx: click.Context, chosen: Options, grid: tuple[str, ...], table: str | None, parallelism: int | None
 ) -> None:
     if grid and table:
         raise click.UsageError("Give either --sweep or --table.", ctx=ctx)
-    if at_most is not None:
+    if parallelism is not None:
         if not (grid or table):
-            raise click.UsageError("--at-most goes with --sweep or --table.", ctx=ctx)
-        chosen["at_most"] = at_most
+            raise click.UsageError("--parallelism goes with --sweep or --table.", ctx=ctx)
+        chosen["parallelism"] = parallelism
     if grid:
         chosen["sweep"] = {name: str(value) for name, value in _parameters(grid, "--sweep").items()}
     elif table:

@@ -30,7 +30,7 @@ def platform(output: str, quiet: bool) -> None:
         return
     from . import tables  # noqa: PLC0415 - it loads rich
 
-    click.echo(plain(f"{view.title}: {view.person}{', operator' if view.admin else ''}"))
+    click.echo(plain(f"{view.title}: {view.user}{', operator' if view.admin else ''}"))
     click.echo()
     tables.columns(
         ("ACCELERATOR", "FREE", "WAITING", "AT MOST", "TITLE"),
@@ -92,7 +92,7 @@ def queues(output: str, quiet: bool) -> None:
             [
                 (
                     queue.name,
-                    str(queue.waiting),
+                    str(queue.queued),
                     str(queue.running),
                     tables.span(queue.max_time),
                     ", ".join(queue.accelerators),
@@ -122,7 +122,7 @@ def usage(days: int, output: str, quiet: bool) -> None:
     with client() as connection:
         found = connection.usage(datetime.now(UTC) - timedelta(days=days))
     if quiet:
-        click.echo(f"{sum(entry.seconds for entry in found.entries) / 3600:.2f}")
+        click.echo(f"{sum(entry.device_seconds for entry in found.entries) / 3600:.2f}")
     elif output == "json":
         echo_json(found)
     elif not found.entries:
@@ -135,9 +135,9 @@ def usage(days: int, output: str, quiet: bool) -> None:
             [
                 (
                     entry.project,
-                    entry.person,
+                    entry.user,
                     entry.accelerator,
-                    f"{entry.seconds / 3600:.2f}",
+                    f"{entry.device_seconds / 3600:.2f}",
                     str(entry.jobs),
                 )
                 for entry in found.entries

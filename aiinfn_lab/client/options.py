@@ -31,7 +31,7 @@ class Options(TypedDict, total=False):
     sweep
         Makes a sweep of it: for each name several values, as a sequence or as text such as ``"1..10"`` or
         ``"log(1e-4, 1e-1, 4)"``; or a list of points; or a table as CSV. A script gets each value as ``--name=value``.
-    at_most
+    parallelism
         Points of the sweep that wait or run at a time.
     name
         Under which the job is shown.
@@ -58,7 +58,7 @@ class Options(TypedDict, total=False):
     arguments: Sequence[str]
     parameters: Mapping[str, Any]
     sweep: Mapping[str, str | Sequence[Any]] | Sequence[Mapping[str, Any]] | str
-    at_most: int
+    parallelism: int
     name: str | None
     labels: Sequence[str]
     accelerator: str | None
@@ -99,7 +99,16 @@ def submission(path: str | Path | None, options: Options) -> Submission:
         choices={key: given[key] for key in (*CHOICES, "name", "labels") if given.get(key) is not None},
         **{
             key: given[key]
-            for key in ("with_folder", "sweep", "at_most", "key", "folder", "replace", "session", "anyway")
+            for key in (
+                "with_folder",
+                "sweep",
+                "parallelism",
+                "key",
+                "folder",
+                "replace",
+                "session",
+                "anyway",
+            )
             if given.get(key) is not None
         },
     )

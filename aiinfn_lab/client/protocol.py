@@ -134,7 +134,7 @@ class Protocol:
             for job in page.jobs:
                 yield Emit(job)
             left = None if left is None else left - len(page.jobs)
-            cursor = page.next
+            cursor = page.next_cursor
             if cursor is None:
                 return
 
@@ -166,11 +166,11 @@ class Protocol:
 
     def _clear(self) -> Steps[None]:
         while True:
-            left = json.loads((yield from self.get("leftovers")))
+            left = json.loads((yield from self.get("tombstones")))
             done = yield BackgroundWork(functools.partial(garbage.clear, Path.home(), left))
             if not done:
                 return
-            yield from self.ask(Call("POST", f"{self.api}/leftovers", body={"jobs": done}))
+            yield from self.ask(Call("POST", f"{self.api}/tombstones/acknowledge", body={"ids": done}))
 
     def points(self, job_id: str) -> Steps[SweepTable]:
         """Read the table of a sweep."""
@@ -210,7 +210,7 @@ class Protocol:
             known[job_id] = yield from patience.insist(functools.partial(self.job, job_id))
             if on_change is not None:
                 on_change(known[job_id])
-        seen, pause = page.updated_through, POLL / 4
+        seen, pause = page.revision, POLL / 4
         while open_ids := [job_id for job_id in ids if not known[job_id].final]:
             left = None if deadline is None else deadline - time.monotonic()
             if left is not None and left <= 0:
@@ -237,12 +237,16 @@ class Protocol:
         cursor: str | None = None
         through = since
         while True:
-            query = [("since", str(since)), ("limit", "200"), *([("cursor", cursor)] if cursor else [])]
+            query = [
+                ("since_revision", str(since)),
+                ("limit", "200"),
+                *([("cursor", cursor)] if cursor else []),
+            ]
             page = read_model(JobPage, (yield from self.get("jobs", query)))
             if cursor is None:
-                through = page.updated_through
+                through = page.revision
             found += page.jobs
-            cursor = page.next
+            cursor = page.next_cursor
             if cursor is None:
                 return found, through
 

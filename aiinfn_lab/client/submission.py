@@ -58,7 +58,7 @@ class Submission:
         Keys of `aiinfn_lab.submission.job_request.CHOICES`, ``name`` and ``labels``; what is None was not chosen.
     sweep
         Values for each name of a grid, the points themselves, or a table as CSV; None: no sweep.
-    at_most
+    parallelism
         Points of the sweep that wait or run at a time.
     anyway
         Submit it although something was found that is sure to fail.
@@ -73,7 +73,7 @@ class Submission:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     choices: Mapping[str, Any] = field(default_factory=dict)
     sweep: Mapping[str, str | Sequence[Any]] | Sequence[Mapping[str, Any]] | str | None = None
-    at_most: int | None = None
+    parallelism: int | None = None
     folder: str = "submitted"
     replace: bool = False
     session: str | None = None
@@ -132,8 +132,8 @@ class Submission:
             body["parameters"] = values.read_all(self.parameters, inspection.parameters)
         if self.sweep is not None:
             body["sweep"] = {"points": self._points(inspection)}
-            if self.at_most is not None:
-                body["sweep"]["at_most"] = self.at_most
+            if self.parallelism is not None:
+                body["sweep"]["parallelism"] = self.parallelism
         return body
 
     def _points(self, inspection: Inspection) -> list[dict[str, Any]]:

@@ -211,7 +211,7 @@ class Client:
         self, jobs: str | Job | Iterable[str | Job], add: Iterable[str] = (), remove: Iterable[str] = ()
     ) -> list[BulkResult]:
         """Return jobs labels, and take some away; gives for each one the job, or as ``problem`` why not."""
-        more = {"add": list(add), "remove": list(remove)}
+        more = {"add_labels": list(add), "remove_labels": list(remove)}
         return self._run(self._protocol.bulk("label", transport.ids(jobs), **more))
 
     def edit(

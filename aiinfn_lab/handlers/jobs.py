@@ -78,7 +78,7 @@ class JobsHandler(_JobAnswers, FileHandler):
             "GET",
             "jobs",
             query=self.query(
-                "sweep", "state", "project", "owner", "search", "label", "since", "limit", "cursor"
+                "sweep", "state", "project", "owner", "search", "label", "since_revision", "limit", "cursor"
             ),
             headers={"If-None-Match": known} if known else None,
         )

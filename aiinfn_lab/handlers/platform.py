@@ -23,7 +23,7 @@ class StatusHandler(Handler):
         self.answer(
             {
                 "version": __version__,
-                "contract": API_VERSION,
+                "api_version": API_VERSION,
                 "vkd": "unavailable" if message else "ok",
                 "message": message,
                 "hint": hint,

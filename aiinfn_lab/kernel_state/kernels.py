@@ -119,7 +119,7 @@ async def _reply(
     a request that has not begun in time is void, and one that takes too long is ended by itself; see `kernel_side.limit`.
     """
     heard = await _subscribed(client)
-    limited = {**request, "until": time.time() + _QUEUED, "at_most": seconds}
+    limited = {**request, "until": time.time() + _QUEUED, "parallelism": seconds}
     number = client.execute(
         "",
         silent=True,

@@ -25,7 +25,7 @@ _KEYS: Final = frozenset(
         *CHOICES,
     }
 )
-_SWEEP: Final = frozenset({"points", "at_most"})
+_SWEEP: Final = frozenset({"points", "parallelism"})
 _IDEMPOTENCY_KEY: Final = re.compile(r"[\x21-\x7e]{1,200}")
 _MOST_ARGUMENTS: Final = 200
 _LONGEST_ARGUMENT: Final = 4096
@@ -175,7 +175,7 @@ def _sweep(value: object, inspection: Inspection) -> dict[str, Any]:
     if not isinstance(value, dict) or not isinstance(value.get("points"), list) or not value.keys() <= _SWEEP:
         raise Refusal(
             Reason.INVALID,
-            "A sweep must be an object with points and at_most.",
+            "A sweep must be an object with points and parallelism.",
             "Reload the page and try again.",
             field="sweep",
         )

@@ -100,7 +100,7 @@ class JobsService implements IJobsService {
   /** Read what the caller may use, with what is free now. */
   async readPlatform(): Promise<IPlatform> {
     this._platform = await this.api.platform();
-    this.model.platformPoll = this._platform.poll_seconds;
+    this.model.platformPoll = this._platform.poll_interval;
     return this._platform;
   }
 

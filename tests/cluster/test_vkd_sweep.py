@@ -65,7 +65,7 @@ async def test_a_point_makes_room_for_a_session_and_only_what_failed_runs_again(
     v, world, home = both
     anna = v.as_("anna")
     work = {"kind": "script", "path": "run.py", "snapshot": ".aiinfn/jobs/q/run.py", "arguments": [POINT]}
-    sweep = {"points": [{"n": number} for number in range(1, POINTS + 1)], "at_most": 2}
+    sweep = {"points": [{"n": number} for number in range(1, POINTS + 1)], "parallelism": 2}
     begin = time.monotonic()
     job = await anna.post("/jobs", {"work": work, "accelerator": "t4", "queue": "main", "sweep": sweep})
     await shown(anna, job["id"], lambda it: it["sweep"]["running"] == 2, "two points run")
@@ -101,7 +101,7 @@ async def test_the_points_of_a_sweep_that_is_preempted_three_times_start_in_orde
         "snapshot": ".aiinfn/jobs/q/run.py",
         "arguments": ["sleep(2)"],
     }
-    sweep = {"points": [{"n": number} for number in range(1, MANY + 1)], "at_most": MANY}
+    sweep = {"points": [{"n": number} for number in range(1, MANY + 1)], "parallelism": MANY}
     begin = time.monotonic()
     job = await anna.post("/jobs", {"work": work, "accelerator": "t4", "queue": "main", "sweep": sweep})
     preempted = 0

@@ -430,7 +430,7 @@ class Drill:
                     for each in history
                 ]
                 yield Story(job["id"], job["state"], job["accelerator"], entries)
-            if not page["next"]:
+            if not page["next_cursor"]:
                 return
             cursor = f"&cursor={page['next']}"
 

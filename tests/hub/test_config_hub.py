@@ -118,7 +118,7 @@ async def test_a_sessions_token_may_use_vkd_and_tell_who_it_is_and_nothing_else(
     )
     with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(platform, timeout=20) as answer:
         seen = json.load(answer)
-    assert (seen["person"], seen["admin"]) == ("dora", True)
+    assert (seen["user"], seen["admin"]) == ("dora", True)
 
     # As vkd asks: with the caller's token only, no right of its own.
     auth = HubAuth(api_url=f"http://127.0.0.1:{hub.hub_port}/hub/api", api_token="none", cache_max_age=0)

@@ -123,4 +123,4 @@ async def test_refusals_of_vkd_keep_their_words_and_names_cannot_leave_their_pla
         assert str(refused.value) == "No. Wait."
         assert await client.claim_state("ada") is None
         await client.release("ada")
-    assert paths[0] == "/services/vkd/api/v1/sessions/a%2F..%2Fb%3Fc%2Fx%20y"
+    assert paths[0] == "/services/vkd/api/v1/claims/a%2F..%2Fb%3Fc%2Fx%20y"

@@ -139,7 +139,7 @@ class _PeerHandler(BaseHTTPRequestHandler):
         peer = self.peer = Listener.peer
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         address = urlsplit(self.path)
-        if address.path.endswith("/api/v1/leftovers"):
+        if address.path.endswith("/api/v1/tombstones"):
             self._say(200, [])
             return
         peer.requests.append((self.command, self.path, dict(self.headers), body))
@@ -169,9 +169,7 @@ class _PeerHandler(BaseHTTPRequestHandler):
             if self.headers.get("If-None-Match") == etag:
                 self._say(304, None, etag=etag)
                 return
-            page = JobPage(
-                jobs=list(peer.jobs.values()), updated_through=len(peer.jobs), active=len(peer.jobs)
-            )
+            page = JobPage(jobs=list(peer.jobs.values()), revision=len(peer.jobs), active=len(peer.jobs))
             self._say(200, page, etag=etag)
         elif path in {"platform", "queues", "usage"}:
             self._say(200, {"asked": path, "query": query})
@@ -197,7 +195,7 @@ class _PeerHandler(BaseHTTPRequestHandler):
         elif rest == ["resources"]:
             asked = int(query.get("attempt", ["1"])[0])
             size = {"cores": 1, "memory": 2**30, "accelerator": "none", "accelerator_title": "", "count": 0}
-            self._say(200, Resources(attempt=asked, over=False, **size))
+            self._say(200, Resources(attempt=asked, final=False, **size))
         else:
             self._log(query)
 

@@ -154,7 +154,7 @@ class Real:
 
     def _as_hub(self, method: str, person: str, body: bytes | None) -> None:
         request = urllib.request.Request(
-            f"{self.vkd_url}/api/v1/sessions/{person}",
+            f"{self.vkd_url}/api/v1/claims/{person}",
             method=method,
             data=body,
             headers={"Authorization": "token token-hub", "Content-Type": "application/json"},

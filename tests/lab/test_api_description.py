@@ -33,16 +33,16 @@ def check(described, method, path, reply, *, status=200):
 
 
 @pytest.mark.parametrize(
-    "path", ["status", "jobs", "jobs/{job}", "jobs/{job}/events", "jobs/{job}/resources"]
+    "path", ["status", "jobs", "jobs/{job_id}", "jobs/{job_id}/events", "jobs/{job_id}/resources"]
 )
 def test_what_is_read(described, lab, job, path):
-    check(described, "get", path, lab.get(path.format(job=job)))
+    check(described, "get", path, lab.get(path.format(job_id=job)))
 
 
 @pytest.mark.parametrize("verb", ["cancel", "rerun"])
 def test_what_is_done_with_a_job(described, lab, job, verb):
     status = {"cancel": 202, "rerun": 201}[verb]
-    check(described, "post", f"jobs/{{job}}/{verb}", lab.ask("POST", f"jobs/{job}/{verb}"), status=status)
+    check(described, "post", f"jobs/{{job_id}}/{verb}", lab.ask("POST", f"jobs/{job}/{verb}"), status=status)
 
 
 def test_files_and_folders(described, lab, peer, notebook):
@@ -58,7 +58,7 @@ def test_files_and_folders(described, lab, peer, notebook):
 
 @pytest.mark.parametrize(("method", "path", "status"), [("GET", "inspect", 400), ("GET", "jobs/gone", 404)])
 def test_refusals(described, lab, peer, method, path, status):
-    where = path.replace("gone", "{job}")
+    where = path.replace("gone", "{job_id}")
     check(described, method.lower(), where, lab.ask(method, path), status=status)
 
 

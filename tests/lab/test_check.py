@@ -292,7 +292,7 @@ def by_name(answer):
 def test_both_halves_answer_together(real, notebook):
     real.write("check/helper.py", "")
     real.write("check/train.ipynb", notebook("data = 'data/run3.csv'", "import helper, nosuch_a\nopen(data)", tagged=True))  # fmt: skip
-    jobs = real.lab.get("jobs").json["updated_through"]
+    jobs = real.lab.get("jobs").json["revision"]
     answer = check(real.lab, {"path": "check/train.ipynb", "accelerator": "t4", "time_limit": "5m"})
     assert answer["problem"] is None
     assert answer["sentence"]
@@ -305,7 +305,7 @@ def test_both_halves_answer_together(real, notebook):
         == "This environment has no package nosuch_a, which the notebook imports."
     )
     assert found["files"]["sentence"] == "It mentions data/run3.csv, which is not there now."
-    assert real.lab.get("jobs").json["updated_through"] == jobs
+    assert real.lab.get("jobs").json["revision"] == jobs
     dry = real.lab.submit({"path": "check/train.ipynb", "accelerator": "t4"}, dry_run=1).json["checks"]
     assert [each["what"] for each in dry] == ["allowed", "fits", "limit", "queue", "time"]
     assert dry[-1]["sentence"].startswith("It is ended after 10m, since nothing else was said; ")
@@ -314,7 +314,7 @@ def test_both_halves_answer_together(real, notebook):
 def test_a_sweep_is_checked(real, notebook):
     real.write("check/sweep.ipynb", notebook("lr = 1", "model.save('best.pt')", tagged=True))
     points = [{"lr": number} for number in range(20)]
-    answer = check(real.lab, {"path": "check/sweep.ipynb", "accelerator": "t4", "sweep": {"points": points, "at_most": 8}})  # fmt: skip
+    answer = check(real.lab, {"path": "check/sweep.ipynb", "accelerator": "t4", "sweep": {"points": points, "parallelism": 8}})  # fmt: skip
     said = [each["sentence"] for each in answer["checks"]]
     assert "Of its 20 points 8 may run at a time, but the T4 that there are are enough for 2." in said
     assert "Every point of the sweep writes best.pt, one over the other." in said

@@ -67,7 +67,7 @@ def test_both_clients_have_the_same_methods_with_the_same_arguments():
 def test_a_script_is_submitted_waited_for_and_read(session):
     session.write("api/run.py", "import sys\nprint('ran', sys.argv[1:])\n")
     with Client() as client:
-        assert client.platform().person == "anna"
+        assert client.platform().user == "anna"
         assert [queue.name for queue in client.queues()] == ["opportunistic"]
         assert "free T4" in client.check("api/run.py", accelerator="t4").sentence
         job = client.submit("api/run.py", arguments=["x y"], accelerator="t4", time_limit=120)

@@ -118,7 +118,7 @@ def test_tokens_are_in_no_text():
 
 def test_keys_of_a_newer_platform_are_left_out():
     queue = QueueChoice(
-        name="q", title="Q", projects=[], accelerators=[], priority=0, max_time=1, waiting=0, running=0
+        name="q", title="Q", projects=[], accelerators=[], priority=0, max_time=1, queued=0, running=0
     )
     newer = [{**queue.model_dump(), "colour": {"a": 1}}, {**queue.model_dump(), "more": 1}]
     assert read_model(list[QueueChoice], json.dumps(newer).encode()) == [queue, queue]

@@ -42,10 +42,10 @@ def test_what_deleted_jobs_left_is_removed_and_nothing_else(tmp_path):
     make(other, "kept")
     (home / ".aiinfn/checkpoints/j3").symlink_to(other)
     left = [
-        {"job": "j1", "snapshot": ".aiinfn/jobs/abc/train.ipynb"},
-        {"job": "j2", "snapshot": None},
-        {"job": "j3", "snapshot": ".aiinfn/jobs/gone/x.py"},
-        {"job": "j4", "snapshot": ".aiinfn/jobs/whole/proj/src/fit.py"},
+        {"id": "j1", "snapshot": ".aiinfn/jobs/abc/train.ipynb"},
+        {"id": "j2", "snapshot": None},
+        {"id": "j3", "snapshot": ".aiinfn/jobs/gone/x.py"},
+        {"id": "j4", "snapshot": ".aiinfn/jobs/whole/proj/src/fit.py"},
     ]
     assert garbage.clear(home, left) == ["j1", "j2", "j3", "j4"]
     assert sorted(path.relative_to(home).as_posix() for path in home.rglob("*") if path.is_file()) == [
@@ -66,7 +66,7 @@ def test_what_deleted_jobs_left_is_removed_and_nothing_else(tmp_path):
 def test_a_list_that_names_anything_else_removes_nothing(tmp_path, path):
     make(tmp_path, "work/out.ipynb", ".aiinfn/jobs/a/b/out.ipynb", ".aiinfn/jobs/out.ipynb")
     before = sorted(tmp_path.rglob("*"))
-    garbage.clear(tmp_path, [{"job": job, "snapshot": path} for job in ("../x", "", ".", "j1")])
+    garbage.clear(tmp_path, [{"id": job, "snapshot": path} for job in ("../x", "", ".", "j1")])
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -80,7 +80,7 @@ def test_what_cannot_be_removed_stays_on_the_list(tmp_path, monkeypatch):
         whole(folder)
 
     monkeypatch.setattr(garbage.shutil, "rmtree", stuck)
-    assert garbage.clear(tmp_path, [{"job": "j1"}, {"job": "j2"}]) == ["j2"]
+    assert garbage.clear(tmp_path, [{"id": "j1"}, {"id": "j2"}]) == ["j2"]
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ def test_status_names_the_versions_and_the_session(lab):
     assert reply.status == 200
     found = reply.json
     assert found["vkd"] == "ok"
-    assert found["contract"] == "v1"
+    assert found["api_version"] == "v1"
     assert found["version"]
     assert found["root"] == str(lab.home)
     assert found["root_in_home"] is True
@@ -31,7 +31,7 @@ def test_status_names_the_versions_and_the_session(lab):
 def test_the_version_of_the_contract_is_the_contracts(lab):
     from aiinfn_hub.contract.constants import PREFIX
 
-    assert f"/api/{lab.get('status').json['contract']}" == PREFIX
+    assert f"/api/{lab.get('status').json['api_version']}" == PREFIX
 
 
 def test_status_says_when_vkd_is_down_and_recovers_by_itself(lab, peer):

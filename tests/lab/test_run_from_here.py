@@ -139,7 +139,7 @@ def test_parameters_sweeps_scripts_and_other_languages_do_not_go_on(lab, noteboo
     assert lab.submit({"path": "a.ipynb", "from_here": here, "parameters": {"x": 2}}).json["field"] == (
         "parameters"
     )
-    sweep = {"points": [{"x": 1}], "at_most": 1}
+    sweep = {"points": [{"x": 1}], "parallelism": 1}
     assert lab.submit({"path": "a.ipynb", "from_here": here, "sweep": sweep}).json["field"] == "sweep"
     script = lab.submit({"path": "a.py", "from_here": here})
     assert script.json["message"] == "Only a notebook can go on from a kernel."

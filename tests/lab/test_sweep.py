@@ -31,7 +31,7 @@ def test_points_are_made_of_what_is_typed_by_the_notebooks_own_types(lab, notebo
 def test_a_point_with_a_foreign_name_is_refused_before_anything_is_copied(lab, notebook):
     lab.write("work/scan.ipynb", notebook(SAMPLE, tagged=True))
     before = lab.snapshots()
-    sweep = {"points": [{"lr": 0.1}, {"depth": 3}], "at_most": 2}
+    sweep = {"points": [{"lr": 0.1}, {"depth": 3}], "parallelism": 2}
     refused = lab.submit({"path": "work/scan.ipynb", "sweep": sweep})
     assert refused.status == 422
     assert refused.json["message"] == "Point 2: The notebook has no parameter 'depth'."
@@ -45,7 +45,7 @@ def test_a_sweep_of_notebooks_gives_a_table_and_only_what_failed_runs_again(real
     )
     real.write("scans/scan.ipynb", notebook(SAMPLE, source, tagged=True))
     points = [{"lr": lr, "seed": 2} for lr in (0.1, 0.2, 0.3)]
-    sweep = real.lab.submit({"path": "scans/scan.ipynb", "sweep": {"points": points, "at_most": 2}})
+    sweep = real.lab.submit({"path": "scans/scan.ipynb", "sweep": {"points": points, "parallelism": 2}})
     assert sweep.status == 201, sweep.json
     done = real.reach(sweep.json["id"], "succeeded", "failed", seconds=120)
     assert (done["sentence"], done["sweep"]["succeeded"]) == ("Finished, but 1 of 3 points failed", 2)
@@ -88,13 +88,13 @@ def test_a_sweep_of_a_script_from_the_command_line_and_its_table(real):
         "lr=0.1,0.2",
         "--sweep",
         "seed=1..2",
-        "--at-most",
+        "--parallelism",
         "2",
         "-o",
         "json",
     )
     sweep = told.json
-    assert (sweep["sweep"]["points"], sweep["sweep"]["at_most"]) == (4, 2)
+    assert (sweep["sweep"]["points"], sweep["sweep"]["parallelism"]) == (4, 2)
     real.aiinfn("wait", sweep["id"])
     rows = list(csv.DictReader(io.StringIO(real.aiinfn("points", sweep["id"], "-o", "csv").out)))
     assert [row["args"] for row in rows] == [

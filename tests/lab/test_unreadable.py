@@ -133,7 +133,7 @@ def test_what_cannot_be_removed_stays_on_the_list_and_the_rest_goes(tmp_path):
     for job in ("one", "two"):
         (tmp_path / garbage.CHECKPOINTS / job).mkdir(parents=True)
     with _stale(tmp_path / garbage.CHECKPOINTS / "one"):
-        done = garbage.clear(tmp_path, [{"job": "one"}, {"job": "two"}])
+        done = garbage.clear(tmp_path, [{"id": "one"}, {"id": "two"}])
     assert done == ["two"]
 
 

@@ -49,7 +49,7 @@ def test_a_sweep_of_which_a_point_fails(demo: Demo, page: Page):
     submit.press("Enter")
     expect(dialog).to_have_count(0, timeout=20_000)
     first = steps.ask(page, "jobs", limit=1)["jobs"][0]
-    assert (first["sweep"]["points"], first["sweep"]["at_most"]) == (3, 2)
+    assert (first["sweep"]["points"], first["sweep"]["parallelism"]) == (3, 2)
 
     # The panel: one row, its bar, its table.
     steps.open_jobs(page)

@@ -80,7 +80,7 @@ async def test_a_session_that_starts_while_its_owners_name_is_released_keeps_the
     deleted = []
 
     class Vkd:
-        async def release_person(self, _name, _released_as, *, dry_run):
+        async def release_user(self, _name, _released_as, *, dry_run):
             spawner.pending = "spawn"
             assert dry_run
             return 0

@@ -65,7 +65,7 @@ def test_the_lab_describes_every_verb_that_it_has_and_no_other():
     verbs = ("get", "post", "patch", "put", "delete", "head", "options")
     found = set()
     for pattern, handler in routes():
-        path = re.sub(r"\(\?P<job>[^()]*\)", "{job}", pattern)
+        path = re.sub(r"\(\?P<job>[^()]*\)", "{job_id}", pattern)
         choices = re.search(r"\(\?P<action>(.*)\)", path)
         for action in choices.group(1).split("|") if choices else [""]:
             place = path.replace(choices.group(0), action) if choices else path

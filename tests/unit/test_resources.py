@@ -55,7 +55,7 @@ def test_what_is_told_twice_or_is_no_point_is_left_out():
 
 def used(*points, cores=4.0, memory=8 * GIB, **more):
     named = {"accelerator": "none", "accelerator_title": "", "count": 0, **more}
-    return Resources(attempt=1, over=True, cores=cores, memory=memory, points=list(points), **named)
+    return Resources(attempt=1, final=True, cores=cores, memory=memory, points=list(points), **named)
 
 
 def point(time=120.0, cores=2.0, gib=2.0, **more):

@@ -25,12 +25,12 @@ async def test_a_held_job_says_why_and_counts_as_changed_and_the_hub_learns_who_
     async with vkd(tmp_path, MemoryBackend) as world:
         anna, hub = world.as_("anna"), world.as_("hub")
         job = await anna.post("/jobs", notebook())
-        through = (await anna.get("/jobs"))["updated_through"]
+        through = (await anna.get("/jobs"))["revision"]
         _status, answer = await hub.ask("PUT", "/access", json={"holds": [ANNA]}, status=200)
         assert answer == {"holds": [ANNA], "jobs": {"anna": ["flavour"]}}
         assert world.backend.holds.entries == {("anna", ""): False}
         assert await hub.get("/access") == answer
-        changed = await anna.get(f"/jobs?since={through}")
+        changed = await anna.get(f"/jobs?since_revision={through}")
         assert [each["id"] for each in changed["jobs"]] == [job["id"]]
         assert "held, because IAM lets its owner in no more" in changed["jobs"][0]["sentence"]
 

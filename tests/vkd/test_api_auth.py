@@ -89,7 +89,7 @@ async def test_a_revoked_token_ends_when_the_hub_says_so_and_others_stay(v):
     v.hub.people.clear()
     revoked = {"token_ids": ["a7", "a999"]}
     v.hub.people["token-hub"] = world.PEOPLE["token-hub"]
-    await Client(v.http, v.root, "token-hub").ask("POST", "/revocations", status=204, json=revoked)
+    await Client(v.http, v.root, "token-hub").ask("POST", "/token-revocations", status=204, json=revoked)
     await v.as_("anna").get("/jobs", status=401)
     await v.as_("bruno").get("/jobs")
 
@@ -104,7 +104,7 @@ async def test_what_the_hub_said_before_a_revocation_is_not_kept(v):
         return "token-anna" in v.hub.asked
 
     await until(asked, "vkd asks the hub")
-    await hub.ask("POST", "/revocations", status=204, json={"token_ids": ["a27"]})
+    await hub.ask("POST", "/token-revocations", status=204, json={"token_ids": ["a27"]})
     v.hub.hold.set()
     await asking
     del v.hub.people["token-anna"]
@@ -114,7 +114,7 @@ async def test_what_the_hub_said_before_a_revocation_is_not_kept(v):
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("who", ["anna", "oscar", "other", None])
 async def test_nobody_but_the_hub_revokes(shared, who):
-    status, _ = await shared.as_(who).ask("POST", "/revocations", json={"token_ids": ["a27"]})
+    status, _ = await shared.as_(who).ask("POST", "/token-revocations", json={"token_ids": ["a27"]})
     assert status == (403 if who else 401)
 
 
@@ -258,20 +258,20 @@ CLAIM = {
 async def test_the_hub_claims_looks_at_and_gives_back_devices(v):
     hub = Client(v.http, v.root, "token-hub")
     for name in ("anna", "anna%2Fsecond", "a%20b%40c"):
-        claim = await hub.ask("PUT", f"/sessions/{name}", status=200, json=CLAIM)
+        claim = await hub.ask("PUT", f"/claims/{name}", status=200, json=CLAIM)
         assert claim[1]["state"] == "granted"
-        assert await hub.ask("GET", f"/sessions/{name}", status=200) == claim
+        assert await hub.ask("GET", f"/claims/{name}", status=200) == claim
     assert set(v.backend.claims) == {"anna", "anna/second", "a b@c"}
     for _ in range(2):
-        await hub.ask("DELETE", "/sessions/anna%2Fsecond", status=204)
-    await hub.ask("GET", "/sessions/anna%2Fsecond", status=404)
+        await hub.ask("DELETE", "/claims/anna%2Fsecond", status=204)
+    await hub.ask("GET", "/claims/anna%2Fsecond", status=404)
 
 
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("who", ["anna", "oscar", "other", None])
 @pytest.mark.parametrize("method", ["PUT", "GET", "DELETE"])
 async def test_nobody_but_the_hub_touches_sessions(shared, who, method):
-    status, _ = await shared.as_(who).ask(method, "/sessions/anna", json=CLAIM if method == "PUT" else None)
+    status, _ = await shared.as_(who).ask(method, "/claims/anna", json=CLAIM if method == "PUT" else None)
     assert status == (403 if who else 401)
     assert shared.backend.claims == {}
 
@@ -291,14 +291,14 @@ async def test_nobody_but_the_hub_touches_sessions(shared, who, method):
 )
 async def test_a_bad_claim_is_refused_with_its_field(shared, change, status, field):
     _, body = await Client(shared.http, shared.root, "token-hub").ask(
-        "PUT", "/sessions/anna", status=status, json={**CLAIM, **change}
+        "PUT", "/claims/anna", status=status, json={**CLAIM, **change}
     )
     assert body["field"] == field
 
 
 async def test_a_moment_without_a_zone_is_utc(v):
     await Client(v.http, v.root, "token-hub").ask(
-        "PUT", "/sessions/anna", status=200, json={**CLAIM, "until": "2030-01-01T00:00:00"}
+        "PUT", "/claims/anna", status=200, json={**CLAIM, "until": "2030-01-01T00:00:00"}
     )
     request, _ = v.backend.claims["anna"]
     assert request.until.utcoffset().total_seconds() == 0

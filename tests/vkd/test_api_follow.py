@@ -51,7 +51,7 @@ async def startup(v, job_id):
 async def test_what_a_job_uses_is_shown_with_its_size_as_the_scale(v):
     job = await begun(v, size="large", accelerator="t4")
     before = await v.as_("anna").get(f"/jobs/{job}/resources")
-    assert (before["points"], before["sentences"], before["over"]) == ([], [], False)
+    assert (before["points"], before["sentences"], before["final"]) == ([], [], False)
     v.backend.used[job, 1] = [
         ResourcePoint(time=60, cores=0.5, memory=2**28),
         ResourcePoint(time=120, cores=2.1, memory=2**29),
@@ -68,7 +68,7 @@ async def test_what_a_job_uses_is_shown_with_its_size_as_the_scale(v):
     v.backend.tell(job, JobState.SUCCEEDED, Cause.COMPLETED)
     await in_state(v, job, "succeeded")
     shown = await v.as_("anna").get(f"/jobs/{job}/resources")
-    assert shown["over"]
+    assert shown["final"]
     assert shown["advice"] == [], "a smaller size has too few cores for it"
 
 
@@ -100,7 +100,7 @@ async def test_each_attempt_has_its_own_figures(v):
     await until(again, "the second attempt runs")
     assert (await v.as_("anna").get(f"/jobs/{job}/resources"))["points"] == []
     first = await v.as_("anna").get(f"/jobs/{job}/resources?attempt=1")
-    assert (len(first["points"]), first["over"]) == (1, True)
+    assert (len(first["points"]), first["final"]) == (1, True)
     refused = await v.as_("anna").get(f"/jobs/{job}/resources?attempt=3", status=404)
     assert refused["message"] == "This job has no attempt 3."
 

@@ -329,9 +329,9 @@ async def test_pages_lead_through_all_jobs(v):
     while True:
         page = await anna.get(f"/jobs?limit=3{cursor}")
         found += [job["id"] for job in page["jobs"]]
-        if page["next"] is None:
+        if page["next_cursor"] is None:
             break
-        cursor = f"&cursor={page['next']}"
+        cursor = f"&cursor={page['next_cursor']}"
     assert found == made[::-1]
     assert page["active"] == 7
 
@@ -341,15 +341,15 @@ async def test_since_tells_only_what_changed(v):
     first, second = [(await anna.post("/jobs", notebook()))["id"] for _ in range(2)]
     await v.service.recorder.flush()
     page = await anna.get("/jobs")
-    through = page["updated_through"]
-    assert (await anna.get(f"/jobs?since={through}"))["jobs"] == []
+    through = page["revision"]
+    assert (await anna.get(f"/jobs?since_revision={through}"))["jobs"] == []
     v.backend.run(second)
     await reaches(anna, second, "running")
-    page = await anna.get(f"/jobs?since={through}")
+    page = await anna.get(f"/jobs?since_revision={through}")
     assert [job["id"] for job in page["jobs"]] == [second]
     v.backend.run(first)
     await reaches(anna, first, "running")
-    newer = await anna.get(f"/jobs?since={page['updated_through']}")
+    newer = await anna.get(f"/jobs?since_revision={page['revision']}")
     assert [job["id"] for job in newer["jobs"]] == [first]
 
 
@@ -357,11 +357,11 @@ async def test_since_tells_of_a_better_place_in_the_queue(v):
     anna = v.as_("anna")
     first, second = [(await anna.post("/jobs", notebook()))["id"] for _ in range(2)]
     await v.service.recorder.flush()
-    through = (await anna.get("/jobs"))["updated_through"]
+    through = (await anna.get("/jobs"))["revision"]
     v.backend.run(first)
 
     async def moved():
-        jobs = (await anna.get(f"/jobs?since={through}"))["jobs"]
+        jobs = (await anna.get(f"/jobs?since_revision={through}"))["jobs"]
         return next((job for job in jobs if job["id"] == second), None)
 
     assert (await until(moved, "the second job moved up"))["position"] == 1
@@ -421,7 +421,7 @@ async def test_queues_and_platform_show_what_a_person_may_use(v):
     await v.as_("anna").post("/jobs", notebook())
     assert [queue["name"] for queue in await v.as_("anna").get("/queues")] == ["opportunistic"]
     queues = await v.as_("bruno").get("/queues")
-    assert [(q["name"], q["waiting"], q["projects"]) for q in queues] == [
+    assert [(q["name"], q["queued"], q["projects"]) for q in queues] == [
         ("opportunistic", 1, ["flavour", "medical"]),
         ("urgent", 0, ["medical"]),
     ]
@@ -443,15 +443,15 @@ async def test_use_is_summed_for_whom_it_concerns(v):
     (entry,) = (await anna.get("/usage"))["entries"]
     assert entry == {
         "project": "flavour",
-        "person": "anna",
+        "user": "anna",
         "accelerator": "t4",
-        "seconds": pytest.approx(1200),
+        "device_seconds": pytest.approx(1200),
         "jobs": 1,
     }
     assert (await v.as_("bruno").get("/usage"))["entries"] == []
     assert len((await v.as_("mara").get("/usage"))["entries"]) == 1
     recent = (start + timedelta(minutes=5)).isoformat().replace("+", "%2B")
-    assert (await anna.get(f"/usage?since={recent}"))["entries"][0]["seconds"] == pytest.approx(600)
+    assert (await anna.get(f"/usage?since={recent}"))["entries"][0]["device_seconds"] == pytest.approx(600)
     assert (await anna.get("/usage?since=2099-01-01"))["entries"] == []
     for odd in ("0001-01-01T00:00:00%2B14:00", "9999-12-31T23:59:59-14:00"):
         assert (await anna.get(f"/usage?since={odd}", status=400))["field"] == "since"

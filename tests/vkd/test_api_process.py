@@ -131,7 +131,7 @@ async def test_a_real_job_runs_prints_and_leaves_its_result(host):
     events = await anna.get(f"/jobs/{job['id']}/events")
     assert [event["state"] for event in events] == ["queued", "starting", "running", "succeeded"]
     (entry,) = (await anna.get("/usage"))["entries"]
-    assert 0 < entry["seconds"] < 60
+    assert 0 < entry["device_seconds"] < 60
 
 
 async def test_killing_vkd_loses_no_job_and_runs_none_twice(host):
@@ -231,18 +231,18 @@ async def test_a_session_makes_a_job_give_way_and_the_job_comes_back(host):
         "count": 1,
         "until": "2099-01-01T00:00:00Z",
     }
-    _, made = await hub.ask("PUT", "/sessions/bruno", status=200, json=claim)
+    _, made = await hub.ask("PUT", "/claims/bruno", status=200, json=claim)
     assert made["state"] == "making_room"
 
     async def granted():
-        return (await hub.get("/sessions/bruno"))["state"] == "granted"
+        return (await hub.get("/claims/bruno"))["state"] == "granted"
 
     await until(granted, "the session got its device", seconds=6)
     job = await reaches(anna, job_id, "queued")
     assert job["sentence"] == "Made room for a session; waiting again, next in line in Opportunistic"
     assert job["preemptions"] == 1
     hold.unlink()
-    await hub.ask("DELETE", "/sessions/bruno", status=204)
+    await hub.ask("DELETE", "/claims/bruno", status=204)
     assert (await reaches(anna, job_id, "succeeded"))["attempt"] == 2
 
 

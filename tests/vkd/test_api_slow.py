@@ -123,7 +123,7 @@ async def test_a_log_is_not_followed_any_longer_than_its_readers_token_is_good(v
         assert await stream.content.readexactly(10) == b"0123456789"
         del v.hub.people["token-anna"]
         await Client(v.http, v.root, "token-hub").ask(
-            "POST", "/revocations", status=204, json={"token_ids": ["a27"]}
+            "POST", "/token-revocations", status=204, json={"token_ids": ["a27"]}
         )
         # Not a regular end: its reader would take the job for ended.
         with pytest.raises(aiohttp.ClientPayloadError):

@@ -49,7 +49,7 @@ async def ended(v, client, state=OK, *, start=None, **more):
 
 async def swept(v, client, points=2, **more):
     """Submit a sweep and let it end."""
-    request = notebook(sweep={"points": [{"lr": i} for i in range(points)], "at_most": points}, **more)
+    request = notebook(sweep={"points": [{"lr": i} for i in range(points)], "parallelism": points}, **more)
     job = await client.post("/jobs", request)
 
     async def handed():
@@ -117,9 +117,9 @@ async def test_labels_come_with_the_submission_are_edited_and_go_along_when_run_
     assert [each["id"] for each in listed] == [again["id"], job["id"]]
     assert (await anna.get("/jobs?label=trial"))["jobs"] == []
     assert (await v.as_("bruno").get("/jobs?label=final"))["jobs"] == []
-    since = (await anna.get("/jobs"))["updated_through"]
+    since = (await anna.get("/jobs"))["revision"]
     await anna.ask("PATCH", f"/jobs/{job['id']}", json={"labels": []}, status=200)
-    assert [each["id"] for each in (await anna.get(f"/jobs?since={since}"))["jobs"]] == [job["id"]]
+    assert [each["id"] for each in (await anna.get(f"/jobs?since_revision={since}"))["jobs"]] == [job["id"]]
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ async def test_jobs_are_found_by_name_path_id_label_and_error(v):
         one["id"]
     ]
     assert (await v.as_("bruno").get("/jobs?search=jets"))["jobs"] == []
-    assert (await anna.get("/jobs?search=x&since=0", status=400))["field"] == "search"
+    assert (await anna.get("/jobs?search=x&since_revision=0", status=400))["field"] == "search"
     assert (await anna.get(f"/jobs?search={'+'.join('abcdefghi')}", status=400))["field"] == "search"
     assert (await anna.get("/jobs?label=a+b", status=400))["field"] == "label"
 
@@ -189,7 +189,7 @@ async def test_a_long_history_is_looked_through_step_by_step(v, monkeypatch):
     page, pages = await anna.get("/jobs?search=needle"), 1
     while not page["jobs"]:
         assert page["searched_to"] is not None
-        page, pages = await anna.get(f"/jobs?search=needle&cursor={page['next']}"), pages + 1
+        page, pages = await anna.get(f"/jobs?search=needle&cursor={page['next_cursor']}"), pages + 1
     assert ([job["id"] for job in page["jobs"]], pages) == ([oldest["id"]], 3)
 
 
@@ -200,15 +200,15 @@ async def test_a_deleted_job_is_gone_with_its_log_but_its_device_time_stays(v):
     anna = v.as_("anna")
     job = await ended(v, anna, BAD, accelerator="t4", labels=["x"])
     before = await anna.get("/usage")
-    assert before["entries"][0]["seconds"] == pytest.approx(60)
+    assert before["entries"][0]["device_seconds"] == pytest.approx(60)
     page = await anna.get("/jobs")
     await anna.ask("DELETE", f"/jobs/{job['id']}", status=204)
     await anna.get(f"/jobs/{job['id']}", status=404)
     await anna.get(f"/jobs/{job['id']}/logs", status=404)
-    news = await anna.get(f"/jobs?since={page['updated_through']}")
+    news = await anna.get(f"/jobs?since_revision={page['revision']}")
     assert (news["jobs"], news["deleted"]) == ([], [job["id"]])
-    assert (await v.as_("bruno").get(f"/jobs?since={page['updated_through']}"))["deleted"] == []
-    assert (await v.as_("mara").get(f"/jobs?since={page['updated_through']}"))["deleted"] == [job["id"]]
+    assert (await v.as_("bruno").get(f"/jobs?since_revision={page['revision']}"))["deleted"] == []
+    assert (await v.as_("mara").get(f"/jobs?since_revision={page['revision']}"))["deleted"] == [job["id"]]
     await tidy(v)
     assert v.backend.forgotten == [job["id"]]
     for table in (jobs, history, texts, labelled):
@@ -255,18 +255,18 @@ async def test_the_copy_of_the_input_goes_when_the_last_that_uses_it_does(v):
     job = await ended(v, anna, work={"snapshot": ".aiinfn/jobs/abc/train.ipynb"})
     again = await anna.post(f"/jobs/{job['id']}/rerun")
     await anna.ask("DELETE", f"/jobs/{job['id']}", status=204)
-    assert await anna.get("/leftovers") == [], "it succeeded, and its copy is used"
+    assert await anna.get("/tombstones") == [], "it succeeded, and its copy is used"
     v.backend.run(again["id"])
     v.backend.tell(again["id"], BAD, Cause.ERROR)
     await reaches(anna, again["id"], BAD)
     await anna.ask("DELETE", f"/jobs/{again['id']}", status=204)
-    left = [{"job": again["id"], "snapshot": ".aiinfn/jobs/abc/train.ipynb"}]
-    assert await anna.get("/leftovers") == left
-    assert await v.as_("oscar").get("/leftovers") == []
-    await v.as_("bruno").ask("POST", "/leftovers", json={"jobs": [again["id"]]}, status=204)
-    assert await anna.get("/leftovers") == left, "only the owner says that it is gone"
-    await anna.ask("POST", "/leftovers", json={"jobs": [again["id"]]}, status=204)
-    assert await anna.get("/leftovers") == []
+    left = [{"id": again["id"], "snapshot": ".aiinfn/jobs/abc/train.ipynb"}]
+    assert await anna.get("/tombstones") == left
+    assert await v.as_("oscar").get("/tombstones") == []
+    await v.as_("bruno").ask("POST", "/tombstones/acknowledge", json={"ids": [again["id"]]}, status=204)
+    assert await anna.get("/tombstones") == left, "only the owner says that it is gone"
+    await anna.ask("POST", "/tombstones/acknowledge", json={"ids": [again["id"]]}, status=204)
+    assert await anna.get("/tombstones") == []
 
 
 async def test_a_copy_that_is_used_again_meanwhile_is_not_left_over(v):
@@ -274,7 +274,7 @@ async def test_a_copy_that_is_used_again_meanwhile_is_not_left_over(v):
     job = await ended(v, anna, work=copy)
     await anna.ask("DELETE", f"/jobs/{job['id']}", status=204)
     await anna.post("/jobs", notebook(work=copy))
-    assert await anna.get("/leftovers") == [{"job": job["id"], "snapshot": None}]
+    assert await anna.get("/tombstones") == [{"id": job["id"], "snapshot": None}]
 
 
 async def test_a_log_that_cannot_be_removed_is_tried_again_also_by_the_next_vkd(tmp_path, monkeypatch):
@@ -322,7 +322,7 @@ async def test_many_are_cancelled_run_again_labelled_and_deleted_and_each_refusa
         return [result["problem"] and result["problem"]["message"] for result in results]
 
     none = "There is no such job."
-    results = await bulk("label", add=["Nice"], remove=["x"])
+    results = await bulk("label", add_labels=["Nice"], remove_labels=["x"])
     assert [result["id"] for result in results] == [done["id"], waiting["id"], foreign["id"], "nosuchjob2"]
     assert why(results) == [None, None, none, none]
     assert [result["job"] and result["job"]["labels"] for result in results] == [
@@ -345,8 +345,8 @@ async def test_many_at_once_have_bounds_and_a_double_click_makes_no_second_job(v
     assert (await anna.post("/jobs/bulk", {"action": "delete", "ids": ids}, status=400))["field"] == "ids"
     assert (await anna.post("/jobs/bulk", {"action": "delete", "ids": []}, status=400))["field"] == "ids"
     assert (await anna.post("/jobs/bulk", {"action": "hide", "ids": ["a"]}, status=400))["field"] == "action"
-    bad = {"action": "label", "ids": [job["id"]], "add": ["a b"]}
-    assert (await anna.post("/jobs/bulk", bad, status=400))["field"] == "add"
+    bad = {"action": "label", "ids": [job["id"]], "add_labels": ["a b"]}
+    assert (await anna.post("/jobs/bulk", bad, status=400))["field"] == "add_labels"
     clicks = [
         await anna.post(
             "/jobs/bulk",
@@ -367,7 +367,7 @@ async def test_a_job_says_how_long_it_is_kept_and_the_platform_for_how_long_in_g
     async with vkd(tmp_path, MemoryBackend, limits={"keep_jobs": "30d", "pinned_jobs_per_person": 1}) as v:
         anna = v.as_("anna")
         view = await anna.get("/platform")
-        assert (view["keep_jobs"], view["pinned_jobs"]) == (30 * 86400, 1)
+        assert (view["keep_jobs"], view["max_pinned_jobs"]) == (30 * 86400, 1)
         one, two = await ended(v, anna), await ended(v, anna)
         end = datetime.fromisoformat(one["ended"])
         assert datetime.fromisoformat(one["kept_until"]) == end + timedelta(days=30)
@@ -419,7 +419,7 @@ async def test_notes_of_deleted_jobs_do_not_stay_for_ever(v, monkeypatch):
     monkeypatch.setattr(retention, "NEWS_KEPT", timedelta())
     await v.service.retention.expire()
     assert len(await rows(v, removed)) == 1, "something may be left in the home"
-    await anna.ask("POST", "/leftovers", json={"jobs": [job["id"]]}, status=204)
+    await anna.ask("POST", "/tombstones/acknowledge", json={"ids": [job["id"]]}, status=204)
     await v.service.retention.expire()
     assert await rows(v, removed) == []
 
@@ -435,7 +435,7 @@ async def test_old_jobs_are_found_by_an_index(tmp_path):
     care = RetentionStore(store)
     await care.expired(datetime.now(UTC), 10)
     await care.with_logs(10)
-    await care.leftovers("anna", 10)
+    await care.tombstones("anna", 10)
     asked = [one for one in seen if one[0].lstrip().startswith("SELECT")]
     assert len(asked) >= 3
     async with store.reading() as connection:

@@ -130,8 +130,8 @@ def test_the_time_limit_beside_what_the_queue_allows():
     assert said(facts(what=short), "time") == [("ok", "It is ended after 10m; Short allows up to 1h.")]
 
 
-def points(number, at_most=8):
-    return {"points": [{"lr": n / 10} for n in range(number)], "at_most": at_most}
+def points(number, parallelism=8):
+    return {"points": [{"lr": n / 10} for n in range(number)], "parallelism": parallelism}
 
 
 ENOUGH, FEW = "It has 100 points; at most 8 run at a time.", "Of its 100 points 8 may run at a time, but the T4 that there are are enough for {}."  # fmt: skip
@@ -165,7 +165,7 @@ def test_how_many_points_of_a_sweep_run_at_a_time(known, told):
 
 def test_a_sweep_of_one_point_and_points_that_are_the_same():
     assert said(facts(sweep=points(1)), "sweep") == [("ok", "It has 1 point.")]
-    twice = {"points": [{"a": 1, "b": 2}, {"a": 2}, {"b": 2, "a": 1}], "at_most": 3}
+    twice = {"points": [{"a": 1, "b": 2}, {"a": 2}, {"b": 2, "a": 1}], "parallelism": 3}
     assert ("notice", "The points 1 and 3 are the same.") in said(facts(sweep=twice), "sweep")
     waiting = said(facts(sweep=points(5), mine=precheck.QueueAhead(1, 20)), "limit")
     assert waiting == [("ok", "With these, 25 points of your sweeps wait; 5000 may.")]

@@ -163,11 +163,11 @@ async def test_use_counts_devices_and_only_while_they_were_held(store):
     for state, attempt, minute in ((S, 1, 0), (R, 1, 1), (Q, 1, 4), (S, 2, 5), (R, 2, 10), (OK, 2, 12)):
         await store.apply(told(job.id, state, attempt, minutes=minute))
     everything = await store.usage(ALL, START - timedelta(days=1), START + timedelta(days=1))
-    assert [(u.project, u.person, u.accelerator, u.seconds, u.jobs) for u in everything] == [
+    assert [(u.project, u.user, u.accelerator, u.device_seconds, u.jobs) for u in everything] == [
         ("flavour", "anna", "t4", 2 * (3 + 2) * 60.0, 1)
     ]
     part = await store.usage(ALL, START + timedelta(minutes=11), START + timedelta(minutes=30))
-    assert part[0].seconds == 2 * 60.0
+    assert part[0].device_seconds == 2 * 60.0
 
 
 async def test_use_of_a_running_job_counts_up_to_now(store):
@@ -175,7 +175,7 @@ async def test_use_of_a_running_job_counts_up_to_now(store):
     await store.apply(told(job.id, S))
     await store.apply(told(job.id, R))
     (entry,) = await store.usage(ALL, START, START + timedelta(minutes=7))
-    assert entry.seconds == 7 * 60.0
+    assert entry.device_seconds == 7 * 60.0
 
 
 async def test_use_is_shown_to_whom_it_concerns(store):
@@ -186,7 +186,7 @@ async def test_use_is_shown_to_whom_it_concerns(store):
     until = START + timedelta(hours=1)
 
     async def seen(view):
-        return {(u.person, u.project) for u in await store.usage(view, START, until)}
+        return {(u.user, u.project) for u in await store.usage(view, START, until)}
 
     assert await seen(View("anna")) == {("anna", "flavour")}
     assert await seen(View("mara", frozenset({"flavour"}))) == {("anna", "flavour"), ("bruno", "flavour")}

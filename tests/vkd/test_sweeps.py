@@ -1,9 +1,11 @@
 """Sweeps: what they show, who is next, and a hundred points that are preempted, restarted under, and run once each."""
 
 import asyncio
+import contextlib
 import csv
 import io
 import json
+import sqlite3
 import sys
 from collections import Counter
 
@@ -28,9 +30,10 @@ async def v(tmp_path):
         yield running
 
 
-def sweep(points=5, at_most=2, **more):
+def sweep(points=5, parallelism=2, **more):
     return notebook(
-        sweep={"points": [{"lr": number / 10} for number in range(points)], "at_most": at_most}, **more
+        sweep={"points": [{"lr": number / 10} for number in range(points)], "parallelism": parallelism},
+        **more,
     )
 
 
@@ -64,7 +67,7 @@ async def handed(v, number):
 @given(st.lists(st.tuples(st.integers(0, 5), st.randoms(use_true_random=False)), max_size=60))
 def test_whatever_points_do_a_sweep_goes_through_allowed_states_and_counts_right(moves):
     points = [Q] * 6
-    progress, state = SweepProgress(points=6, at_most=3, waiting=6), Q
+    progress, state = SweepProgress(points=6, parallelism=3, queued=6), Q
     for which, random in moves:
         after = sorted(TRANSITIONS[points[which]])
         if not after:
@@ -76,7 +79,7 @@ def test_whatever_points_do_a_sweep_goes_through_allowed_states_and_counts_right
             assert step in TRANSITIONS[state], f"{state} -> {step}"
             state = step
         count = Counter(points)
-        assert (progress.waiting, progress.starting, progress.running) == (count[Q], count[S], count[R])
+        assert (progress.queued, progress.starting, progress.running) == (count[Q], count[S], count[R])
         assert (progress.succeeded, progress.failed, progress.cancelled) == (
             count[OK],
             count[BAD],
@@ -99,7 +102,7 @@ async def test_a_sweep_is_one_job_in_the_list_and_hands_over_so_many_points_at_a
     anna = v.as_("anna")
     job = await anna.post("/jobs", sweep(name="scan"))
     assert job["sweep"] == {
-        "points": 5, "at_most": 2, "waiting": 5, "starting": 0, "running": 0, "succeeded": 0, "failed": 0, "cancelled": 0,
+        "points": 5, "parallelism": 2, "queued": 5, "starting": 0, "running": 0, "succeeded": 0, "failed": 0, "cancelled": 0,
     }  # fmt: skip
     assert job["sentence"] == "Waiting in Opportunistic: 0 of 5 points done"
     assert job["output"] == f"analysis/train.{job['id']}"
@@ -117,12 +120,12 @@ async def test_a_sweep_is_one_job_in_the_list_and_hands_over_so_many_points_at_a
     await shown(anna, job["id"], state="running", sentence="Running: 0 of 5 points done, 1 running")
     v.backend.tell(first, OK, Cause.COMPLETED)
     await handed(v, 2)
-    await shown(anna, job["id"], succeeded=1, waiting=4)
+    await shown(anna, job["id"], succeeded=1, queued=4)
 
 
 async def test_of_a_sweep_whose_points_all_end_well_the_end_is_told_once(v):
     anna = v.as_("anna")
-    job = await anna.post("/jobs", sweep(points=3, at_most=3))
+    job = await anna.post("/jobs", sweep(points=3, parallelism=3))
     for point in await handed(v, 3):
         v.backend.run(point)
         v.backend.tell(point, OK, Cause.COMPLETED)
@@ -137,7 +140,7 @@ async def test_of_a_sweep_whose_points_all_end_well_the_end_is_told_once(v):
 
 async def test_a_preempted_point_is_told_of_its_sweep_which_waits_if_nothing_else_runs(v):
     anna = v.as_("anna")
-    job = await anna.post("/jobs", sweep(points=3, at_most=1))
+    job = await anna.post("/jobs", sweep(points=3, parallelism=1))
     (point,) = await handed(v, 1)
     v.backend.run(point)
     await shown(anna, job["id"], state="running")
@@ -151,7 +154,7 @@ async def test_a_preempted_point_is_told_of_its_sweep_which_waits_if_nothing_els
 
 async def test_only_what_failed_runs_again_and_the_table_shows_the_rest_as_carried_over(v):
     anna = v.as_("anna")
-    job = await anna.post("/jobs", sweep(points=3, at_most=3))
+    job = await anna.post("/jobs", sweep(points=3, parallelism=3))
     for number, point in enumerate(await handed(v, 3), 1):
         v.backend.run(point)
         v.backend.tell(point, BAD if number == 2 else OK, Cause.ERROR if number == 2 else Cause.COMPLETED)
@@ -199,7 +202,7 @@ async def test_points_that_are_not_there_do_not_run_again(v, asked, status, word
 
 async def test_cancelling_a_sweep_ends_what_waits_at_once_and_what_runs_when_it_is_gone(v):
     anna = v.as_("anna")
-    job = await anna.post("/jobs", sweep(points=4, at_most=2))
+    job = await anna.post("/jobs", sweep(points=4, parallelism=2))
     first, second = await handed(v, 2)
     v.backend.run(first)
     await shown(anna, job["id"], running=1)
@@ -220,11 +223,11 @@ async def test_cancelling_a_sweep_ends_what_waits_at_once_and_what_runs_when_it_
 
 async def test_a_point_that_still_waits_can_be_cancelled_by_itself(v):
     anna = v.as_("anna")
-    job = await anna.post("/jobs", sweep(points=3, at_most=1))
+    job = await anna.post("/jobs", sweep(points=3, parallelism=1))
     await handed(v, 1)
     last = (await table(anna, job["id"]))[-1]["job"]
     await anna.post(f"/jobs/{last}/cancel", {}, status=202)
-    await shown(anna, job["id"], cancelled=1, waiting=2)
+    await shown(anna, job["id"], cancelled=1, queued=2)
     assert (await anna.get(f"/jobs/{last}"))["state"] == "cancelled"
     assert v.backend.cancelled == []
 
@@ -232,7 +235,7 @@ async def test_a_point_that_still_waits_can_be_cancelled_by_itself(v):
 async def test_a_point_that_the_back_end_refuses_fails_and_the_next_has_its_turn(v):
     v.backend.refuse = Refusal(Reason.TOO_LARGE, "It can never start.", "Ask for fewer.")
     anna = v.as_("anna")
-    job = await anna.post("/jobs", sweep(points=2, at_most=1))
+    job = await anna.post("/jobs", sweep(points=2, parallelism=1))
     done = await shown(anna, job["id"], state="failed", failed=2)
     assert "2 of 2 points failed" in done["sentence"]
     rows = await table(anna, job["id"])
@@ -242,7 +245,7 @@ async def test_a_point_that_the_back_end_refuses_fails_and_the_next_has_its_turn
 
 async def test_values_that_points_record_stand_in_the_table_and_in_the_csv(v):
     anna = v.as_("anna")
-    job = await anna.post("/jobs", sweep(points=2, at_most=2))
+    job = await anna.post("/jobs", sweep(points=2, parallelism=2))
     for number, point in enumerate(await handed(v, 2), 1):
         v.backend.run(point)
         v.backend.tell(point, None, values={"loss": 1.0, "note": "=cmd()"})
@@ -282,7 +285,7 @@ async def test_a_script_gets_the_values_as_arguments(v):
         ({"points": [{"a": 1}, {"no name": 1}]}, 400, "Point 2: A parameter's name must be one word"),
         ({"points": [{"a": 1}] * 1001}, 400, ""),
         ({"points": [{"a": "x" * 600}] * 999}, 422, "The points are larger than 512 KiB together."),
-        ({"points": [{"a": 1}], "at_most": 0}, 400, ""),
+        ({"points": [{"a": 1}], "parallelism": 0}, 400, ""),
     ],
 )
 async def test_a_sweep_that_cannot_be_is_refused_whole(v, changes, status, words):
@@ -350,7 +353,7 @@ async def test_a_hundred_points_at_most_eight_at_once_preempted_twice_one_failin
     request = {
         "work": work,
         "accelerator": "t4",
-        "sweep": {"points": [{"n": number} for number in range(1, 101)], "at_most": 8},
+        "sweep": {"points": [{"n": number} for number in range(1, 101)], "parallelism": 8},
     }
     device = {"title": "T4", "kind": "gpu", "resource": "nvidia.com/gpu", "simulated": 8}
     more = {"accelerators": {"t4": device}, "use_real_devices": False}
@@ -361,9 +364,9 @@ async def test_a_hundred_points_at_most_eight_at_once_preempted_twice_one_failin
             running = (await v.as_("anna").get(f"/jobs/{job['id']}"))["sweep"]
             assert running["running"] + running["starting"] <= 8
             session = {"owner": "bruno", "project": "flavour", "accelerator": "t4", "count": 8, "until": "2030-01-01T00:00:00Z"}  # fmt: skip
-            await v.as_("hub").ask("PUT", f"/sessions/s{number}", json=session, status=200)
+            await v.as_("hub").ask("PUT", f"/claims/s{number}", json=session, status=200)
             await asyncio.sleep(0.5)
-            await v.as_("hub").ask("DELETE", f"/sessions/s{number}")
+            await v.as_("hub").ask("DELETE", f"/claims/s{number}")
         await shown_at_least(v.as_("anna"), job["id"], 60)
     async with vkd(tmp_path, backend, **more) as v:
         anna = v.as_("anna")
@@ -406,7 +409,7 @@ async def test_the_points_of_a_sweep_that_is_preempted_three_times_start_in_orde
     request = {
         "work": work,
         "accelerator": "t4",
-        "sweep": {"points": [{"n": number} for number in range(1, 21)], "at_most": 7},
+        "sweep": {"points": [{"n": number} for number in range(1, 21)], "parallelism": 7},
     }
     device = {"title": "T4", "kind": "gpu", "resource": "nvidia.com/gpu", "simulated": 3}
     async with vkd(tmp_path, backend, accelerators={"t4": device}, use_real_devices=False) as v:
@@ -415,9 +418,9 @@ async def test_the_points_of_a_sweep_that_is_preempted_three_times_start_in_orde
         for number in (1, 2, 3):
             await shown_at_least(anna, job["id"], 4 * number)
             session = {"owner": "bruno", "project": "flavour", "accelerator": "t4", "count": 3, "until": "2030-01-01T00:00:00Z"}  # fmt: skip
-            await v.as_("hub").ask("PUT", f"/sessions/s{number}", json=session, status=200)
+            await v.as_("hub").ask("PUT", f"/claims/s{number}", json=session, status=200)
             await shown(anna, job["id"], running=0, starting=0)
-            await v.as_("hub").ask("DELETE", f"/sessions/s{number}")
+            await v.as_("hub").ask("DELETE", f"/claims/s{number}")
         done = await shown(anna, job["id"], state="succeeded")
         assert done["preemptions"] >= 3
         rows = await table(anna, job["id"])
@@ -442,3 +445,12 @@ async def shown_at_least(client, sweep_id, number):
         return (await client.get(f"/jobs/{sweep_id}"))["sweep"]["succeeded"] >= number
 
     await until(there, f"{number} points have ended")
+
+
+async def test_a_sweep_in_the_words_of_an_older_database_is_shown(v, tmp_path):
+    anna = v.as_("anna")
+    job = await anna.post("/jobs", sweep())
+    older = {"points": 5, "at_most": 2, "waiting": 5}
+    with contextlib.closing(sqlite3.connect(tmp_path / "vkd.sqlite")) as connection, connection:
+        connection.execute("UPDATE jobs SET sweep = ? WHERE id = ?", (json.dumps(older), job["id"]))
+    assert (await anna.get(f"/jobs/{job['id']}"))["sweep"] == job["sweep"]

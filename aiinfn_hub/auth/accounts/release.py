@@ -112,7 +112,7 @@ class ReleaseHandler(APIHandler):
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
         released_as = f"{name}{MARK}{stamp}"
         # First a dry run at vkd: jobs that are not over refuse the release while everything is still as it was.
-        jobs = await self._vkd.release_person(name, released_as, dry_run=True)
+        jobs = await self._vkd.release_user(name, released_as, dry_run=True)
         archived = str(self._homes.archived(name, stamp)) if self._homes and home else ""
         done = Release(name, dry_run, user is not None, released_as, jobs, archived)
         if dry_run:
@@ -125,7 +125,7 @@ class ReleaseHandler(APIHandler):
             await user.delete_spawners()
             self.users.delete(user)
             forget_endings(name)
-        await self._vkd.release_person(name, released_as, dry_run=False)
+        await self._vkd.release_user(name, released_as, dry_run=False)
         if self._homes is not None:
             await asyncio.to_thread(self._homes.archive, name, stamp)
         await bindings.release(name)

@@ -1,4 +1,4 @@
-"""``/jobs``: change, delete, and do the same with many; ``/leftovers``: what deleted ones left in a home."""
+"""``/jobs``: change, delete, and do the same with many; ``/tombstones``: deleted jobs of which something may be left in a home."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from fastapi import APIRouter, Query, Response
 from aiinfn_hub.contract.changes import (
     BulkRequest,
     BulkResults,
-    Cleared,
     JobChange,
-    Leftover,
+    Tombstone,
+    TombstoneAcknowledgement,
 )
 from aiinfn_hub.contract.jobs import Job
 from aiinfn_hub.contract.problem import Reason
@@ -75,26 +75,26 @@ async def delete_job(job_id: str, person: Caller, actions: Acting) -> Response:
 
 
 @router.get(
-    "/leftovers",
+    "/tombstones",
     summary="What deleted jobs left in the caller's home",
-    response_model=list[Leftover],
+    response_model=list[Tombstone],
     responses=problems(*_IDENTITY),
 )
-async def list_leftovers(
+async def list_tombstones(
     person: Caller, actions: Acting, limit: Annotated[int, Query(ge=1, le=500)] = 200
-) -> list[Leftover]:
+) -> list[Tombstone]:
     """Return what a session of the caller may remove: copies of inputs that no job uses, and checkpoints."""
-    return await actions.leftovers(person, limit)
+    return await actions.tombstones(person, limit)
 
 
 @router.post(
-    "/leftovers",
+    "/tombstones/acknowledge",
     summary="Tell what was removed",
     status_code=204,
     response_class=Response,
     responses=problems(*_IDENTITY, Reason.STORAGE_FULL),
 )
-async def clear_leftovers(body: Cleared, person: Caller, actions: Acting) -> Response:
+async def acknowledge_tombstones(body: TombstoneAcknowledgement, person: Caller, actions: Acting) -> Response:
     """Note that nothing is left of these deleted jobs in the caller's home."""
-    await actions.cleared(person, body.jobs)
+    await actions.acknowledge_tombstones(person, body.ids)
     return Response(status_code=204)

@@ -96,11 +96,9 @@ async def _filter(
     ] = [],  # noqa: B006 - FastAPI copies it
     project: Annotated[str | None, Query(max_length=255)] = None,
     owner: Annotated[str | None, Query(max_length=255)] = None,
-    since: Annotated[
+    since_revision: Annotated[
         int | None,
-        Query(
-            ge=0, le=_LARGEST, description="updated_through of an earlier answer: only what changed after it."
-        ),
+        Query(ge=0, le=_LARGEST, description="revision of an earlier answer: only what changed after it."),
     ] = None,
     sweep: Annotated[
         str | None,
@@ -109,14 +107,14 @@ async def _filter(
         ),
     ] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 25,
-    cursor: Annotated[str | None, Query(max_length=40, description="next of the page before.")] = None,
+    cursor: Annotated[str | None, Query(max_length=40, description="next_cursor of the page before.")] = None,
 ) -> Filter:
     found, label = sought
-    if (found or label) and (since is not None or sweep is not None):
+    if (found or label) and (since_revision is not None or sweep is not None):
         raise Refusal(
             Reason.INVALID,
             _("A search goes through the list of jobs, newest first."),
-            _("Leave out since and sweep."),
+            _("Leave out since_revision and sweep."),
             field="search" if found else "label",
         )
     return Filter(
@@ -126,8 +124,8 @@ async def _filter(
         owner=_name(owner, "owner"),
         search=found,
         label=label,
-        since=since,
-        after=_after(cursor, since),
+        since=since_revision,
+        after=_after(cursor, since_revision),
         limit=limit,
     )
 
@@ -146,7 +144,7 @@ async def list_jobs(
 ) -> Response:
     """Show the caller's jobs, those of projects the caller manages, or to operators all; newest first.
 
-    With ``since`` the last changed come first, and what was deleted is told. A search looks through so much of the history
+    With ``since_revision`` the last changed come first, and what was deleted is told. A search looks through so much of the history
     at a time; ``next`` leads on, also from a page with few jobs.
     """
     etag = _etag(person, request, service.version())
@@ -324,7 +322,7 @@ def _after(cursor: str | None, since: int | None) -> tuple[int, int] | None:
         raise Refusal(
             Reason.INVALID,
             _("This cursor is not one of ours."),
-            _("Use the next of the page before, with the same since."),
+            _("Use next_cursor of the page before, with the same since_revision."),
             field="cursor",
         )
     return (0, int(match[1])) if match[1] is not None else (int(match[2]), int(match[3]))

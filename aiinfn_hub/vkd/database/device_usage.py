@@ -55,9 +55,9 @@ async def between(
     statement = (
         sa.select(
             usage.c.project,
-            usage.c.person,
+            usage.c.person.label("user"),
             usage.c.accelerator,
-            sa.func.sum((ended - started) * usage.c.count).label("seconds"),
+            sa.func.sum((ended - started) * usage.c.count).label("device_seconds"),
             sa.func.count(sa.distinct(usage.c.job)).label("jobs"),
         )
         .where(usage.c.started < end, sa.or_(usage.c.ended.is_(None), usage.c.ended > begin))

@@ -16,7 +16,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from aiinfn_hub.contract.changes import Leftover
+from aiinfn_hub.contract.changes import Tombstone
 from aiinfn_hub.contract.problem import Reason, Refusal
 from aiinfn_hub.contract.states import JobState
 from aiinfn_hub.i18n.language import gettext as _
@@ -176,7 +176,7 @@ class RetentionStore:
                     sa.update(removed).where(removed.c.job.in_(some)).values(tries=removed.c.tries + 1)
                 )
 
-    async def leftovers(self, owner: str, most: int) -> list[Leftover]:
+    async def tombstones(self, owner: str, most: int) -> list[Tombstone]:
         """Return what may be left of deleted jobs in somebody's home; not a copy that another job uses by now."""
         statement = (
             sa.select(removed.c.job, removed.c.snapshot)
@@ -188,9 +188,9 @@ class RetentionStore:
             found = [(job, path) for job, path in await connection.execute(statement)]
             paths = {snapshot_digest(path): path for _job, path in found if path}
             used = {paths[digest] for _owner, digest in await _used(connection, {owner: list(paths)})}
-        return [Leftover(job=job, snapshot=None if path in used else path) for job, path in found]
+        return [Tombstone(id=job, snapshot=None if path in used else path) for job, path in found]
 
-    async def cleared(self, owner: str, ids: Sequence[str]) -> None:
+    async def acknowledge_tombstones(self, owner: str, ids: Sequence[str]) -> None:
         """Note that nothing is left of deleted jobs in somebody's home."""
         async with self._store.writing() as connection:
             for some in _some(ids):

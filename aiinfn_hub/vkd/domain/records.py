@@ -34,6 +34,14 @@ ALPHABET: Final = "abcdefghjkmnpqrstuvwxyz23456789"
 ACTIVE: Final = tuple(state for state in JobState if state not in FINAL)
 
 
+_RENAMED: Final = {"at_most": "parallelism", "waiting": "queued"}
+"""Keys of a sweep's progress in the rows of older databases."""
+
+
+def _sweep_of(kept: Mapping[str, Any]) -> SweepProgress:
+    return SweepProgress.model_validate({_RENAMED.get(key, key): value for key, value in kept.items()})
+
+
 def new_id() -> str:
     """Make a job id of ten characters, the first a letter, so that it also is a file stem and a DNS label."""
     return secrets.choice(ALPHABET[:-8]) + "".join(secrets.choice(ALPHABET) for _ in range(9))
@@ -141,7 +149,7 @@ class StoredJob:
             values["error"] = JobError.model_validate(error["error"]) if error else None
         else:
             values["progress"] = values["error"] = None
-        values["sweep"] = SweepProgress.model_validate(values["sweep"]) if values["sweep"] else None
+        values["sweep"] = _sweep_of(values["sweep"]) if values["sweep"] else None
         values["recorded"] = usable_values(values["recorded"]) if values["recorded"] else {}
         values["labels"] = values["labels"] or []
         values["pinned"] = bool(values["pinned"])

@@ -23,21 +23,11 @@ def at_point(work: Work, values: Mapping[str, Any]) -> Work:
     return work.model_copy(update={"arguments": [*work.arguments, *added]})
 
 
-_PLACES: Final = {
-    JobState.QUEUED: "waiting",
-    JobState.STARTING: "starting",
-    JobState.RUNNING: "running",
-    JobState.SUCCEEDED: "succeeded",
-    JobState.FAILED: "failed",
-    JobState.CANCELLED: "cancelled",
-}
-
-
 def counted(progress: SweepProgress, before: JobState, after: JobState) -> SweepProgress:
     """Move one point from a state to another."""
     changed = progress.model_dump()
-    changed[_PLACES[before]] -= 1
-    changed[_PLACES[after]] += 1
+    changed[before] -= 1
+    changed[after] += 1
     return SweepProgress(**changed)
 
 

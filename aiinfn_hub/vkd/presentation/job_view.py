@@ -240,7 +240,7 @@ def queues(offer: Offer, lengths: Mapping[str, QueueLength]) -> list[QueueChoice
                 accelerators=devices,
                 priority=queue.priority,
                 max_time=int(offer.job_max(name).total_seconds()),
-                waiting=length.waiting,
+                queued=length.waiting,
                 running=length.running,
             )
         )
@@ -258,7 +258,7 @@ def platform(offer: Offer, reading: AvailabilityReading, lengths: Mapping[str, Q
         title=whole.title,
         version=VERSION,
         backend=whole.backend.value,
-        person=person.name,
+        user=person.name,
         admin=person.admin,
         accelerators=[
             AcceleratorChoice(
@@ -297,10 +297,10 @@ def platform(offer: Offer, reading: AvailabilityReading, lengths: Mapping[str, Q
             for name, project in offer.projects.items()
         ],
         queues=queues(offer, lengths),
-        job_default_time=int(whole.limits.job_default.total_seconds()),
+        default_time_limit=int(whole.limits.job_default.total_seconds()),
         keep_jobs=int(whole.limits.keep_jobs.total_seconds()),
-        pinned_jobs=whole.limits.pinned_jobs_per_person,
-        poll_seconds=POLL_SECONDS,
+        max_pinned_jobs=whole.limits.pinned_jobs_per_person,
+        poll_interval=POLL_SECONDS,
         read_at=now.read_at,
         age=now.age,
     )

@@ -28,7 +28,7 @@ def view(
     sizes: Mapping[str, Size],
     *,
     simulated: bool,
-    over: bool,
+    final: bool,
 ) -> Resources:
     """Show what an attempt used, with what it was granted as the scale.
 
@@ -43,7 +43,7 @@ def view(
     each = device.get("memory")
     shown = Resources(
         attempt=attempt,
-        over=over,
+        final=final,
         cores=float(size["cores"]),
         memory=parse_quantity(size["memory"]),
         accelerator=stored.accelerator,
@@ -54,7 +54,7 @@ def view(
         points=list(points),
     )
     sentences = _sentences(shown) if points else []
-    advice = _advice(shown, granted["size_name"], sizes) if points and over else []
+    advice = _advice(shown, granted["size_name"], sizes) if points and final else []
     return shown.model_copy(update={"sentences": sentences, "advice": advice})
 
 

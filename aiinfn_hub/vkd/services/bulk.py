@@ -11,7 +11,7 @@ from aiinfn_hub.contract.changes import (
     BulkResult,
     BulkResults,
     JobChange,
-    Leftover,
+    Tombstone,
 )
 from aiinfn_hub.contract.jobs import Job
 from aiinfn_hub.contract.problem import Reason, Refusal
@@ -97,13 +97,13 @@ class JobActions:
             results=[self._result(job_id, done[job_id], person, shown=shown) for job_id in ids]
         )
 
-    async def leftovers(self, person: Person, most: int) -> list[Leftover]:
+    async def tombstones(self, person: Person, most: int) -> list[Tombstone]:
         """Return what may be left of deleted jobs in the person's own home."""
-        return await self._care.leftovers(person.name, most)
+        return await self._care.tombstones(person.name, most)
 
-    async def cleared(self, person: Person, ids: Sequence[str]) -> None:
+    async def acknowledge_tombstones(self, person: Person, ids: Sequence[str]) -> None:
         """Note that nothing is left of them there."""
-        await self._care.cleared(person.name, ids)
+        await self._care.acknowledge_tombstones(person.name, ids)
 
     # One action each
 
@@ -142,8 +142,8 @@ class JobActions:
         return done
 
     async def _label(self, ids: list[str], person: Person, request: BulkRequest) -> Outcome:
-        add = validation.check_labels(request.add, "add")
-        remove = {validation.label(text, "remove") for text in request.remove}
+        add = validation.check_labels(request.add_labels, "add_labels")
+        remove = {validation.label(text, "remove_labels") for text in request.remove_labels}
 
         def changed(job: StoredJob) -> StoredJob:
             kept = [label for label in job.labels if label not in remove]

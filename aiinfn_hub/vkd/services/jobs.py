@@ -141,8 +141,8 @@ class JobService:
             cursor, searched_to = f"n{page.looked_to[0]}", page.looked_to[1]
         return JobPage(
             jobs=shown,
-            next=cursor,
-            updated_through=page.through,
+            next_cursor=cursor,
+            revision=page.through,
             active=page.active,
             deleted=page.deleted,
             searched_to=searched_to,
@@ -235,7 +235,7 @@ class JobService:
             points,
             {name: self.platform.sizes[name] for name in names},
             simulated=bool(stored.count) and job_view.simulated(stored.accelerator, device, reading),
-            over=stored.final or wanted < stored.attempt,
+            final=stored.final or wanted < stored.attempt,
         )
 
     async def stored(self, person: Person, job_id: str) -> StoredJob:
@@ -303,7 +303,7 @@ class JobService:
 
     # People
 
-    async def release_person(self, name: str, released_as: str, *, dry_run: bool) -> int:
+    async def release_user(self, name: str, released_as: str, *, dry_run: bool) -> int:
         """Release a user name; see `people.release`."""
         kept = await people.release(self.store, name, released_as, dry_run=dry_run)
         if not dry_run:

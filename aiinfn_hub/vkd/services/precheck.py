@@ -220,21 +220,23 @@ def _sweep(facts: Facts) -> Iterator[Check]:
     """Return how many points run at a time, and how long that takes at worst."""
     if facts.sweep is None:
         return
-    points, at_most = len(facts.sweep.points), min(facts.sweep.at_most, len(facts.sweep.points))
-    together = min(at_most, _room(facts))
-    words = {"points": points, "at_most": at_most, "together": together, "title": facts.title}
-    if together < at_most:
+    points, parallelism = len(facts.sweep.points), min(facts.sweep.parallelism, len(facts.sweep.points))
+    together = min(parallelism, _room(facts))
+    words = {"points": points, "parallelism": parallelism, "together": together, "title": facts.title}
+    if together < parallelism:
         yield _notice(
             "sweep",
             _(
-                "Of its {points} points {at_most} may run at a time, but the {title} that there are are enough for {together}."
+                "Of its {points} points {parallelism} may run at a time, but the {title} that there are are enough for {together}."
             ).format(**words),
         )
     else:
         yield _ok(
             "sweep",
             ngettext(
-                "It has {points} point.", "It has {points} points; at most {at_most} run at a time.", points
+                "It has {points} point.",
+                "It has {points} points; at most {parallelism} run at a time.",
+                points,
             ).format(**words),
         )
     if together and points > 1:

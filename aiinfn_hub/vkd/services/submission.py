@@ -84,7 +84,7 @@ class Submission:
         if request.sweep is None:
             return await self._keep(_new(selection, work, name, key, asked, labels=labels))
         points = dict(enumerate(request.sweep.points, 1))
-        sweep = _progress(points, request.sweep.at_most)
+        sweep = _progress(points, request.sweep.parallelism)
         return await self._keep(_new(selection, work, name, key, asked, labels=labels, sweep=sweep), points)
 
     async def dry_run(self, person: Person, request: JobRequest) -> DryRun:
@@ -181,7 +181,7 @@ class Submission:
             )
         chosen = _chosen([point for point, _carried in await self._store.sweep_table(old)], points)
         asked = digest({"rerun_of": old.id, "points": sorted(chosen)})
-        again = _progress(chosen, old.sweep.at_most)
+        again = _progress(chosen, old.sweep.parallelism)
         return await self._keep(
             _new(selection, work, old.name, key, asked, labels=old.labels, rerun_of=old.id, sweep=again),
             chosen,
@@ -278,10 +278,10 @@ def _new(
     )
 
 
-def _progress(points: Points, at_most: int) -> SweepProgress:
+def _progress(points: Points, parallelism: int) -> SweepProgress:
     """Return how far a sweep is before it begins."""
     number = len(points)
-    return SweepProgress(points=number, at_most=min(at_most, number), waiting=number)
+    return SweepProgress(points=number, parallelism=min(parallelism, number), queued=number)
 
 
 def _points(sweep: NewJob, points: Points) -> list[NewJob]:

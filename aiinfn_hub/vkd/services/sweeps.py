@@ -45,7 +45,7 @@ class _Sweep:
         Its points were told so.
     """
 
-    at_most: int
+    parallelism: int
     waiting: deque[str] = field(default_factory=deque)
     dropped: set[str] = field(default_factory=set)
     handed: set[str] = field(default_factory=set)
@@ -75,7 +75,7 @@ class Sweeps:
         jobs = list(unfinished)
         for job in jobs:
             if job.sweep is not None:
-                self._sweeps[job.id] = _Sweep(job.sweep.at_most, cancelled_by=job.cancelled_by)
+                self._sweeps[job.id] = _Sweep(job.sweep.parallelism, cancelled_by=job.cancelled_by)
         given = []
         for job in jobs:
             if job.sweep is not None:
@@ -101,8 +101,8 @@ class Sweeps:
 
     def begin(self, sweep: StoredJob, points: Sequence[StoredJob]) -> None:
         """Take in a new sweep."""
-        at_most = sweep.sweep.at_most if sweep.sweep else 1
-        self._sweeps[sweep.id] = _Sweep(at_most, deque(point.id for point in points))
+        parallelism = sweep.sweep.parallelism if sweep.sweep else 1
+        self._sweeps[sweep.id] = _Sweep(parallelism, deque(point.id for point in points))
         self._sweep_of.update({point.id: sweep.id for point in points})
         self._touch(sweep.id)
 
@@ -167,7 +167,7 @@ class Sweeps:
             if job_id in sweep.waiting:
                 await self._drop(job_id)
             sweep.dropped.discard(job_id)
-        while sweep.waiting and len(sweep.handed) < sweep.at_most:
+        while sweep.waiting and len(sweep.handed) < sweep.parallelism:
             await self._hand(sweep, sweep.waiting[0])
         if not sweep.waiting and not sweep.handed:
             del self._sweeps[sweep_id]
@@ -213,7 +213,7 @@ class Sweeps:
 def _next(sweep: _Sweep) -> list[str]:
     """Move the points that come next over to those handed."""
     moved = []
-    while sweep.waiting and len(sweep.handed) < sweep.at_most:
+    while sweep.waiting and len(sweep.handed) < sweep.parallelism:
         job_id = sweep.waiting.popleft()
         sweep.handed.add(job_id)
         moved.append(job_id)

@@ -27,13 +27,13 @@ def run(request: dict[str, Any]) -> str:
     Parameters
     ----------
     request
-        ``do``, and what that takes; ``until``, the time after which nobody waits for it to begin; ``at_most``, seconds
+        ``do``, and what that takes; ``until``, the time after which nobody waits for it to begin; ``parallelism``, seconds
         after which it is interrupted.
     """
     if time.time() > request.get("until", float("inf")):
         return json.dumps({"problem": "late"})
     try:
-        return limited(request.get("at_most"), lambda: _answer(request))
+        return limited(request.get("parallelism"), lambda: _answer(request))
     except TooSlowError:
         return json.dumps({"problem": "too_slow"})
 

@@ -67,8 +67,8 @@ describe('prefill', () => {
   it('fills in the points of a sweep as a table, which may be edited', async () => {
     const sweep = {
       points: 2,
-      at_most: 1,
-      waiting: 0,
+      parallelism: 1,
+      queued: 0,
       starting: 0,
       running: 0,
       succeeded: 2,
@@ -106,7 +106,7 @@ describe('prefill', () => {
         { epochs: 50, rate: 0.1 },
         { epochs: 50, rate: 1e-7 }
       ],
-      at_most: 1
+      parallelism: 1
     });
     expect(bodies.sweep).toBeUndefined();
     form.sweep.set({ table: 'epochs,rate\n1,0.5\n' });

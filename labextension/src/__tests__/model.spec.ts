@@ -5,7 +5,7 @@ import { type Answer, FakeServer, makeJob, STATUS, until } from './server';
 
 function page(jobs: IJob[], more: Partial<IJobPage> = {}): Answer {
   const active = jobs.filter(job => !['succeeded', 'failed', 'cancelled'].includes(job.state));
-  return { body: { jobs, next: null, updated_through: 10, active: active.length, ...more } };
+  return { body: { jobs, next_cursor: null, revision: 10, active: active.length, ...more } };
 }
 
 describe('JobsModel', () => {
@@ -20,7 +20,7 @@ describe('JobsModel', () => {
         return { body: STATUS };
       }
       const next = lists.length > 1 ? lists.shift() : lists[0];
-      return typeof next === 'function' ? next(query.get('since')) : (next ?? page([]));
+      return typeof next === 'function' ? next(query.get('since_revision')) : (next ?? page([]));
     });
     model = new JobsModel(server.api);
     model.setVisible(true);
@@ -45,7 +45,7 @@ describe('JobsModel', () => {
     lists = [
       page([makeJob('a'), makeJob('b')]),
       page([makeJob('a', { state: 'running', updated: '2026-11-23T10:01:00Z' })], {
-        updated_through: 11
+        revision: 11
       })
     ];
     const seen: string[] = [];
@@ -54,7 +54,9 @@ describe('JobsModel', () => {
     });
     await model.refresh();
     await model.refresh();
-    expect(server.log.filter(line => line.includes('since'))[0]).toContain('since=10');
+    expect(server.log.filter(line => line.includes('since_revision'))[0]).toContain(
+      'since_revision=10'
+    );
     expect(model.get('a')?.state).toBe('running');
     expect(model.get('b')?.state).toBe('queued');
     expect(seen).toContain('a: queued -> running');
@@ -71,7 +73,7 @@ describe('JobsModel', () => {
   });
 
   it('starts over when the store was replaced', async () => {
-    lists = [page([makeJob('a')]), page([], { updated_through: 2 }), page([makeJob('z')])];
+    lists = [page([makeJob('a')]), page([], { revision: 2 }), page([makeJob('z')])];
     await model.refresh();
     await model.refresh();
     expect(model.list().map(job => job.id)).toEqual(['z']);
@@ -120,7 +122,7 @@ describe('JobsModel', () => {
     expect(model.interval).toBe(3);
     model.floor = 5;
     expect(model.interval).toBe(5);
-    lists = [page([], { active: 0, updated_through: 12 })];
+    lists = [page([], { active: 0, revision: 12 })];
     await model.refresh();
     expect(model.interval).toBe(10);
     model.setVisible(false);
@@ -150,7 +152,7 @@ describe('JobsModel', () => {
     await model.refresh();
     expect(ended).toEqual([]);
     const done = makeJob('a', { state: 'failed', updated: '2026-11-23T10:09:00Z' });
-    lists = [page([done], { updated_through: 13 })];
+    lists = [page([done], { revision: 13 })];
     await model.refresh();
     await model.refresh();
     expect(ended).toEqual(['a failed']);
@@ -184,8 +186,10 @@ describe('JobsModel', () => {
 
   it('filters by state and pages within the filter', async () => {
     lists = [
-      page([makeJob('a'), makeJob('b', { state: 'failed' })], { next: 'c1' }),
-      page([makeJob('c', { state: 'failed', created: '2026-11-22T10:00:00Z' })], { next: null })
+      page([makeJob('a'), makeJob('b', { state: 'failed' })], { next_cursor: 'c1' }),
+      page([makeJob('c', { state: 'failed', created: '2026-11-22T10:00:00Z' })], {
+        next_cursor: null
+      })
     ];
     await model.refresh();
     expect(model.hasMore).toBe(true);
@@ -198,9 +202,9 @@ describe('JobsModel', () => {
   it('searches the whole history, and goes on while little is found', async () => {
     const found = makeJob('old', { name: 'Needle', created: '2026-01-02T10:00:00Z' });
     lists = [
-      page([makeJob('a'), makeJob('b')], { next: 'n9' }),
-      page([], { next: 'n5', searched_to: '2026-05-01T00:00:00Z' }),
-      page([found], { next: null })
+      page([makeJob('a'), makeJob('b')], { next_cursor: 'n9' }),
+      page([], { next_cursor: 'n5', searched_to: '2026-05-01T00:00:00Z' }),
+      page([found], { next_cursor: null })
     ];
     await model.refresh();
     await model.setSearch('needle label:x');
@@ -215,7 +219,7 @@ describe('JobsModel', () => {
 
   it('does not show what lies behind the last page, except what is asked for', async () => {
     lists = [
-      page([makeJob('new')], { next: 'n9' }),
+      page([makeJob('new')], { next_cursor: 'n9' }),
       page([makeJob('bad', { state: 'failed', created: '2026-01-01T10:00:00Z' })])
     ];
     await model.refresh();
@@ -230,8 +234,8 @@ describe('JobsModel', () => {
   it('forgets what was deleted, here or elsewhere, and starts over if that is too much', async () => {
     lists = [
       page([makeJob('a'), makeJob('b')]),
-      page([], { deleted: ['a'], updated_through: 11 }),
-      page([], { deleted: null, updated_through: 12 }),
+      page([], { deleted: ['a'], revision: 11 }),
+      page([], { deleted: null, revision: 12 }),
       page([makeJob('z')])
     ];
     await model.refresh();

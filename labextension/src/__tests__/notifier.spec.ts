@@ -77,8 +77,8 @@ describe('Notifier', () => {
   it('is silent about a sweep that waits for a moment', () => {
     const sweep = {
       points: 100,
-      at_most: 8,
-      waiting: 90,
+      parallelism: 8,
+      queued: 90,
       starting: 0,
       running: 0,
       succeeded: 10,

@@ -26,11 +26,11 @@ function makeModel(jobs: IJob[], first = jobs.length) {
     if (path === 'status') {
       return { body: STATUS };
     }
-    if (query.has('since')) {
-      return { body: { jobs: [], next: null, updated_through: 10, active: active.length } };
+    if (query.has('since_revision')) {
+      return { body: { jobs: [], next_cursor: null, revision: 10, active: active.length } };
     }
     const found = query.has('state') ? active : jobs.slice(0, first);
-    return { body: { jobs: found, next: null, updated_through: 10, active: active.length } };
+    return { body: { jobs: found, next_cursor: null, revision: 10, active: active.length } };
   });
   const model = new JobsModel(server.api);
   model.start();

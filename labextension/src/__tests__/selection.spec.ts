@@ -42,8 +42,8 @@ it('knows with which something can be done', () => {
 
 it('reads labels to give and to take away', () => {
   expect(readLabels('paper-2026, -trial  x-1 -')).toEqual({
-    add: ['paper-2026', 'x-1'],
-    remove: ['trial']
+    add_labels: ['paper-2026', 'x-1'],
+    remove_labels: ['trial']
   });
 });
 

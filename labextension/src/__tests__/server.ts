@@ -141,7 +141,7 @@ const available = { total: 2, free: 1, sessions: 0, batch: 1, offline: 0, queued
 export const PLATFORM: IPlatform = {
   title: 'Platform',
   version: '0.1.0',
-  person: 'ada',
+  user: 'ada',
   admin: false,
   accelerators: [
     {
@@ -205,7 +205,7 @@ export const PLATFORM: IPlatform = {
       projects: ['ml'],
       accelerators: ['none', 't4', 'v70'],
       max_time: 86400,
-      waiting: 0,
+      queued: 0,
       running: 0
     },
     {
@@ -215,19 +215,19 @@ export const PLATFORM: IPlatform = {
       projects: ['ml', 'astro'],
       accelerators: ['none', 't4'],
       max_time: 600,
-      waiting: 0,
+      queued: 0,
       running: 0
     }
   ],
-  job_default_time: 3600,
-  poll_seconds: 3,
+  default_time_limit: 3600,
+  poll_interval: 3,
   read_at: '2026-11-23T10:00:00Z',
   age: 0
 };
 
 export const STATUS = {
   version: '0.1.0',
-  contract: 'v1',
+  api_version: 'v1',
   vkd: 'ok',
   message: '',
   hint: '',

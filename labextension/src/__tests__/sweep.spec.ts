@@ -109,8 +109,8 @@ describe('the table of a sweep', () => {
   it('says in words what the bar shows', () => {
     const sweep = {
       points: 9,
-      at_most: 2,
-      waiting: 4,
+      parallelism: 2,
+      queued: 4,
       starting: 1,
       running: 1,
       succeeded: 2,
@@ -161,7 +161,7 @@ describe('SweepDraft', () => {
     expect(asked()).toEqual([{ path: 'train.ipynb', grid: { epochs: '1..3', shuffle: 'true' } }]);
     expect(Object.keys(asked()[0].grid)).toEqual(['epochs', 'shuffle']);
     expect(draft.size).toBe(3);
-    expect(draft.body).toEqual({ points, at_most: 3 });
+    expect(draft.body).toEqual({ points, parallelism: 3 });
   });
 
   it('is not asked about while it is one run, and not twice about the same', async () => {
@@ -172,7 +172,7 @@ describe('SweepDraft', () => {
     draft.setAtMost('2');
     draft.setValues('epochs', '1..3');
     expect(draft.pending).toBe(false);
-    expect(draft.body?.at_most).toBe(2);
+    expect(draft.body?.parallelism).toBe(2);
     expect(asked()).toHaveLength(1);
   });
 
@@ -187,7 +187,7 @@ describe('SweepDraft', () => {
     ['sweep.other', 'sweep'],
     ['sweep.points', 'sweep'],
     ['sweep', 'sweep'],
-    ['sweep.at_most', 'sweep.at_most'],
+    ['sweep.parallelism', 'sweep.parallelism'],
     ['time_limit', 'time_limit']
   ])('puts a refusal about %s at %s', async (field, place) => {
     answer = () => ({ status: 422, body: { reason: 'invalid', message: 'No.', hint: '', field } });
@@ -199,7 +199,7 @@ describe('SweepDraft', () => {
     draft.set({ way: 'table', table: 'epochs\nx' });
     await draft.settle();
     expect(draft.errors).toEqual({
-      [/^(sweep|parameters)(?!\.at_most)/.test(field) ? 'sweep' : field]: 'No.'
+      [/^(sweep|parameters)(?!\.parallelism)/.test(field) ? 'sweep' : field]: 'No.'
     });
   });
 
@@ -250,6 +250,6 @@ describe('SweepDraft', () => {
   it.each(['', '0', '1.5', 'all'])('does not take %j at once', text => {
     draft.turn(true, NOTEBOOK, {});
     draft.setAtMost(text);
-    expect(draft.errors).toHaveProperty(['sweep.at_most']);
+    expect(draft.errors).toHaveProperty(['sweep.parallelism']);
   });
 });

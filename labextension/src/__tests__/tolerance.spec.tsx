@@ -109,9 +109,9 @@ function answer({ path, query }: { path: string; query: URLSearchParams }): Answ
         ? { body: { sentence: 'Starts now.', ahead: 0, checks: CHECKS, carbon: 1 } }
         : {
             body: {
-              jobs: query.has('since') ? [] : [makeJob('known'), NEWER],
-              next: null,
-              updated_through: 10,
+              jobs: query.has('since_revision') ? [] : [makeJob('known'), NEWER],
+              next_cursor: null,
+              revision: 10,
               active: 2,
               shards: 3
             }
@@ -329,7 +329,7 @@ describe('a long list', () => {
         ? { body: STATUS }
         : path.endsWith('/events')
           ? { body: [] }
-          : { body: { jobs, next: null, updated_through: 10, active: 0 } }
+          : { body: { jobs, next_cursor: null, revision: 10, active: 0 } }
     );
     const model = new JobsModel(server.api);
     model.start();

@@ -210,7 +210,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/aiinfn-lab/jobs/{job}": {
+    "/aiinfn-lab/jobs/{job_id}": {
         parameters: {
             query?: never;
             header?: never;
@@ -229,7 +229,7 @@ export interface paths {
         patch: operations["edit_job"];
         trace?: never;
     };
-    "/aiinfn-lab/jobs/{job}/cancel": {
+    "/aiinfn-lab/jobs/{job_id}/cancel": {
         parameters: {
             query?: never;
             header?: never;
@@ -246,7 +246,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/aiinfn-lab/jobs/{job}/rerun": {
+    "/aiinfn-lab/jobs/{job_id}/rerun": {
         parameters: {
             query?: never;
             header?: never;
@@ -263,7 +263,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/aiinfn-lab/jobs/{job}/events": {
+    "/aiinfn-lab/jobs/{job_id}/events": {
         parameters: {
             query?: never;
             header?: never;
@@ -280,7 +280,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/aiinfn-lab/jobs/{job}/points": {
+    "/aiinfn-lab/jobs/{job_id}/points": {
         parameters: {
             query?: never;
             header?: never;
@@ -297,7 +297,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/aiinfn-lab/jobs/{job}/resources": {
+    "/aiinfn-lab/jobs/{job_id}/resources": {
         parameters: {
             query?: never;
             header?: never;
@@ -314,7 +314,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/aiinfn-lab/jobs/{job}/logs": {
+    "/aiinfn-lab/jobs/{job_id}/logs": {
         parameters: {
             query?: never;
             header?: never;
@@ -416,7 +416,7 @@ export interface components {
          *
          *     Attributes
          *     ----------
-         *     add, remove
+         *     add_labels, remove_labels
          *         Labels, for ``label``.
          */
         BulkRequest: {
@@ -427,10 +427,10 @@ export interface components {
             action: "cancel" | "rerun" | "delete" | "label";
             /** Ids */
             ids: string[];
-            /** Add */
-            add?: string[];
-            /** Remove */
-            remove?: string[];
+            /** Add Labels */
+            add_labels?: string[];
+            /** Remove Labels */
+            remove_labels?: string[];
         };
         /**
          * Cause
@@ -947,12 +947,12 @@ export interface components {
             /** Jobs */
             jobs: components["schemas"]["LabJob"][];
             /**
-             * Next
+             * Next Cursor
              * @default null
              */
-            next: string | null;
-            /** Updated Through */
-            updated_through: number;
+            next_cursor: string | null;
+            /** Revision */
+            revision: number;
             /** Active */
             active: number;
             /** Deleted */
@@ -1062,8 +1062,8 @@ export interface components {
             version: string;
             /** Backend */
             backend: ("local" | "kubernetes") | string;
-            /** Person */
-            person: string;
+            /** User */
+            user: string;
             /** Admin */
             admin: boolean;
             /** Accelerators */
@@ -1076,20 +1076,20 @@ export interface components {
             projects: components["schemas"]["ProjectChoice"][];
             /** Queues */
             queues: components["schemas"]["QueueChoice"][];
-            /** Job Default Time */
-            job_default_time: number;
+            /** Default Time Limit */
+            default_time_limit: number;
             /**
              * Keep Jobs
              * @default 0
              */
             keep_jobs: number;
             /**
-             * Pinned Jobs
+             * Max Pinned Jobs
              * @default 0
              */
-            pinned_jobs: number;
-            /** Poll Seconds */
-            poll_seconds: number;
+            max_pinned_jobs: number;
+            /** Poll Interval */
+            poll_interval: number;
             /**
              * Read At
              * Format: date-time
@@ -1173,8 +1173,8 @@ export interface components {
             priority: number;
             /** Max Time */
             max_time: number;
-            /** Waiting */
-            waiting: number;
+            /** Queued */
+            queued: number;
             /** Running */
             running: number;
         };
@@ -1219,7 +1219,7 @@ export interface components {
          *
          *     Attributes
          *     ----------
-         *     over
+         *     final
          *         Nothing will be added.
          *     cores, memory
          *         What its size has; memory in bytes.
@@ -1237,8 +1237,8 @@ export interface components {
         Resources: {
             /** Attempt */
             attempt: number;
-            /** Over */
-            over: boolean;
+            /** Final */
+            final: boolean;
             /** Cores */
             cores: number;
             /** Memory */
@@ -1342,8 +1342,8 @@ export interface components {
         Status: {
             /** Version */
             version: string;
-            /** Contract */
-            contract: string;
+            /** Api Version */
+            api_version: string;
             /** Vkd */
             vkd: ("ok" | "unavailable") | string;
             /** Message */
@@ -1467,13 +1467,13 @@ export interface components {
         SweepProgress: {
             /** Points */
             points: number;
-            /** At Most */
-            at_most: number;
+            /** Parallelism */
+            parallelism: number;
             /**
-             * Waiting
+             * Queued
              * @default 0
              */
-            waiting: number;
+            queued: number;
             /**
              * Starting
              * @default 0
@@ -1505,7 +1505,7 @@ export interface components {
          * @description Makes a sweep of a job: the same work, once for each point.
          *
          *     Each point is a job of its own, so that one gives way to a session without the others, and starts as soon as one device
-         *     is free. At most ``at_most`` of them are in the queue or run at a time.
+         *     is free. At most ``parallelism`` of them are in the queue or run at a time.
          *
          *     Attributes
          *     ----------
@@ -1518,10 +1518,10 @@ export interface components {
                 [key: string]: unknown;
             }[];
             /**
-             * At Most
+             * Parallelism
              * @default 8
              */
-            at_most: number;
+            parallelism: number;
         };
         /**
          * SweepText
@@ -1563,12 +1563,12 @@ export interface components {
         UsageEntry: {
             /** Project */
             project: string;
-            /** Person */
-            person: string;
+            /** User */
+            user: string;
             /** Accelerator */
             accelerator: string;
-            /** Seconds */
-            seconds: number;
+            /** Device Seconds */
+            device_seconds: number;
             /** Jobs */
             jobs: number;
         };
@@ -1993,7 +1993,7 @@ export interface operations {
                 owner?: string;
                 search?: string;
                 label?: string;
-                since?: string;
+                since_revision?: string;
                 limit?: string;
                 cursor?: string;
             };
@@ -2118,7 +2118,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                job: string;
+                job_id: string;
             };
             cookie?: never;
         };
@@ -2149,7 +2149,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                job: string;
+                job_id: string;
             };
             cookie?: never;
         };
@@ -2178,7 +2178,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                job: string;
+                job_id: string;
             };
             cookie?: never;
         };
@@ -2215,7 +2215,7 @@ export interface operations {
                 "Idempotency-Key"?: string;
             };
             path: {
-                job: string;
+                job_id: string;
             };
             cookie?: never;
         };
@@ -2250,7 +2250,7 @@ export interface operations {
                 "Idempotency-Key"?: string;
             };
             path: {
-                job: string;
+                job_id: string;
             };
             cookie?: never;
         };
@@ -2290,7 +2290,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                job: string;
+                job_id: string;
             };
             cookie?: never;
         };
@@ -2323,7 +2323,7 @@ export interface operations {
             };
             header?: never;
             path: {
-                job: string;
+                job_id: string;
             };
             cookie?: never;
         };
@@ -2356,7 +2356,7 @@ export interface operations {
             };
             header?: never;
             path: {
-                job: string;
+                job_id: string;
             };
             cookie?: never;
         };
@@ -2393,7 +2393,7 @@ export interface operations {
             };
             header?: never;
             path: {
-                job: string;
+                job_id: string;
             };
             cookie?: never;
         };

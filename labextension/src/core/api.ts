@@ -108,7 +108,7 @@ export class Api {
    */
   async jobs(
     query: {
-      since?: number;
+      since_revision?: number;
       cursor?: string;
       limit?: number;
       states?: readonly string[];
@@ -199,7 +199,7 @@ export class Api {
     action: BulkAction,
     ids: readonly string[],
     key: string,
-    labels: { add?: string[]; remove?: string[] } = {}
+    labels: { add_labels?: string[]; remove_labels?: string[] } = {}
   ): Promise<IBulkResult[]> {
     const body = JSON.stringify({ action, ids, ...labels });
     const init = { method: 'POST', body, headers: { 'Idempotency-Key': key } };

@@ -148,7 +148,7 @@ export interface IJobsModel {
     action: BulkAction,
     ids: readonly string[],
     key: string,
-    labels?: { add?: string[]; remove?: string[] }
+    labels?: { add_labels?: string[]; remove_labels?: string[] }
   ): Promise<IBulkResult[]>;
 }
 

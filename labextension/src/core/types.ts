@@ -118,14 +118,14 @@ export type IProject = Schemas['ProjectChoice'];
 
 export interface IPlatform extends Omit<
   Schemas['PlatformView'],
-  'accelerators' | 'queues' | 'projects' | 'backend' | 'keep_jobs' | 'pinned_jobs'
+  'accelerators' | 'queues' | 'projects' | 'backend' | 'keep_jobs' | 'max_pinned_jobs'
 > {
   accelerators: IAccelerator[];
   projects: IProject[];
   queues: IQueue[];
   /** Seconds after its end after which a job is deleted. */
   keep_jobs?: number;
-  pinned_jobs?: number;
+  max_pinned_jobs?: number;
 }
 
 export type ISession = Schemas['GrantedSession'];
@@ -208,6 +208,6 @@ export interface ISubmission {
   size?: string;
   time_limit?: number;
   labels?: string[];
-  sweep?: { points: Point[]; at_most: number };
+  sweep?: { points: Point[]; parallelism: number };
   from_here?: IFromHere;
 }

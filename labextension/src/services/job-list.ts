@@ -93,7 +93,7 @@ export class JobList {
     this.take(page.jobs);
     this._reach.set(EVERYTHING, reached(page));
     // Everything there is has been fetched: no filter has more.
-    this._complete = !page.next;
+    this._complete = !page.next_cursor;
   }
 
   /** Take in one page more of a list. */
@@ -148,8 +148,8 @@ function passes(job: IJob, filter: Filter): boolean {
 function reached(page: IJobPage, before?: IReach): IReach {
   const last = page.jobs[page.jobs.length - 1];
   return {
-    next: page.next,
+    next: page.next_cursor,
     oldest: Date.parse(page.searched_to ?? last?.created ?? '') || (before?.oldest ?? Infinity),
-    searchedTo: page.next ? (page.searched_to ?? null) : null
+    searchedTo: page.next_cursor ? (page.searched_to ?? null) : null
   };
 }

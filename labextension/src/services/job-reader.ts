@@ -63,7 +63,7 @@ export class JobReader {
       list.add(page, key);
       found += page.jobs.length;
       // Only a search that did not look through everything goes on by itself, and not when another one is wanted.
-      if (!page.next || !page.searched_to || found >= limit || key !== list.key) {
+      if (!page.next_cursor || !page.searched_to || found >= limit || key !== list.key) {
         return;
       }
       onPart();
@@ -76,7 +76,7 @@ export class JobReader {
     do {
       const answer = await this._api.jobs({ states: STATES.active, limit: INCREMENT, cursor });
       this._list.take(answer?.page.jobs ?? []);
-      cursor = answer?.page.next ?? undefined;
+      cursor = answer?.page.next_cursor ?? undefined;
     } while (cursor);
   }
 
@@ -87,7 +87,7 @@ export class JobReader {
     }
     const { page } = answer;
     this._list.begin(page);
-    this._since = page.updated_through;
+    this._since = page.revision;
     this.active = page.active;
     return true;
   }
@@ -97,12 +97,15 @@ export class JobReader {
     do {
       const known =
         cursor === undefined && this._etag?.since === since ? this._etag.tag : undefined;
-      const answer = await this._api.jobs({ since, cursor, limit: INCREMENT }, known);
+      const answer = await this._api.jobs(
+        { since_revision: since, cursor, limit: INCREMENT },
+        known
+      );
       if (!answer) {
         return false;
       }
       const { page, etag } = answer;
-      if (page.updated_through < since || page.deleted === null) {
+      if (page.revision < since || page.deleted === null) {
         // The store was replaced: what is known here belongs to another one. Or too much was deleted.
         this._since = null;
         this._etag = null;
@@ -111,10 +114,10 @@ export class JobReader {
       this._onDeleted(page.deleted ?? []);
       this._list.take(page.jobs);
       this.active = page.active;
-      this._since = page.updated_through;
+      this._since = page.revision;
       // Only an answer without changes can be asked for again.
-      this._etag = etag && page.updated_through === since ? { since, tag: etag } : null;
-      cursor = page.next ?? undefined;
+      this._etag = etag && page.revision === since ? { since, tag: etag } : null;
+      cursor = page.next_cursor ?? undefined;
     } while (cursor);
     return false;
   }

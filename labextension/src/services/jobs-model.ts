@@ -240,7 +240,7 @@ export class JobsModel implements IJobsModel, IDisposable {
     action: BulkAction,
     ids: readonly string[],
     key: string,
-    labels: { add?: string[]; remove?: string[] } = {}
+    labels: { add_labels?: string[]; remove_labels?: string[] } = {}
   ): Promise<IBulkResult[]> {
     const results: IBulkResult[] = [];
     try {

@@ -284,7 +284,7 @@ function Facts({ job }: IPartProps): JSX.Element {
     [trans.__('Size'), title(platform?.sizes, job.size)],
     [trans.__('Time limit'), duration(job.time_limit, trans)]
   ];
-  if (job.owner !== platform?.person) {
+  if (job.owner !== platform?.user) {
     facts.unshift([trans.__('Owner'), job.owner]);
   }
   if (job.started && job.ended) {
@@ -292,7 +292,7 @@ function Facts({ job }: IPartProps): JSX.Element {
     facts.push([trans.__('Took'), duration(seconds, trans)]);
   }
   if (job.sweep) {
-    facts.push([trans.__('At most at once'), String(job.sweep.at_most)]);
+    facts.push([trans.__('At most at once'), String(job.sweep.parallelism)]);
   }
   if (job.preemptions > 0) {
     facts.push([

@@ -26,7 +26,7 @@ export async function act(
   jobs: readonly IJob[]
 ): Promise<IOutcome | null> {
   const { trans, model } = service;
-  let labels: { add: string[]; remove: string[] } | undefined;
+  let labels: { add_labels: string[]; remove_labels: string[] } | undefined;
   if (action === 'label') {
     const answer = await InputDialog.getText({
       title: trans._n('Labels of %1 job', 'Labels of %1 jobs', jobs.length),
@@ -36,7 +36,7 @@ export async function act(
       okLabel: trans.__('Change')
     });
     labels = readLabels(answer.value ?? '');
-    if (!answer.button.accept || !(labels.add.length || labels.remove.length)) {
+    if (!answer.button.accept || !(labels.add_labels.length || labels.remove_labels.length)) {
       return null;
     }
   } else if (!(await agreed(action, jobs, trans))) {

@@ -80,7 +80,7 @@ export function Whose(): JSX.Element | null {
       onChange={event => choose(event.target.value)}
       options={[
         { value: '', label: trans.__('All that I may see') },
-        { value: `o${platform.person}`, label: trans.__('My jobs') },
+        { value: `o${platform.user}`, label: trans.__('My jobs') },
         ...projects.map(project => ({ value: `p${project.name}`, label: project.title }))
       ]}
     />

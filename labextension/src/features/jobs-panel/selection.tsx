@@ -48,11 +48,13 @@ export function able(jobs: readonly IJob[], action: BulkAction): IJob[] {
 }
 
 /** Read the labels that were typed: those to give, and after a minus sign those to take away. */
-export function readLabels(typed: string): { add: string[]; remove: string[] } {
+export function readLabels(typed: string): { add_labels: string[]; remove_labels: string[] } {
   const words = typed.split(/[\s,]+/).filter(Boolean);
   return {
-    add: words.filter(word => !word.startsWith('-')),
-    remove: words.filter(word => word.startsWith('-') && word.length > 1).map(word => word.slice(1))
+    add_labels: words.filter(word => !word.startsWith('-')),
+    remove_labels: words
+      .filter(word => word.startsWith('-') && word.length > 1)
+      .map(word => word.slice(1))
   };
 }
 

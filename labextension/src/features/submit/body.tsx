@@ -179,7 +179,7 @@ function Place({ form, offer, selection, errors, notes }: IPlaceProps): JSX.Elem
           queue && (
             <>
               <span className="aiinfn-Figures">
-                {trans.__('%1 waiting, %2 running', queue.waiting, queue.running)}
+                {trans.__('%1 waiting, %2 running', queue.queued, queue.running)}
               </span>{' '}
               {queue.description}
             </>

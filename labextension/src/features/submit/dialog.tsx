@@ -38,7 +38,7 @@ export async function openSubmitDialog(
     runs: again && runs(again),
     readPlatform: () => jobs.readPlatform(),
     memory: jobs.memory,
-    labelsInUse: labelsInUse(model.known(), platform?.person),
+    labelsInUse: labelsInUse(model.known(), platform?.user),
     origin
   });
   // eslint-disable-next-line jupyter/require-disposable-ownership -- disposed below, whatever happens

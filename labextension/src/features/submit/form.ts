@@ -412,7 +412,7 @@ export class SubmitForm implements IDisposable {
     this._advice = proposal.notes;
     const written = this._written;
     if (!written.has('time_limit')) {
-      const usual = Math.min(platform.job_default_time, this.offer?.maxTime || Infinity);
+      const usual = Math.min(platform.default_time_limit, this.offer?.maxTime || Infinity);
       Object.assign(this, inUnit(proposal.time ?? usual));
     }
     if (!written.has('name')) {

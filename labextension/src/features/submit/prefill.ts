@@ -33,7 +33,7 @@ export async function prefill(form: SubmitForm, job: IJob, api: Api): Promise<vo
     const reading = api.points(job.id);
     await form.sweep.restore(
       reading.then(points => points.map(point => ({ ...common, ...point.parameters }))),
-      job.sweep.at_most
+      job.sweep.parallelism
     );
   }
 }

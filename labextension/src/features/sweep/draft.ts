@@ -135,12 +135,12 @@ export class SweepDraft implements IDisposable {
   }
 
   /** What a submission has of it, or undefined for one run. */
-  get body(): { points: Point[]; at_most: number } | undefined {
+  get body(): { points: Point[]; parallelism: number } | undefined {
     const { points, size } = this;
     if (!points || !size) {
       return undefined;
     }
-    return { points, at_most: Math.min(Number(this.atMost), size) };
+    return { points, parallelism: Math.min(Number(this.atMost), size) };
   }
 
   /** Sentences by the field that they are about. */
@@ -151,7 +151,7 @@ export class SweepDraft implements IDisposable {
     }
     const { trans } = this._options;
     if (!/^[1-9]\d{0,5}$/.test(this.atMost.trim())) {
-      errors['sweep.at_most'] = trans.__('A whole number from 1 on is expected.');
+      errors['sweep.parallelism'] = trans.__('A whole number from 1 on is expected.');
     }
     if (this._script && this.way === 'grid') {
       Object.assign(errors, rowErrors(this.rows, trans));
@@ -166,7 +166,7 @@ export class SweepDraft implements IDisposable {
 
   /** The field of the dialog that a refusal of the server is about. */
   place(field: string): string {
-    if (!this.on || field === 'sweep.at_most') {
+    if (!this.on || field === 'sweep.parallelism') {
       return field;
     }
     const [, name] = /^(?:sweep|parameters)\.(.*)$/.exec(field) ?? [];

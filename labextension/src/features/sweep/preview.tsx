@@ -31,10 +31,10 @@ export function Preview({ sweep, errors }: IPreviewProps): JSX.Element {
   return (
     <div className="aiinfn-Preview" data-field={way === 'grid' ? 'sweep' : undefined}>
       <Field
-        field="sweep.at_most"
+        field="sweep.parallelism"
         className="aiinfn-AtMost"
         label={trans.__('At most at once')}
-        error={errors['sweep.at_most']}
+        error={errors['sweep.parallelism']}
         hint={
           size > 0 && Number(sweep.atMost) >= size
             ? trans.__('all of them, if there is room')

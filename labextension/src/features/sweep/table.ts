@@ -126,13 +126,13 @@ export interface ISegment {
 
 /** The parts of a sweep's bar that are not empty, what is over first. */
 export function segments(progress: ISweepProgress): ISegment[] {
-  const { succeeded, failed, cancelled, running, starting, waiting } = progress;
+  const { succeeded, failed, cancelled, running, starting, queued } = progress;
   const all: ISegment[] = [
     { state: 'succeeded', count: succeeded },
     { state: 'failed', count: failed },
     { state: 'cancelled', count: cancelled },
     { state: 'running', count: running + starting },
-    { state: 'queued', count: waiting }
+    { state: 'queued', count: queued }
   ];
   return all.filter(({ count }) => count > 0);
 }

@@ -1,4 +1,4 @@
-"""``/sessions``: devices for sessions, asked for by the hub."""
+"""``/claims``: devices for sessions, asked for by the hub."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from aiinfn_hub.vkd.services.validation import printable
 from .common import Serving, answer, hub_only
 from .errors import problems
 
-router = APIRouter(prefix="/sessions", tags=["sessions"], dependencies=[hub_only])
+router = APIRouter(prefix="/claims", tags=["claims"], dependencies=[hub_only])
 
 _IDENTITY: Final = (Reason.UNAUTHENTICATED, Reason.FORBIDDEN, Reason.UNAVAILABLE)
 SessionId = Annotated[

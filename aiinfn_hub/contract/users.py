@@ -9,8 +9,8 @@ from pydantic import StringConstraints
 from .base import Answer, Request
 
 
-class PersonRelease(Request):
-    """Body of ``POST people/{name}/release``, which only the hub sends.
+class UserRelease(Request):
+    """Body of ``POST users/{name}/release``, which only the hub sends.
 
     Attributes
     ----------
@@ -24,8 +24,8 @@ class PersonRelease(Request):
     dry_run: bool = False
 
 
-class PersonReleased(Answer):
-    """Answer of ``POST people/{name}/release``."""
+class UserReleaseResult(Answer):
+    """Answer of ``POST users/{name}/release``."""
 
     jobs: int
     """Jobs of the person that are kept under the other name."""
