@@ -66,6 +66,12 @@ lint-labextension: labextension/node_modules/.installed
 bench: setup browser  ## Measure what the README and the documentation claim
 	$(BIN)/python -m bench
 
+.PHONY: contract-snapshot
+contract-snapshot: setup  ## Take today's descriptions of the APIs as what contract-1 promises; only before its tag
+	@! git rev-parse -q --verify refs/tags/contract-1 >/dev/null || { echo "contract-1 is tagged: its promise stays as it is." >&2; exit 1; }
+	UPDATE_GOLDEN=1 $(BIN)/pytest -q tests/unit/test_contract_names.py
+	mkdir -p docs/api/contract-1 && cp docs/api/vkd.json docs/api/lab.json docs/api/contract-1/
+
 .PHONY: wheel
 wheel: setup  ## Build the wheel, with the labextension in it, into dist/
 	$(UV) build --wheel --python $(BIN)/python --no-build-isolation
