@@ -50,12 +50,19 @@ export type IJobError = Schemas['JobError'];
 export type ISweepProgress = Schemas['SweepProgress'];
 
 /** A row in the table of a sweep. */
-export interface ISweepPoint extends Omit<Schemas['LabSweepPoint'], 'parameters' | 'final'> {
+export interface ISweepPoint
+  extends
+    Omit<Schemas['LabSweepPoint'], 'parameters' | 'final' | keyof IMessageFacts>,
+    IMessageFacts {
   parameters: Point;
   final?: boolean;
 }
 
-export interface IJob extends Omit<Schemas['LabJob'], 'work' | 'lab' | 'final'> {
+/** What a sentence is made of; the page shows the sentence. */
+type IMessageFacts = Partial<Pick<Schemas['LabJob'], 'code' | 'facts'>>;
+
+export interface IJob
+  extends Omit<Schemas['LabJob'], 'work' | 'lab' | 'final' | keyof IMessageFacts>, IMessageFacts {
   work: IWork;
   /** It is over; what state that is, a page need not know. */
   final?: boolean;
