@@ -27,6 +27,8 @@ from aiinfn_lab.runner.protocol import Reporter
 
 _INSIDE: Final = Path(inside_kernel.__file__).read_text(encoding="utf-8")
 _ANSWER: Final = "answer"
+_HEARING: Final = 0.2
+"""Seconds after which a kernel that has answered is asked again, if its outputs do not arrive."""
 _POLL: Final = 0.2
 """Seconds between two looks whether the kernel's process is there."""
 _QUIET: Final = 0.5
@@ -69,6 +71,9 @@ class KernelClient(NotebookClient):
         self._pipes: list[int] = []
         self._asked = False
         self._lossless = False
+        self._begun = False
+        self.information: dict[str, Any] = {}
+        """The kernel's answer to ``kernel_info_request``."""
 
     async def start(self) -> None:
         """Open the channels once the kernel is ready, and prepare it.
@@ -79,23 +84,50 @@ class KernelClient(NotebookClient):
             Of many kinds, if it does not become ready.
         """
         # The default is 1,000: zmq drops what comes while the runner writes a large notebook.
-        self.km.context.setsockopt(zmq.RCVHWM, _AHEAD)  # type: ignore[union-attr]
-        await self.async_start_new_kernel_client()
+        manager: Any = self.km
+        manager.context.setsockopt(zmq.RCVHWM, _AHEAD)
+        client: Any = manager.client()
+        client.allow_stdin = False
+        client.start_channels()
+        self.kc = client
         self._heard = time.monotonic()
         self._death = asyncio.ensure_future(self._wait_for_death())
         self._tasks = [asyncio.ensure_future(self._listen()), self._death]
+        async with asyncio.timeout(self.startup_timeout):
+            self.information = await self._ready()
         # A kernel of another kind than IPython knows no such expressions, and does without.
         shell = "__import__('IPython').get_ipython()"
         scope = {"__name__": "aiinfn_job"}
         code = f"(lambda scope: (exec({_INSIDE!r}, scope), scope['set_up']({shell}))[1])({scope!r})"
         answer = await self.ask(code)
+        # What the kernel wrote while it started has been sent with that answer, and is no output of the job.
+        self._begun = True
         if answer is not None:
             self._asked = True
             kernel = json.loads(answer)
             self._pipes = self._open(kernel["pipes"])
             self._lossless = kernel["lossless"]
             if self._lossless:
-                self.kc.iopub_channel.socket.setsockopt(zmq.RCVHWM, _AHEAD_LOSSLESS)  # type: ignore[union-attr]
+                self.kc.iopub_channel.socket.setsockopt(zmq.RCVHWM, _AHEAD_LOSSLESS)
+
+    async def _ready(self) -> dict[str, Any]:
+        """Wait until the kernel answers and its outputs arrive here, and return what it says of itself.
+
+        jupyter_client waits for outputs not to come, for a fifth of a second; here the end of an answer's outputs shows that
+        they arrive.
+        """
+        while True:
+            client: Any = self.kc
+            message = client.session.msg("kernel_info_request")
+            number = message["header"]["msg_id"]
+            idle = self._idle[number] = asyncio.get_running_loop().create_future()
+            client.shell_channel.send(message)
+            information = await self._reply(number)
+            # What it published before the subscription had reached it is lost.
+            await asyncio.wait({idle, self._dead}, timeout=_HEARING, return_when=asyncio.FIRST_COMPLETED)
+            self._idle.pop(number, None)
+            if idle.done():
+                return information
 
     def _open(self, descriptors: list[int]) -> list[int]:
         """Open the pipes from which the kernel reads what reaches its descriptors.
@@ -338,7 +370,7 @@ class KernelClient(NotebookClient):
         elif kind == "status":
             if content["execution_state"] == "idle" and (idle := self._idle.get(parent)) and not idle.done():
                 idle.set_result(None)
-        elif kind != "execute_input":
+        elif kind != "execute_input" and self._begun:
             # What belongs to no cell, e.g. of a thread that the kernel started itself, is shown where it came.
             self._show(kind, message, parent, self._places.get(parent) or self._place)
 

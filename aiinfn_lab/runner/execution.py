@@ -123,7 +123,8 @@ class Execution:
             await client.close()
 
     async def _run(self, client: KernelClient) -> int:
-        await self._ask_language(client)
+        if "language_info" in client.information:
+            self.notebook.metadata["language_info"] = client.information["language_info"]
         if self._variables is not None:
             try:
                 await self._variables.restore(client, self._why_ended)
@@ -323,12 +324,6 @@ class Execution:
         self._start = resume.mark(self.notebook, start, self._spec.job, state)
         self._variables = resume.Variables(state, self._reporter)
         return resume.keep(self.notebook, self._start)
-
-    async def _ask_language(self, client: KernelClient) -> None:
-        assert client.kc is not None  # noqa: S101 - it was started before
-        reply = await client.async_wait_for_reply(client.kc.kernel_info())
-        if reply is not None and "language_info" in reply["content"]:
-            self.notebook.metadata["language_info"] = reply["content"]["language_info"]
 
     def _language(self, notebook: Any) -> str:
         language = self._kernel.kernel_spec.language or notebook.metadata.get("language_info", {}).get("name")
