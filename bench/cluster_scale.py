@@ -65,7 +65,7 @@ SMALL, LARGE = Scale(10, 100), Scale(1000, 10_000)
 
 def tolerated(data: dict[str, Any]) -> None:
     """Let the accelerators be on the fake nodes, which are tainted."""
-    data["accelerators"]["t4"]["tolerations"] = [{"key": fake_nodes.KIND, "operator": "Exists"}]
+    data["accelerators"]["t4"]["kubernetes"]["tolerations"] = [{"key": fake_nodes.KIND, "operator": "Exists"}]
 
 
 def measure() -> Iterator[Figure]:

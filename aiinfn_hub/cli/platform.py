@@ -60,7 +60,7 @@ def check(file: Path | None, try_iam: bool, token_file: IO[str] | None) -> None:
             click.echo(f"Error: {problem}", err=True)
         raise click.ClickException(last)
     platform = examined.platform
-    click.echo(f"{path} is in order: {platform.title}, back end {platform.backend}.")
+    click.echo(f"{path} is in order: {platform.title}, back end {platform.sessions.backend}.")
     if len(examined.files) > 1:
         click.echo(f"  {'files':<13} {', '.join(each.name for each in examined.files)}")
     for part in (
@@ -153,7 +153,7 @@ def docs() -> None:
 
 def _storage(platform: Platform) -> list[str]:
     """Explain where what people write is not kept, or is kept in another way than the file says."""
-    if platform.backend is BackendKind.LOCAL:
+    if platform.sessions.backend is BackendKind.LOCAL:
         return list(local_mounts.notes(platform))
     found = []
     homeless = [

@@ -218,7 +218,11 @@ def configure(c: Any) -> None:
 def _configure(c: Any, settings: HubSettings) -> None:
     file = PlatformFile.open(settings.platform)
     platform = file.current
-    cluster = ClusterSettings.of(os.environ, platform) if platform.backend is BackendKind.KUBERNETES else None
+    cluster = (
+        ClusterSettings.of(os.environ, platform)
+        if platform.sessions.backend is BackendKind.KUBERNETES
+        else None
+    )
     reach = Reach.of(settings, cluster)
     proxy = proxy_command(os.environ)
     accounts = Accounts(settings.data) if cluster is None else None

@@ -351,7 +351,7 @@ def _banner(
             for item in reading
             if (accelerator := platform.accelerators.get(item.accelerator)) is not None
             and item.total
-            and (bool(accelerator.simulated) if item.simulated is None else item.simulated) is simulated
+            and (bool(accelerator.local.simulated) if item.simulated is None else item.simulated) is simulated
         )
 
     rows: list[tuple[str, str]] = [("Open", demo.url)]

@@ -156,9 +156,9 @@ class InventoryReader:
 
     def __init__(self, platform: Platform) -> None:
         self._accelerators = platform.accelerators
-        self._resources = {device.resource for device in platform.accelerators.values()}
+        self._resources = {device.kubernetes.resource for device in platform.accelerators.values()}
         self._required = sorted(
-            {key for device in platform.accelerators.values() for key in device.node_labels}
+            {key for device in platform.accelerators.values() for key in device.kubernetes.node_labels}
         )
         self._by_slug = {names.slug(name): name for name in platform.accelerators}
         self._labels = names.Labels(platform.label_prefix)
@@ -178,14 +178,16 @@ class InventoryReader:
         serves = ready and not spec.get("unschedulable") and not metadata.get("deletionTimestamp")
         devices = []
         for name, accelerator in self._accelerators.items():
-            there = _number(capacity.get(accelerator.resource))
-            if there and all(labels.get(key) == value for key, value in accelerator.node_labels.items()):
+            there = _number(capacity.get(accelerator.kubernetes.resource))
+            if there and all(
+                labels.get(key) == value for key, value in accelerator.kubernetes.node_labels.items()
+            ):
                 devices.append(
                     NodeDevices(
                         name,
-                        accelerator.resource,
+                        accelerator.kubernetes.resource,
                         there,
-                        min(there, _number(healthy.get(accelerator.resource))),
+                        min(there, _number(healthy.get(accelerator.kubernetes.resource))),
                         serves and _tolerated(spec.get("taints") or (), accelerator),
                     )
                 )
@@ -386,17 +388,17 @@ class ClusterInventory:
 
 
 def _notice(name: str, device: Accelerator, nodes: list[NodeFacts]) -> NodeWarning | None:
-    having = [node for node in nodes if device.resource in node.resources]
+    having = [node for node in nodes if device.kubernetes.resource in node.resources]
     if not having:
         return NodeWarning("no_resource", name)
     fitting = [node for node in having if any(each.accelerator == name for each in node.devices)]
     if not fitting:
-        for key, value in device.node_labels.items():
+        for key, value in device.kubernetes.node_labels.items():
             found = sorted({dict(node.labels).get(key, "") for node in having} - {""})
             if value not in found:
                 return NodeWarning("no_labels", name, _first(having), len(having), key, tuple(found[:_SHOWN]))
         return NodeWarning("no_labels", name, _first(having), len(having))
-    shared = [node for node in fitting if device.resource in node.shared]
+    shared = [node for node in fitting if device.kubernetes.resource in node.shared]
     return NodeWarning("shared", name, _first(shared), len(shared)) if shared else None
 
 
@@ -432,7 +434,7 @@ def _counts(devices: NodeDevices, pods: Any) -> NodeCounts:
 def _tolerated(taints: Any, accelerator: Accelerator) -> bool:
     return all(
         taint.get("effect") == "PreferNoSchedule"
-        or any(_matches(toleration, taint) for toleration in accelerator.tolerations)
+        or any(_matches(toleration, taint) for toleration in accelerator.kubernetes.tolerations)
         for taint in taints
     )
 

@@ -15,7 +15,12 @@ def sentence(notice: NodeWarning, platform: Platform) -> str:
     if device is None:
         return ""
     nodes = ", ".join(notice.nodes) + (", …" if notice.number > len(notice.nodes) else "")
-    facts = {"title": device.title, "name": notice.accelerator, "resource": device.resource, "nodes": nodes}
+    facts = {
+        "title": device.title,
+        "name": notice.accelerator,
+        "resource": device.kubernetes.resource,
+        "nodes": nodes,
+    }
     if notice.code == "no_resource":
         text = _(
             "{title} ({name}): no node has {resource}, so nothing with it can start. Is the device plugin running, and is "
@@ -23,10 +28,10 @@ def sentence(notice: NodeWarning, platform: Platform) -> str:
         )
         return text.format_map(facts)
     if notice.code == "no_labels":
-        label = notice.label or ", ".join(device.node_labels)
+        label = notice.label or ", ".join(device.kubernetes.node_labels)
         facts |= {
             "label": label,
-            "value": device.node_labels.get(notice.label, ""),
+            "value": device.kubernetes.node_labels.get(notice.label, ""),
             "found": ", ".join(notice.found),
         }
         if notice.label and notice.found:

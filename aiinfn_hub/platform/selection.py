@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict
 
@@ -64,3 +65,12 @@ class Selection(BaseModel):
     priority: int
     time_limit: Duration
     storage: tuple[str, ...] | None = None
+
+
+def simulated_devices(kept: Mapping[str, Any]) -> int:
+    """Return how many devices of a selection's accelerator are simulated, out of the selection as it is kept.
+
+    For lists, which read thousands of them; an older version kept the number one level higher.
+    """
+    device = kept.get("accelerator") or {}
+    return int((device.get("local") or device).get("simulated") or 0)

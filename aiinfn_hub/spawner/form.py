@@ -200,7 +200,7 @@ def render(may: Offer, reading: AvailabilityReading | None, opening: Opening) ->
         reading=reading,
         accelerators=any(card.name != CPU_ONLY for card in cards),
         many=len(cards) > MANY,
-        brief=brief_of(platform.backend),
+        brief=brief_of(platform.sessions.backend),
         presets=[
             (name, platform.presets[name], deep_links.choice_from(selection))
             for name, selection in ready.items()

@@ -115,8 +115,8 @@ def words(may: Offer) -> Json:
     """Return the script its sentences, in the language of the request."""
     limits = may.platform.limits
     return {
-        "outlook": words_of(may.platform.backend),
-        "brief": brief_of(may.platform.backend),
+        "outlook": words_of(may.platform.sessions.backend),
+        "brief": brief_of(may.platform.sessions.backend),
         "grace": spoken(limits.grace),
         "patience": spoken(limits.session_start),
         "free": _("{free} of {total} free"),

@@ -222,8 +222,8 @@ class LocalSpawner(SessionMixin, Spawner):
         self.port = self.port or random_port()
         self.begin_time()
         self.cookie = secrets.token_hex(16)
-        prefix = Path(selection.image.local_prefix) if selection.image.local_prefix else Path(sys.prefix)
-        python = prefix / "bin" / "python" if selection.image.local_prefix else Path(sys.executable)
+        prefix = Path(selection.image.local.prefix) if selection.image.local.prefix else Path(sys.prefix)
+        python = prefix / "bin" / "python" if selection.image.local.prefix else Path(sys.executable)
         command = [*(self.cmd or [str(python), *SERVER]), *self.get_args()]
         if os.geteuid() == 0 and account.uid is None:
             command.append("--allow-root")

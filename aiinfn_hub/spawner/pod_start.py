@@ -62,7 +62,7 @@ class PodStart:
         self._seen: str | None = None
         self._session, self._selection, self._context = session, selection, context
         self._told, self._log = told, log
-        size = self.image_sizes.get(selection.image.reference)
+        size = self.image_sizes.get(selection.image.kubernetes.reference)
         self._words = pod_reasons.words_of(selection, context.platform, size)
 
     async def until_running(
@@ -167,7 +167,7 @@ class PodStart:
             If waiting cannot help.
         """
         if statement.reason == "Pulled" and (size := pod_reasons.image_size(statement.message)):
-            self.image_sizes[self._selection.image.reference] = size
+            self.image_sizes[self._selection.image.kubernetes.reference] = size
         explanation = pod_reasons.explain(statement, self._words)
         if explanation is None:
             return

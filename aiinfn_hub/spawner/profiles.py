@@ -250,7 +250,7 @@ class _Drawing:
         self._of_sizes = {
             name: size.session_time for name, size in may.platform.sizes.items() if size.session_time
         }
-        self._words = words_of(may.platform.backend)
+        self._words = words_of(may.platform.sessions.backend)
         self._commons: dict[tuple[tuple[str, ...], tuple[str, ...]], tuple[str, ...]] = {}
         self._ends: dict[tuple[timedelta, tuple[str, ...]], frozenset[timedelta]] = {}
         self._times: dict[frozenset[timedelta], list[timedelta]] = {}
@@ -319,4 +319,4 @@ def _simulated(device: Accelerator | None, availability: Availability | None) ->
         return False
     if availability is not None and availability.simulated is not None:
         return availability.simulated
-    return device.simulated > 0
+    return device.local.simulated > 0

@@ -75,7 +75,7 @@ def _accelerators(may: Offer, cards: Collection[str]) -> Iterator[Unavailable]:
 
 def _folders(may: Offer) -> Iterator[Unavailable]:
     """Yield the shares of the person's projects that one machine does not have."""
-    if may.platform.backend is BackendKind.LOCAL:
+    if may.platform.sessions.backend is BackendKind.LOCAL:
         for storage in may.storage.values():
             if is_missing(storage):
                 reason = _("{title} is not on this machine.").format(title=storage.title)

@@ -64,7 +64,7 @@ def operator(cluster, site):
 
 
 def one_t4(data):
-    data["accelerators"]["t4"]["quota"] = 1
+    data["accelerators"]["t4"]["kubernetes"]["quota"] = 1
 
 
 def with_night(data):
@@ -273,7 +273,7 @@ def test_a_field_that_cannot_change_is_refused_with_what_to_do(operator, cluster
     def more(data):
         one_t4(data)
         data["kubernetes"]["session_priority"] = 5000
-        data["accelerators"]["v70"]["node_labels"] = {"accelerator": "v71"}
+        data["accelerators"]["v70"]["kubernetes"]["node_labels"] = {"accelerator": "v71"}
 
     before = versions(cluster.api)
     operator.write(more)
@@ -289,7 +289,9 @@ def test_a_field_that_cannot_change_is_refused_with_what_to_do(operator, cluster
     operator.write(lambda data: [data["accelerators"].pop("v70"), data["images"].pop("fpga-tools")])
     assert operator.apply()[0] == 0
     wait_for("the flavor to go", lambda: not exists(cluster.api, f"{KUEUE}/resourceflavors/aiinfn-v70"))
-    operator.write(lambda data: data["accelerators"]["v70"].update(node_labels={"accelerator": "v71"}))
+    operator.write(
+        lambda data: data["accelerators"]["v70"]["kubernetes"].update(node_labels={"accelerator": "v71"})
+    )
     assert operator.apply()[0] == 0
     operator.write(lambda data: [data["accelerators"].pop("v70"), data["images"].pop("fpga-tools")])
     assert operator.apply()[0] == 0
@@ -297,7 +299,9 @@ def test_a_field_that_cannot_change_is_refused_with_what_to_do(operator, cluster
 
 def test_what_does_not_fit_the_nodes_is_told(operator, cluster):
     node = cluster.settings.node_name
-    operator.write(lambda data: data["accelerators"]["slice"].update(node_labels={"rack": "seven"}))
+    operator.write(
+        lambda data: data["accelerators"]["slice"]["kubernetes"].update(node_labels={"rack": "seven"})
+    )
     assert "A100 slice 1g.5gb (slice): no node with nvidia.com/mig-1g.5gb" in operator.diff()[1]
     operator.write(None)
     assert operator.diff()[1].endswith("26 objects are as they should be.\n")

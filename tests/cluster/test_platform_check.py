@@ -46,7 +46,7 @@ def test_whatever_check_calls_in_order_the_api_server_takes(cluster, site, tmp_p
     def examples(body) -> None:
         path.write_text(yaml.safe_dump(body, sort_keys=False))
         platform = examine(path).platform
-        if platform is None or platform.backend != "kubernetes":
+        if platform is None or platform.sessions.backend != "kubernetes":
             return
         for each in everything(platform):
             text = json.dumps(each, sort_keys=True)

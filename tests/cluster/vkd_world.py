@@ -48,9 +48,11 @@ def as_in_the_contract(data: dict[str, Any]) -> None:
     data["accelerators"]["a100"] = {
         "title": "NVIDIA A100",
         "kind": "gpu",
-        "resource": "nvidia.com/gpu",
-        "node_labels": {"nvidia.com/gpu.product": A100},
-        "tolerations": [{"key": "kwok.x-k8s.io/node", "operator": "Exists", "effect": "NoSchedule"}],
+        "kubernetes": {
+            "resource": "nvidia.com/gpu",
+            "node_labels": {"nvidia.com/gpu.product": A100},
+            "tolerations": [{"key": "kwok.x-k8s.io/node", "operator": "Exists", "effect": "NoSchedule"}],
+        },
     }
     data["limits"]["grace"] = f"{GRACE:.0f}s"
     data["sizes"]["small"] = {"title": "Small", "cores": 0.1, "memory": "64Mi"}

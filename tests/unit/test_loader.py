@@ -37,7 +37,7 @@ def write(tmp_path: Path, text: str) -> Path:
 
 def test_the_platform_file_of_the_demonstration_loads():
     platform = load(Path(__file__).parents[2] / "platform.yaml")
-    assert {name: device.simulated for name, device in platform.accelerators.items()} == {
+    assert {name: device.local.simulated for name, device in platform.accelerators.items()} == {
         "t4": 2,
         "a100-1g.5gb": 7,
         "v70": 1,

@@ -105,7 +105,7 @@ def _without_dates(text):
     ("change", "whole", "part"),
     [
         ({"acelerators": {}}, False, False),
-        ({"backend": "docker"}, False, False),
+        ({"sessions": {"backend": "docker"}}, False, False),
         ({"limits": {"accelerators_per_person": -1}}, False, False),
         ({"extends": "base.yaml"}, False, False),
         ({"accelerators": {"T4": {}}}, False, False),

@@ -10,6 +10,7 @@ from aiinfn_hub.contract.problem import Reason, Refusal
 from aiinfn_hub.contract.sessions import Claim, ClaimState
 from aiinfn_hub.kube.inventory import NodeWarning
 from aiinfn_hub.kube.node_notices import sentence
+from aiinfn_hub.platform.model.accelerators import Accelerator
 from aiinfn_hub.vkd.client import VkdUnavailableError, _claim, _problem
 
 READING = {"accelerators": [], "read_at": "2030-01-01T00:00:00Z", "age": 0.5, "colour": 1}
@@ -38,7 +39,7 @@ def test_a_notice_with_a_new_code_is_told_by_its_own_word():
     reading = AvailabilityReading.model_validate({**READING, "notices": [NOTICE]})
     warning = NodeWarning(**reading.notices[0].model_dump())
     platform = SimpleNamespace(
-        accelerators={"q1": SimpleNamespace(title="Quantum", resource="x/q", node_labels={})}
+        accelerators={"q1": Accelerator.model_validate({"title": "Quantum", "kind": "gpu"})}
     )
     assert sentence(warning, platform) == "Quantum (q1): no_coolant node-3"
 

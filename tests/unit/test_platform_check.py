@@ -449,7 +449,7 @@ def merged(name: str) -> Any:
         "volumes": [{"name": "cvmfs", "persistentVolumeClaim": {"claimName": "cvmfs"}}],
         "volume_mounts": [{"name": "cvmfs", "mountPath": "/cvmfs", "readOnly": True}],
     }
-    body["accelerators"]["t4" if "cnaf" in name else "v100"]["tolerations"] = [
+    body["accelerators"]["t4" if "cnaf" in name else "v100"]["kubernetes"]["tolerations"] = [
         {"key": "gpu", "operator": "Equal", "value": "yes", "effect": "NoSchedule"}
     ]
     return body
@@ -602,7 +602,7 @@ def test_whatever_a_file_says_check_says_a_sentence_or_the_cluster_takes_it(tmp_
         assert found.problems
         return
     found.platform.model_dump_json().encode()
-    if found.platform.backend == "kubernetes":
+    if found.platform.sessions.backend == "kubernetes":
         for each in everything(found.platform):
             right(each)
 

@@ -12,7 +12,7 @@ from aiinfn_hub.kube.objects import queues, rbac
 from aiinfn_hub.platform.model.platform import Platform
 
 FILE = {
-    "backend": "kubernetes",
+    "sessions": {"backend": "kubernetes"},
     "accelerators": {
         "t4": {
             "title": "T4",
@@ -143,12 +143,12 @@ def test_everything_is_marked_as_ours_is_named_once_and_comes_after_what_it_need
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"backend": "local"}, "backend: kubernetes"),
+        ({"sessions": {"backend": "local"}}, "sessions: {backend: kubernetes}"),
         ({"kubernetes": {"batch_namespace": "a", "sessions_namespace": "a"}}, "three different namespaces"),
         ({"kubernetes": {"batch_namespace": "a.b"}}, "no dot"),
         ({"accelerators": {f"a{n}": FILE["accelerators"]["slice"] for n in range(64)}, "queues": {}}, "63 at most"),
-        ({"accelerators": {"t4": FILE["accelerators"]["t4"] | {"node_labels": {f"l{n}": "x" for n in range(8)}}}, "queues": {}}, "accelerators.t4.node_labels"),
-        ({"accelerators": {"t4": FILE["accelerators"]["t4"] | {"tolerations": [{"key": str(n)} for n in range(9)]}}, "queues": {}}, "accelerators.t4.tolerations"),
+        ({"accelerators": {"t4": FILE["accelerators"]["t4"] | {"node_labels": {f"l{n}": "x" for n in range(8)}}}, "queues": {}}, "accelerators.t4.kubernetes.node_labels"),
+        ({"accelerators": {"t4": FILE["accelerators"]["t4"] | {"tolerations": [{"key": str(n)} for n in range(9)]}}, "queues": {}}, "accelerators.t4.kubernetes.tolerations"),
     ],
 )  # fmt: skip
 def test_what_kueue_cannot_express_is_said_before_the_cluster_is_asked(changes, words):

@@ -125,8 +125,8 @@ class MemoryBatch:
             accelerators=[
                 Availability(
                     accelerator=name,
-                    total=device.simulated,
-                    free=device.simulated,
+                    total=device.local.simulated,
+                    free=device.local.simulated,
                     sessions=0,
                     batch=0,
                     queued=0,
@@ -138,7 +138,7 @@ class MemoryBatch:
         )
 
     def largest(self, accelerator: str) -> int:
-        return self.platform.accelerators[accelerator].simulated
+        return self.platform.accelerators[accelerator].local.simulated
 
     async def read_log(self, job_id: str, attempt: int, offset: int, limit: int) -> LogChunk:
         whole = self.log.get((job_id, attempt), b"")
@@ -181,7 +181,7 @@ class MemoryBackend(MemoryBatch):
     async def claim(self, session_id: str, request: ClaimRequest) -> Claim:
         if session_id in self.claims:
             return self.claims[session_id][1]
-        if request.count > self.platform.accelerators[request.accelerator].simulated:
+        if request.count > self.platform.accelerators[request.accelerator].local.simulated:
             raise Refusal(Reason.IMPOSSIBLE, "There are fewer such devices than asked for.", field="count")
         claim = Claim(id=session_id, state=ClaimState.GRANTED, sentence="Granted.", devices=["simulated-0"])
         self.claims[session_id] = (request, claim)

@@ -20,7 +20,8 @@ import pytest
 from aiinfn_hub.contract.sessions import ClaimState
 from aiinfn_hub.contract.states import Cause, JobState
 from aiinfn_hub.host.accounts import Accounts
-from aiinfn_hub.platform.model.storage import Storage
+from aiinfn_hub.platform.model.storage import Storage, StorageUse
+from aiinfn_hub.platform.model.storage_kinds.folder import FolderStorage
 from aiinfn_hub.vkd.backends.local import dispatcher, launch, process
 from aiinfn_hub.vkd.backends.local.attempt import Attempt
 from aiinfn_hub.vkd.backends.local.claim_store import (
@@ -370,9 +371,10 @@ async def _see_that_people_are_separated(world, accounts):
 async def test_a_job_finds_the_shares_that_were_granted_in_its_home(tmp_path):
     (tmp_path / "srv").mkdir()
     (tmp_path / "srv/events.txt").write_text("42 events")
+    folder = FolderStorage(kind="folder", path=str(tmp_path / "srv"))
     storage = {
-        "data": Storage(title="Data", kind="share", mount="/data", path=str(tmp_path / "srv")),
-        "other": Storage(title="Other", kind="share", mount="/other", path=str(tmp_path / "srv")),
+        name: Storage(title=name, use=StorageUse.SHARE, mount=f"/{name}", local=folder)
+        for name in ("data", "other")
     }
     world = World(tmp_path / "platform", make_platform(storage=storage))
     await world.start()

@@ -34,7 +34,9 @@ def take_out(world, *ids):
 def with_products(**products):
     platform = make_platform(use_real_devices=True)
     accelerators = {
-        name: accelerator.model_copy(update={"product": products.get(name)})
+        name: accelerator.model_copy(
+            update={"local": accelerator.local.model_copy(update={"product": products.get(name)})}
+        )
         for name, accelerator in platform.accelerators.items()
     }
     return platform.model_copy(update={"accelerators": accelerators})

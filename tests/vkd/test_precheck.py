@@ -29,7 +29,7 @@ def there(total=8, free=8, offline=0):
 
 def facts(*, count=1, quota=None, available=None, largest=8, waiting=0, sweep=None, what=None, **more):
     what = what or platform(
-        backend="kubernetes" if quota is not None else "local",
+        sessions={"backend": "kubernetes" if quota is not None else "local"},
         accelerators={**PLATFORM["accelerators"], "t4": {**PLATFORM["accelerators"]["t4"], "max_per_job": 16, "quota": quota}},
     )  # fmt: skip
     choices = {"accelerator": "t4", "count": count} if count else {}

@@ -122,10 +122,10 @@ def wanted(platform: Platform) -> list[Json]:
     ApplyError
         If the platform file describes no cluster, or one that Kueue cannot express.
     """
-    if platform.backend is not BackendKind.KUBERNETES:
+    if platform.batch_backend is not BackendKind.KUBERNETES:
         raise ApplyError(
-            f"This platform file has the back end {platform.backend}: there is nothing to apply to a cluster. "
-            "Set backend: kubernetes in it."
+            f"This platform file has the back end {platform.batch_backend}: there is nothing to apply to a cluster. "
+            "Write sessions: {backend: kubernetes} in it."
         )
     try:
         found = [*queues.objects(platform), *rbac.objects(platform)]

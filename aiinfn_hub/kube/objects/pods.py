@@ -93,7 +93,7 @@ def pod_parts(selection: Selection, platform: Platform) -> PodParts:
     return PodParts(
         labels=labels,
         annotations=annotations,
-        image=selection.image.reference,
+        image=selection.image.kubernetes.reference,
         image_pull_policy=settings.image_pull_policy,
         environment=_environment(selection, home),
         home=home,
@@ -223,7 +223,7 @@ def _account_volume(platform: Platform) -> Json:
 
 def _environment(selection: Selection, home: str) -> dict[str, str]:
     return {
-        **selection.image.environment,
+        **selection.image.kubernetes.environment,
         "HOME": home,
         "AIINFN_PROJECT": selection.project,
         "AIINFN_ACCELERATOR": selection.accelerator_name,
@@ -237,7 +237,7 @@ def _resources(selection: Selection) -> dict[str, dict[str, str]]:
     limits = {"memory": format_quantity(selection.size.memory)}
     if selection.accelerator is not None:
         # Extended resources are whole devices, the same in requests and limits.
-        limits[selection.accelerator.resource] = str(selection.count)
+        limits[selection.accelerator.kubernetes.resource] = str(selection.count)
     return {"requests": {"cpu": _cores(selection.size.cores), **limits}, "limits": limits}
 
 
@@ -247,17 +247,18 @@ def _cores(cores: float) -> str:
 
 
 def _affinity(accelerator: Accelerator | None) -> Json | None:
-    if accelerator is None or not accelerator.node_labels:
+    if accelerator is None or not accelerator.kubernetes.node_labels:
         return None
     expressions = [
-        {"key": key, "operator": "In", "values": [value]} for key, value in accelerator.node_labels.items()
+        {"key": key, "operator": "In", "values": [value]}
+        for key, value in accelerator.kubernetes.node_labels.items()
     ]
     required = {"nodeSelectorTerms": [{"matchExpressions": expressions}]}
     return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}}
 
 
 def _tolerations(accelerator: Accelerator | None) -> tuple[Json, ...]:
-    return accelerator.tolerations if accelerator else ()
+    return accelerator.kubernetes.tolerations if accelerator else ()
 
 
 def _storage_of(platform: Platform, project: str) -> dict[str, Storage]:

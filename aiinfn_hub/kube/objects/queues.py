@@ -99,10 +99,12 @@ def _check(platform: Platform) -> None:
     for name, device in platform.accelerators.items():
         if len(_node_labels(device)) > MOST_OF_EACH:
             raise UnusableNameError(
-                f"accelerators.{name}.node_labels: Kueue takes {MOST_OF_EACH - len(NODE_LABELS)} at most."
+                f"accelerators.{name}.kubernetes.node_labels: Kueue takes {MOST_OF_EACH - len(NODE_LABELS)} at most."
             )
-        if len(device.tolerations) > MOST_OF_EACH:
-            raise UnusableNameError(f"accelerators.{name}.tolerations: Kueue takes {MOST_OF_EACH} at most.")
+        if len(device.kubernetes.tolerations) > MOST_OF_EACH:
+            raise UnusableNameError(
+                f"accelerators.{name}.kubernetes.tolerations: Kueue takes {MOST_OF_EACH} at most."
+            )
 
 
 def _namespaces(platform: Platform) -> Iterator[Json]:
@@ -152,15 +154,15 @@ def _flavor_names(platform: Platform) -> list[str]:
 
 
 def _node_labels(device: Accelerator | None) -> dict[str, str]:
-    return NODE_LABELS | (device.node_labels if device else {})
+    return NODE_LABELS | (device.kubernetes.node_labels if device else {})
 
 
 def _flavors(platform: Platform) -> Iterator[Json]:
     for name in _flavor_names(platform):
         device = platform.accelerators.get(name)
         spec: Json = {"topologyName": TOPOLOGY, "nodeLabels": _node_labels(device)}
-        if device and device.tolerations:
-            spec["tolerations"] = [dict(each) for each in device.tolerations]
+        if device and device.kubernetes.tolerations:
+            spec["tolerations"] = [dict(each) for each in device.kubernetes.tolerations]
         yield _object(KUEUE, "ResourceFlavor", names.flavor(name), spec)
 
 
@@ -170,7 +172,7 @@ def _resource_group(platform: Platform, flavors: list[str], *, quota: bool = Tru
     Each flavor must list every resource of the group, in the same order.
     """
     devices = {name: platform.accelerators[name] for name in flavors if name != CPU_ONLY}
-    resources = ["cpu", "memory", *dict.fromkeys(device.resource for device in devices.values())]
+    resources = ["cpu", "memory", *dict.fromkeys(device.kubernetes.resource for device in devices.values())]
     settings = platform.kubernetes
     amounts = {"cpu": _cores(settings.batch_cores), "memory": format_quantity(settings.batch_memory)}
 
@@ -178,8 +180,8 @@ def _resource_group(platform: Platform, flavors: list[str], *, quota: bool = Tru
         if not quota:
             return "0"
         device = devices.get(flavor)
-        if device is not None and resource == device.resource:
-            return str(UNLIMITED if device.quota is None else device.quota)
+        if device is not None and resource == device.kubernetes.resource:
+            return str(UNLIMITED if device.kubernetes.quota is None else device.kubernetes.quota)
         return amounts.get(resource, "0")
 
     return {

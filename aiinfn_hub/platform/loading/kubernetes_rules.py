@@ -17,7 +17,6 @@ from aiinfn_hub.platform.model.accelerators import Accelerator
 from aiinfn_hub.platform.model.cross_checks import meant
 from aiinfn_hub.platform.model.fields import FindingError
 from aiinfn_hub.platform.model.platform import Platform
-from aiinfn_hub.platform.model.settings import BackendKind
 from aiinfn_hub.platform.model.storage import Storage, StorageUse
 from aiinfn_hub.platform.model.storage_kinds.base import ANYBODY
 
@@ -61,6 +60,7 @@ _OWN_MOUNTS: Final = {
 }
 _SYSTEM: Final = ("/proc", "/sys", "/dev")
 _OWN_VOLUMES: Final = ("shared-memory", "account-files", "empty-home", "run-spec")
+_NEEDED: Final = "this key is missing; pods need it"
 _CLAIM: Final = "kubernetes: {kind: claim, claim: homes}"
 _ACCESS: Final = ("ReadWriteOnce", "ReadOnlyMany", "ReadWriteMany", "ReadWriteOncePod")
 
@@ -455,13 +455,13 @@ _MOUNT: Final = _fields(
 
 def findings(platform: Platform) -> Iterator[FindingError]:
     """Find what the cluster would refuse of a platform; nothing for another back end."""
-    if platform.backend is not BackendKind.KUBERNETES:
+    if not platform.uses_kubernetes:
         return
     if problem := dns_subdomain(platform.label_prefix):
         yield FindingError(("label_prefix",), problem)
     for name, image in platform.images.items():
-        if problem := image_reference(image.reference):
-            yield FindingError(("images", name, "reference"), problem)
+        if problem := image_reference(image.kubernetes.reference) if image.kubernetes.reference else _NEEDED:
+            yield FindingError(("images", name, "kubernetes", "reference"), problem)
     yield from _accelerators(platform)
     yield from _namespaces(platform)
     yield from _volumes(platform)
@@ -477,7 +477,7 @@ def _accelerators(platform: Platform) -> Iterator[FindingError]:
             ("accelerators",),
             f"Kueue takes {MOST_FLAVORS - 1} accelerators at most, and there are {len(platform.accelerators)}",
         )
-    resources = {device.resource for device in platform.accelerators.values()}
+    resources = {device.kubernetes.resource for device in platform.accelerators.values()}
     if len(resources) > MOST_RESOURCES - 2:
         yield FindingError(
             ("accelerators",),
@@ -485,8 +485,9 @@ def _accelerators(platform: Platform) -> Iterator[FindingError]:
         )
 
 
-def _accelerator(at: Key, device: Accelerator) -> Iterator[FindingError]:
-    if problem := extended_resource(device.resource):
+def _accelerator(part: Key, accelerator: Accelerator) -> Iterator[FindingError]:
+    device, at = accelerator.kubernetes, (*part, "kubernetes")
+    if problem := extended_resource(device.resource) if device.resource else _NEEDED:
         yield FindingError((*at, "resource"), problem)
     for label, value in device.node_labels.items():
         if problem := qualified_name(label) or label_value(value):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import combinations
+from operator import attrgetter
 
 from aiinfn_hub.platform.model.accelerators import Accelerator
 from aiinfn_hub.platform.model.fields import FindingError
@@ -18,7 +19,7 @@ _SAME: tuple[tuple[str, str], ...] = (
     ("session_time", "session_time"),
 )
 """What must be the same for both names of one device."""
-_ALONE: tuple[str, ...] = ("max_per_person", "max_per_project", "quota")
+_ALONE: tuple[str, ...] = ("max_per_person", "max_per_project", "kubernetes.quota")
 """Limits that count by name, so that two names give twice as much."""
 
 
@@ -27,14 +28,17 @@ def can_be_the_same(one: Accelerator, other: Accelerator) -> bool:
 
     A node has one value for each label; so two names are apart if they require different values of one label.
     """
-    if one.resource != other.resource:
+    if one.kubernetes.resource != other.kubernetes.resource:
         return False
-    return all(other.node_labels.get(key, value) == value for key, value in one.node_labels.items())
+    return all(
+        other.kubernetes.node_labels.get(key, value) == value
+        for key, value in one.kubernetes.node_labels.items()
+    )
 
 
 def findings(platform: Platform) -> Iterator[FindingError]:
     """Find names of the same devices of which one has a rule that the other would get around."""
-    if platform.backend is BackendKind.LOCAL:
+    if platform.sessions.backend is BackendKind.LOCAL:
         yield from _products(platform)
         return
     for first, second in combinations(platform.accelerators, 2):
@@ -43,7 +47,7 @@ def findings(platform: Platform) -> Iterator[FindingError]:
         if broken := _broken(platform, first, second):
             yield FindingError(
                 ("accelerators", second),
-                f"{first} and {second} can be the same devices ({platform.accelerators[first].resource}, and a node can have "
+                f"{first} and {second} can be the same devices ({platform.accelerators[first].kubernetes.resource}, and a node can have "
                 f"the labels of both), so {broken}; give them different values of one of the node_labels, for example "
                 "nvidia.com/gpu.product, or leave one of them out",
             )
@@ -65,8 +69,8 @@ def _own_rules(platform: Platform, first: str, second: str) -> str | None:
             return f"{words} could not be kept, which differ"
     for key in _ALONE:
         for name, device in ((first, one), (second, other)):
-            if getattr(device, key) is not None:
-                return f"{key} of {name} could not be kept"
+            if attrgetter(key)(device) is not None:
+                return f"{key.rpartition('.')[2]} of {name} could not be kept"
     return None
 
 
@@ -84,12 +88,12 @@ def _products(platform: Platform) -> Iterator[FindingError]:
     """Find names of one product: on a workstation all of its devices go to the first."""
     seen: dict[str, str] = {}
     for name, device in platform.accelerators.items():
-        if not device.product or not device.kind.found_by_nvml or not platform.use_real_devices:
+        if not device.local.product or not device.kind.found_by_nvml or not platform.use_real_devices:
             continue
-        product = "-".join(device.product.split())
+        product = "-".join(device.local.product.split())
         if first := seen.get(product):
             yield FindingError(
-                ("accelerators", name, "product"),
+                ("accelerators", name, "local", "product"),
                 f"{first} has this product already, and gets all of its devices; name another product, or leave one out",
             )
         seen.setdefault(product, name)

@@ -221,10 +221,10 @@ def _modernised(
             moved[move.old] = move.new
     places = {}
     for key, each in document.places.items():
-        if new := moved.get(key[:3]):
-            places[(*new, *key[3:])] = replace(each, written_as=key)
-        else:
-            places[key] = each
+        # A key of the top, or one of a part of a section.
+        old = key[:1] if key[:1] in moved else key[:3]
+        new = moved.get(old)
+        places[(*new, *key[len(old) :]) if new else key] = replace(each, written_as=key) if new else each
     return places, data
 
 

@@ -22,7 +22,7 @@ _log = logging.getLogger(__name__)
 INTERVAL: Final = 0.5
 """Seconds between two looks at the files."""
 _FIXED: Final = (
-    "backend",
+    "sessions.backend",
     "label_prefix",
     "use_real_devices",
     "kubernetes.sessions_namespace",

@@ -247,10 +247,13 @@ YAML reads some words as people do not mean them: `12:30` as 750, `0755` as 493,
 and the sentence says what to write instead: `12h30m`, quotes around text and around a name such as `"no"` or `"2026"`. A duration needs a
 unit, and so does a memory size below `1Mi`; `cores: 500m` is `0.5` here.
 
-With `backend: kubernetes`, everything that goes on to the cluster is checked by Kubernetes' and Kueue's own rules: names, labels,
+With `sessions: {backend: kubernetes}`, everything that goes on to the cluster is checked by Kubernetes' and Kueue's own rules: names, labels,
 tolerations, images, volumes and mounts, amounts, namespaces, and how many accelerators Kueue takes. Two accelerators that can be the same
 devices (one `resource`, and no label of which they require different values) are refused where a reservation, a limit, a group or a list
 holds for one of them only, because the other name would lead around it.
+
+What belongs to one back end stands under its name: `kubernetes` and `local` in accelerators, images and storage. Files of the older form, with these keys one
+level higher and `backend` at the top, are read on; `aiinfn-hub check` says of each such key, with file and line, what to write now.
 
 ## Overlays
 
@@ -269,7 +272,7 @@ The hub and vkd look at the file, and at those it extends, twice a second and go
 restarted: sessions and jobs run on, also on an accelerator that the file no longer has, and open forms ask for the new
 choices. A change that is wrong changes nothing; every page of the hub tells the operators what is wrong with it, in the words of
 `aiinfn-hub check`, and so do the logs and the figure `vkd_platform_file_in_force`. A restart of the hub and of vkd is needed for
-`backend`, `label_prefix`, `use_real_devices`, and in `kubernetes` for the namespaces and `hub_connect_ip`. On Kubernetes `aiinfn-hub kueue apply` brings the queues in line.
+`sessions.backend`, `label_prefix`, `use_real_devices`, and in `kubernetes` for the namespaces and `hub_connect_ip`. On Kubernetes `aiinfn-hub kueue apply` brings the queues in line.
 
 ## Who may use what
 

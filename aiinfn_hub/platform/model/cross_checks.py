@@ -109,6 +109,15 @@ def reservations(
             )
 
 
+def back_ends(sessions: str, batch: str) -> Iterator[FindingError]:
+    """Find back ends that do not go together: batch makes room for sessions, on devices that it counts itself."""
+    if sessions != batch:
+        yield FindingError(
+            ("batch", "backend"),
+            f"sessions run with the back end {sessions}, and batch cannot make room for them from {batch}; write {sessions}, or leave batch.backend out",
+        )
+
+
 def _kept_at_begin(held_for: Mapping[str, Reservation], name: str) -> int:
     """Return the devices that are kept when a reservation begins, with its own: the sum is largest at such a time."""
     held = held_for[name]

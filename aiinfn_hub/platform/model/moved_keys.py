@@ -8,7 +8,22 @@ from typing import Any, Final
 
 Key = tuple[str | int, ...]
 
+TOP: Final[dict[str, tuple[str, ...]]] = {"backend": ("sessions", "backend")}
+"""The old keys at the top of the file, and where each stands now."""
 MOVED: Final[dict[str, dict[str, tuple[str, ...]]]] = {
+    "accelerators": {
+        "resource": ("kubernetes", "resource"),
+        "node_labels": ("kubernetes", "node_labels"),
+        "tolerations": ("kubernetes", "tolerations"),
+        "quota": ("kubernetes", "quota"),
+        "product": ("local", "product"),
+        "simulated": ("local", "simulated"),
+    },
+    "images": {
+        "reference": ("kubernetes", "reference"),
+        "environment": ("kubernetes", "environment"),
+        "local_prefix": ("local", "prefix"),
+    },
     "storage": {
         "kind": ("use",),
         "volume": ("kubernetes", "volume"),
@@ -46,7 +61,7 @@ class Move:
 
 def modernised(data: Mapping[Any, Any]) -> tuple[dict[Any, Any], list[Move]]:
     """Return a platform file, as YAML gives it, with each key where it stands now; anything may be wrong with it."""
-    result, moves = dict(data), []
+    result, moves = _moved(data, TOP)
     for section, moved in MOVED.items():
         parts = data.get(section)
         if not isinstance(parts, Mapping):
@@ -64,14 +79,19 @@ def modernised(data: Mapping[Any, Any]) -> tuple[dict[Any, Any], list[Move]]:
 
 def modernised_part(section: str, part: Mapping[Any, Any]) -> tuple[dict[Any, Any], list[Move]]:
     """Return one part of a section, such as one accelerator, with each key where it stands now."""
-    moved = MOVED[section]
+    return _moved(part, MOVED[section], section)
+
+
+def _moved(
+    part: Mapping[Any, Any], moved: Mapping[str, tuple[str, ...]], section: str = ""
+) -> tuple[dict[Any, Any], list[Move]]:
     result = {key: value for key, value in part.items() if key not in moved}
     moves = []
     for old, new in moved.items():
         if old not in part:
             continue
         conflict = not _put(result, new, part[old])
-        moves.append(Move((old,), new, _remedy(section, old, part[old]), conflict))
+        moves.append(Move((old,), new, _remedy(section, old, part[old], new), conflict))
         if not conflict and (implied := _IMPLIED.get((section, old))):
             _put(result, *implied)
     return result, moves
@@ -92,8 +112,8 @@ def _put(part: dict[Any, Any], key: tuple[str, ...], value: Any) -> bool:
     return True
 
 
-def _remedy(section: str, old: str, value: Any) -> str:
-    now = ".".join(MOVED[section][old])
+def _remedy(section: str, old: str, value: Any, new: tuple[str, ...]) -> str:
+    now = ".".join(new)
     if (section, old) == ("storage", "volume"):
         claim = value.get("persistentVolumeClaim") if isinstance(value, Mapping) else None
         if isinstance(claim, Mapping) and set(claim) == {"claimName"} and isinstance(claim["claimName"], str):

@@ -31,9 +31,11 @@ from .presets import Preset
 from .projects import Project, Queue, Size
 from .settings import (
     BackendKind,
+    BatchSettings,
     IamSettings,
     KubernetesSettings,
     Limits,
+    SessionSettings,
 )
 from .storage import Storage
 
@@ -48,10 +50,8 @@ class Platform(Section):
     title: str = Field(
         default="AI_INFN", min_length=1, max_length=80, description="Name of the platform on every page."
     )
-    backend: BackendKind = Field(
-        default=BackendKind.LOCAL,
-        description="Where sessions and jobs run: as processes of this machine, or as pods with Kueue.",
-    )
+    sessions: SessionSettings = Field(default=SessionSettings(), description="How sessions run.")
+    batch: BatchSettings = Field(default=BatchSettings(), description="How batch jobs run.")
     label_prefix: str = Field(
         default="ai.infn.it",
         pattern=r"^[a-z0-9.-]+$",
@@ -98,6 +98,16 @@ class Platform(Section):
     )
     limits: Limits = Field(default=Limits(), description="What holds everywhere.")
 
+    @property
+    def batch_backend(self) -> BackendKind:
+        """Where batch jobs run."""
+        return self.batch.backend or self.sessions.backend
+
+    @property
+    def uses_kubernetes(self) -> bool:
+        """Whether something of the platform is in a cluster."""
+        return BackendKind.KUBERNETES in {self.sessions.backend, self.batch_backend}
+
     @model_validator(mode="before")
     @classmethod
     def _no_reserved_name(cls, data: Any) -> Any:
@@ -113,6 +123,7 @@ class Platform(Section):
             *cross_checks.unknown_names(self),
             *cross_checks.reservations(self.reservations, self.projects, self.accelerators),
             *app_checks.findings(self.apps),
+            *cross_checks.back_ends(self.sessions.backend, self.batch_backend),
         ]:
             raise FindingsError(findings)
         return self

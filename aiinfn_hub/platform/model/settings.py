@@ -25,6 +25,25 @@ class BackendKind(StrEnum):
     KUBERNETES = "kubernetes"
 
 
+class SessionSettings(Section):
+    """Where sessions run."""
+
+    backend: BackendKind = Field(
+        default=BackendKind.LOCAL,
+        description="The back end of sessions: processes of this machine, or pods.",
+    )
+
+
+class BatchSettings(Section):
+    """Where batch jobs run."""
+
+    backend: BackendKind | None = Field(
+        default=None,
+        description="The back end of batch jobs: processes of this machine, or Jobs of Kubernetes with Kueue. Default: that of sessions, "
+        "which it must be for now, because it makes room for them.",
+    )
+
+
 Scope = Annotated[str, StringConstraints(pattern=r"^[\x21\x23-\x5B\x5D-\x7E]+$", max_length=200)]
 """One scope of OAuth 2 (RFC 6749, 3.3)."""
 

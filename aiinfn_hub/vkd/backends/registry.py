@@ -33,7 +33,7 @@ async def make(platform: Platform, data: Path, kubeconfig: Path | None) -> Backe
     BackendUnavailableError
         If there is no way to log in to Kubernetes.
     """
-    return await FACTORIES[platform.backend](platform, data, kubeconfig)
+    return await FACTORIES[platform.batch_backend](platform, data, kubeconfig)
 
 
 # Each is imported only where it is used: what the other ones need takes memory, and may not be installed.

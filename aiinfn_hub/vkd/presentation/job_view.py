@@ -26,6 +26,7 @@ from aiinfn_hub.platform.gate import Offer
 from aiinfn_hub.platform.model.fields import CPU_ONLY
 from aiinfn_hub.platform.model.platform import Platform
 from aiinfn_hub.platform.person import Person
+from aiinfn_hub.platform.selection import simulated_devices
 from aiinfn_hub.vkd.domain.backend import QueueLength
 from aiinfn_hub.vkd.domain.records import StoredJob
 
@@ -109,7 +110,7 @@ def job(
         position=position if stored.state is JobState.QUEUED else None,
         accelerator=stored.accelerator,
         accelerator_title=device.get("title") or "CPU only",
-        simulated=bool(stored.count) and simulated(stored.accelerator, device.get("simulated") or 0, reading),
+        simulated=bool(stored.count) and simulated(stored.accelerator, simulated_devices(granted), reading),
         count=stored.count,
         image=granted["image_name"],
         size=granted["size_name"],
@@ -257,7 +258,7 @@ def platform(offer: Offer, reading: AvailabilityReading, lengths: Mapping[str, Q
     return PlatformView(
         title=whole.title,
         version=VERSION,
-        backend=whole.backend.value,
+        backend=whole.batch_backend.value,
         user=person.name,
         admin=person.admin,
         accelerators=[
@@ -270,7 +271,7 @@ def platform(offer: Offer, reading: AvailabilityReading, lengths: Mapping[str, Q
                 memory=format_quantity(device.memory) if device.memory else None,
                 max_per_session=device.max_per_session,
                 max_per_job=offer.most(name),
-                simulated=simulated(name, device.simulated, reading),
+                simulated=simulated(name, device.local.simulated, reading),
                 projects=list(offer.projects_of(name)),
                 images=_union(offer.images_of(project, name) for project in offer.projects_of(name)),
                 availability=known.get(name) or _nothing(name),

@@ -24,7 +24,7 @@ from aiinfn_hub.platform import gate
 from aiinfn_hub.platform.loading.reload import PlatformFile
 from aiinfn_hub.platform.model.platform import Platform
 from aiinfn_hub.platform.person import Person
-from aiinfn_hub.platform.selection import Door
+from aiinfn_hub.platform.selection import Door, simulated_devices
 from aiinfn_hub.vkd.database import people
 from aiinfn_hub.vkd.database.jobs import JobStore
 from aiinfn_hub.vkd.database.retention import RetentionStore
@@ -228,7 +228,7 @@ class JobService:
         offer = gate.offer(self.platform, person, door=Door.JOB)
         names = offer.sizes_of(stored.project, stored.accelerator) if stored.project in offer.projects else ()
         reading = self.backends.inventory.inventory()
-        device = (stored.selection.get("accelerator") or {}).get("simulated") or 0
+        device = simulated_devices(stored.selection)
         return resource_summary.view(
             stored,
             wanted,

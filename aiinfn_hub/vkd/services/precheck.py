@@ -66,9 +66,9 @@ class Facts:
     @property
     def quota(self) -> int | None:
         """Devices that batch may use in all; None: every one there is."""
-        if self.platform.backend is not BackendKind.KUBERNETES or self.selection.accelerator is None:
+        if self.platform.batch_backend is not BackendKind.KUBERNETES or self.selection.accelerator is None:
             return None
-        return self.selection.accelerator.quota
+        return self.selection.accelerator.kubernetes.quota
 
 
 def look(facts: Facts) -> list[Check]:

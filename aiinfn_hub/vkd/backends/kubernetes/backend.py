@@ -279,7 +279,7 @@ class KubernetesBackend:
             self._nudge.freed(
                 name
                 for name, accelerator in self._platform.accelerators.items()
-                if accelerator.resource in given_back
+                if accelerator.kubernetes.resource in given_back
             )
 
     def _see_job(self, before: JobFacts | None, after: JobFacts | None) -> None:
@@ -319,11 +319,15 @@ class KubernetesBackend:
             If the cluster can never take it.
         """
         selection, accelerator = job.selection, job.selection.accelerator
-        if accelerator and accelerator.quota is not None and selection.count > accelerator.quota:
+        if (
+            accelerator
+            and accelerator.kubernetes.quota is not None
+            and selection.count > accelerator.kubernetes.quota
+        ):
             raise Refusal(
                 Reason.TOO_LARGE,
                 _("It can never start: batch may use {quota} {title} in all.").format(
-                    quota=accelerator.quota, title=accelerator.title
+                    quota=accelerator.kubernetes.quota, title=accelerator.title
                 ),
                 _("Ask for fewer."),
                 field="count",

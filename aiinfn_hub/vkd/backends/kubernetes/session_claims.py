@@ -138,7 +138,9 @@ class SessionClaims:
         for other in self._claims.values():
             if other is not claim and other.open and other.request.accelerator == name and other.choice.node:
                 promised[other.choice.node] += other.request.count
-        return choose(self._inventory.places(name), claim.accelerator.resource, claim.request.count, promised)
+        return choose(
+            self._inventory.places(name), claim.accelerator.kubernetes.resource, claim.request.count, promised
+        )
 
     async def _make_room(self, claim: _Held) -> None:
         """Preempt the jobs, and wait until they end, but not for long."""
@@ -220,7 +222,7 @@ class SessionClaims:
 
         kube-scheduler takes pending pods of one priority as they came, and lets pass who fits where an earlier one does not.
         """
-        name, resource = claim.request.accelerator, claim.accelerator.resource
+        name, resource = claim.request.accelerator, claim.accelerator.kubernetes.resource
         promised: Counter[str] = Counter()
         position = 1
         for other in self._claims.values():

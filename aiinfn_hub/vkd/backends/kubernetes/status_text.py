@@ -92,7 +92,7 @@ class Stuck:
 
     def sentence(self, selection: Selection) -> str:
         """Write it out."""
-        image = f"{selection.image.title} ({selection.image.reference})"
+        image = f"{selection.image.title} ({selection.image.kubernetes.reference})"
         return self.text.format(image=image)
 
 

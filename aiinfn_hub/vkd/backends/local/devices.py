@@ -86,9 +86,9 @@ def product_key(name: str) -> str:
 def assign(platform: Platform, found: Sequence[RealDevice]) -> dict[str, tuple[str, ...]]:
     """Return each accelerator its real devices by product; what no other product names goes to the first ``*``."""
     by_product = {
-        product_key(accelerator.product): name
+        product_key(accelerator.local.product): name
         for name, accelerator in reversed(platform.accelerators.items())
-        if accelerator.product and accelerator.kind.found_by_nvml
+        if accelerator.local.product and accelerator.kind.found_by_nvml
     }
     assigned: dict[str, list[str]] = {}
     for device in found:
@@ -153,7 +153,7 @@ class DeviceTable:
         old, self.platform = self.platform.accelerators, platform
         for name in list(self._known):
             new = platform.accelerators.get(name)
-            if new is None or name not in old or new.product != old[name].product:
+            if new is None or name not in old or new.local.product != old[name].local.product:
                 for device in self._known.pop(name):
                     self._vanished.pop(device, None)
 
@@ -163,7 +163,7 @@ class DeviceTable:
             return
         assigned = assign(self.platform, found or ()) if self.platform.use_real_devices else {}
         for name, ids in assigned.items():
-            if self._decided and name not in self._known and self.platform.accelerators[name].simulated:
+            if self._decided and name not in self._known and self.platform.accelerators[name].local.simulated:
                 continue  # it is a simulated one since the start
             known = self._known.setdefault(name, {})
             known.update(dict.fromkeys(ids, 0))
@@ -183,7 +183,7 @@ class DeviceTable:
         devices = {
             name: tuple(self._known[name])
             if name in self._known
-            else simulated_ids(name, accelerator.simulated)
+            else simulated_ids(name, accelerator.local.simulated)
             for name, accelerator in self.platform.accelerators.items()
         }
         every = {device for ids in devices.values() for device in ids}
@@ -205,7 +205,7 @@ class DeviceTable:
         return frozenset(
             name
             for name, accelerator in self.platform.accelerators.items()
-            if accelerator.product and not accelerator.simulated and name not in self._known
+            if accelerator.local.product and not accelerator.local.simulated and name not in self._known
         )
 
 

@@ -63,12 +63,12 @@ def device_environment(accelerator: Accelerator | None, devices: Sequence[str]) 
 
 def prefix_of(image: Image) -> Path:
     """Return the Python environment of an image on this host."""
-    return Path(image.local_prefix or sys.prefix)
+    return Path(image.local.prefix or sys.prefix)
 
 
 def interpreter_of(image: Image) -> str:
     """Return the Python of an image on this host."""
-    return str(Path(image.local_prefix) / "bin" / "python") if image.local_prefix else sys.executable
+    return str(Path(image.local.prefix) / "bin" / "python") if image.local.prefix else sys.executable
 
 
 def job_environment(
