@@ -42,6 +42,10 @@ test: setup browser  ## Set up everything and run all tests
 test-fast: setup  ## Run the tests that start no hub and no browser
 	$(BIN)/pytest -n $(PYTEST_WORKERS) tests/unit tests/vkd $(PYTEST_OPTIONS)
 
+.PHONY: test-compat
+test-compat: setup  ## Run the tests of what contract-1 promises: its descriptions, and its wheel with today's
+	$(BIN)/pytest tests/unit/test_contract_frozen.py tests/lab/test_two_builds.py tests/lab/test_newer_platform.py $(PYTEST_OPTIONS)
+
 .PHONY: drill-kill
 drill-kill: setup  ## Kill parts of a running platform at random, and look what is lost (SEED, KILLS=40, JOBS=40)
 	$(BIN)/python -m tests.drills.kill $(if $(SEED),--seed $(SEED)) --kills $(KILLS) --jobs $(JOBS)
