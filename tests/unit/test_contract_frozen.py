@@ -22,7 +22,8 @@ APIS = {"vkd": vkd, "lab": lab}
 @pytest.mark.parametrize("name", APIS)
 def test_nothing_that_was_promised_is_broken(name):
     promised = json.loads((ROOT / f"docs/api/{TAG}/{name}.json").read_text())
-    assert breaking_changes(promised, json.loads(json.dumps(APIS[name]()))) == []
+    broken = breaking_changes(promised, json.loads(json.dumps(APIS[name]())))
+    assert broken == [], f"only before the tag {TAG} is set: make contract-snapshot"
 
 
 @pytest.mark.parametrize("name", APIS)
