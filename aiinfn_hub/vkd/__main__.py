@@ -37,6 +37,7 @@ logger = logging.getLogger("aiinfn_hub.vkd")
 
 _GRACE_SECONDS: Final = 5
 """How long requests in progress may take to end when vkd stops."""
+_DATE_SECONDS: Final = 1.0
 _PATIENCE: Final = 20.0
 """Seconds to wait for a vkd that is just ending."""
 
@@ -44,9 +45,25 @@ _PATIENCE: Final = 20.0
 class _Server(uvicorn.Server):
     """A server that leaves signals to `_serve`: uvicorn would end the process by the signal, not with status 0."""
 
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._ending = asyncio.Event()
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+    def end(self) -> None:
+        """Have `serve` return once requests in progress are over."""
+        self.should_exit = True
+        self._ending.set()
+
+    async def main_loop(self) -> None:
+        """Keep the date of answers current until the end; uvicorn wakes up ten times a second for both."""
+        while not await self.on_tick(0):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_DATE_SECONDS):
+                    await self._ending.wait()
 
 
 def _alone(data: Path) -> int:
@@ -124,7 +141,7 @@ async def _run(settings: VkdSettings, app: FastAPI) -> int:
             except Exception:
                 logger.exception("jobs could not be stopped")
         service.recorder.end_streams()
-        server.should_exit = True
+        server.end()
 
     def on_signal() -> None:
         if not ending:
