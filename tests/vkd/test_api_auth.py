@@ -265,6 +265,8 @@ async def test_the_hub_claims_looks_at_and_gives_back_devices(v):
     for _ in range(2):
         await hub.ask("DELETE", "/claims/anna%2Fsecond", status=204)
     await hub.ask("GET", "/claims/anna%2Fsecond", status=404)
+    # A line break is no part of a name, and no way around the check.
+    await hub.ask("PUT", "/claims/anna%0Abruno", status=400, json=CLAIM)
 
 
 @pytest.mark.asyncio(loop_scope="module")

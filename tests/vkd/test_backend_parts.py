@@ -40,14 +40,14 @@ async def batch_only(tmp_path) -> Any:
 
 async def test_a_session_is_told_that_it_can_have_no_device_there(batch_only):
     hub = batch_only.as_("hub")
-    _, body = await hub.ask("PUT", "/sessions/anna", status=422, json=claim("t4"))
+    _, body = await hub.ask("PUT", "/claims/anna", status=422, json=claim("t4"))
     assert body["reason"] == "impossible"
     assert body["message"] == "Sessions cannot have a T4 here: the batch system gives devices to jobs only."
     assert body["hint"] == "Start a CPU session, and submit what needs the device as a job."
     assert body["field"] == "accelerator"
-    await hub.ask("GET", "/sessions/anna", status=404)
-    await hub.ask("DELETE", "/sessions/anna", status=204)
-    _, body = await hub.ask("PUT", "/sessions/anna", status=422, json=claim("h200"))
+    await hub.ask("GET", "/claims/anna", status=404)
+    await hub.ask("DELETE", "/claims/anna", status=204)
+    _, body = await hub.ask("PUT", "/claims/anna", status=422, json=claim("h200"))
     assert body["reason"] == "unknown"
 
 

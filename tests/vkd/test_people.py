@@ -56,7 +56,7 @@ async def test_jobs_of_a_released_name_are_nobodys_who_can_sign_in(store):
     used = await store.usage(
         View("oscar", everything=True), START.replace(year=2025), START.replace(year=2027)
     )
-    assert "anna" not in {entry.person for entry in used}
+    assert "anna" not in {entry.user for entry in used}
     # The next person's own jobs are apart, with the same key too.
     new = await keep(store, "anna", OK, key="k")
     assert [job.id for job in (await store.page(View("anna"), Filter())).jobs] == [new]

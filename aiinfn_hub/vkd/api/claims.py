@@ -6,6 +6,7 @@ from datetime import UTC
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Response
+from starlette.convertors import PathConvertor, register_url_convertor
 
 from aiinfn_hub.contract.problem import Reason, Refusal
 from aiinfn_hub.contract.sessions import Claim, ClaimRequest
@@ -14,6 +15,15 @@ from aiinfn_hub.vkd.services.validation import printable
 
 from .common import Serving, answer, hub_only
 from .errors import problems
+
+
+class _AnyPath(PathConvertor):
+    """A path with whatever is in it: Starlette's own matches no line break, and what holds one would be at no address."""
+
+    regex = r"[\s\S]*"
+
+
+register_url_convertor("any_path", _AnyPath())
 
 router = APIRouter(prefix="/claims", tags=["claims"], dependencies=[hub_only])
 
@@ -24,7 +34,7 @@ SessionId = Annotated[
 
 
 @router.put(
-    "/{session_id:path}",
+    "/{session_id:any_path}",
     summary="Claim devices",
     response_model=Claim,
     responses=problems(
@@ -38,7 +48,7 @@ async def claim_devices(session_id: SessionId, body: ClaimRequest, service: Serv
 
 
 @router.get(
-    "/{session_id:path}",
+    "/{session_id:any_path}",
     summary="How far a claim is",
     response_model=Claim,
     responses=problems(*_IDENTITY, Reason.NOT_FOUND),
@@ -49,7 +59,7 @@ async def get_claim(session_id: SessionId, service: Serving) -> Response:
 
 
 @router.delete(
-    "/{session_id:path}", summary="Give devices back", status_code=204, responses=problems(*_IDENTITY)
+    "/{session_id:any_path}", summary="Give devices back", status_code=204, responses=problems(*_IDENTITY)
 )
 async def release_devices(session_id: SessionId, service: Serving) -> Response:
     """Take a session's devices back; without a claim nothing happens."""
