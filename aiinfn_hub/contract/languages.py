@@ -36,6 +36,6 @@ def _ranked(accept: str) -> list[str]:
         except ValueError:
             continue
         if name.strip() and weight > 0:
-            found.append((weight, name.strip()))
+            found.append((weight, name.strip().lower()))  # names of languages have no case: RFC 5646, 2.1.1
     # The sort is stable: of two with one weight the first that was named goes first.
     return [name for _, name in sorted(found, key=lambda one: -one[0])]

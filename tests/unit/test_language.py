@@ -335,6 +335,9 @@ def test_scripts_get_their_words_from_the_page(path: Path):
     [
         ("", None, "en"),
         ("it", None, "it"),
+        ("IT", None, "it"),
+        ("IT-it", None, "it"),
+        ("EN", None, "en"),
         ("it-IT,it;q=0.9,en-US;q=0.8,en;q=0.7", None, "it"),
         ("en-US,en;q=0.9,it;q=0.8", None, "en"),
         ("de-DE,de;q=0.9,it;q=0.8,en;q=0.7", None, "it"),
