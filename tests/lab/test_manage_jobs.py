@@ -97,7 +97,7 @@ def test_a_header_comment_gives_labels_one_by_one_or_several():
 
 
 def test_jobs_are_labelled_found_kept_and_deleted_from_a_terminal(real):
-    real.write("after/fit.py", "# AIINFN label=paper-2026\nprint('x')\n")
+    real.write("after/fit.py", "# AIINFN label=beam-2026\nprint('x')\n")
     real.write("after/bad.py", "import sys\nsys.exit('quench at 7 TeV')\n")
     good = real.aiinfn("submit", "-q", "after/fit.py").out.strip()
     bad = real.aiinfn("submit", "-q", "after/bad.py", "--label", "Trial", "--label", "night").out.strip()
@@ -107,7 +107,7 @@ def test_jobs_are_labelled_found_kept_and_deleted_from_a_terminal(real):
     def listed(*words):
         return real.aiinfn("list", "-q", *words).out.split()
 
-    assert listed("--label", "paper-2026") == [good]
+    assert listed("--label", "beam-2026") == [good]
     assert listed("--search", "AFTER/ bad") == [bad]
     assert listed("--search", "after", "--label", "trial", "-s", "failed") == [bad]
     assert real.aiinfn("list", "--search", "nothingofthekind").err == "No such jobs.\n"

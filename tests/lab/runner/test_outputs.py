@@ -139,7 +139,7 @@ def test_a_thread_that_prints_for_ever_does_not_keep_the_job(start, notebook):
     )
     run = start("a.ipynb", notebook(code, "print('end')"))
     assert run.finish() == 0
-    assert "end\n" in run.log
+    assert "end" in run.log  # its line break may come after what the thread prints
 
 
 LOSES = """
