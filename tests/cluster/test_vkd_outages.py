@@ -76,7 +76,7 @@ async def test_a_job_that_the_cluster_does_not_take_waits_with_the_reason_and_ru
         )
         job = await world.submit(QUICK)
         await eventually(
-            lambda: "quota of its namespace" in (world.backend.reason(job) or ""), "the reason is told"
+            lambda: "quota of its namespace" in str(world.backend.reason(job)), "the reason is told"
         )
         assert world.states(job) == []
         assert world.backend.queues()["main"].waiting == 1
