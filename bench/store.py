@@ -11,6 +11,7 @@ from aiinfn_hub.contract.constants import PREFIX
 from aiinfn_hub.contract.jobs import Work
 from aiinfn_hub.contract.paths import output_path
 from aiinfn_hub.contract.states import Cause, JobState
+from aiinfn_hub.i18n.messages import Message
 from aiinfn_hub.platform.gate import resolve
 from aiinfn_hub.platform.loading.loader import load
 from aiinfn_hub.platform.person import Person
@@ -69,7 +70,7 @@ def fill(data: Path, jobs: int = JOBS) -> None:
                     attempt=1,
                     state=told,
                     cause=why,
-                    message="As it was.",
+                    message=Message("history.running"),
                     started=created + timedelta(seconds=2),
                 )
             )

@@ -206,6 +206,10 @@ class HistoryEntry(Answer):
     cause: Open[Cause]
     attempt: int
     message: str
+    """What happened in words, in the language of the request."""
+    code: str = ""
+    facts: dict[str, Any] = Field(default_factory=dict)
+    """The same for programs."""
     startup: list[StartupStep] = Field(default_factory=list)
 
 

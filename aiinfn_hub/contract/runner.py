@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -94,6 +94,9 @@ class StartupStep(Answer):
 
     time: datetime
     message: str
+    code: str = ""
+    facts: dict[str, Any] = Field(default_factory=dict)
+    """What the message says, for programs."""
 
 
 class RunnerRecord(Answer):

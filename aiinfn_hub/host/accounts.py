@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from aiinfn_hub.i18n.language import Sentence, Text
-from aiinfn_hub.i18n.language import gettext as _
+from aiinfn_hub.i18n.messages import Message
 from aiinfn_hub.platform.slugs import slug
 
 from .private_files import private_draft
@@ -35,7 +35,17 @@ SCRATCH: Final = "scratch"
 
 
 class AccountError(Exception):
-    """A person cannot get an account on this machine; the message says why."""
+    """A person cannot get an account on this machine.
+
+    Attributes
+    ----------
+    told
+        Why.
+    """
+
+    def __init__(self, told: Message | str) -> None:
+        super().__init__(told)
+        self.told = Message("text", text=told) if isinstance(told, str) else told
 
 
 def _former_slug(name: str) -> str:
@@ -262,11 +272,7 @@ class Accounts:
             )
             uid = next(free, None)
             if uid is None:
-                raise AccountError(
-                    _("All system accounts of this machine ({first} to {last}) are given away.").format(
-                        first=FIRST_UID, last=LAST_UID
-                    )
-                )
+                raise AccountError(Message("failed.start.accounts", first=FIRST_UID, last=LAST_UID))
             known[name] = uid
             self._keep_table(known)
             machine.take([uid])

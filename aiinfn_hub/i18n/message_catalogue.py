@@ -175,7 +175,7 @@ _FAILED: Final = (
     ),
     template(
         "failed.memory",
-        "Failed: it needed more than the {memory} of memory of its size {size}. Choose a larger size.",
+        "Failed: it needed more than the {memory:bytes} of memory of its size {size}. Choose a larger size.",
     ),
     template("failed.rebooted", "Failed: the machine was restarted while it ran. Run it again."),
     template(
@@ -206,6 +206,8 @@ _FAILED: Final = (
     ),
     template("failed.never_fits", "It can never start: it asks for {devices}, and there are {there} here."),
     template("failed.no_such_device", "It can never start: this platform has no {accelerator} any more."),
+    template("failed.quota", "It can never start: batch may use {quota} {title} in all."),
+    template("failed.too_large", "The parameters or arguments are too large for a job."),
     template(
         "failed.refused", "The cluster does not take this job; the operators find the reason in vkd's log."
     ),

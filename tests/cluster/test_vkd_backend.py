@@ -50,7 +50,7 @@ async def test_what_happens_while_a_pod_starts_is_told_in_plain_words(world):
     await world.until(job, "running")
 
     def said():
-        return [step.message for update in world.told if update.job_id == job for step in update.startup]
+        return [str(step.message) for update in world.told if update.job_id == job for step in update.startup]
 
     await eventually(lambda: any(message.startswith("Starting with") for message in said()), "its start")
     assert any(message.startswith("On ") for message in said()), said()
@@ -67,7 +67,7 @@ async def test_an_image_that_does_not_exist_ends_the_job_early_and_says_what_to_
     figure("job with an image that does not exist: failed after, s", time.monotonic() - begin)
     assert world.states(job) == ["starting", "failed"]
     assert end.cause is Cause.START_FAILED
-    assert end.message.startswith(
+    assert str(end.message).startswith(
         "The image Image that does not exist (localhost/missing:1) is not on the node"
     )
     path = jobs.jobs_path(world.platform, f"job-{job}")
@@ -81,7 +81,7 @@ async def test_a_job_that_takes_more_memory_than_its_size_is_told_so(world):
     job = await world.submit(HUNGRY)
     end = await world.until(job, "failed")
     assert end.cause is Cause.ERROR
-    assert end.message == (
+    assert str(end.message) == (
         "Failed: it needed more than the 64Mi of memory of its size Small. Choose a larger size."
     )
 

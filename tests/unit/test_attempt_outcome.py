@@ -111,7 +111,7 @@ def test_the_reason_of_an_end_is_what_happened_first(end, order, cause):
 
 def test_an_error_that_came_just_before_a_session_wanted_the_device_is_told():
     outcome = judge(facts(exit_code=1), Intent(IntentKind.PREEMPT, 1.5), ERROR, SELECTION, rebooted=False)
-    assert outcome.message == "Failed in cell 3: ValueError: no data"
+    assert str(outcome.message) == "Failed in cell 3: ValueError: no data"
 
 
 @pytest.mark.parametrize("state", [JobState.QUEUED, JobState.FAILED, JobState.CANCELLED, JobState.SUCCEEDED])

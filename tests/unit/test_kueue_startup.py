@@ -51,7 +51,7 @@ def test_what_an_event_says_of_a_start(component, reason, message, said):
     assert facts is not None
     assert (facts.pod, facts.job_id) == ("p1", "k3x9abcdef")
     step = step_of(facts, SELECTION, PLATFORM)
-    assert (step.message if step else None) == said
+    assert (str(step.message) if step else None) == said
     if step:
         assert step.time == datetime(2026, 11, 26, 12, 0, 1, tzinfo=UTC)
 

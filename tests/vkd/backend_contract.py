@@ -22,6 +22,7 @@ from aiinfn_hub.contract.states import (
     Cause,
     JobState,
 )
+from aiinfn_hub.i18n.message_catalogue import CATALOGUE
 from aiinfn_hub.vkd.domain.backend import Holds
 from tests.vkd.local_world import FAILING, QUICK, SLOW, STUBBORN, claim_request, eventually
 
@@ -44,6 +45,10 @@ class BackendContract:
                 before = known.get(update.job_id, JobState.QUEUED)
                 assert update.state in TRANSITIONS[before], f"{before} -> {update.state}: {update}"
                 known[update.job_id] = update.state
+            # What is kept is a code with facts, and no finished sentence.
+            for message in (update.message, *(event.message for event in update.startup)):
+                assert message.code in CATALOGUE, message
+                assert message.code != "text", message
 
     async def test_a_job_is_queued_started_and_succeeds(self, world):
         job = await world.submit(QUICK)
@@ -58,14 +63,16 @@ class BackendContract:
         job = await world.submit(FAILING)
         end = await world.until(job, "failed")
         assert (end.cause, end.exit_code, end.error.cell) == (Cause.ERROR, 1, 13)
-        assert end.message == "Failed in cell 13: ValueError: no data"
+        assert str(end.message) == "Failed in cell 13: ValueError: no data"
 
     async def test_what_happens_while_a_job_starts_is_told(self, world):
         job = await world.submit(SLOW, accelerator="slice")
         await world.until(job, "running")
 
         def said():
-            return {step.message for update in world.told if update.job_id == job for step in update.startup}
+            return {
+                str(step.message) for update in world.told if update.job_id == job for step in update.startup
+            }
 
         await eventually(lambda: len(said()) >= 2, "two messages of its start")
         assert all(message.endswith(".") for message in said())
@@ -185,13 +192,13 @@ class BackendContract:
         job = await world.submit(QUICK, accelerator="slice", count=2)
         end = await world.until(job, "failed")
         assert end.cause is Cause.NEVER_FITS
-        assert "2 x A100 slice" in end.message
+        assert "2 x A100 slice" in str(end.message)
 
     async def test_a_time_limit_ends_the_job(self, world):
         job = await world.submit(SLOW, time_limit=1)
         end = await world.until(job, "failed")
         assert end.cause is Cause.TIME_LIMIT
-        assert "time limit" in end.message
+        assert "time limit" in str(end.message)
 
     async def test_a_session_gets_a_free_device_at_once(self, world):
         claim = await world.session("bob", "slice")
@@ -222,8 +229,8 @@ class BackendContract:
             await asyncio.sleep(0.02)
         end = await world.until(job, "queued")
         assert end.cause is Cause.PREEMPTED
-        assert "A100 slice" in end.message
-        assert "bob" not in end.message
+        assert "A100 slice" in str(end.message)
+        assert "bob" not in str(end.message)
         await world.until_positions(job)
         await world.end_session("bob")
         await world.until(job, "running", attempt=2)

@@ -5,8 +5,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from aiinfn_hub.contract.constants import MOST_STARTUP_STEPS
-from aiinfn_hub.contract.runner import ResourcePoint, StartupStep
+from aiinfn_hub.contract.runner import ResourcePoint
 from aiinfn_hub.contract.states import Cause, JobState
+from aiinfn_hub.i18n.messages import Message
+from aiinfn_hub.vkd.domain.backend import StartupEvent
 from tests.vkd.memory_backend import MemoryBackend
 from tests.vkd.world import notebook, until, vkd
 
@@ -35,7 +37,7 @@ async def in_state(v, job_id, state):
 
 
 def step(message, seconds=0):
-    return StartupStep(time=NOON + timedelta(seconds=seconds), message=message)
+    return StartupEvent(NOON + timedelta(seconds=seconds), Message("text", text=message))
 
 
 async def startup(v, job_id):

@@ -10,6 +10,7 @@ import pytest
 
 from aiinfn_hub.contract.runner import JobError, Progress
 from aiinfn_hub.contract.states import Cause
+from aiinfn_hub.i18n.messages import Message
 from aiinfn_hub.vkd.database.engine import storage_full
 from tests.vkd.jobs import BAD, OFF, OK, Q, R, S
 from tests.vkd.memory_backend import MemoryBackend
@@ -137,21 +138,24 @@ async def test_a_job_is_followed_from_its_start_to_its_end(v):
 
     await until(told, "the progress is shown", seconds=5)
     error = JobError(name="ValueError", message="bad", cell=12, traceback="the lines")
-    v.backend.tell(job_id, BAD, Cause.ERROR, error=error, exit_code=1, message="Its code failed.")
+    v.backend.tell(
+        job_id, BAD, Cause.ERROR, error=error, exit_code=1, message=Message("failed.exit_code", code=1)
+    )
     job = await reaches(anna, job_id, "failed")
     assert job["sentence"] == "Failed in cell 12: ValueError: bad"
     assert job["error"]["traceback"] == "the lines"
     assert job["actions"] == ["rerun", "delete", "edit"]
     events = await anna.get(f"/jobs/{job_id}/events")
     assert [event["state"] for event in events] == ["queued", "starting", "running", "failed"]
-    assert events[-1]["message"] == "Its code failed."
+    assert events[-1]["message"] == "Failed: its process ended with exit code 1."
+    assert (events[-1]["code"], events[-1]["facts"]) == ("failed.exit_code", {"code": 1})
 
 
 async def test_a_job_that_made_room_says_so_and_history_tells_it(v):
     anna = v.as_("anna")
     job_id = (await anna.post("/jobs", notebook(accelerator="t4")))["id"]
     v.backend.run(job_id)
-    v.backend.tell(job_id, Q, Cause.PREEMPTED, message="Made room for a session.")
+    v.backend.tell(job_id, Q, Cause.PREEMPTED, message=Message("again.suspended"))
     job = await reaches(anna, job_id, "queued")
     job = await until(lambda: preempted(anna, job_id), "the job waits again")
     assert job["sentence"] == "Made room for a session; waiting again, next in line in Opportunistic"

@@ -270,7 +270,9 @@ async def test_while_the_disk_is_full_the_queue_waits_instead_of_failing_job_by_
         await world.submit(QUICK, accelerator="slice"),
     )
     told = await world.until(first, "queued")
-    assert told.message == "Could not start because no space is left on the platform's disk; waiting again."
+    assert (
+        str(told.message) == "Could not start because no space is left on the platform's disk; waiting again."
+    )
     assert world.backend.positions() == {first: 1, second: 2}
     full.clear()
     await world.until(second, "succeeded")
@@ -283,7 +285,7 @@ async def test_a_fault_of_the_platform_fails_the_job_and_frees_its_device(world,
 
     monkeypatch.setattr(launch, "attempt_spec", broken)
     end = await world.until(await world.submit(QUICK, accelerator="slice"), "failed")
-    assert end.message.startswith("The platform made a mistake")
+    assert str(end.message).startswith("The platform made a mistake")
     assert world.counts("slice") == (1, 0, 0, 0)
     assert "cannot be followed" in caplog.text
 

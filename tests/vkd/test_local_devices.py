@@ -183,7 +183,7 @@ async def test_a_job_on_a_real_device_that_vanished_goes_back_and_fails_only_if_
     assert world.backend.positions() == {job: 1}
     end = await world.until(job, "failed")
     assert end.cause is Cause.NEVER_FITS
-    assert "there are 1 here" in end.message
+    assert "there are 1 here" in str(end.message)
 
 
 async def test_a_device_taken_out_by_hand_stops_its_job_which_waits_until_it_is_back(world):

@@ -141,7 +141,9 @@ async def test_what_ended_while_vkd_was_away_is_told_with_its_true_times(world):
     assert end.ended.timestamp() < away
     assert end.started < end.ended
     assert end.progress.cell == 3
-    assert (await world.until("j0002", "failed")).message == "Failed: its process ended with exit code 3."
+    assert (
+        str((await world.until("j0002", "failed")).message) == "Failed: its process ended with exit code 3."
+    )
 
 
 @pytest.mark.parametrize("both", [False, True], ids=["supervisor killed", "everything killed"])
@@ -159,7 +161,7 @@ async def test_a_job_that_died_without_a_word_while_vkd_was_away_is_lost(world, 
     await world.start()
     end = await world.until("j0001", "failed")
     assert end.cause is Cause.LOST
-    assert end.message.startswith("Failed: the process that supervises it was killed")
+    assert str(end.message).startswith("Failed: the process that supervises it was killed")
     assert not running([facts["child"]])
     assert world.counts("slice") == (1, 0, 0, 0)
     assert (await world.backend.read_log("j0001", 1, 0, 100)).complete
@@ -175,7 +177,7 @@ async def test_a_restart_of_the_machine_is_named_as_the_probable_cause(world):
     await eventually(lambda: not running([facts["supervisor"], facts["child"]]), "the job is gone")
     (world.folder(job) / "run.json").write_text(json.dumps(facts | {"boot": "another"}))
     await world.start()
-    assert "the machine was restarted" in (await world.until(job, "failed")).message
+    assert "the machine was restarted" in str((await world.until(job, "failed")).message)
 
 
 @pytest.mark.parametrize("killed", ["supervisor", "pid", "both"], ids=["supervisor", "guard", "both"])
@@ -210,7 +212,7 @@ async def test_no_process_of_a_killed_supervisor_keeps_a_device_that_another_job
         await world.start()
     end = await world.until(first, "failed")
     assert end.cause is Cause.LOST
-    assert end.message.startswith("Failed: the process that supervises it was killed")
+    assert str(end.message).startswith("Failed: the process that supervises it was killed")
     await world.until(second, "succeeded")
     assert await world.log(second) == b"False\n"
     assert not running([facts["child"], daemon])

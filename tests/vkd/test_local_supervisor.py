@@ -280,14 +280,14 @@ async def test_a_shutdown_of_the_machine_is_no_failure_of_the_job(world):
 )
 async def test_an_end_without_an_error_record_is_described(world, code, message):
     end = await world.until(await world.submit(code), "failed")
-    assert (end.message, end.cause) == (message, Cause.ERROR)
+    assert (str(end.message), end.cause) == (message, Cause.ERROR)
 
 
 async def test_a_missing_interpreter_is_said_and_the_device_is_free_again(world):
     await world.restart(command=["/nowhere/python"])
     end = await world.until(await world.submit(accelerator="slice"), "failed")
     assert end.cause is Cause.START_FAILED
-    assert "No such file" in end.message
+    assert "No such file" in str(end.message)
     assert world.states(end.job_id) == ["starting", "failed"]
     assert world.counts("slice") == (1, 0, 0, 0)
 

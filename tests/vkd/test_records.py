@@ -221,7 +221,7 @@ async def test_a_supervisor_that_fails_ends_its_job_and_says_so(world, monkeypat
     before = set(psutil.pids())
     job = await world.submit("daemon(); sleep(120)", accelerator="slice")
     end = await world.until(job, "failed")
-    assert end.message.startswith("Failed: the process that supervises it ended by a fault.")
+    assert str(end.message).startswith("Failed: the process that supervises it ended by a fault.")
     assert world.facts(job, "exit.json")["message"].startswith("TypeError: ")
     mine = world.facts(job, "run.json")
     assert not running({mine["pid"], mine["supervisor"]} - before)

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from aiinfn_hub.contract.problem import Reason, Refusal
 from aiinfn_hub.contract.runner import JobError, Progress
 from aiinfn_hub.contract.states import TRANSITIONS, Cause, JobState
+from aiinfn_hub.i18n.messages import Message
 from aiinfn_hub.vkd.database.jobs import JobStore
 from aiinfn_hub.vkd.domain.records import (
     Applied,
@@ -89,7 +90,7 @@ async def test_the_end_keeps_the_error_the_exit_code_and_the_last_progress(store
 
 async def test_history_tells_everything_in_order(store):
     job_id = await job_in(store, R)
-    await store.apply(told(job_id, Q, message="Made room for a session."))
+    await store.apply(told(job_id, Q, message=Message("again.suspended")))
     await store.apply(told(job_id, S, 2))
     await store.apply(told(job_id, R, 2))
     await store.apply(told(job_id, OK, 2))
@@ -97,7 +98,7 @@ async def test_history_tells_everything_in_order(store):
     assert [(event.state, event.attempt) for event in events] == [
         (Q, 0), (S, 1), (R, 1), (Q, 1), (S, 2), (R, 2), (OK, 2),
     ]  # fmt: skip
-    assert events[3].message == "Made room for a session."
+    assert events[3].message == Message("again.suspended")
 
 
 async def test_changes_are_numbered_in_their_order_even_when_many_come_at_once(store):

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from aiinfn_hub.contract.problem import Reason, Refusal
 from aiinfn_hub.contract.states import TRANSITIONS, Cause
 from aiinfn_hub.contract.sweeps import SweepProgress
+from aiinfn_hub.i18n.messages import Message
 from aiinfn_hub.vkd.backends.local.backend import LocalBackend
 from aiinfn_hub.vkd.domain.sweep_points import counted, together
 from tests.vkd.jobs import BAD, OFF, OK, Q, R, S
@@ -144,7 +145,7 @@ async def test_a_preempted_point_is_told_of_its_sweep_which_waits_if_nothing_els
     (point,) = await handed(v, 1)
     v.backend.run(point)
     await shown(anna, job["id"], state="running")
-    v.backend.tell(point, Q, Cause.PREEMPTED, message="Made room")
+    v.backend.tell(point, Q, Cause.PREEMPTED, message=Message("again.suspended"))
     told = await shown(anna, job["id"], state="queued", preemptions=1)
     assert told["sentence"] == "Made room for a session; waiting again in Opportunistic: 0 of 3 points done"
     assert (await anna.get(f"/jobs/{job['id']}/events"))[-1]["cause"] == "preempted"

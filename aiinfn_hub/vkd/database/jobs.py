@@ -16,7 +16,6 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from aiinfn_hub.contract.jobs import HistoryEntry
 from aiinfn_hub.contract.platform import UsageEntry
 from aiinfn_hub.contract.problem import Reason, Refusal
 from aiinfn_hub.contract.records import merge_values
@@ -28,6 +27,7 @@ from aiinfn_hub.vkd.domain.records import (
     ACTIVE,
     Applied,
     Filter,
+    HistoryRow,
     NewJob,
     Notes,
     Page,
@@ -358,7 +358,7 @@ class JobStore:
             )
         return StoredJob.of(row)
 
-    async def events(self, job_id: str) -> list[HistoryEntry]:
+    async def events(self, job_id: str) -> list[HistoryRow]:
         """Return a job's history, oldest first."""
         statement = (
             sa.select(history.c.time, history.c.state, history.c.cause, history.c.attempt, history.c.message)
@@ -367,7 +367,12 @@ class JobStore:
         )
         async with self._database.read() as connection:
             found = (await connection.execute(statement)).mappings().all()
-            entries = [HistoryEntry.model_validate(dict(row)) for row in found]
+            entries = [
+                HistoryRow(
+                    row["time"], JobState(row["state"]), Cause(row["cause"]), row["attempt"], row["message"]
+                )
+                for row in found
+            ]
             await startup_events.add_to(connection, job_id, entries)
         return entries
 

@@ -12,6 +12,7 @@ from aiinfn_hub.contract.problem import Reason, Refusal
 from aiinfn_hub.contract.runner import Progress
 from aiinfn_hub.contract.states import FINAL, Cause, JobState
 from aiinfn_hub.i18n.language import gettext as _
+from aiinfn_hub.i18n.messages import Message
 from aiinfn_hub.vkd.domain.backend import Update
 from aiinfn_hub.vkd.domain.records import NewJob, StoredJob, snapshot_digest
 
@@ -47,11 +48,12 @@ async def check_origin(connection: AsyncConnection, new: NewJob) -> None:
             )
 
 
-def submitted(new: NewJob) -> str:
+def submitted(new: NewJob) -> Message:
     """Return how a job begins, for its history."""
-    return f"Submitted to {new.selection.queue_name}" + (
-        f" again, as {new.rerun_of} was" if new.rerun_of else ""
-    )
+    queue = new.selection.queue_name
+    if new.rerun_of:
+        return Message("history.submitted.again", queue=queue, job=new.rerun_of)
+    return Message("history.submitted", queue=queue)
 
 
 def columns(new: NewJob, change: int) -> dict[str, Any]:
@@ -96,7 +98,7 @@ def changes(job: StoredJob, update: Update, progress: Progress | None) -> Mappin
     values: dict[str, Any] = {
         "state": update.state,
         "cause": update.cause or job.cause,
-        "message": f"Cancelled by {by}." if foreign else update.message,
+        "message": Message("history.cancelled.by", person=by) if foreign else update.message,
         "attempt": update.attempt,
         "updated": update.time,
     }

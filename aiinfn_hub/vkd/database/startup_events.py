@@ -8,13 +8,14 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aiinfn_hub.contract.constants import MOST_STARTUP_STEPS
-from aiinfn_hub.contract.jobs import HistoryEntry
-from aiinfn_hub.contract.runner import StartupStep
 from aiinfn_hub.contract.states import JobState
+from aiinfn_hub.i18n.messages import Message
+from aiinfn_hub.vkd.domain.backend import StartupEvent
+from aiinfn_hub.vkd.domain.records import HistoryRow
 
 from .tables import jobs, startup
 
-Steps = Mapping[tuple[str, int], Sequence[StartupStep]]
+Steps = Mapping[tuple[str, int], Sequence[StartupEvent]]
 """By job and attempt."""
 
 
@@ -23,7 +24,7 @@ async def keep(connection: AsyncConnection, steps: Steps) -> None:
     for (job, attempt), told in steps.items():
         known = sa.select(startup.c.message).where(startup.c.job == job, startup.c.attempt == attempt)
         messages = set((await connection.execute(known)).scalars())
-        new: dict[str, StartupStep] = {}
+        new: dict[Message, StartupEvent] = {}
         for step in told:
             if step.message not in messages and len(messages) + len(new) < MOST_STARTUP_STEPS:
                 new.setdefault(step.message, step)
@@ -39,7 +40,7 @@ async def keep(connection: AsyncConnection, steps: Steps) -> None:
         )
 
 
-async def add_to(connection: AsyncConnection, job: str, entries: Sequence[HistoryEntry]) -> None:
+async def add_to(connection: AsyncConnection, job: str, entries: Sequence[HistoryRow]) -> None:
     """Put each attempt's messages with the entry of the history with which it begins."""
     found = (
         sa.select(startup.c.attempt, startup.c.time, startup.c.message)
@@ -49,10 +50,10 @@ async def add_to(connection: AsyncConnection, job: str, entries: Sequence[Histor
     for attempt, time, message in await connection.execute(found):
         entry = _beginning(entries, attempt)
         if entry is not None:
-            entry.startup.append(StartupStep(time=time, message=message))
+            entry.startup.append(StartupEvent(time, message))
 
 
-def _beginning(entries: Sequence[HistoryEntry], attempt: int) -> HistoryEntry | None:
+def _beginning(entries: Sequence[HistoryRow], attempt: int) -> HistoryRow | None:
     """Find where an attempt begins; of one that found no place yet, the last entry before it."""
     for entry in entries:
         if entry.attempt == attempt and entry.state is JobState.STARTING:

@@ -10,8 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from aiinfn_hub.contract.problem import Reason, Refusal
 from aiinfn_hub.contract.states import FINAL, Cause, JobState
 from aiinfn_hub.i18n.language import gettext as _
+from aiinfn_hub.i18n.messages import Message
 from aiinfn_hub.vkd.domain import sweep_points
-from aiinfn_hub.vkd.domain.backend import Update
+from aiinfn_hub.vkd.domain.backend import NO_MESSAGE, Update
 from aiinfn_hub.vkd.domain.records import StoredJob
 
 from .tables import history, jobs
@@ -42,7 +43,7 @@ async def carry_up(connection: AsyncConnection, point: StoredJob, update: Update
     values: dict[str, Any] = {"sweep": progress.model_dump(), "change": change, "updated": update.time}
     path = sweep_points.together(sweep.state, progress)
     if path:
-        values |= _told(sweep, path[-1], update, str(sweep_points.end_message(progress)))
+        values |= _told(sweep, path[-1], update, sweep_points.end_message(progress))
     if update.cause is Cause.PREEMPTED:
         values["preemptions"] = sweep.preemptions + 1
     await connection.execute(sa.update(jobs).where(jobs.c.id == sweep.id).values(**values))
@@ -59,7 +60,7 @@ async def carry_up(connection: AsyncConnection, point: StoredJob, update: Update
         )
 
 
-def _told(sweep: StoredJob, state: JobState, update: Update, end_words: str) -> dict[str, Any]:
+def _told(sweep: StoredJob, state: JobState, update: Update, end: Message) -> dict[str, Any]:
     """Return the columns of a sweep that its new state changes."""
     values: dict[str, Any] = {"state": state, "attempt": max(1, sweep.attempt), "message": update.message}
     if state in FINAL:
@@ -68,7 +69,7 @@ def _told(sweep: StoredJob, state: JobState, update: Update, end_words: str) -> 
             JobState.FAILED: Cause.ERROR,
             JobState.CANCELLED: Cause.CANCELLED,
         }
-        return values | {"cause": causes[state], "message": end_words, "ended": update.ended or update.time}
+        return values | {"cause": causes[state], "message": end, "ended": update.ended or update.time}
     if state is JobState.RUNNING:
         began = sweep.started or update.started or update.time
         return values | {"cause": Cause.STARTED, "started": began}
@@ -77,7 +78,7 @@ def _told(sweep: StoredJob, state: JobState, update: Update, end_words: str) -> 
     again = update.cause in AGAIN
     return values | {
         "cause": update.cause if again else Cause.SUBMITTED,
-        "message": update.message if again else "",
+        "message": update.message if again else NO_MESSAGE,
     }
 
 

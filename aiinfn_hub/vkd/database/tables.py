@@ -8,6 +8,8 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
 
+from aiinfn_hub.i18n.messages import Message
+
 
 class UtcDateTime(sa.types.TypeDecorator[datetime]):
     """A moment in UTC. SQLite has no time zones: there the zone is dropped on the way in and put back on the way out."""
@@ -28,6 +30,21 @@ class UtcDateTime(sa.types.TypeDecorator[datetime]):
             return None
         moment: datetime = value
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+class MessageText(sa.types.TypeDecorator[Message]):
+    """A code and its facts, as JSON in a text: no sentence is kept."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Message | None, dialect: Dialect) -> str | None:
+        """Write the code and the facts."""
+        return None if value is None else value.as_text()
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Message | None:
+        """Read them; of a newer platform too."""
+        return None if value is None else Message.parse(value)
 
 
 metadata: Final = sa.MetaData(
@@ -66,7 +83,7 @@ jobs: Final = sa.Table(
     sa.Column("name", sa.String(255), nullable=False),
     sa.Column("state", sa.String(20), nullable=False),
     sa.Column("cause", sa.String(20), nullable=False),
-    sa.Column("message", sa.Text, nullable=False),
+    sa.Column("message", MessageText, nullable=False),
     sa.Column("attempt", sa.Integer, nullable=False),
     sa.Column("preemptions", sa.Integer, nullable=False),
     sa.Column("selection", _JSON, nullable=False),
@@ -171,7 +188,7 @@ history: Final = sa.Table(
     sa.Column("state", sa.String(20), nullable=False),
     sa.Column("cause", sa.String(20), nullable=False),
     sa.Column("attempt", sa.Integer, nullable=False),
-    sa.Column("message", sa.Text, nullable=False),
+    sa.Column("message", MessageText, nullable=False),
     sa.Index(None, "job", "id"),
 )
 
@@ -192,7 +209,7 @@ startup: Final = sa.Table(
     sa.Column("job", sa.ForeignKey("jobs.id", ondelete="CASCADE"), nullable=False),
     sa.Column("attempt", sa.Integer, nullable=False),
     sa.Column("time", UtcDateTime, nullable=False),
-    sa.Column("message", sa.Text, nullable=False),
+    sa.Column("message", MessageText, nullable=False),
     sa.Index(None, "job", "id"),
 )
 """What happened while an attempt started, see `startup`."""

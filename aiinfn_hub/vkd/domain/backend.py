@@ -10,20 +10,21 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 from aiinfn_hub.contract.jobs import Work
 from aiinfn_hub.contract.platform import AvailabilityReading
+from aiinfn_hub.contract.problem import Reason, Refusal
 from aiinfn_hub.contract.runner import (
     JobError,
     Progress,
     ResourcePoint,
     Scalar,
-    StartupStep,
 )
 from aiinfn_hub.contract.sessions import Claim, ClaimRequest
 from aiinfn_hub.contract.states import Cause, JobState
 from aiinfn_hub.i18n.messages import Message
+from aiinfn_hub.i18n.templates import NOTHING
 from aiinfn_hub.platform.model.platform import Platform
 from aiinfn_hub.platform.selection import Selection
 
@@ -53,6 +54,31 @@ class BackendJob:
     attempt: int = 0
 
 
+NO_MESSAGE: Final = Message(NOTHING)
+
+
+class JobRefusal(Refusal):
+    """A job that a back end does not take.
+
+    Attributes
+    ----------
+    told
+        Why, for the history of a point of a sweep, which is handed over later.
+    """
+
+    def __init__(self, reason: Reason, told: Message, hint: str, *, field: str) -> None:
+        super().__init__(reason, str(told), hint, field=field)
+        self.told = told
+
+
+@dataclass(frozen=True, slots=True)
+class StartupEvent:
+    """Something that happened while an attempt started."""
+
+    time: datetime
+    message: Message
+
+
 @dataclass(frozen=True, slots=True)
 class Update:
     """Something happened to a job.
@@ -64,7 +90,7 @@ class Update:
     attempt
         The attempt it is about. A new attempt begins with `JobState.STARTING`.
     message
-        A sentence for the job's history.
+        What the job's history says of it.
     values
         What the job recorded since the last update.
     startup
@@ -78,10 +104,10 @@ class Update:
     attempt: int
     state: JobState | None = None
     cause: Cause | None = None
-    message: str = ""
+    message: Message = NO_MESSAGE
     progress: Progress | None = None
     values: Mapping[str, Scalar] | None = None
-    startup: tuple[StartupStep, ...] = ()
+    startup: tuple[StartupEvent, ...] = ()
     error: JobError | None = None
     exit_code: int | None = None
     devices: tuple[str, ...] = ()

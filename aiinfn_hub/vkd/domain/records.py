@@ -23,11 +23,13 @@ from aiinfn_hub.contract.runner import (
     JobError,
     Progress,
     Scalar,
-    StartupStep,
 )
 from aiinfn_hub.contract.states import FINAL, Cause, JobState
 from aiinfn_hub.contract.sweeps import SweepProgress
+from aiinfn_hub.i18n.messages import Message
 from aiinfn_hub.platform.selection import Selection
+
+from .backend import StartupEvent
 
 ALPHABET: Final = "abcdefghjkmnpqrstuvwxyz23456789"
 """What ids are made of: nothing that is mistaken for something else when read aloud."""
@@ -103,7 +105,7 @@ class StoredJob:
     name: str
     state: JobState
     cause: Cause
-    message: str
+    message: Message
     attempt: int
     preemptions: int
     selection: dict[str, Any]
@@ -233,6 +235,24 @@ class Page:
     looked_to: tuple[int, datetime | None] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class HistoryRow:
+    """One change of a job's state, as it is kept.
+
+    Attributes
+    ----------
+    startup
+        What happened while the attempt started that begins with it, oldest first.
+    """
+
+    time: datetime
+    state: JobState
+    cause: Cause
+    attempt: int
+    message: Message
+    startup: list[StartupEvent] = field(default_factory=list)
+
+
 class Applied(StrEnum):
     """What an update did to the store."""
 
@@ -250,7 +270,7 @@ class Notes:
     progress: dict[str, Progress] = field(default_factory=dict)
     recorded: dict[str, dict[str, Scalar]] = field(default_factory=dict)
     moved: set[str] = field(default_factory=set)
-    startup: dict[tuple[str, int], list[StartupStep]] = field(default_factory=dict)
+    startup: dict[tuple[str, int], list[StartupEvent]] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         return bool(self.progress or self.recorded or self.moved or self.startup)

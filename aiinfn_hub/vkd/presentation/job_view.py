@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
 
-from aiinfn_hub.contract.jobs import Job, JobAction, Work
+from aiinfn_hub.contract.jobs import HistoryEntry, Job, JobAction, Work
 from aiinfn_hub.contract.platform import (
     AcceleratorChoice,
     Availability,
@@ -18,6 +18,7 @@ from aiinfn_hub.contract.platform import (
     QueueChoice,
     SizeChoice,
 )
+from aiinfn_hub.contract.runner import StartupStep
 from aiinfn_hub.contract.states import JobState
 from aiinfn_hub.contract.sweeps import SweepPoint
 from aiinfn_hub.contract.units import format_quantity, parse_duration
@@ -28,7 +29,7 @@ from aiinfn_hub.platform.model.platform import Platform
 from aiinfn_hub.platform.person import Person
 from aiinfn_hub.platform.selection import simulated_devices
 from aiinfn_hub.vkd.domain.backend import QueueLength
-from aiinfn_hub.vkd.domain.records import StoredJob
+from aiinfn_hub.vkd.domain.records import HistoryRow, StoredJob
 
 from . import status_text
 
@@ -92,7 +93,7 @@ def job(
             time_limit=limit,
             queue=line,
             cancelled_by=canceller,
-            told=Message.parse(stored.message),
+            told=stored.message,
         )
     )
     return Job(
@@ -205,6 +206,31 @@ def point(stored: StoredJob, shown: Job, *, carried: bool) -> SweepPoint:
         output=stored.output,
         carried=carried,
     )
+
+
+def history(rows: Sequence[HistoryRow]) -> list[HistoryEntry]:
+    """Show a job's history, oldest first."""
+    return [
+        HistoryEntry(
+            time=row.time,
+            state=row.state,
+            cause=row.cause,
+            attempt=row.attempt,
+            message=str(row.message),
+            code=row.message.code,
+            facts=row.message.plain_facts(),
+            startup=[
+                StartupStep(
+                    time=event.time,
+                    message=str(event.message),
+                    code=event.message.code,
+                    facts=event.message.plain_facts(),
+                )
+                for event in row.startup
+            ],
+        )
+        for row in rows
+    ]
 
 
 def aged(

@@ -11,13 +11,14 @@ from datetime import timedelta
 from typing import Any, Final
 
 from aiinfn_hub.contract.problem import Refusal
-from aiinfn_hub.contract.runner import Progress, Scalar, StartupStep
+from aiinfn_hub.contract.runner import Progress, Scalar
 from aiinfn_hub.contract.states import FINAL
 from aiinfn_hub.vkd.database.jobs import JobStore
 from aiinfn_hub.vkd.domain.backend import (
     Backends,
     LogChunk,
     Start,
+    StartupEvent,
     Update,
 )
 from aiinfn_hub.vkd.domain.records import (
@@ -55,7 +56,7 @@ class EventRecorder:
         self._half_life = half_life
         self._progress: dict[str, Progress] = {}
         self._recorded: dict[str, dict[str, Scalar]] = {}
-        self._startup: dict[tuple[str, int], list[StartupStep]] = {}
+        self._startup: dict[tuple[str, int], list[StartupEvent]] = {}
         self._positions: dict[str, int] = {}
         self._written_positions: dict[str, int] = {}
         self._positions_version = 0

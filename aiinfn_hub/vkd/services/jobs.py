@@ -208,7 +208,7 @@ class JobService:
     async def events(self, person: Person, job_id: str) -> list[HistoryEntry]:
         """Return a job's history, oldest first."""
         await self._visible(person, job_id)
-        return await self.store.events(job_id)
+        return job_view.history(await self.store.events(job_id))
 
     async def resources(self, person: Person, job_id: str, attempt: int | None) -> Resources:
         """Show what an attempt of a job used; the last one unless another is named.

@@ -18,8 +18,9 @@ from typing import Final
 
 from aiinfn_hub.contract.problem import Refusal
 from aiinfn_hub.contract.states import Cause, JobState
+from aiinfn_hub.i18n.messages import Message
 from aiinfn_hub.vkd.database.jobs import JobStore
-from aiinfn_hub.vkd.domain.backend import BackendJob, JobBackend, Update
+from aiinfn_hub.vkd.domain.backend import BackendJob, JobBackend, JobRefusal, Update
 from aiinfn_hub.vkd.domain.records import StoredJob, now
 
 logger = logging.getLogger(__name__)
@@ -183,7 +184,9 @@ class Sweeps:
     async def _drop(self, job_id: str) -> None:
         """End a point that never began."""
         await self._store.apply(
-            Update(job_id, now(), 0, JobState.CANCELLED, Cause.CANCELLED, "Cancelled while it waited.")
+            Update(
+                job_id, now(), 0, JobState.CANCELLED, Cause.CANCELLED, Message("history.cancelled.waiting")
+            )
         )
         self.over(job_id)
 
@@ -197,7 +200,8 @@ class Sweeps:
                 return
             await self._backend.submit(backend_job(stored))
         except Refusal as refusal:
-            await self._store.apply(Update(job_id, now(), 0, JobState.FAILED, Cause.NEVER_FITS, str(refusal)))
+            told = refusal.told if isinstance(refusal, JobRefusal) else Message("text", text=str(refusal))
+            await self._store.apply(Update(job_id, now(), 0, JobState.FAILED, Cause.NEVER_FITS, told))
             self.over(job_id)
             return
         except Exception:

@@ -592,6 +592,15 @@ export interface components {
             attempt: number;
             /** Message */
             message: string;
+            /**
+             * Code
+             * @default
+             */
+            code: string;
+            /** Facts */
+            facts: {
+                [key: string]: unknown;
+            };
             /** Startup */
             startup: components["schemas"]["StartupStep"][];
         };
@@ -1334,6 +1343,15 @@ export interface components {
             time: string;
             /** Message */
             message: string;
+            /**
+             * Code
+             * @default
+             */
+            code: string;
+            /** Facts */
+            facts: {
+                [key: string]: unknown;
+            };
         };
         /**
          * Status

@@ -1,4 +1,4 @@
-"""How an attempt ended, in words: pure, from what is on disk and what vkd meant."""
+"""How an attempt ended: pure, from what is on disk and what vkd meant."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from aiinfn_hub.contract.runner import (
     Scalar,
 )
 from aiinfn_hub.contract.states import Cause, JobState
-from aiinfn_hub.contract.units import format_duration
+from aiinfn_hub.i18n.messages import Message
 from aiinfn_hub.platform.selection import Selection
 from aiinfn_hub.vkd.backends.common.ending import SUPERVISOR_FAILED, SUPERVISOR_KILLED, ends_as_told
 
@@ -36,7 +36,7 @@ class Outcome:
 
     state: JobState
     cause: Cause
-    message: str
+    message: Message
     exit_code: int | None = None
     error: JobError | None = None
 
@@ -44,11 +44,6 @@ class Outcome:
 def moment(seconds: float | None) -> datetime | None:
     """Turn seconds since the epoch into a time."""
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
-
-
-def clock_time(at: datetime) -> str:
-    """Write a time of day as a clock on this machine's wall shows it."""
-    return f"{at.astimezone():%H:%M %Z}"
 
 
 def plural(count: int, title: str) -> str:
@@ -89,18 +84,25 @@ def _record(value: Any) -> RunnerRecord | None:
 
 def stopped(intent: Intent, selection: Selection) -> Outcome:
     """Judge an attempt that was stopped on purpose."""
-    title = selection.accelerator.title if selection.accelerator else "device"
     if intent.kind is IntentKind.CANCEL:
-        return Outcome(JobState.CANCELLED, Cause.CANCELLED, "Cancelled.")
+        return Outcome(JobState.CANCELLED, Cause.CANCELLED, Message("history.cancelled"))
     if intent.kind is IntentKind.PREEMPT:
-        at = clock_time(datetime.fromtimestamp(intent.at, UTC))
-        message = f"Gave its {plural(selection.count, title)} to a session at {at}; waiting again."
+        message = gave_way(selection, datetime.fromtimestamp(intent.at, UTC))
         return Outcome(JobState.QUEUED, Cause.PREEMPTED, message)
     if intent.kind is IntentKind.DEVICE_LOST:
-        return Outcome(JobState.QUEUED, Cause.DEVICE_LOST, f"Its {title} is no longer there; waiting again.")
+        title = selection.accelerator.title if selection.accelerator else selection.accelerator_name
+        message = Message("again.no_device", accelerator=title)
+        return Outcome(JobState.QUEUED, Cause.DEVICE_LOST, message)
     if intent.kind is IntentKind.HOLD:
-        return Outcome(JobState.QUEUED, Cause.HELD, "Stopped, because its owner lost the access; it waits.")
-    return Outcome(JobState.QUEUED, Cause.INTERRUPTED, "The platform was stopped under it; waiting again.")
+        return Outcome(JobState.QUEUED, Cause.HELD, Message("again.withheld"))
+    return Outcome(JobState.QUEUED, Cause.INTERRUPTED, Message("again.platform_stopped"))
+
+
+def gave_way(selection: Selection, at: datetime) -> Message:
+    """Report that a job made room for a session."""
+    if selection.accelerator is None:
+        return Message("again.gave.place", at=at)
+    return Message("again.gave", devices=plural(selection.count, selection.accelerator.title), at=at)
 
 
 def judge(
@@ -129,31 +131,31 @@ def judge(
         The machine was restarted since the attempt began: it has another boot id.
     """
     if ended.exit_code == 0:
-        return Outcome(JobState.SUCCEEDED, Cause.COMPLETED, "Finished.", 0)
+        return Outcome(JobState.SUCCEEDED, Cause.COMPLETED, Message("history.finished"), 0)
     if intent is not None and (intent.kind is IntentKind.CANCEL or not _ended_before(ended, intent)):
         return replace(stopped(intent, selection), exit_code=ended.exit_code)
     if ended.why == "stopped":
         # Nobody here asked for it: the machine is being shut down, and told every process so.
-        message = "Its supervisor was told to stop, as when the machine is shut down; waiting again."
+        message = Message("again.machine_stops")
         return Outcome(JobState.QUEUED, Cause.INTERRUPTED, message, ended.exit_code)
     if ended.why == "time_limit":
-        message = f"Stopped: it reached its time limit of {format_duration(selection.time_limit)}."
+        message = Message("history.time_limit", limit=selection.time_limit)
         return Outcome(JobState.FAILED, Cause.TIME_LIMIT, message, ended.exit_code, error_of(records))
     if ended.why == "start_failed":
-        message = f"Its process could not be started: {ended.message}"
+        message = Message("failed.start", why=ended.message)
         return Outcome(JobState.FAILED, Cause.START_FAILED, message)
     if ended.why == "lost" and rebooted:
-        message = "Failed: the machine was restarted while it ran. Run it again."
+        message = Message("failed.rebooted")
         return Outcome(JobState.FAILED, Cause.LOST, message)
     if ended.why in {"lost", SUPERVISOR_KILLED}:
-        by = f" by {ended.message}" if ended.message.startswith("SIG") else ""
-        message = f"Failed: the process that supervises it was killed{by}, and the job was ended with it. Run it again."
-        return Outcome(JobState.FAILED, Cause.LOST, message)
-    if ended.why == SUPERVISOR_FAILED:
         message = (
-            "Failed: the process that supervises it ended by a fault. Tell the operators, and run it again."
+            Message("failed.supervisor_killed.by", signal=ended.message)
+            if ended.message.startswith("SIG")
+            else Message("failed.supervisor_killed")
         )
         return Outcome(JobState.FAILED, Cause.LOST, message)
+    if ended.why == SUPERVISOR_FAILED:
+        return Outcome(JobState.FAILED, Cause.LOST, Message("failed.supervisor"))
     return _failed(ended, error_of(records))
 
 
@@ -179,19 +181,22 @@ def _failed(ended: ExitFacts, error: JobError | None) -> Outcome:
         text = (
             f"{error.name}: {error.message}".strip().splitlines()[0][:_LINE] if error.message else error.name
         )
-        where = "Failed" if error.cell is None else f"Failed in cell {error.cell}"
+        message = (
+            Message("failed.error", error=text)
+            if error.cell is None
+            else Message("failed.cell", cell=error.cell, error=text)
+        )
         # The runner's 2 means that it could not begin, e.g. because the kernel is missing.
         cause = Cause.START_FAILED if ended.exit_code == 2 and error.cell is None else Cause.ERROR
-        return Outcome(JobState.FAILED, cause, f"{where}: {text}", ended.exit_code, error)
+        return Outcome(JobState.FAILED, cause, message, ended.exit_code, error)
     if ended.out_of_memory:
-        message = "Failed: its machine ran out of memory. Choose a larger size, or load less at once."
-        return Outcome(JobState.FAILED, Cause.ERROR, message)
+        return Outcome(JobState.FAILED, Cause.ERROR, Message("failed.machine_memory"))
     if ended.signal is not None:
         try:
             name = signal.Signals(ended.signal).name
         except ValueError:
             name = f"signal {ended.signal}"
         # A lack of memory is only told where the system says so.
-        return Outcome(JobState.FAILED, Cause.ERROR, f"Failed: its process was ended by {name}.")
-    message = f"Failed: its process ended with exit code {ended.exit_code}."
+        return Outcome(JobState.FAILED, Cause.ERROR, Message("failed.signal", signal=name))
+    message = Message("failed.exit_code", code=ended.exit_code)
     return Outcome(JobState.FAILED, Cause.ERROR, message, ended.exit_code)

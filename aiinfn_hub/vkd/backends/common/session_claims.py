@@ -7,10 +7,9 @@ from datetime import datetime
 from aiinfn_hub.contract.problem import Reason, Refusal
 from aiinfn_hub.contract.sessions import ClaimRequest
 from aiinfn_hub.i18n.language import gettext as _
+from aiinfn_hub.i18n.messages import clock_time
 from aiinfn_hub.platform.model.accelerators import Accelerator
 from aiinfn_hub.platform.model.platform import Platform
-
-from .exit_outcome import clock_time
 
 
 def requested_accelerator(platform: Platform, request: ClaimRequest) -> Accelerator:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from aiinfn_hub.contract.platform import Availability, AvailabilityReading, NodeNotice
-from aiinfn_hub.contract.problem import Reason, Refusal
+from aiinfn_hub.contract.problem import Reason
 from aiinfn_hub.contract.runner import ResourcePoint
 from aiinfn_hub.contract.sessions import Claim, ClaimRequest
 from aiinfn_hub.i18n.language import gettext as _
@@ -34,6 +34,7 @@ from aiinfn_hub.vkd.backends.common.exit_outcome import points_of
 from aiinfn_hub.vkd.domain.backend import (
     BackendJob,
     Holds,
+    JobRefusal,
     LogChunk,
     QueueLength,
     Start,
@@ -324,18 +325,16 @@ class KubernetesBackend:
             and accelerator.kubernetes.quota is not None
             and selection.count > accelerator.kubernetes.quota
         ):
-            raise Refusal(
+            raise JobRefusal(
                 Reason.TOO_LARGE,
-                _("It can never start: batch may use {quota} {title} in all.").format(
-                    quota=accelerator.kubernetes.quota, title=accelerator.title
-                ),
+                Message("failed.quota", quota=accelerator.kubernetes.quota, title=accelerator.title),
                 _("Ask for fewer."),
                 field="count",
             )
         if len(job.work.model_dump_json()) > jobs.MOST_BYTES:
-            raise Refusal(
+            raise JobRefusal(
                 Reason.TOO_LARGE,
-                _("The parameters or arguments are too large for a job."),
+                Message("failed.too_large"),
                 _("Put large values into a file."),
                 field="work",
             )

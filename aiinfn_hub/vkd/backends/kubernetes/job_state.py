@@ -55,7 +55,7 @@ class ReconcileState:
     stranded: float = 0.0
     asked: str = ""
     withheld: bool = False
-    said: set[tuple[int, str]] = field(default_factory=set)
+    said: set[tuple[int, Message]] = field(default_factory=set)
     _doubt: Doubt | None = None
     _since: float = 0.0
 

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Final
 
 from aiinfn_hub.contract.states import FINAL, Cause, JobState
+from aiinfn_hub.i18n.messages import Message
 from aiinfn_hub.platform.selection import Selection
 
 from . import status_text
@@ -63,7 +64,7 @@ class Step:
 
     state: JobState
     cause: Cause
-    message: str
+    message: Message
     attempt: int
     pod: str = ""
     started: datetime | None = None
@@ -147,7 +148,7 @@ class _Reading:
         self,
         state: JobState,
         cause: Cause,
-        message: str,
+        message: Message,
         pod: JobPodFacts | None = None,
         *,
         exit_code: int | None = None,
@@ -188,7 +189,7 @@ class _Reading:
             return self._tell(JobState.CANCELLED, Cause.CANCELLED, status_text.CANCELLED, pod)
         if self._known.withheld:
             reason = status_text.HELD
-        return self._tell(JobState.QUEUED, reason.cause, reason.sentence(self._selection), pod)
+        return self._tell(JobState.QUEUED, reason.cause, reason.message(self._selection), pod)
 
     # The attempt in progress. Each tells whether it is over.
 
@@ -207,7 +208,7 @@ class _Reading:
         rule = status_text.stuck(pod.stuck, pod.stuck_message)
         if rule is None or not self._sure(f"{pod.uid} {rule.key}", rule.patience):
             return False
-        message = rule.sentence(self._selection)
+        message = rule.message(self._selection)
         return self._tell(JobState.FAILED, Cause.START_FAILED, message, pod, remove=True)
 
     def _ended(self, pod: JobPodFacts) -> bool:
@@ -322,7 +323,7 @@ class _Reading:
         exit_code = pod.exit_code if pod else None
         return self._tell(JobState.FAILED, Cause.TIME_LIMIT, message, pod, exit_code=exit_code)
 
-    def _cancelled(self) -> str:
+    def _cancelled(self) -> Message:
         return status_text.CANCELLED if self._known.cancelling else status_text.DELETED
 
     def _sure(self, key: str, seconds: float) -> bool:

@@ -291,7 +291,7 @@ class Reconciler:
             track.failures = 0
         except KubeError as error:
             if hopeless(error) and not track.note.created and not track.cancelling:
-                message = str(refused(error))
+                message = refused(error)
                 await self._apply(
                     track, Step(JobState.FAILED, Cause.START_FAILED, message, track.attempt), seen
                 )

@@ -1,4 +1,4 @@
-"""What happens while a pod starts, out of Kubernetes' events: few fields of each, and the sentence for it."""
+"""What happens while a pod starts, out of Kubernetes' events: few fields of each, and the message for it."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from aiinfn_hub.contract.runner import StartupStep
 from aiinfn_hub.kube import names
 from aiinfn_hub.kube.objects.jobs import moment
 from aiinfn_hub.kube.reasons import pod_reasons
 from aiinfn_hub.platform.model.platform import Platform
 from aiinfn_hub.platform.selection import Selection
+from aiinfn_hub.vkd.domain.backend import StartupEvent
 
 _JOB_NAME: Final = names.job_name("")
 _STEPS: Final = frozenset({"placed", "image", "starting"})
@@ -58,9 +58,9 @@ def read_event(item: Mapping[str, Any]) -> EventFacts | None:
     )
 
 
-def step_of(event: EventFacts, selection: Selection, platform: Platform) -> StartupStep | None:
-    """Explain in words what an event tells of a job's start; None if it tells nothing of that."""
+def step_of(event: EventFacts, selection: Selection, platform: Platform) -> StartupEvent | None:
+    """Explain what an event tells of a job's start; None if it tells nothing of that."""
     found = pod_reasons.explain(event.said, pod_reasons.words_of(selection, platform))
     if found is None or found.step not in _STEPS:
         return None
-    return StartupStep(time=event.time, message=found.sentence)
+    return StartupEvent(event.time, found.told)

@@ -9,65 +9,63 @@ from datetime import UTC, datetime
 from typing import Final
 
 from aiinfn_hub.contract.states import Cause
-from aiinfn_hub.contract.units import format_duration, format_quantity
 from aiinfn_hub.i18n.messages import Message
 from aiinfn_hub.platform.selection import Selection
-from aiinfn_hub.vkd.backends.common.exit_outcome import clock_time, plural
+from aiinfn_hub.vkd.backends.common.exit_outcome import gave_way, plural
+from aiinfn_hub.vkd.domain.backend import NO_MESSAGE
 
 DEADLINE: Final = "DeadlineExceeded"
 """Kubernetes' reason where a Job reached its activeDeadlineSeconds."""
 
-RUNNING: Final = "Running."
-FINISHED: Final = "Finished."
-CANCELLED: Final = "Cancelled."
-CANCELLED_WAITING: Final = "Cancelled while it waited."
-DELETED: Final = "Its Job was deleted in the cluster by an operator."
-LOST: Final = "Its process disappeared without a word, perhaps with its node. Run it again."
+RUNNING: Final = Message("history.running")
+FINISHED: Final = Message("history.finished")
+CANCELLED: Final = Message("history.cancelled")
+CANCELLED_WAITING: Final = Message("history.cancelled.waiting")
+DELETED: Final = Message("history.deleted")
+LOST: Final = Message("failed.lost")
 
 
 @dataclass(frozen=True, slots=True)
 class Again:
-    """Why a job waits again. ``{devices}`` stands for what it had, ``{time}`` for now."""
+    """Why a job waits again; None: it made room for a session."""
 
     cause: Cause
-    text: str
+    known: Message | None
 
-    def sentence(self, selection: Selection) -> str:
-        """Write it out."""
-        return self.text.format(devices=devices(selection), time=clock_time(datetime.now(UTC)))
+    def message(self, selection: Selection) -> Message:
+        """Report it of a job, now."""
+        return self.known or gave_way(selection, datetime.now(UTC))
 
 
-PREEMPTED: Final = Again(Cause.PREEMPTED, "Gave its {devices} to a session at {time}; waiting again.")
-HELD: Final = Again(Cause.HELD, "Stopped, because its owner lost the access; it waits.")
-SUSPENDED: Final = Again(Cause.INTERRUPTED, "The platform stopped it; waiting again.")
-VANISHED: Final = Again(Cause.LOST, "Its pod disappeared; waiting again.")
+PREEMPTED: Final = Again(Cause.PREEMPTED, None)
+HELD: Final = Again(Cause.HELD, Message("again.withheld"))
+SUSPENDED: Final = Again(Cause.INTERRUPTED, Message("again.suspended"))
+VANISHED: Final = Again(Cause.LOST, Message("again.pod_gone"))
 
 DISRUPTED: Final = {
     "PreemptionByScheduler": PREEMPTED,
-    "EvictionByEvictionAPI": Again(Cause.INTERRUPTED, "Its node is being emptied; waiting again."),
-    "DeletionByTaintManager": Again(Cause.LOST, "Its node does not answer any more; waiting again."),
-    "DeletionByPodGC": Again(Cause.LOST, "Its node is gone; waiting again."),
-    "TerminationByKubelet": Again(
-        Cause.INTERRUPTED, "Its node was shut down or ran out of room; waiting again."
-    ),
+    "EvictionByEvictionAPI": Again(Cause.INTERRUPTED, Message("again.node_emptied")),
+    "DeletionByTaintManager": Again(Cause.LOST, Message("again.node_silent")),
+    "DeletionByPodGC": Again(Cause.LOST, Message("again.node_gone")),
+    "TerminationByKubelet": Again(Cause.INTERRUPTED, Message("again.node_shut_down")),
 }
 """By the reason of a pod's condition DisruptionTarget (https://kubernetes.io/docs/concepts/workloads/pods/disruptions/)."""
 
 EVICTED: Final = {
-    "Preempted": Again(Cause.INTERRUPTED, "Its place went to another job; waiting again."),
-    "PodsReadyTimeout": Again(Cause.START_FAILED, "It was not ready in time; waiting again."),
-    "Deactivated": Again(Cause.INTERRUPTED, "An operator stopped it; waiting again."),
-    "ClusterQueueStopped": Again(Cause.INTERRUPTED, "An operator stopped its queue; waiting again."),
-    "LocalQueueStopped": Again(Cause.INTERRUPTED, "An operator stopped its queue; waiting again."),
-    "NodeFailures": Again(Cause.LOST, "Its node failed; waiting again."),
+    "Preempted": Again(Cause.INTERRUPTED, Message("again.place_taken")),
+    "PodsReadyTimeout": Again(Cause.START_FAILED, Message("again.not_ready")),
+    "Deactivated": Again(Cause.INTERRUPTED, Message("again.operator")),
+    "ClusterQueueStopped": Again(Cause.INTERRUPTED, Message("again.queue_stopped")),
+    "LocalQueueStopped": Again(Cause.INTERRUPTED, Message("again.queue_stopped")),
+    "NodeFailures": Again(Cause.LOST, Message("again.node_failed")),
 }
 """By the reason of a Workload's condition Evicted."""
 
 _REFUSED: Final = {
-    "Evicted": (Cause.LOST, "Failed: its node ran out of memory or disk and ended it. Run it again."),
+    "Evicted": (Cause.LOST, Message("failed.node_room")),
     "NodeLost": (Cause.LOST, LOST),
-    "Shutdown": (Cause.LOST, "Failed: its node was shut down under it. Run it again."),
-    "Terminated": (Cause.LOST, "Failed: its node was shut down under it. Run it again."),
+    "Shutdown": (Cause.LOST, Message("failed.node_shut_down")),
+    "Terminated": (Cause.LOST, Message("failed.node_shut_down")),
 }
 """By the reason of a pod that the kubelet ended, or never ran."""
 
@@ -80,20 +78,19 @@ class Stuck:
     ----------
     patience
         Seconds that it may stay so; 0: it will never start.
-    text
-        ``{image}`` stands for the image's title and reference.
+    code
+        Of its message.
     """
 
     key: str
     reasons: frozenset[str]
     pattern: re.Pattern[str] | None
     patience: float
-    text: str
+    code: str
 
-    def sentence(self, selection: Selection) -> str:
-        """Write it out."""
-        image = f"{selection.image.title} ({selection.image.kubernetes.reference})"
-        return self.text.format(image=image)
+    def message(self, selection: Selection) -> Message:
+        """Report it of a job."""
+        return Message(self.code, image=f"{selection.image.title} ({selection.image.kubernetes.reference})")
 
 
 _PULL: Final = frozenset({"ErrImagePull", "ImagePullBackOff"})
@@ -103,14 +100,14 @@ _STUCK: Final = (
         frozenset({"InvalidImageName"}),
         None,
         0,
-        "The image {image} has no valid name. Choose another image, and tell the operators.",
+        "failed.image.name",
     ),
     Stuck(
         "image-absent",
         frozenset({"ErrImageNeverPull"}),
         None,
         0,
-        "The image {image} is not on the node, which may not fetch it. Choose another image, and tell the operators.",
+        "failed.image.absent",
     ),
     Stuck(
         "image-missing",
@@ -119,45 +116,44 @@ _STUCK: Final = (
             r"not found|manifest unknown|does not exist|name unknown|invalid reference", re.IGNORECASE
         ),
         0,
-        "The image {image} does not exist. Choose another image, and tell the operators.",
+        "failed.image.missing",
     ),
     Stuck(
         "image-denied",
         _PULL,
         re.compile(r"unauthorized|denied|forbidden|authentication required", re.IGNORECASE),
         0,
-        "The registry does not give the image {image} to the platform. Choose another image, and tell the operators.",
+        "failed.image.denied",
     ),
     Stuck(
         "image-registry",
         _PULL,
         None,
         120,
-        "The image {image} could not be fetched for two minutes. Run it again later.",
+        "failed.image.registry",
     ),
     Stuck(
         "container",
         frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"}),
         None,
         15,
-        "Its container could not be made from the image {image}. Tell the operators.",
+        "failed.image.container",
     ),
 )
 
-Words = tuple[Cause, str]
+Told = tuple[Cause, Message]
 
 
-def _no_memory(selection: Selection) -> Words:
-    size = f"{format_quantity(selection.size.memory)} of memory of its size {selection.size.title}"
-    return Cause.ERROR, f"Failed: it needed more than the {size}. Choose a larger size."
+def _no_memory(selection: Selection) -> Told:
+    size = selection.size
+    return Cause.ERROR, Message("failed.memory", memory=size.memory, size=size.title)
 
 
-def _no_python(selection: Selection) -> Words:
-    text = f"The image {selection.image.title} has no Python that starts the job. Choose another image."
-    return Cause.START_FAILED, text
+def _no_python(selection: Selection) -> Told:
+    return Cause.START_FAILED, Message("failed.image.python", image=selection.image.title)
 
 
-_FAILED: Final[dict[str, Callable[[Selection], Words]]] = {
+_FAILED: Final[dict[str, Callable[[Selection], Told]]] = {
     "OOMKilled": _no_memory,
     "StartError": _no_python,
     "ContainerCannotRun": _no_python,
@@ -168,13 +164,19 @@ _FAILED: Final[dict[str, Callable[[Selection], Words]]] = {
 
 def devices(selection: Selection) -> str:
     """Write what a job holds."""
-    return plural(selection.count, selection.accelerator.title) if selection.accelerator else "place"
+    return plural(selection.count, selection.accelerator.title) if selection.accelerator else ""
 
 
-def starting(selection: Selection, node: str) -> str:
-    """Return the sentence for a job that got what it asked for."""
-    what = f" with {devices(selection)}" if selection.accelerator else ""
-    return f"Starting{f' on {node}' if node else ''}{what}."
+def starting(selection: Selection, node: str) -> Message:
+    """Report that a job got what it asked for."""
+    held = devices(selection)
+    if node:
+        return (
+            Message("history.starting.on_with", place=node, devices=held)
+            if held
+            else Message("history.starting.on", place=node)
+        )
+    return Message("history.starting.with", devices=held) if held else Message("history.starting")
 
 
 def stuck(reason: str, message: str) -> Stuck | None:
@@ -197,21 +199,21 @@ def evicted(reason: str, *, ran: bool) -> Again:
     return EVICTED.get(reason, SUSPENDED)
 
 
-def refused(reason: str) -> Words:
+def refused(reason: str) -> Told:
     """Explain why a kubelet ended a pod, or never ran it."""
-    default = (Cause.START_FAILED, "Failed: its node refused it at the last moment. Run it again.")
+    default = (Cause.START_FAILED, Message("failed.node_refused"))
     return _REFUSED.get(reason, default)
 
 
-def failed(reason: str, selection: Selection) -> Words:
+def failed(reason: str, selection: Selection) -> Told:
     """Explain why a container failed, where that is not the job's own story."""
     rule = _FAILED.get(reason)
-    return rule(selection) if rule else (Cause.ERROR, "")
+    return rule(selection) if rule else (Cause.ERROR, NO_MESSAGE)
 
 
-def time_limit(selection: Selection) -> str:
-    """Return the sentence for a job that reached its time limit."""
-    return f"Stopped: it reached its time limit of {format_duration(selection.time_limit)}."
+def time_limit(selection: Selection) -> Message:
+    """Report that a job reached its time limit."""
+    return Message("history.time_limit", limit=selection.time_limit)
 
 
 _STOPPED: Final = Message("reason.queue_stopped")

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Final
 
 from aiinfn_hub.contract.states import Cause, JobState
+from aiinfn_hub.i18n.messages import Message
 from aiinfn_hub.platform.model.platform import Platform
 from aiinfn_hub.vkd.backends.common.attempt_files import IntentKind, LocalFiles
 from aiinfn_hub.vkd.backends.common.exit_outcome import (
@@ -171,9 +172,9 @@ class Dispatcher:
             title = selection.accelerator.title if selection.accelerator else waiting.lane
             there = self._ledger.capacity(waiting.lane)
             message = (
-                f"It can never start: it asks for {plural(waiting.count, title)}, and there are {there} here."
+                Message("failed.never_fits", devices=plural(waiting.count, title), there=there)
                 if there or waiting.lane in self._names
-                else f"It can never start: this platform has no {title} any more."
+                else Message("failed.no_such_device", accelerator=title)
             )
             self._end_waiting(waiting.id, Outcome(JobState.FAILED, Cause.NEVER_FITS, message))
 
@@ -283,7 +284,7 @@ class Dispatcher:
                 run.stop(IntentKind.INTERRUPT)
             await run.watch.gone.wait()
         await run.settle()
-        message = "The platform made a mistake while it ran this. The operators find it in vkd's log."
+        message = Message("failed.platform")
         self._end(run, Conclusion(None, Outcome(JobState.FAILED, Cause.START_FAILED, message), {}))
 
     async def _see_it_up(self, run: Attempt) -> None:
@@ -328,8 +329,7 @@ class Dispatcher:
     def _never_began(self, run: Attempt) -> Outcome:
         if run.task is not None:
             return self._launcher.never_began()
-        message = "vkd was restarted just when this was started; waiting again."
-        return Outcome(JobState.QUEUED, Cause.INTERRUPTED, message)
+        return Outcome(JobState.QUEUED, Cause.INTERRUPTED, Message("again.vkd_restarted"))
 
     def _hold_back(self, *, full: bool) -> None:
         self._held_back_until = until = time.monotonic() + _HOLD_BACK
@@ -373,7 +373,7 @@ class Dispatcher:
     def cancel(self, job_id: str) -> None:
         """Stop a job for good, wherever it is."""
         if job_id in self.line or job_id in self._held:
-            outcome = Outcome(JobState.CANCELLED, Cause.CANCELLED, "Cancelled while it waited.")
+            outcome = Outcome(JobState.CANCELLED, Cause.CANCELLED, Message("history.cancelled.waiting"))
             self._end_waiting(job_id, outcome)
         elif (run := self.runs.get(job_id)) is not None:
             run.stop(IntentKind.CANCEL)

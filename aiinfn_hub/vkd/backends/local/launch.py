@@ -18,6 +18,7 @@ from aiinfn_hub.host.accounts import (
     Accounts,
     home_folder,
 )
+from aiinfn_hub.i18n.messages import Message
 from aiinfn_hub.platform.model.platform import Platform
 from aiinfn_hub.platform.selection import Selection
 from aiinfn_hub.platform.slugs import slug
@@ -32,9 +33,7 @@ _log = logging.getLogger(__name__)
 _TEMPORARY: Final = FULL | {errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE}
 _ROOM: Final = 2**20
 """Bytes below which a disk is taken for full."""
-_NOT_STARTED: Final = "Could not start because {what}; waiting again."
-_FULL_DISK: Final = "no space is left on the platform's disk"
-NO_ROOM: Final = _NOT_STARTED.format(what=_FULL_DISK)
+NO_ROOM: Final = Message("again.disk_full")
 """The message of an attempt that a full disk kept from starting."""
 
 
@@ -95,7 +94,7 @@ class Launcher:
                 return stopped(run.intent, job.selection)
             await run.spawn()
         except AccountError as error:
-            return Outcome(JobState.FAILED, Cause.START_FAILED, str(error))
+            return Outcome(JobState.FAILED, Cause.START_FAILED, error.told)
         except OSError as error:
             return could_not_start(error.errno, error.strerror)
         return None
@@ -122,14 +121,14 @@ class Launcher:
         """Judge an attempt whose supervisor left no word at all: it cannot write, or is broken."""
         if not self.has_room():
             return could_not_start(errno.ENOSPC, None)
-        return could_not_start(None, "its supervisor ended at once")
+        return Outcome(JobState.FAILED, Cause.START_FAILED, Message("failed.start.supervisor"))
 
 
 def could_not_start(number: int | None, text: str | None) -> Outcome:
     """Judge an attempt that could not be started: it waits again if that will pass."""
     if number not in _TEMPORARY:
-        message = f"Its process could not be started: {text or 'for an unknown reason'}."
+        message = Message("failed.start", why=text) if text else Message("failed.start.unknown")
         return Outcome(JobState.FAILED, Cause.START_FAILED, message)
-    what = _FULL_DISK if number in FULL else "the machine is overloaded"
-    _log.warning("Jobs cannot be started: %s", what)
-    return Outcome(JobState.QUEUED, Cause.START_FAILED, _NOT_STARTED.format(what=what))
+    message = NO_ROOM if number in FULL else Message("again.overloaded")
+    _log.warning("Jobs cannot be started: %s", message)
+    return Outcome(JobState.QUEUED, Cause.START_FAILED, message)

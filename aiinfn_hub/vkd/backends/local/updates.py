@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from aiinfn_hub.contract.runner import StartupStep
 from aiinfn_hub.contract.states import FINAL, Cause, JobState
-from aiinfn_hub.contract.units import bytes_in_words
+from aiinfn_hub.i18n.messages import Message
 from aiinfn_hub.vkd.backends.common.exit_outcome import (
     Outcome,
     moment,
@@ -15,7 +14,7 @@ from aiinfn_hub.vkd.backends.common.exit_outcome import (
     progress_of,
     values_of,
 )
-from aiinfn_hub.vkd.domain.backend import Update
+from aiinfn_hub.vkd.domain.backend import StartupEvent, Update
 
 from .attempt import Attempt, Conclusion
 
@@ -36,8 +35,11 @@ class UpdateEmitter:
     def starting(self, run: Attempt) -> None:
         """Report that a job got its devices."""
         accelerator = run.job.selection.accelerator
-        where = f" on {plural(len(run.devices), accelerator.title)}" if accelerator else ""
-        message = f"Starting{where}."
+        message = (
+            Message("history.starting.on", place=plural(len(run.devices), accelerator.title))
+            if accelerator
+            else Message("history.starting")
+        )
         self._emit(self._about(run, JobState.STARTING, Cause.PLACED, message, granted(run)))
 
     def running(self, run: Attempt, started: datetime | None) -> None:
@@ -45,10 +47,11 @@ class UpdateEmitter:
         run.started = started
         if not run.up:
             run.up = True
-            process = "Its process was started."
-            self._emit(self._about(run, JobState.RUNNING, Cause.STARTED, "Running.", process))
+            process = Message("startup.process")
+            message = Message("history.running")
+            self._emit(self._about(run, JobState.RUNNING, Cause.STARTED, message, process))
 
-    def _about(self, run: Attempt, state: JobState, cause: Cause, message: str, step: str) -> Update:
+    def _about(self, run: Attempt, state: JobState, cause: Cause, message: Message, step: Message) -> Update:
         return Update(
             job_id=run.job.id,
             time=self._clock(),
@@ -58,7 +61,7 @@ class UpdateEmitter:
             message=message,
             devices=run.devices,
             started=run.started,
-            startup=(StartupStep(time=run.started or self._clock(), message=step),),
+            startup=(StartupEvent(run.started or self._clock(), step),),
         )
 
     def progress(self, run: Attempt) -> None:
@@ -96,12 +99,16 @@ class UpdateEmitter:
         self._emit(Update(job_id, self._clock(), attempt, outcome.state, outcome.cause, outcome.message))
 
 
-def granted(run: Attempt) -> str:
-    """Return in words what an attempt was given of this machine."""
+def granted(run: Attempt) -> Message:
+    """Report what an attempt was given of this machine."""
     size, devices = run.job.selection.size, run.devices
-    room = f"{size.cores:g} core{'' if size.cores == 1 else 's'} and {bytes_in_words(size.memory)}"
     accelerator = run.job.selection.accelerator
     if accelerator is None or not devices:
-        return f"It was given {room} of this machine."
-    names = ", ".join(devices)
-    return f"It was given {plural(len(devices), accelerator.title)} ({names}), {room} of this machine."
+        return Message("startup.granted", cores=size.cores, memory=size.memory)
+    return Message(
+        "startup.granted.devices",
+        devices=plural(len(devices), accelerator.title),
+        names=list(devices),
+        cores=size.cores,
+        memory=size.memory,
+    )
