@@ -132,6 +132,11 @@ def render(message: Message, language: str | None = None, zone: tzinfo | None = 
 # The reader's time zone
 
 
+def current_zone() -> tzinfo:
+    """Return the zone in which moments are written now."""
+    return _zone.get()
+
+
 def use_zone(zone: tzinfo) -> None:
     """Write moments in a zone until the end of this task."""
     _zone.set(zone)

@@ -157,3 +157,26 @@ async def test_a_start_that_does_not_come_to_an_end_is_kept_in_part(v):
     await in_state(v, job, "succeeded")
     await v.service.recorder.flush()
     assert len((await startup(v, job))[1]) == MOST_STARTUP_STEPS
+
+
+async def test_history_is_told_in_the_language_and_the_zone_of_the_request(v):
+    job_id = await begun(v)
+    at = datetime(2026, 7, 1, 10, 5, tzinfo=UTC)
+    v.backend.tell(
+        job_id, JobState.QUEUED, Cause.PREEMPTED, message=Message("again.gave", devices="T4", at=at)
+    )
+    await in_state(v, job_id, "queued")
+    told = []
+    for headers in (
+        {},
+        {"Accept-Language": "it", "Prefer": "timezone=Europe/Rome"},
+        {"Accept-Language": "it", "Prefer": "timezone=+05:30"},
+    ):
+        entry = (await v.as_("anna").get(f"/jobs/{job_id}/events", headers=headers))[-1]
+        assert (entry["code"], entry["facts"]) == ("again.gave", {"devices": "T4", "at": at.isoformat()})
+        told.append(entry["message"])
+    assert told == [
+        "Gave its T4 to a session at 10:05 UTC; waiting again.",
+        "Ha ceduto T4 a una sessione alle 12:05 CEST; di nuovo in attesa.",
+        "Ha ceduto T4 a una sessione alle 15:35 UTC+05:30; di nuovo in attesa.",
+    ]

@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from aiinfn_hub.contract.languages import preferred
 from aiinfn_hub.contract.problem import STATUS, Reason, Refusal
 from aiinfn_hub.contract.problem_model import Problem
-from aiinfn_hub.i18n import language
+from aiinfn_hub.i18n import language, messages
 from aiinfn_hub.i18n.language import gettext as _
 from aiinfn_hub.vkd.database.engine import refusal_of
 
@@ -153,7 +153,7 @@ def _plain(text: str, length: int = 60) -> str:
 
 
 class Guard:
-    """The outermost layer: sets the language, bounds the body in size and time, catches what nobody caught, times and logs the request.
+    """The outermost layer: sets language and time zone, bounds the body in size and time, catches what nobody caught, times and logs the request.
 
     The query is never logged: it may hold a ticket. Neither are headers, which hold tokens.
     """
@@ -169,6 +169,7 @@ class Guard:
             return
         headers = dict(scope["headers"])
         language.use(preferred(headers.get(b"accept-language", b"").decode("latin-1")))
+        messages.use_zone(messages.preferred_zone(headers.get(b"prefer", b"").decode("latin-1")))
         began = time.perf_counter()
         status = 0
 

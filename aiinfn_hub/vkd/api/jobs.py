@@ -13,7 +13,7 @@ from aiinfn_hub.contract.problem import Reason, Refusal
 from aiinfn_hub.contract.runner import Resources
 from aiinfn_hub.contract.states import JobState
 from aiinfn_hub.contract.sweeps import SweepTable
-from aiinfn_hub.i18n import language
+from aiinfn_hub.i18n import language, messages
 from aiinfn_hub.i18n.language import gettext as _
 from aiinfn_hub.platform.person import Person
 from aiinfn_hub.vkd.domain.records import ACTIVE, Filter
@@ -269,7 +269,15 @@ async def get_events(job_id: str, person: Caller, service: Serving) -> list[Hist
 
 def _etag(person: Person, request: Request, version: tuple[str, int, int]) -> str:
     """Return a tag that changes whenever the answer may: at any change of any job, so that it costs no query."""
-    whole = (person.name, sorted(person.groups), person.admin, request.url.query, version, language.current())
+    whole = (
+        person.name,
+        sorted(person.groups),
+        person.admin,
+        request.url.query,
+        version,
+        language.current(),
+        str(messages.current_zone()),
+    )
     return f'"{hashlib.blake2b(repr(whole).encode("utf-8", "replace"), digest_size=12).hexdigest()}"'
 
 
