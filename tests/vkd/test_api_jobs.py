@@ -507,6 +507,7 @@ async def test_vkd_that_comes_back_hands_over_what_is_not_over_and_what_never_ar
                 await reaches(anna, job_id, "running")
             v.backend.tell(done, OK, Cause.COMPLETED)
             await reaches(anna, done, "succeeded")
+            v.backend.unhurried = True
             await anna.post(f"/jobs/{cancelled}/cancel", status=202)
             assert v.backend.known.jobs == []
         assert v.backend.stopped

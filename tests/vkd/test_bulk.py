@@ -314,6 +314,7 @@ async def test_many_are_cancelled_run_again_labelled_and_deleted_and_each_refusa
     done, waiting = await ended(v, anna), await anna.post("/jobs", notebook())
     foreign = await v.as_("bruno").post("/jobs", notebook())
     ids = [done["id"], waiting["id"], foreign["id"], done["id"], "nosuchjob2"]
+    v.backend.unhurried = True
 
     async def bulk(action, **more):
         return (await anna.post("/jobs/bulk", {"action": action, "ids": ids, **more}, status=200))["results"]

@@ -205,6 +205,7 @@ async def test_cancelling_a_sweep_ends_what_waits_at_once_and_what_runs_when_it_
     anna = v.as_("anna")
     job = await anna.post("/jobs", sweep(points=4, parallelism=2))
     first, second = await handed(v, 2)
+    v.backend.unhurried = True
     v.backend.run(first)
     await shown(anna, job["id"], running=1)
     told = await anna.post(f"/jobs/{job['id']}/cancel", {}, status=202)
