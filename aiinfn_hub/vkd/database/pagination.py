@@ -53,7 +53,12 @@ def read(connection: sa.Connection, view: View, wanted: Filter) -> Page:
 
 def _listed(connection: sa.Connection, view: View, wanted: Filter) -> list[Any]:
     statement = _page(view, wanted)
-    return [] if statement is None else list(connection.execute(statement).mappings())
+    if statement is None:
+        return []
+    found = connection.execute(statement)
+    names = tuple(found.keys())
+    # Plain dictionaries: SQLAlchemy's mappings look up each of the 36 columns of each row by itself.
+    return [dict(zip(names, row, strict=True)) for row in found]
 
 
 # Every open Lab asks for the same few lists again and again, and making a statement takes longer than running it.
