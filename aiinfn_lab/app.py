@@ -97,8 +97,7 @@ class AiinfnLab(ExtensionApp):
     async def stop_extension(self) -> None:
         """End the apps, and close the connections to vkd and to the hub."""
         await asyncio.gather(self.apps.close(), self.services.tidy.stop())
-        self.services.vkd.close()
-        self.services.hub.close()
+        await asyncio.gather(self.services.vkd.close(), self.services.hub.close())
 
     def know_end(self, answer: Any) -> None:
         """Give pages that are opened from now on what the hub said of the session's end."""

@@ -1,28 +1,21 @@
-"""Client of vkd: on tornado, which a Jupyter server has in memory anyway."""
+"""The server extension's client of vkd: what vkd says is handed on as it is, so that a newer one's words reach the page."""
 
 from __future__ import annotations
 
+import asyncio
 import json
-import ssl
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any, Final
-from urllib.parse import urlencode, urlsplit
-
-from tornado import httputil, iostream
-from tornado.http1connection import HTTP1Connection, HTTP1ConnectionParameters
-from tornado.httpclient import HTTPClientError, HTTPRequest
-from tornado.simple_httpclient import HTTPTimeoutError, SimpleAsyncHTTPClient
-from tornado.tcpclient import TCPClient
+from typing import Any
 
 from aiinfn_hub.contract.constants import PREFIX
 from aiinfn_hub.contract.languages import ENGLISH
 from aiinfn_hub.contract.problem import Reason, Refusal, reason_of
 
-_LARGEST: Final = 64 * 2**20
-"""Bytes of an answer that is kept in memory; followed logs are not."""
+from .transport import Call, Connection, HttpAnswer, NoAnswerError
+from .transport.asynchronous import AsyncTransport
 
 Query = Iterable[tuple[str, str]]
 
@@ -58,13 +51,8 @@ class Throttled(Refusal):
         self.retry_after = retry_after
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(HttpAnswer):
     """What vkd said, when it is no refusal."""
-
-    status: int
-    headers: httputil.HTTPHeaders
-    body: bytes
 
     def json(self) -> Any:
         """Decode the body.
@@ -98,13 +86,13 @@ class Vkd:
     token: str = field(repr=False)
     timeout: float = 20.0
     connect_timeout: float = 3.0
-    _client: SimpleAsyncHTTPClient | None = field(default=None, init=False, repr=False)
+    _transport: AsyncTransport | None = field(default=None, init=False, repr=False)
 
-    def close(self) -> None:
-        """Release the client's resources."""
-        if self._client is not None:
-            self._client.close()
-            self._client = None
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._transport is not None:
+            await self._transport.close()
+            self._transport = None
 
     async def healthy(self) -> None:
         """Ask vkd whether it lives.
@@ -114,7 +102,11 @@ class Vkd:
         Unanswered
             If it does not.
         """
-        answer = await self._fetch("GET", self._address("/health"), seconds=self.connect_timeout, token=False)
+        try:
+            async with asyncio.timeout(self.connect_timeout):
+                answer = await self._connected().send(Call("GET", self._address("/health")))
+        except (NoAnswerError, TimeoutError):
+            raise _silent() from None
         if answer.status != HTTPStatus.OK:
             raise _foreign()
 
@@ -124,7 +116,7 @@ class Vkd:
         path: str,
         *,
         query: Query = (),
-        headers: dict[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
         body: Any = None,
     ) -> Answer:
         """Send a request and give the answer, if it is a good one or 304.
@@ -141,18 +133,23 @@ class Vkd:
         Refusal
             What vkd refused, or `Unanswered`.
         """
-        url = self._address(f"{PREFIX}/{path}", query)
-        encoded = None if body is None else json.dumps(body).encode()
-        answer = await self._fetch(method, url, headers=headers, body=encoded, seconds=self.timeout)
+        call = self._call(method, path, query, {"Accept": "application/json", **(headers or {})}, body)
+        try:
+            async with asyncio.timeout(self.timeout):
+                answer = await self._connected().send(call)
+        except NoAnswerError as lost:
+            raise _silent(delivered=lost.delivered) from None
+        except TimeoutError:
+            raise _silent(delivered=True) from None
         if answer.status < 300 or answer.status == HTTPStatus.NOT_MODIFIED:
-            return answer
+            return Answer(answer.status, answer.headers, answer.body)
         raise refusal_of(answer)
 
     async def stream(
         self,
         path: str,
         query: Query,
-        begin: Callable[[httputil.HTTPHeaders], None],
+        begin: Callable[[Mapping[str, str]], None],
         chunk: Callable[[bytes], Awaitable[None]],
     ) -> bool:
         """Hand on a body while it arrives, no faster than ``chunk`` takes it. Cancelling ends it at once.
@@ -166,134 +163,59 @@ class Vkd:
         ------
         Refusal
             What vkd refused, or `Unanswered`; only before ``begin`` was called.
-
-        Notes
-        -----
-        Tornado's high-level client cannot be told to stop before the next byte arrives, which of a silent job may
-        be never; hence its documented lower layer.
         """
-        url = urlsplit(self._address(f"{PREFIX}/{path}", query))
+        begun = False
+        call = self._call("GET", path, query)
         try:
-            connection = await TCPClient().connect(
-                url.hostname or "",
-                url.port or (443 if url.scheme == "https" else 80),
-                ssl_options=ssl.create_default_context() if url.scheme == "https" else None,
-                max_buffer_size=2**20,
-                timeout=self.connect_timeout,
-            )
-        except (OSError, TimeoutError, iostream.StreamClosedError) as error:
-            raise _silent() from error
-        parameters = HTTP1ConnectionParameters(
-            no_keep_alive=True, header_timeout=self.timeout, max_body_size=2**62, chunk_size=65536
-        )
-        http = HTTP1Connection(connection, is_client=True, params=parameters)
-        relay = _Relay(begin, chunk)
-        headers = httputil.HTTPHeaders(
-            {
-                "Host": url.netloc,
-                "Connection": "close",
-                "Accept-Language": spoken.get(),
-                **self._authorization(),
-            }
-        )
-        try:
-            await http.write_headers(httputil.RequestStartLine("GET", f"{url.path}?{url.query}", ""), headers)
-            http.finish()
-            await http.read_response(relay)
-        except iostream.StreamClosedError:
-            relay.complete = False
-        finally:
-            connection.close()
-        if relay.status is None:
-            raise _silent()
-        if relay.status != HTTPStatus.OK:
-            raise refusal_of(Answer(relay.status, relay.headers, bytes(relay.refused)))
-        return relay.complete
+            async with (
+                asyncio.timeout(self.timeout) as limit,
+                self._connected().stream(call, silence=None) as (answer, body),
+            ):
+                if answer.status != HTTPStatus.OK:
+                    raise refusal_of(answer)
+                # A job may be silent for as long as it likes.
+                limit.reschedule(None)
+                begin(answer.headers)
+                begun = True
+                async for data in body:
+                    await chunk(data)
+        except (NoAnswerError, TimeoutError):
+            if not begun:
+                raise _silent() from None
+            return False
+        return True
 
-    def _address(self, path: str, query: Query = ()) -> str:
+    def _connected(self) -> AsyncTransport:
+        if self._transport is None:
+            to = Connection(
+                token="",  # with each call: the question whether vkd lives goes without
+                timeout=self.timeout,
+                connect_timeout=self.connect_timeout,
+                inside=True,
+                tls=self.url.startswith("https:"),
+            )
+            self._transport = AsyncTransport(to)
+        return self._transport
+
+    def _call(
+        self, method: str, path: str, query: Query, headers: Mapping[str, str] | None = None, body: Any = None
+    ) -> Call:
+        said = {
+            "Accept-Language": spoken.get(),
+            **({"Authorization": f"token {self.token}"} if self.token else {}),
+        }
+        return Call(method, self._address(f"{PREFIX}/{path}"), tuple(query), said | dict(headers or {}), body)
+
+    def _address(self, path: str) -> str:
         if not self.url:
             raise Unanswered(
                 "This JupyterLab was not started by the platform, so it knows no batch service.",
                 "Start your server from the hub to submit jobs.",
             )
-        encoded = urlencode(list(query))
-        return f"{self.url.rstrip('/')}{path}" + (f"?{encoded}" if encoded else "")
-
-    def _authorization(self) -> dict[str, str]:
-        return {"Authorization": f"token {self.token}"} if self.token else {}
-
-    async def _fetch(
-        self,
-        method: str,
-        url: str,
-        *,
-        headers: dict[str, str] | None = None,
-        body: bytes | None = None,
-        seconds: float,
-        token: bool = True,
-    ) -> Answer:
-        if self._client is None:
-            # An own one: a site may configure the shared one to be another class, or fill it with slow requests.
-            self._client = SimpleAsyncHTTPClient(force_instance=True, max_clients=20, max_body_size=_LARGEST)
-        request = HTTPRequest(
-            url,
-            method,
-            headers={
-                "Accept": "application/json",
-                "Accept-Language": spoken.get(),
-                **({"Content-Type": "application/json"} if body else {}),
-                **(headers or {}),
-                **(self._authorization() if token else {}),
-            },
-            body=body if body is not None else (b"" if method == "POST" else None),
-            connect_timeout=min(self.connect_timeout, seconds),
-            request_timeout=seconds,
-            follow_redirects=False,
-        )
-        try:
-            response = await self._client.fetch(request, raise_error=False)
-        except HTTPTimeoutError as error:
-            raise _silent(delivered="during request" in str(error)) from error
-        except HTTPClientError as error:
-            # The connection was lost in the middle.
-            raise _silent(delivered=True) from error
-        except OSError as error:
-            raise _silent() from error
-        return Answer(response.code, response.headers, response.body or b"")
+        return f"{self.url.rstrip('/')}{path}"
 
 
-@dataclass
-class _Relay(httputil.HTTPMessageDelegate):
-    """Hands a response on while it is read."""
-
-    begin: Callable[[httputil.HTTPHeaders], None]
-    chunk: Callable[[bytes], Awaitable[None]]
-    status: int | None = None
-    headers: httputil.HTTPHeaders = field(default_factory=httputil.HTTPHeaders)
-    refused: bytearray = field(default_factory=bytearray)
-    complete: bool = False
-
-    def headers_received(
-        self,
-        start_line: httputil.RequestStartLine | httputil.ResponseStartLine,
-        headers: httputil.HTTPHeaders,
-    ) -> None:
-        if isinstance(start_line, httputil.ResponseStartLine):
-            self.status, self.headers = start_line.code, headers
-            if self.status == HTTPStatus.OK:
-                self.begin(headers)
-
-    def data_received(self, chunk: bytes) -> Awaitable[None] | None:
-        if self.status == HTTPStatus.OK:
-            return self.chunk(chunk)
-        self.refused += chunk[: 65536 - len(self.refused)]
-        return None
-
-    def finish(self) -> None:
-        self.complete = True
-
-
-def refusal_of(answer: Answer) -> Refusal:
+def refusal_of(answer: HttpAnswer) -> Refusal:
     """Turn what vkd refused into a refusal for the person, explaining what is about this session's sign-in."""
     try:
         problem = json.loads(answer.body)

@@ -34,8 +34,6 @@ def login(url: str | None, token_stdin: bool) -> None:
     hub's token page. On the hub you can delete it at any time.
     """
     from aiinfn_lab.client import AiinfnError, Client, access, identity  # noqa: PLC0415
-    from aiinfn_lab.client.protocol import Protocol  # noqa: PLC0415
-    from aiinfn_lab.client.sync import converse  # noqa: PLC0415
 
     address = access.platform_url(_address(url))
     if token_stdin:
@@ -46,7 +44,7 @@ def login(url: str | None, token_stdin: bool) -> None:
         )
         token = click.prompt("Token", hide_input=True, err=True).strip()
     entry = access.PlatformAccess.outside(address, token)
-    who = converse(entry, identity.identify(Protocol(entry)))
+    who = identity.token_owner(entry)
     with Client(address, token) as connection:
         view = connection.platform()
     if view.user != who.name:

@@ -16,6 +16,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from aiinfn_hub.contract.problem import Reason
+from aiinfn_lab.transport import TIMEOUT, Connection
 
 from .errors import AiinfnError
 
@@ -46,6 +47,11 @@ class PlatformAccess:
     def in_session(self) -> bool:
         """Whether this is a session of the platform, with the person's home."""
         return self.hub is None
+
+    def connection(self, timeout: float = TIMEOUT) -> Connection:
+        """Return how to connect to it. From within the platform through no proxy: the token goes nowhere else."""
+        tls = not self.vkd.startswith("http://")
+        return Connection(self.token, tls=tls, inside=self.in_session, timeout=timeout)
 
     @classmethod
     def outside(cls, url: str, token: str) -> PlatformAccess:

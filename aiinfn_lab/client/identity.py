@@ -6,11 +6,12 @@ import json
 from dataclasses import dataclass
 
 from aiinfn_hub.contract.problem import Reason
+from aiinfn_lab.transport import Call, HttpAnswer, completed
+from aiinfn_lab.transport.blocking import BlockingTransport
 
-from .access import SCOPE
+from .access import SCOPE, PlatformAccess
+from .api import Api
 from .errors import AiinfnError
-from .io import Call, HttpAnswer, Steps
-from .protocol import Protocol
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,16 @@ class TokenOwner:
     may_use_sessions: bool
 
 
-def identify(protocol: Protocol) -> Steps[TokenOwner]:
+def token_owner(access: PlatformAccess) -> TokenOwner:
+    """Ask the hub about the token of an access from outside, without ``await``; raises as `identify` does."""
+    transport = BlockingTransport(access.connection())
+    try:
+        return completed(identify(Api(access, transport)))
+    finally:
+        completed(transport.close())
+
+
+async def identify(api: Api) -> TokenOwner:
     """Ask the hub about the token.
 
     Raises
@@ -35,31 +45,29 @@ def identify(protocol: Protocol) -> Steps[TokenOwner]:
     AiinfnError
         If the hub does not know it, or it may not use the batch service; says which scope is missing.
     """
-    hub = protocol.access.hub
-    answer = yield from whose(protocol)
+    hub = api.access.hub
+    answer = await whose(api)
     try:
         model = json.loads(answer.body)
         name, kind, scopes = str(model["name"]), str(model["kind"]), set(map(str, model["scopes"]))
     except (ValueError, KeyError, TypeError):
-        raise protocol.refusal(HttpAnswer(404, {})) from None
+        raise api.refusal(HttpAnswer(404, {})) from None
     if kind != "user":
         raise AiinfnError(
             Reason.FORBIDDEN, "This is the token of a service.", f"Get one of your own at {hub}/hub/token."
         )
     if not scopes & {"access:services", SCOPE}:
-        raise AiinfnError(
-            Reason.FORBIDDEN, "This token may not use the batch service.", protocol.scope_hint()
-        )
+        raise AiinfnError(Reason.FORBIDDEN, "This token may not use the batch service.", api.scope_hint())
     reach = any(scope.partition("!")[0] == "access:servers" for scope in scopes)
     return TokenOwner(name, reach)
 
 
-def whose(protocol: Protocol) -> Steps[HttpAnswer]:
+async def whose(api: Api) -> HttpAnswer:
     """Ask the hub for the model of the token's owner."""
     try:
-        return (yield from protocol.ask(Call("GET", f"{protocol.access.hub}/hub/api/user")))
+        return await api.ask(Call("GET", f"{api.access.hub}/hub/api/user"))
     except AiinfnError as error:
         if error.status == 403:
             # So the hub answers to tokens that it does not know.
-            raise protocol.refusal(HttpAnswer(401, {})) from None
+            raise api.refusal(HttpAnswer(401, {})) from None
         raise

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Final
 
 from aiinfn_hub.contract.jobs import Job
+from aiinfn_lab.transport import Call, HttpAnswer, NoAnswerError
 
+from .api import POLL, Api, Patience, Trouble, path_of
 from .errors import AiinfnError
-from .io import (
-    Call,
-    Emit,
-    HttpAnswer,
-    NoAnswerError,
-    Open,
-    Pause,
-    Read,
-    Steps,
-)
-from .protocol import POLL, Patience, Protocol, Trouble, path_of
 
 _PIECE: Final = 1024 * 1024
 _LARGEST_TAIL: Final = 4 * 1024 * 1024
@@ -65,6 +58,13 @@ class _Reading:
     attempt: int | None
     position: int
     held: bytes = b""
+    complete: bool = False
+    """Whether nothing will follow, as far as the last answer said."""
+
+    def query(self) -> list[tuple[str, str]]:
+        """Return where to read on, as the API is asked for it."""
+        attempt = [] if self.attempt is None else [("attempt", str(self.attempt))]
+        return [("offset", str(self.position)), *attempt]
 
     def take(self, data: bytes) -> LogPart | None:
         """Go on by some bytes; returns what can be handed out."""
@@ -80,7 +80,7 @@ class _Reading:
         held, self.held = self.held, b""
         return LogPart(self.attempt or 1, self.position - len(held), held) if held else None
 
-    def at(self, headers: dict[str, str]) -> None:
+    def at(self, headers: Mapping[str, str]) -> None:
         """Take over where the answer begins."""
         # 0 is said of a job that has not started yet: what it will print is of the first attempt.
         attempt, offset = int(headers["x-log-attempt"]) or None, int(headers["x-log-offset"])
@@ -88,83 +88,83 @@ class _Reading:
             self.attempt, self.position, self.held = attempt, offset, b""
 
 
-def read_log(
-    protocol: Protocol,
+async def read_log(
+    api: Api,
     job_id: str,
     *,
     attempt: int | None,
     offset: int,
     follow: bool,
     on_trouble: Trouble | None,
-) -> Steps[None]:
-    """Emit the parts of a log."""
+) -> AsyncGenerator[LogPart, None]:
+    """Iterate over the parts of a log."""
     reading = _Reading(attempt, offset)
-    if follow:
-        yield from _follow(protocol, job_id, reading, attempt, on_trouble)
-    else:
-        yield from _to_the_end(protocol, job_id, reading)
+    parts = (
+        _follow(api, job_id, reading, attempt, on_trouble) if follow else _to_the_end(api, job_id, reading)
+    )
+    async with aclosing(parts):
+        async for part in parts:
+            yield part
     if rest := reading.rest():
-        yield Emit(rest)
+        yield rest
 
 
-def last_lines(protocol: Protocol, job_id: str, attempt: int | None, lines: int) -> Steps[LogPart]:
+async def last_lines(api: Api, job_id: str, attempt: int | None, lines: int) -> LogPart:
     """Read the last lines."""
     size = min(max(_LINE * lines, 65536), _LARGEST_TAIL)
     reading = _Reading(attempt, -size)
-    data, _ = yield from _piece(protocol, job_id, reading, size)
+    data = await _piece(api, job_id, reading, size)
     parts = data.splitlines(keepends=True)
     kept = b"".join(parts[-lines:]) if lines else b""
     return LogPart(reading.attempt or 1, reading.position + len(data) - len(kept), kept)
 
 
-def _to_the_end(protocol: Protocol, job_id: str, reading: _Reading) -> Steps[bool]:
-    """Emit what there is now; returns whether nothing will follow."""
-    while True:
-        data, complete = yield from _piece(protocol, job_id, reading, _PIECE)
-        if not data:
-            return complete
+async def _to_the_end(api: Api, job_id: str, reading: _Reading) -> AsyncGenerator[LogPart, None]:
+    """Read what there is now; the reading knows afterwards whether nothing will follow."""
+    while data := await _piece(api, job_id, reading, _PIECE):
         if part := reading.take(data):
-            yield Emit(part)
-        if complete:
-            return True
+            yield part
+        if reading.complete:
+            return
 
 
-def _piece(protocol: Protocol, job_id: str, reading: _Reading, limit: int) -> Steps[tuple[bytes, bool]]:
-    query = [("offset", str(reading.position)), ("limit", str(limit))]
-    if reading.attempt is not None:
-        query.append(("attempt", str(reading.attempt)))
-    answer = yield from protocol.ask(Call("GET", _address(protocol, job_id), tuple(query)))
-    _begin(protocol, answer, reading)
-    return answer.body, answer.headers.get("x-log-complete") == "1"
+async def _piece(api: Api, job_id: str, reading: _Reading, limit: int) -> bytes:
+    query = [*reading.query(), ("limit", str(limit))]
+    answer = await api.ask(Call("GET", _address(api, job_id), tuple(query)))
+    _begin(api, answer, reading)
+    reading.complete = answer.headers.get("x-log-complete") == "1"
+    return answer.body
 
 
-def _follow(
-    protocol: Protocol, job_id: str, reading: _Reading, wanted: int | None, on_trouble: Trouble | None
-) -> Steps[None]:
-    """Emit a log as it grows, then that of the next attempt, until the job or the wanted attempt is over."""
-    patience = Patience(on_trouble)
+async def _follow(
+    api: Api, job_id: str, reading: _Reading, wanted: int | None, on_trouble: Trouble | None
+) -> AsyncGenerator[LogPart, None]:
+    """Read a log as it grows, then that of the next attempt, until the job or the wanted attempt is over."""
+    patience = Patience(on_trouble, api.transport.sleep)
     while True:
         try:
-            yield from _stream(protocol, job_id, reading, patience)
-            # The stream also ends when the service is restarted; only this says that nothing will follow.
-            complete = yield from _to_the_end(protocol, job_id, reading)
-            job = yield from protocol.job(job_id)
+            # The stream also ends when the service is restarted; only the second says that nothing will follow.
+            for parts in (_stream(api, job_id, reading, patience), _to_the_end(api, job_id, reading)):
+                async with aclosing(parts):
+                    async for part in parts:
+                        yield part
+            job = await api.read(Job, path_of(job_id))
         except AiinfnError as error:
             patience.bear(error)
-            yield Pause(patience.pause)
+            await api.transport.sleep(patience.pause)
             continue
         patience.good()
-        if not complete:
-            yield Pause(POLL / 4)
+        if not reading.complete:
+            await api.transport.sleep(POLL / 4)
             continue
         if wanted is not None or _over(job, reading):
             return
         if job.attempt <= (reading.attempt or 1):
             # It waits in its queue again.
-            yield Pause(POLL)
+            await api.transport.sleep(POLL)
             continue
         if rest := reading.rest():
-            yield Emit(rest)
+            yield rest
         reading.attempt, reading.position = (reading.attempt or 1) + 1, 0
 
 
@@ -172,34 +172,34 @@ def _over(job: Job, reading: _Reading) -> bool:
     return job.final and job.attempt <= (reading.attempt or 1)
 
 
-def _stream(protocol: Protocol, job_id: str, reading: _Reading, patience: Patience) -> Steps[None]:
-    query = [("follow", "1"), ("offset", str(reading.position))]
-    if reading.attempt is not None:
-        query.append(("attempt", str(reading.attempt)))
+async def _stream(
+    api: Api, job_id: str, reading: _Reading, patience: Patience
+) -> AsyncGenerator[LogPart, None]:
+    call = Call("GET", _address(api, job_id), (("follow", "1"), *reading.query()))
     try:
-        answer: HttpAnswer = yield Open(Call("GET", _address(protocol, job_id), tuple(query)))
-        if answer.status != 200:
-            raise protocol.refusal(answer)
-        _begin(protocol, answer, reading)
-        patience.answered()
-        while data := (yield Read()):
-            patience.good()
-            if part := reading.take(data):
-                yield Emit(part)
+        async with api.transport.stream(call) as (answer, body):
+            if answer.status != 200:
+                raise api.refusal(answer)
+            _begin(api, answer, reading)
+            patience.answered()
+            async for data in body:
+                patience.good()
+                if part := reading.take(data):
+                    yield part
     except NoAnswerError as lost:
         if not lost.quiet:
-            raise protocol.silent() from None
+            raise api.silent() from None
 
 
-def _begin(protocol: Protocol, answer: HttpAnswer, reading: _Reading) -> None:
+def _begin(api: Api, answer: HttpAnswer, reading: _Reading) -> None:
     try:
-        reading.at(dict(answer.headers))
+        reading.at(answer.headers)
     except (KeyError, ValueError):
-        raise protocol.refusal(HttpAnswer(502, {})) from None
+        raise api.refusal(HttpAnswer(502, {})) from None
 
 
-def _address(protocol: Protocol, job_id: str) -> str:
-    return f"{protocol.api}/{path_of(job_id)}/logs"
+def _address(api: Api, job_id: str) -> str:
+    return f"{api.root}/{path_of(job_id)}/logs"
 
 
 def _incomplete(data: bytes) -> int:

@@ -9,14 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 from aiinfn_hub.contract.jobs import Check, DryRun
 from aiinfn_hub.contract.problem import STATUS, reason_of
 from aiinfn_lab.session.environment import Session
+from aiinfn_lab.transport import Call, HttpAnswer
 
-from .io import (
-    BackgroundWork,
-    Call,
-    HttpAnswer,
-    Steps,
-)
-from .protocol import Protocol
+from .api import Api
 from .submission import Prepared
 
 if TYPE_CHECKING:
@@ -25,16 +20,16 @@ if TYPE_CHECKING:
 DRY: Final = (("dry_run", "1"),)
 
 
-def from_session(protocol: Protocol, prepared: Prepared) -> Steps[bytes]:
+async def from_session(api: Api, prepared: Prepared) -> bytes:
     """Ask the batch service, and look at the file here."""
-    answer = yield from protocol.ask(Call("POST", f"{protocol.api}/jobs", DRY, body=prepared.request))
+    answer = await api.ask(Call("POST", f"{api.root}/jobs", DRY, body=prepared.request))
     told: dict[str, Any] = json.loads(answer.body)
-    looked: list[Check] = yield BackgroundWork(lambda: of_file(prepared))
+    looked: list[Check] = await api.background(lambda: of_file(prepared))
     told["checks"] = [*told.get("checks", ()), *(check.model_dump() for check in looked)]
     return DryRun.model_validate(told).model_dump_json().encode()
 
 
-def from_outside(protocol: Protocol, answer: HttpAnswer) -> bytes:
+def from_outside(api: Api, answer: HttpAnswer) -> bytes:
     """Read what a session's JupyterLab says of a file.
 
     Raises
@@ -46,11 +41,11 @@ def from_outside(protocol: Protocol, answer: HttpAnswer) -> bytes:
         told: dict[str, Any] = json.loads(answer.body)
         problem = told.pop("problem")
     except (ValueError, KeyError, AttributeError):
-        raise protocol.refusal(HttpAnswer(502, {})) from None
+        raise api.refusal(HttpAnswer(502, {})) from None
     if problem:
         # A newer session may have reasons that this side does not know.
         status = STATUS[reason_of(problem.get("reason"), 400)]
-        raise protocol.refusal(HttpAnswer(status, {}, json.dumps(problem).encode()))
+        raise api.refusal(HttpAnswer(status, {}, json.dumps(problem).encode()))
     return json.dumps(told).encode()
 
 

@@ -12,79 +12,74 @@ from aiinfn_hub.contract.problem import Reason
 from aiinfn_lab.paths import HomeDocument, clean, show
 from aiinfn_lab.submission import snapshot
 from aiinfn_lab.submission.inspection import Inspection, inspect
+from aiinfn_lab.transport import Call, HttpAnswer
 
 from . import precheck
 from . import submission as files
+from .api import Api, read_model
 from .errors import AiinfnError
 from .identity import whose
-from .io import (
-    BackgroundWork,
-    Call,
-    HttpAnswer,
-    Steps,
-)
 from .precheck import DRY
-from .protocol import Protocol, read_model
 from .submission import Prepared, Submission
 
 
-def submit(protocol: Protocol, what: Submission) -> Steps[Job]:
+async def submit(api: Api, what: Submission) -> Job:
     """Submit, and give the job."""
-    return read_model(Job, (yield from _send(protocol, what, dry=False)))
+    return read_model(Job, await _send(api, what, dry=False))
 
 
-def check(protocol: Protocol, what: Submission) -> Steps[DryRun]:
+async def check(api: Api, what: Submission) -> DryRun:
     """Ask what would happen to it."""
-    return read_model(DryRun, (yield from _send(protocol, what, dry=True)))
+    return read_model(DryRun, await _send(api, what, dry=True))
 
 
-def _send(protocol: Protocol, what: Submission, *, dry: bool) -> Steps[bytes]:
-    if protocol.access.in_session:
-        return (yield from _from_session(protocol, what, dry=dry))
-    return (yield from _from_outside(protocol, what, dry=dry))
+async def _send(api: Api, what: Submission, *, dry: bool) -> bytes:
+    if api.access.in_session:
+        return await _from_session(api, what, dry=dry)
+    return await _from_outside(api, what, dry=dry)
 
 
-def _from_session(protocol: Protocol, what: Submission, *, dry: bool) -> Steps[bytes]:
-    prepared: Prepared = yield BackgroundWork(lambda: files.prepare(what))
-    url = f"{protocol.api}/jobs"
+async def _from_session(api: Api, what: Submission, *, dry: bool) -> bytes:
+    prepared: Prepared = await api.background(lambda: files.prepare(what))
+    url = f"{api.root}/jobs"
     if dry:
-        return (yield from precheck.from_session(protocol, prepared))
+        return await precheck.from_session(api, prepared)
     if not what.anyway:
-        yield BackgroundWork(lambda: precheck.refuse(prepared))
-    copy: snapshot.Snapshot = yield BackgroundWork(lambda: prepared.target.take(prepared.places, what.key))
+        await api.background(lambda: precheck.refuse(prepared))
+    copy: snapshot.Snapshot = await api.background(lambda: prepared.target.take(prepared.places, what.key))
     call = Call("POST", url, headers={"Idempotency-Key": what.key}, body=prepared.request)
     try:
-        return (yield from protocol.ask(call)).body
+        return (await api.ask(call)).body
     except AiinfnError as error:
         # If the job may exist in spite of the error, its input must stay.
         if not error.delivered:
-            yield BackgroundWork(copy.discard)
+            await api.background(copy.discard)
         raise
 
 
-def _from_outside(protocol: Protocol, what: Submission, *, dry: bool) -> Steps[bytes]:
+async def _from_outside(api: Api, what: Submission, *, dry: bool) -> bytes:
     """Put the file into the home through a running session, and submit it as that session's JupyterLab does."""
     if what.path is not None and (what.with_folder or what.path.endswith("/") or what.command):
-        return (yield from _folder_from_outside(protocol, what, dry=dry))
+        return await _folder_from_outside(api, what, dry=dry)
     name, data = files.command_name(what.command or ()), files.command_data()
     if what.command is None and what.in_home is None:
-        local: HomeDocument = yield BackgroundWork(lambda: files.read_local(str(what.path)))
+        local: HomeDocument = await api.background(lambda: files.read_local(str(what.path)))
         name, data = local.name, local.data
-    server = _Server(protocol, (yield from _session(protocol, what.session)))
+    server = _Server(api, (await _session(api, what.session)))
     if what.in_home is not None:
         path = _checked(what.in_home)
-        data = yield from server.present(path)
+        data = await server.present(path)
     else:
         path = _checked(f"{what.folder.strip('/')}/{name}".lstrip("/"))
     document = files.remote_document(path, data)
     # Before anything is put there: what cannot be submitted leaves nothing behind.
-    body = yield BackgroundWork(lambda: what.body(document, inspect(document)))
+    body = await api.background(lambda: what.body(document, inspect(document)))
     if what.in_home is None:
-        yield from server.put(document, replace=what.replace or what.command is not None)
-    return (yield from _through(server, protocol, {"path": path, **body}, what, dry=dry))
+        await server.put(document, replace=what.replace or what.command is not None)
+    return await _through(server, api, {"path": path, **body}, what, dry=dry)
 
 
-def _folder_from_outside(protocol: Protocol, what: Submission, *, dry: bool) -> Steps[bytes]:
+async def _folder_from_outside(api: Api, what: Submission, *, dry: bool) -> bytes:
     """Submit a folder of the home, or a file with its folder, through a running session."""
     if what.in_home is None:
         raise AiinfnError(
@@ -94,53 +89,51 @@ def _folder_from_outside(protocol: Protocol, what: Submission, *, dry: bool) -> 
             field="path",
         )
     path = _checked(what.in_home.rstrip("/"))
-    server = _Server(protocol, (yield from _session(protocol, what.session)))
+    server = _Server(api, (await _session(api, what.session)))
     keys: dict[str, str]
     if not what.in_home.endswith("/"):
-        keys = yield BackgroundWork(lambda: files.keys_of_file(what, path))
+        keys = await api.background(lambda: files.keys_of_file(what, path))
     elif what.command:
         keys = {"folder": path, "command": files.command_line(what.command)}
     else:
         url = f"{server.url}aiinfn-lab/folder"
-        found = json.loads((yield from server.ask(Call("GET", url, (("path", path),)))).body)
-        program: str = yield BackgroundWork(lambda: files.meant(found))
+        found = json.loads((await server.ask(Call("GET", url, (("path", path),)))).body)
+        program: str = await api.background(lambda: files.meant(found))
         keys = {"folder": path, "path": f"{path}/{program}"}
     if "path" in keys:
-        document = files.remote_document(keys["path"], (yield from server.present(keys["path"])))
-        body = yield BackgroundWork(lambda: what.body(document, inspect(document)))
+        document = files.remote_document(keys["path"], (await server.present(keys["path"])))
+        body = await api.background(lambda: what.body(document, inspect(document)))
     else:
         body = what.body(files.remote_document(path, b""), Inspection("command", "shell"))
-    return (yield from _through(server, protocol, {**keys, **body}, what, dry=dry))
+    return await _through(server, api, {**keys, **body}, what, dry=dry)
 
 
-def _through(
-    server: _Server, protocol: Protocol, sent: dict[str, Any], what: Submission, *, dry: bool
-) -> Steps[bytes]:
+async def _through(server: _Server, api: Api, sent: dict[str, Any], what: Submission, *, dry: bool) -> bytes:
     """Have a session's JupyterLab submit it, or say what would happen to it."""
     if dry:
         try:
-            looked = yield from server.ask(Call("POST", f"{server.url}aiinfn-lab/check", body=sent))
-            return precheck.from_outside(protocol, looked)
+            looked = await server.ask(Call("POST", f"{server.url}aiinfn-lab/check", body=sent))
+            return precheck.from_outside(api, looked)
         except AiinfnError as error:
             # An older session does not know it.
             if error.status != 404 or not error.foreign:
                 raise
-        return (yield from server.ask(Call("POST", f"{server.url}aiinfn-lab/jobs", DRY, body=sent))).body
+        return (await server.ask(Call("POST", f"{server.url}aiinfn-lab/jobs", DRY, body=sent))).body
     if what.anyway:
         sent = {**sent, "anyway": True}
     call = Call("POST", f"{server.url}aiinfn-lab/jobs", headers={"Idempotency-Key": what.key}, body=sent)
-    return (yield from server.ask(call)).body
+    return (await server.ask(call)).body
 
 
-def _session(protocol: Protocol, wanted: str | None) -> Steps[str]:
+async def _session(api: Api, wanted: str | None) -> str:
     """Find a running session of the person, and give the address of its server."""
-    hub = str(protocol.access.hub)
-    answer = yield from whose(protocol)
+    hub = str(api.access.hub)
+    answer = await whose(api)
     try:
         model: dict[str, Any] = json.loads(answer.body)
         name: str = model["name"]
     except (ValueError, KeyError, TypeError):
-        raise protocol.refusal(HttpAnswer(404, {})) from None
+        raise api.refusal(HttpAnswer(404, {})) from None
     servers = model.get("servers")
     if not isinstance(servers, dict):
         # The token may not list them; the usual one is tried.
@@ -173,33 +166,33 @@ def _session(protocol: Protocol, wanted: str | None) -> Steps[str]:
 class _Server:
     """A session's Jupyter server, as seen from outside."""
 
-    def __init__(self, protocol: Protocol, url: str) -> None:
-        self._protocol = protocol
+    def __init__(self, api: Api, url: str) -> None:
+        self._api = api
         self.url = url if url.endswith("/") else f"{url}/"
 
-    def ask(self, call: Call) -> Steps[HttpAnswer]:
+    async def ask(self, call: Call) -> HttpAnswer:
         """Ask, and explain what is about the way to the session."""
         try:
-            return (yield from self._protocol.ask(call))
+            return await self._api.ask(call)
         except AiinfnError as error:
             raise self._explained(error) from None
 
-    def read(self, path: str) -> Steps[bytes | None]:
+    async def read(self, path: str) -> bytes | None:
         """Read a file; None if there is none."""
         query = (("type", "file"), ("format", "base64"), ("content", "1"))
         try:
-            answer = yield from self.ask(Call("GET", self._contents(path), query))
+            answer = await self.ask(Call("GET", self._contents(path), query))
             return files.decoded(json.loads(answer.body)["content"])
         except AiinfnError as error:
             if error.status == 404:
                 return None
             raise
         except (ValueError, KeyError, TypeError):
-            raise self._protocol.refusal(HttpAnswer(502, {})) from None
+            raise self._api.refusal(HttpAnswer(502, {})) from None
 
-    def present(self, path: str) -> Steps[bytes]:
+    async def present(self, path: str) -> bytes:
         """Read a file that must be there."""
-        data = yield from self.read(path)
+        data = await self.read(path)
         if data is None:
             raise AiinfnError(
                 Reason.NOT_FOUND,
@@ -209,10 +202,10 @@ class _Server:
             )
         return data
 
-    def put(self, document: HomeDocument, *, replace: bool) -> Steps[None]:
+    async def put(self, document: HomeDocument, *, replace: bool) -> None:
         """Put a file into the home; over another one only if that is wanted."""
         path = document.path
-        present = yield from self.read(path)
+        present = await self.read(path)
         if present == document.data:
             return
         if present is not None and not replace:
@@ -224,24 +217,24 @@ class _Server:
             )
         for folder in reversed(PurePosixPath(path).parents):
             if str(folder) != ".":
-                yield from self._make(str(folder))
+                await self._make(str(folder))
         content = {"type": "file", "format": "base64", "content": files.encoded(document.data)}
-        yield from self.ask(Call("PUT", self._contents(path), body=content))
+        await self.ask(Call("PUT", self._contents(path), body=content))
 
-    def _make(self, folder: str) -> Steps[None]:
+    async def _make(self, folder: str) -> None:
         try:
-            yield from self.ask(Call("GET", self._contents(folder), (("content", "0"),)))
+            await self.ask(Call("GET", self._contents(folder), (("content", "0"),)))
         except AiinfnError as error:
             if error.status != 404:
                 raise
-            yield from self.ask(Call("PUT", self._contents(folder), body={"type": "directory"}))
+            await self.ask(Call("PUT", self._contents(folder), body={"type": "directory"}))
 
     def _contents(self, path: str) -> str:
         return f"{self.url}api/contents/{quote(path)}"
 
     def _explained(self, error: AiinfnError) -> AiinfnError:
         """Explain in words of ours what Jupyter or the hub says of the way to the session."""
-        hub = self._protocol.access.hub
+        hub = self._api.access.hub
         if not error.foreign or error.status in {None, 404}:
             return error
         if error.status in {401, 403}:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Final
 
-from tornado import httputil, iostream
+from tornado import iostream
 
 from aiinfn_hub.contract.problem import Reason, Refusal
 
@@ -102,7 +103,7 @@ class LogsHandler(Handler):
         if self.request.connection is not None:
             self.request.connection.stream.close()  # type: ignore[attr-defined]
 
-    def _begin(self, headers: httputil.HTTPHeaders) -> None:
+    def _begin(self, headers: Mapping[str, str]) -> None:
         self.set_header("Content-Type", _TYPE)
         self.set_header("Cache-Control", "no-store")
         # Proxies that gather an answer before they send it would make a live log useless.
@@ -111,7 +112,7 @@ class LogsHandler(Handler):
             if name in headers:
                 self.set_header(name, headers[name])
 
-    def _begin_stream(self, headers: httputil.HTTPHeaders) -> None:
+    def _begin_stream(self, headers: Mapping[str, str]) -> None:
         self._begin(headers)
         self.flush()
 

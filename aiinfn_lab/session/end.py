@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,12 +10,12 @@ from http import HTTPStatus
 from typing import Any, Final, Self
 from urllib.parse import quote
 
-from tornado.httpclient import HTTPClientError, HTTPRequest, HTTPResponse
-from tornado.simple_httpclient import SimpleAsyncHTTPClient
-
 from aiinfn_hub.contract.problem import Reason, Refusal, reason_of
+from aiinfn_lab.transport import Call, Connection, HttpAnswer, NoAnswerError
+from aiinfn_lab.transport.asynchronous import AsyncTransport
 
 TIMEOUT: Final = 10.0
+_CONNECT_TIMEOUT: Final = 3.0
 
 
 @dataclass
@@ -32,7 +33,7 @@ class HubClient:
     url: str
     token: str = field(repr=False)
     timeout: float = TIMEOUT
-    _client: SimpleAsyncHTTPClient | None = field(default=None, init=False, repr=False)
+    _transport: AsyncTransport | None = field(default=None, init=False, repr=False)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
@@ -45,11 +46,11 @@ class HubClient:
             url = f"{api.rstrip('/')}/aiinfn/session-time/{place}"
         return cls(url, environment.get("JUPYTERHUB_API_TOKEN", ""))
 
-    def close(self) -> None:
-        """Release the client's resources."""
-        if self._client is not None:
-            self._client.close()
-            self._client = None
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._transport is not None:
+            await self._transport.close()
+            self._transport = None
 
     async def session_time(self, language: str) -> Any:
         """Return when the session ends and what can be done about it, as the hub says it now.
@@ -77,33 +78,30 @@ class HubClient:
             raise Refusal(
                 Reason.NOT_FOUND, "This JupyterLab was not started by the platform, so it has no time limit."
             )
-        if self._client is None:
-            self._client = SimpleAsyncHTTPClient(force_instance=True)
-        headers = {"Authorization": f"token {self.token}", "Accept": "application/json"}
-        if language:
-            headers["Accept-Language"] = language
-        request = HTTPRequest(
-            self.url,
-            method,
-            headers=headers,
-            body=b"" if method == "POST" else None,
-            connect_timeout=min(3.0, self.timeout),
-            request_timeout=self.timeout,
-            follow_redirects=False,
-        )
+        if self._transport is None:
+            to = Connection(
+                token=self.token,
+                timeout=self.timeout,
+                connect_timeout=_CONNECT_TIMEOUT,
+                inside=True,
+                tls=self.url.startswith("https:"),
+            )
+            self._transport = AsyncTransport(to)
+        headers = {"Accept": "application/json", **({"Accept-Language": language} if language else {})}
         try:
-            response = await self._client.fetch(request, raise_error=False)
-        except (HTTPClientError, OSError) as error:
-            raise _silent() from error
-        answer = _decoded(response)
-        if response.code != HTTPStatus.OK:
-            raise _refusal(response.code, answer)
-        return answer
+            async with asyncio.timeout(self.timeout):
+                answer = await self._transport.send(Call(method, self.url, headers=headers))
+        except (NoAnswerError, TimeoutError):
+            raise _silent() from None
+        told = _decoded(answer)
+        if answer.status != HTTPStatus.OK:
+            raise _refusal(answer.status, told)
+        return told
 
 
-def _decoded(response: HTTPResponse) -> dict[str, Any]:
+def _decoded(response: HttpAnswer) -> dict[str, Any]:
     try:
-        answer = json.loads(response.body or b"")
+        answer = json.loads(response.body)
     except ValueError as error:
         raise _silent() from error
     if not isinstance(answer, dict):

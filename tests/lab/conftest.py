@@ -8,6 +8,7 @@ import json
 import os
 import secrets
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -39,7 +40,26 @@ class Listener(ThreadingHTTPServer):
 
     daemon_threads = True
     peer: ClassVar[Peer]
-    """Of all of them: a connection goes on after its listener was closed."""
+    """Of all of them: a request is answered by the one that there is then."""
+
+    def __init__(self, *args: Any) -> None:
+        self._connections: set[socket.socket] = set()
+        super().__init__(*args)
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        connection, address = super().get_request()
+        self._connections.add(connection)
+        return connection, address
+
+    def shutdown_request(self, request: Any) -> None:
+        self._connections.discard(request)
+        super().shutdown_request(request)
+
+    def end_connections(self) -> None:
+        """Cut the connections that clients keep, as they are when a process ends."""
+        for connection in list(self._connections):
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, *_: Any) -> None:
         """Clients that leave in the middle are part of the tests."""
@@ -80,6 +100,7 @@ class Peer:
         if self._server is not None:
             self._server.shutdown()
             self._server.server_close()
+            self._server.end_connections()
             self._server = None
 
     def succeed(self, before: Peer) -> None:

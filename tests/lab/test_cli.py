@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from aiinfn_lab.client import protocol
+from aiinfn_lab.client import api
 
 EPOCHS = "import os\nprint('epochs', epochs, type(epochs).__name__, lr, os.environ['AIINFN_ACCELERATOR'])"
 
@@ -410,7 +410,7 @@ def test_completion_knows_jobs_accelerators_and_stays_silent_without_a_platform(
 
 
 def test_a_platform_that_is_away_is_told_from_one_that_refuses(real, monkeypatch):
-    monkeypatch.setattr(protocol, "_PAUSES", (0.01,))
+    monkeypatch.setattr(api, "_PAUSES", (0.01,))
     away = {**real.session, "AIINFN_VKD_URL": "http://127.0.0.1:1/services/vkd"}
     told = real.aiinfn("list", environment=away, code=4)
     assert "The batch service does not answer." in told.err

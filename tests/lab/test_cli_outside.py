@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from aiinfn_lab.client import protocol
+from aiinfn_lab.client import api
 from tests.vkd.world import user_model
 
 from .real import TOKEN
@@ -84,7 +84,7 @@ def test_the_token_is_asked_for_without_showing_it(real, laptop):
 
 
 def test_where_nothing_of_ours_answers_is_told(real, laptop, monkeypatch):
-    monkeypatch.setattr(protocol, "_PAUSES", (0.01,))
+    monkeypatch.setattr(api, "_PAUSES", (0.01,))
     told = real.aiinfn("login", "http://127.0.0.1:1", "--token-stdin", environment=laptop, typed=b"x", code=4)
     assert "does not answer" in told.err
     told = real.aiinfn(

@@ -1,6 +1,7 @@
 """The Python client, with and without ``await``, against a real vkd, and against one that misbehaves."""
 
 import asyncio
+import contextlib
 import inspect
 import logging
 import threading
@@ -10,20 +11,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from aiinfn_lab import AiinfnError, AsyncClient, Client
-from aiinfn_lab.client import JobState, Options, protocol
+from aiinfn_lab.client import JobState, Options, api
 from aiinfn_lab.client.access import PlatformAccess
-from aiinfn_lab.client.io import (
-    Call,
-    Emit,
-    HttpAnswer,
-    NoAnswerError,
-    Open,
-    Pause,
-    Read,
-    resume,
-)
 from aiinfn_lab.client.logs import read_log
-from aiinfn_lab.client.protocol import Protocol
+from aiinfn_lab.transport import HttpAnswer, NoAnswerError
 
 from .conftest import HUB_TOKEN, Peer
 
@@ -46,7 +37,7 @@ def own(peer, monkeypatch, tmp_path):
     monkeypatch.setenv("JUPYTERHUB_API_TOKEN", HUB_TOKEN)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(protocol, "_PAUSES", (0.01, 0.01, 0.3))
+    monkeypatch.setattr(api, "_PAUSES", (0.01, 0.01, 0.3))
     (tmp_path / "a.py").write_text("")
     with Client() as client:
         yield client
@@ -219,6 +210,31 @@ def test_the_copy_of_the_input_is_kept_only_if_the_job_may_exist(own, peer, tmp_
     assert len(list(snapshots.iterdir())) == 2
 
 
+async def test_with_await_too_what_may_have_arrived_is_told_from_what_did_not(own, peer, tmp_path):
+    snapshots = tmp_path / ".aiinfn/jobs"
+    peer.delay = 1.0
+    async with AsyncClient(timeout=0.2) as hasty:
+        with pytest.raises(AiinfnError, match="does not answer") as told:
+            await hasty.submit("a.py")
+    assert HUB_TOKEN not in f"{told.value!r} {told.value.__dict__} {told.value.__cause__} {hasty!r}"
+    assert len(list(snapshots.iterdir())) == 1
+    peer.stop()
+    async with AsyncClient() as another:
+        with pytest.raises(AiinfnError, match="does not answer"):
+            await another.submit("a.py")
+    assert len(list(snapshots.iterdir())) == 1
+
+
+async def test_the_client_without_await_works_where_an_event_loop_runs_already(own, peer):
+    """As in a notebook."""
+    job = own.submit("a.py")
+    assert [found.id for found in own.jobs()] == [job.id]
+    for found in own.jobs():
+        assert found.id == job.id
+        break
+    assert own.job(job.id).id == job.id
+
+
 @pytest.mark.parametrize("cut", [1, 4, 7])
 def test_a_log_that_is_cut_anywhere_is_read_on_without_loss(own, peer, cut):
     """Each connection breaks after some bytes, within a character too; the last one ends as it should."""
@@ -246,54 +262,74 @@ def test_a_log_that_is_cut_anywhere_is_read_on_without_loss(own, peer, cut):
             handler.wfile.write(b"0\r\n\r\n")
 
     peer.follow, peer.complete = follow, "1"
-    parts = list(own.logs(job.id, follow=True))
-    assert b"".join(part.data for part in parts) == peer.log
-    assert [part.offset for part in parts[1:]] == [part.end for part in parts[:-1]]
-    for part in parts:
-        part.data.decode()
+
+    async def read():
+        async with AsyncClient() as client:
+            return [part async for part in client.logs(job.id, follow=True)]
+
+    for parts in (list(own.logs(job.id, follow=True)), asyncio.run(read())):
+        assert b"".join(part.data for part in parts) == peer.log
+        assert [part.offset for part in parts[1:]] == [part.end for part in parts[:-1]]
+        for part in parts:
+            part.data.decode()
 
 
-def test_a_job_that_stays_silent_or_does_not_start_for_long_is_followed_all_the_same():
+class Scripted:
+    """A transport that gives one answer after the other, and keeps what was asked."""
+
+    def __init__(self, *script):
+        self.script = list(script)
+        self.asked = []
+
+    def _next(self, kind):
+        expected, outcome = self.script.pop(0)
+        assert kind == expected
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    async def send(self, call):
+        self.asked.append(dict(call.query))
+        return self._next("send")
+
+    @contextlib.asynccontextmanager
+    async def stream(self, call):
+        self.asked.append(dict(call.query))
+        yield self._next("stream"), self._body()
+
+    async def _body(self):
+        while data := self._next("read"):
+            yield data
+
+    async def sleep(self, seconds):
+        self._next("sleep")
+
+
+async def test_a_job_that_stays_silent_or_does_not_start_for_long_is_followed_all_the_same():
     """Behind a proxy even the headers of a silent stream come late, and of no attempt there is nothing to read."""
     waiting = JOB.model_copy(update={"state": JobState.QUEUED, "attempt": 0})
     over = JOB.model_copy(update={"state": JobState.SUCCEEDED, "final": True, "attempt": 1})
-    script = [
-        (Open, NoAnswerError(delivered=True, quiet=True)),
-        (Call, HttpAnswer(200, log_headers(attempt=0, complete=0))),
-        (Call, HttpAnswer(200, {}, waiting.model_dump_json().encode())),
-        (Pause, None),
-        (Open, HttpAnswer(200, log_headers(attempt=1))),
-        (Read, NoAnswerError(delivered=True, quiet=True)),
-        (Call, HttpAnswer(200, log_headers(attempt=1, complete=0))),
-        (Call, HttpAnswer(200, {}, over.model_dump_json().encode())),
-        (Pause, None),
-        (Open, HttpAnswer(200, log_headers(attempt=1))),
-        (Read, b"at last\n"),
-        (Read, b""),
-        (Call, HttpAnswer(200, log_headers(attempt=1, offset=8, complete=1))),
-        (Call, HttpAnswer(200, {}, over.model_dump_json().encode())),
-    ]
-    talk = Protocol(PlatformAccess("http://127.0.0.1/services/vkd", None, "t"))
-    given, asked = [], []
-
-    def converse(steps, step):
-        while True:
-            if isinstance(step, Emit):
-                given.append(step.value)
-                step = resume(steps, None)
-                continue
-            kind, outcome = script.pop(0)
-            assert isinstance(step, kind), (step, kind)
-            if kind in {Open, Call}:
-                asked.append(dict((step.call if kind is Open else step).query))
-            step = resume(steps, outcome)
-
-    steps = read_log(talk, "j", attempt=None, offset=0, follow=True, on_trouble=pytest.fail)
-    with pytest.raises(StopIteration):
-        converse(steps, next(steps))
-    assert [(part.text, part.attempt, part.offset) for part in given] == [("at last\n", 1, 0)]
-    assert script == []
-    assert "0" not in {query.get("attempt") for query in asked}
+    transport = Scripted(
+        ("stream", NoAnswerError(delivered=True, quiet=True)),
+        ("send", HttpAnswer(200, log_headers(attempt=0, complete=0))),
+        ("send", HttpAnswer(200, {}, waiting.model_dump_json().encode())),
+        ("sleep", None),
+        ("stream", HttpAnswer(200, log_headers(attempt=1))),
+        ("read", NoAnswerError(delivered=True, quiet=True)),
+        ("send", HttpAnswer(200, log_headers(attempt=1, complete=0))),
+        ("send", HttpAnswer(200, {}, over.model_dump_json().encode())),
+        ("sleep", None),
+        ("stream", HttpAnswer(200, log_headers(attempt=1))),
+        ("read", b"at last\n"),
+        ("read", b""),
+        ("send", HttpAnswer(200, log_headers(attempt=1, offset=8, complete=1))),
+        ("send", HttpAnswer(200, {}, over.model_dump_json().encode())),
+    )
+    service = api.Api(PlatformAccess("http://127.0.0.1/services/vkd", None, "t"), transport)
+    parts = read_log(service, "j", attempt=None, offset=0, follow=True, on_trouble=pytest.fail)
+    assert [(part.text, part.attempt, part.offset) async for part in parts] == [("at last\n", 1, 0)]
+    assert transport.script == []
+    assert "0" not in {query.get("attempt") for query in transport.asked}
 
 
 def log_headers(attempt, offset=0, **complete):
@@ -318,10 +354,23 @@ def test_options_are_those_of_a_submission():
     assert {*CHOICES, "name", "parameters", "arguments"} <= set(Options.__annotations__)
 
 
-def test_the_server_extension_does_not_load_the_client():
+def test_the_client_costs_a_session_no_memory():
+    """JupyterHub's part of a session has aiohttp in memory; httpx, and the contract's models, stay out."""
     import subprocess
     import sys
 
-    program = "import sys, aiinfn_lab.app; print('httpx' in sys.modules, 'aiinfn_lab.client' in sys.modules)"
+    program = (
+        "import sys, jupyterhub.singleuser.extension; before = 'aiohttp' in sys.modules\n"
+        "import aiinfn_lab.app; print(before, 'httpx' in sys.modules, 'aiinfn_lab.client' in sys.modules)"
+    )
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert said.stdout.split() == ["False", "False"]
+    assert said.stdout.split() == ["True", "False", "False"]
+
+
+def test_a_command_does_not_load_what_only_sessions_need():
+    import subprocess
+    import sys
+
+    program = "import sys, aiinfn_lab.client; print('aiohttp' in sys.modules)"
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == "False"

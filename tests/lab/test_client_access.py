@@ -11,9 +11,9 @@ from aiinfn_hub.contract.jobs import Job
 from aiinfn_hub.contract.platform import QueueChoice
 from aiinfn_lab import AiinfnError
 from aiinfn_lab.client import access
+from aiinfn_lab.client.api import read_model
 from aiinfn_lab.client.logs import _incomplete, _Reading
 from aiinfn_lab.client.options import submission
-from aiinfn_lab.client.protocol import read_model
 
 SESSION = {"AIINFN_VKD_URL": "http://10.0.0.7:8082/services/vkd/", "JUPYTERHUB_API_TOKEN": "own"}
 OUTSIDE = {"AIINFN_URL": "https://hub.example.org", "AIINFN_TOKEN": "mine"}
