@@ -29,6 +29,9 @@ LEEWAY: Final = 60.0
 _KEYS_AGE: Final = 1.0
 """Seconds before unknown key ids may cause another download of the keys; id tokens come from the provider itself."""
 
+_STRANGERS_PAUSE: Final = 60.0
+"""Seconds between two questions to the provider that a logout token may cause: anybody can send one."""
+
 _LOGOUT_EVENT: Final = "http://schemas.openid.net/event/backchannel-logout"
 _LOGOUT_AGE: Final = 600.0
 """Seconds for which a logout token counts, whatever it says itself."""
@@ -80,6 +83,7 @@ class Provider:
         self._answered_at = 0.0
         self._keys: jwt.PyJWKSet | None = None
         self._keys_since = -_KEYS_AGE
+        self._asked_for_strangers = float("-inf")
         self._lock = asyncio.Lock()
 
     async def endpoints(self, *, answered_within: float | None = None) -> Endpoints:
@@ -184,6 +188,7 @@ class Provider:
             If any of the token is wrong; the message says what, never the token.
         """
         try:
+            self._limit_strangers(logout_token)
             claims = await self._signed(
                 logout_token, client_id, leeway, ("iat", "aud", "iss", "jti", "events")
             )
@@ -208,6 +213,18 @@ class Provider:
             raise LogoutTokenError("it names neither sub nor sid")
         until = min(expires, issued + _LOGOUT_AGE) + leeway
         return {"sub": sub, "sid": sid, "jti": jti, "until": until}
+
+    def _limit_strangers(self, logout_token: str) -> None:
+        """Refuse a token that makes the hub ask the provider, well or in vain, soon after another one did."""
+        kid = str(jwt.get_unverified_header(logout_token).get("kid") or "")
+        if self._endpoints is not None and self._known_key(kid) is not None:
+            return
+        now = time.monotonic()
+        if now - self._asked_for_strangers < _STRANGERS_PAUSE:
+            if self._keys is None:
+                raise ProviderUnreachableError("the signing keys were asked for a moment ago")
+            raise LogoutTokenError("its signing key is not among the provider's keys")
+        self._asked_for_strangers = now
 
     def _ahead(self, id_token: str) -> float:
         """Return how many seconds IAM's clock seems to be ahead of this one, and say so in the log."""

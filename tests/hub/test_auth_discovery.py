@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from types import SimpleNamespace
 
 import jwt
 import pytest
@@ -167,6 +168,52 @@ async def test_unknown_key_ids_do_not_make_the_hub_hammer_the_provider(monkeypat
         with pytest.raises(ProviderBrokenError):
             await provider.verify(documents.token(kid="unknown"), client_id="hub", nonce="n")
     assert documents.asked.count("signing keys") == 1
+
+
+LOGOUT = {"nonce": None, "jti": "1", "events": {"http://schemas.openid.net/event/backchannel-logout": {}}}
+
+
+async def test_logout_tokens_of_strangers_do_not_make_the_hub_hammer_the_provider(monkeypatch):
+    """Anybody can send one. After the pause a key that the provider has changed to is found, however many were sent."""
+    monkeypatch.setattr(discovery, "_KEYS_AGE", 0.0)
+    now = time.monotonic()
+    monkeypatch.setattr(discovery, "time", SimpleNamespace(monotonic=lambda: now, time=time.time))
+    documents = Documents()
+    provider = documents.provider()
+    assert (await provider.verify_logout(documents.token(**LOGOUT), client_id="hub"))["sub"] == "42"
+    documents.asked.clear()
+
+    async def flood():
+        sent = (documents.token(kid=f"unknown-{number}", **LOGOUT) for number in range(20))
+        tried = (provider.verify_logout(token, client_id="hub") for token in sent)
+        return await asyncio.gather(*tried, return_exceptions=True)
+
+    for _ in range(3):
+        now += discovery._STRANGERS_PAUSE
+        assert {type(refused) for refused in await flood()} == {LogoutTokenError}
+    assert documents.asked == ["signing keys"] * 3
+    # A known key needs no question, and whoever signs in, with a token from the provider itself, need not wait.
+    assert await provider.verify_logout(documents.token(**LOGOUT | {"jti": "2"}), client_id="hub")
+    documents.keys.append(make_key())
+    assert await provider.verify(documents.token(), client_id="hub", nonce="n") == "42"
+    documents.keys.append(make_key())
+    now += discovery._STRANGERS_PAUSE
+    assert await provider.verify_logout(documents.token(**LOGOUT | {"jti": "3"}), client_id="hub")
+
+
+async def test_logout_tokens_do_not_hammer_a_provider_that_is_down(monkeypatch):
+    now = time.monotonic()
+    monkeypatch.setattr(discovery, "time", SimpleNamespace(monotonic=lambda: now, time=time.time))
+    documents = Documents()
+    documents.down = True
+    provider = documents.provider()
+    for _ in range(20):
+        with pytest.raises(ProviderUnreachableError):
+            await provider.verify_logout(documents.token(**LOGOUT), client_id="hub")
+    assert documents.asked == ["discovery document"]
+    documents.down = False
+    now += discovery._STRANGERS_PAUSE
+    assert await provider.verify_logout(documents.token(**LOGOUT), client_id="hub")
 
 
 async def test_a_logout_token_that_never_ends_is_refused():
