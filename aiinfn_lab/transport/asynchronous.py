@@ -1,7 +1,7 @@
 """The transport for asyncio, on aiohttp, which a session's server has in memory anyway (JupyterHub and jupyter-server-proxy load it).
 
-Measured in a session, for a list of 25 jobs: 0.2 ms of processor for a request on a kept connection and 0.7 ms on a new one;
-httpx takes 1.4 and 2.3 ms, tornado's client, which keeps none, 0.9 to 1.5 ms.
+Processor time of a request for a list of 25 jobs, measured with one peer over loopback: 0.5 ms while requests follow each other and
+0.8 ms after a rest; with httpx 1.7 and 3.5 ms, with tornado's client, which keeps no connection, 0.8 and 1.5 ms.
 """
 
 from __future__ import annotations
