@@ -142,7 +142,7 @@ def _raw(page: Page, job: str, tail: int | None) -> float:
     address = f"{steps.server_url(page)}aiinfn-lab/jobs/{job}/logs"
     started = time.perf_counter()
     params = {"download": 1} if tail is None else {"offset": -tail}
-    answer = page.request.get(address, params=params, timeout=300_000)
+    answer = page.request.get(address, params=params, timeout=300_000)  # type: ignore[arg-type]
     assert answer.ok
     assert answer.body()
     return time.perf_counter() - started

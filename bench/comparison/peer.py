@@ -61,7 +61,7 @@ def environment() -> Path:
         into = ["--python", ENVIRONMENT / "bin" / "python", "--link-mode", "copy", "--compile-bytecode"]
         # Hashes of both files are checked.
         subprocess.run(
-            [uv, "pip", "install", "--quiet", *into, "-r", REQUIREMENTS, "-c", LOCK],
+            [uv, "pip", "install", "--quiet", *into, "-r", REQUIREMENTS, "-c", LOCK],  # type: ignore[list-item]
             check=True,
         )
         made_of.write_text(wanted)
@@ -201,7 +201,7 @@ class Peer(System):
             "-c",
             "import jupyter_scheduler; print(jupyter_scheduler.__version__)",
         ]
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()  # type: ignore[arg-type]
 
     def roots(self) -> list[psutil.Process]:
         """Return the Jupyter server: jobs are its children."""

@@ -158,7 +158,7 @@ def load(path: Path = KEPT) -> Comparison:
             measured[kind] = [Run(**{**run, "acts": Acts(**run["acts"])}) for run in measured[kind]]
         systems[name] = Measured(**measured)
     places = (Machine(**{**read[when], "load": tuple(read[when]["load"])}) for when in ("began", "ended"))
-    return Comparison(*places, read["history"], systems)
+    return Comparison(*places, read["history"], systems)  # type: ignore[arg-type, call-arg]
 
 
 def spread(values: Sequence[float], digits: int = 1) -> str:

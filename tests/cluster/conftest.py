@@ -6,10 +6,13 @@ import asyncio
 import fcntl
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from tests.cluster.harness import Cluster
 
 WANTED = os.environ.get("AIINFN_TEST_CLUSTER") == "1"
 if not WANTED:
@@ -27,7 +30,7 @@ def cache() -> Path:
 
 
 @pytest.fixture(scope="session")
-def cluster(cache) -> Iterator:
+def cluster(cache: Any) -> Iterator[Any]:
     """One cluster for all tests; it is always taken down, and nothing of it may be left."""
     from tests.cluster.harness import Cluster, Settings, binaries, host
 
@@ -46,7 +49,7 @@ def cluster(cache) -> Iterator:
 
 
 @pytest.fixture
-def workbench(cluster) -> Iterator:
+def workbench(cluster: Cluster) -> Iterator[Any]:
     """A cluster without sessions and jobs, before and after."""
     from tests.cluster.workbench import Workbench
 
@@ -56,7 +59,7 @@ def workbench(cluster) -> Iterator:
 
 
 @pytest.fixture(scope="session")
-def site(cluster):
+def site(cluster: Cluster) -> Any:
     """The platform of `platform.yaml` on the cluster, applied once for all tests."""
     from tests.cluster.site import Site
 
@@ -66,7 +69,7 @@ def site(cluster):
 
 
 @pytest.fixture(scope="module")
-def contract_site(cluster) -> Iterator:
+def contract_site(cluster: Cluster) -> Iterator[Any]:
     """The platform that the contract of vkd's back ends speaks of; afterwards it is the usual one again."""
     from tests.cluster import vkd_world
 
@@ -76,7 +79,7 @@ def contract_site(cluster) -> Iterator:
 
 
 @pytest.fixture
-async def world(contract_site, tmp_path):
+async def world(contract_site: Any, tmp_path: Path) -> AsyncIterator[Any]:
     """vkd's back end on the cluster, with nothing running before and after."""
     from tests.cluster.vkd_world import ClusterWorld
 
@@ -95,7 +98,7 @@ def figure() -> Callable[[str, float], None]:
     return note
 
 
-def pytest_terminal_summary(terminalreporter):
+def pytest_terminal_summary(terminalreporter: Any) -> None:
     if FIGURES:
         terminalreporter.section("figures")
         for what, value in FIGURES.items():

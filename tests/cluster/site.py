@@ -87,7 +87,7 @@ class Site:
         for namespace in spaces:
             # Pods are refused until the namespace's own service account is there.
             path = f"/api/v1/namespaces/{namespace}/serviceaccounts/default"
-            wait_for(f"namespace {namespace}", lambda p=path: self.cluster.api.get(p))
+            wait_for(f"namespace {namespace}", lambda p=path: self.cluster.api.get(p))  # type: ignore[misc]
             folders = volumes.python_folders() | {name: self.folder / name for name in (HOMES, SHARES)}
             self.cluster.claim_folders(namespace, folders)
         for project in platform.projects:

@@ -2,6 +2,7 @@
 
 import time
 from datetime import UTC, datetime
+from typing import Any
 
 from tests.cluster import workloads
 from tests.cluster.harness import wait_for
@@ -12,7 +13,7 @@ from tests.cluster.workloads import STUBBORN, T4, T4_LABEL
 PHANTOM_WATCH = 12
 
 
-def fill(workbench, *names, **keywords):
+def fill(workbench: Any, *names: Any, **keywords: Any) -> None:
     """Take every GPU of the node with jobs, and wait until Kueue has seen them ready."""
     for name in names:
         workbench.submit(name, T4, labels=T4_LABEL, **keywords)
@@ -21,7 +22,7 @@ def fill(workbench, *names, **keywords):
     workbench.wait_steady(*names)
 
 
-def test_a_job_is_admitted_runs_and_completes(workbench, figure):
+def test_a_job_is_admitted_runs_and_completes(workbench: Any, figure: Any) -> None:
     begin = time.monotonic()
     workbench.submit("short", T4, ("sh", "-c", "echo done"), T4_LABEL)
     wait_for("admission", lambda: workbench.workload_is("short", "Admitted"), interval=0.02)
@@ -34,7 +35,7 @@ def test_a_job_is_admitted_runs_and_completes(workbench, figure):
     assert flavors["nvidia.com/gpu"] == "t4"
 
 
-def test_waiting_jobs_have_a_place_in_the_queue_and_a_reason(workbench):
+def test_waiting_jobs_have_a_place_in_the_queue_and_a_reason(workbench: Any) -> None:
     fill(workbench, "first", "second")
     workbench.submit("third", T4, labels=T4_LABEL)
     wait_for("third to wait", lambda: "third" in workbench.positions())
@@ -56,7 +57,9 @@ def test_waiting_jobs_have_a_place_in_the_queue_and_a_reason(workbench):
     wait_for("the queue to move", lambda: workbench.positions() == {"fourth": 0})
 
 
-def test_a_session_evicts_batch_and_the_victim_waits_honestly_and_comes_back(workbench, figure):
+def test_a_session_evicts_batch_and_the_victim_waits_honestly_and_comes_back(
+    workbench: Any, figure: Any
+) -> None:
     fill(workbench, "one", "two")
 
     took = workbench.start_session("urgent", T4, labels=T4_LABEL)
@@ -86,7 +89,9 @@ def test_a_session_evicts_batch_and_the_victim_waits_honestly_and_comes_back(wor
     assert not workbench.workload_is(victim, "Evicted")
 
 
-def test_a_session_starts_while_kueue_is_dead_and_kueue_puts_it_right_afterwards(cluster, workbench, figure):
+def test_a_session_starts_while_kueue_is_dead_and_kueue_puts_it_right_afterwards(
+    cluster: Any, workbench: Any, figure: Any
+) -> None:
     fill(workbench, "one", "two")
 
     cluster.kill("kueue")
@@ -102,7 +107,9 @@ def test_a_session_starts_while_kueue_is_dead_and_kueue_puts_it_right_afterwards
     workbench.wait_running(victim)
 
 
-def test_a_job_that_ignores_sigterm_costs_the_session_its_grace_period_and_no_more(workbench, figure):
+def test_a_job_that_ignores_sigterm_costs_the_session_its_grace_period_and_no_more(
+    workbench: Any, figure: Any
+) -> None:
     fill(workbench, "one", "two", command=STUBBORN, grace=4)
 
     took = workbench.start_session("patient", T4, labels=T4_LABEL)
@@ -111,7 +118,7 @@ def test_a_job_that_ignores_sigterm_costs_the_session_its_grace_period_and_no_mo
     assert 4 <= took < 4 + 5
 
 
-def test_what_kueue_evicts_is_back_at_once_each_time(workbench, figure):
+def test_what_kueue_evicts_is_back_at_once_each_time(workbench: Any, figure: Any) -> None:
     """Unlike what kube-scheduler evicts: for that the Job controller waits 10, 20, 40 s ... before the next pod."""
     workbench.submit("often", {"nvidia.com/gpu": 2}, labels=T4_LABEL)
     for number in range(1, 4):
@@ -125,12 +132,12 @@ def test_what_kueue_evicts_is_back_at_once_each_time(workbench, figure):
         assert took < 8  # the Job controller's back-off would be 10 s at least, and 40 s the third time
 
 
-def test_a_job_below_the_restricted_standard_never_gets_a_pod(cluster, workbench):
+def test_a_job_below_the_restricted_standard_never_gets_a_pod(cluster: Any, workbench: Any) -> None:
     work = workloads.job("bad")
     work["spec"]["template"]["spec"]["hostPID"] = True
     cluster.api.post("/apis/batch/v1/namespaces/batch/jobs", work)
 
-    def refusals():
+    def refusals() -> list[Any]:
         events = cluster.api.get("/api/v1/namespaces/batch/events?fieldSelector=reason%3DFailedCreate")[
             "items"
         ]

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.cluster.harness import wait_for
 from tests.cluster.hub_world import ClusterHub, cluster_hub
+from tests.cluster.site import Site
 from tests.ui import steps
 from tests.ui.conftest import browser, page  # noqa: F401 - the fixtures of the browser tests
 
@@ -30,7 +33,7 @@ AWHILE = 90_000
 
 
 @pytest.fixture(scope="module")
-def hub(site, tmp_path_factory):
+def hub(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     with cluster_hub(tmp_path_factory.mktemp("hub"), site) as (running, _):
         for who in ("ada", "bruno"):
             site.home(who)
@@ -38,15 +41,15 @@ def hub(site, tmp_path_factory):
 
 
 @pytest.fixture
-def clear(hub) -> ClusterHub:
+def clear(hub: ClusterHub) -> Iterator[None]:
     yield
     hub.clear()
 
 
 @pytest.fixture
-def lab(hub, clear, page) -> Page:  # noqa: F811
+def lab(hub: Any, clear: Any, page: Page) -> Page:  # noqa: F811
     """JupyterLab in a pod of ada's, without an accelerator, with a notebook that takes a parameter."""
-    steps.sign_in(page, SimpleNamespace(url=hub.url + "/"), "ada")
+    steps.sign_in(page, SimpleNamespace(url=hub.url + "/"), "ada")  # type: ignore[arg-type]
     steps.choose(page, "none")
     page.locator("#size").select_option("large")
     steps.start(page)
@@ -67,7 +70,7 @@ def newest(page: Page) -> str:  # noqa: F811
 
 
 @pytest.mark.timeout(400)
-def test_submit_log_preemption_and_run_again(hub, site, lab, figure):
+def test_submit_log_preemption_and_run_again(hub: Any, site: Any, lab: Any, figure: Any) -> None:
     dialog = submit_on_t4(lab)
     dialog.get_by_label("steps", exact=True).fill("8")
     expect(dialog.locator(".aiinfn-Verdict")).to_contain_text("Starts now", timeout=AWHILE)
@@ -112,7 +115,7 @@ def test_submit_log_preemption_and_run_again(hub, site, lab, figure):
 
 
 @pytest.mark.timeout(400)
-def test_a_sweep_fills_its_table(lab):
+def test_a_sweep_fills_its_table(lab: Any) -> None:
     dialog = submit_on_t4(lab)
     dialog.get_by_role("radio", name="Sweep").check()
     dialog.get_by_label("steps", exact=True).fill("1..3")

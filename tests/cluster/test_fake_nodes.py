@@ -1,13 +1,14 @@
 """Nodes without a machine, for inventories and for scale."""
 
 import time
+from typing import Any
 
 from tests.cluster.harness import wait_for
 
 A100 = {"nvidia.com/gpu.product": "NVIDIA-A100-SXM4-40GB"}
 
 
-def test_fake_nodes_come_take_jobs_and_go(cluster, workbench, figure):
+def test_fake_nodes_come_take_jobs_and_go(cluster: Any, workbench: Any, figure: Any) -> None:
     begin = time.monotonic()
     nodes = [f"fake-{number}" for number in range(5)]
     cluster.add_fake_nodes(nodes, {"nvidia.com/gpu": 4}, A100)

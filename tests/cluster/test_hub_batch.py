@@ -9,8 +9,10 @@ import asyncio
 import json
 import re
 import time
+from collections.abc import AsyncIterator, Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
@@ -22,6 +24,7 @@ from aiinfn_hub.kube.objects import jobs
 from tests import checkpoint_example
 from tests.cluster.harness import has_condition, wait_for
 from tests.cluster.hub_world import ClusterHub, Lab, cluster_hub, notebook_of
+from tests.cluster.site import Site
 from tests.cluster.workbench import BACKGROUND
 from tests.hub.stack import browser
 
@@ -116,7 +119,7 @@ if not mark.exists():
 
 
 @pytest.fixture(scope="module")
-def hub(site, tmp_path_factory):
+def hub(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     with cluster_hub(tmp_path_factory.mktemp("hub"), site) as (hub, _):
         for who in ("ada", "bruno"):
             site.home(who)
@@ -128,17 +131,19 @@ def hub(site, tmp_path_factory):
 
 
 @pytest.fixture
-def clear(hub) -> ClusterHub:
+def clear(hub: ClusterHub) -> Iterator[None]:
     yield
     hub.clear()
 
 
-def workloads(hub, site):
+def workloads(hub: Any, site: Site) -> Any:
     batch = site.platform.kubernetes.batch_namespace
     return hub.cluster.api.get(f"/apis/kueue.x-k8s.io/v1beta2/namespaces/{batch}/workloads")["items"]
 
 
-async def test_a_notebook_submitted_from_the_session_runs_through_kueue(hub, site, clear, figure):
+async def test_a_notebook_submitted_from_the_session_runs_through_kueue(
+    hub: Any, site: Any, clear: Any, figure: Any
+) -> None:
     async with browser(hub) as client:
         begin = time.monotonic()
         await client.sign_in("ada")
@@ -157,7 +162,7 @@ async def test_a_notebook_submitted_from_the_session_runs_through_kueue(hub, sit
         figure("B2: submit answered, s", time.monotonic() - begin)
         mine = names.job_name(job["id"])
 
-        def admitted():
+        def admitted() -> Any:
             return any(
                 has_condition(each, "Admitted")
                 for each in workloads(hub, site)
@@ -179,7 +184,9 @@ async def test_a_notebook_submitted_from_the_session_runs_through_kueue(hub, sit
         assert states == ["queued", "starting", "running", "succeeded"]
 
 
-async def test_a_session_takes_what_batch_has_and_the_job_comes_back(hub, site, clear, figure):
+async def test_a_session_takes_what_batch_has_and_the_job_comes_back(
+    hub: Any, site: Any, clear: Any, figure: Any
+) -> None:
     async with browser(hub) as client:
         await client.sign_in("ada")
         hub.start_session("ada", "writing", accelerator="none", size="small")
@@ -224,7 +231,7 @@ async def test_a_session_takes_what_batch_has_and_the_job_comes_back(hub, site, 
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def lab(hub):
+async def lab(hub: Any) -> AsyncIterator[Lab]:
     """A session of ada's."""
     async with browser(hub) as client:
         await client.sign_in("ada")
@@ -235,7 +242,7 @@ async def lab(hub):
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def kernel(lab) -> str:
+async def kernel(lab: Lab) -> str:
     """A kernel beside the folder ``proj``."""
     kernel = await lab.start_kernel("console.ipynb")
     await lab.run(kernel, MADE.format(files=FOLDER))
@@ -251,7 +258,7 @@ def files_of(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
-def printed(notebook) -> list[str]:
+def printed(notebook: Any) -> list[str]:
     """What each cell of code printed."""
     cells = (cell for cell in notebook["cells"] if cell["cell_type"] == "code")
     return [
@@ -261,7 +268,9 @@ def printed(notebook) -> list[str]:
 
 
 @pytest.mark.asyncio(loop_scope="module")
-async def test_a_folder_from_the_command_line_runs_through_kueue(site, lab, kernel, figure):
+async def test_a_folder_from_the_command_line_runs_through_kueue(
+    site: Any, lab: Any, kernel: Any, figure: Any
+) -> None:
     home = site.home("ada")
     begin = time.monotonic()
     line = "python simulate.py --events 14 | tee said.txt"
@@ -290,7 +299,9 @@ async def test_a_folder_from_the_command_line_runs_through_kueue(site, lab, kern
 
 
 @pytest.mark.asyncio(loop_scope="module")
-async def test_a_command_that_fails_in_a_folder_fails_the_job_and_says_why(site, lab, kernel):
+async def test_a_command_that_fails_in_a_folder_fails_the_job_and_says_why(
+    site: Any, lab: Any, kernel: Any
+) -> None:
     # The pipe's last part succeeds: the job fails all the same.
     line = "(echo one event; echo no such channel; exit 3) | tee said.txt"
     request = {"folder": "work/proj", "command": line, "size": "small"}
@@ -310,7 +321,9 @@ async def test_a_command_that_fails_in_a_folder_fails_the_job_and_says_why(site,
 
 
 @pytest.mark.asyncio(loop_scope="module")
-async def test_a_notebook_goes_on_as_a_job_from_its_kernel_in_another_pod(hub, site, lab, figure):
+async def test_a_notebook_goes_on_as_a_job_from_its_kernel_in_another_pod(
+    hub: Any, site: Any, lab: Any, figure: Any
+) -> None:
     home, pod = site.home("ada"), hub.pod("ada")["metadata"]["name"]
     notebook = notebook_of(*CELLS)
     await lab.write("fit.ipynb", notebook)
@@ -355,7 +368,9 @@ async def test_a_notebook_goes_on_as_a_job_from_its_kernel_in_another_pod(hub, s
 
 
 @pytest.mark.asyncio(loop_scope="module")
-async def test_a_job_from_a_kernel_that_made_room_begins_at_its_cell_again(hub, site, lab, kernel):
+async def test_a_job_from_a_kernel_that_made_room_begins_at_its_cell_again(
+    hub: Any, site: Any, lab: Any, kernel: Any
+) -> None:
     await lab.write("away.ipynb", notebook_of("number = 1", AWAY))
     await lab.run(kernel, "number = 1")
     request = {"path": "away.ipynb", "from_here": {"kernel": kernel, "cell": 1}, "size": "small"}
@@ -375,7 +390,9 @@ async def test_a_job_from_a_kernel_that_made_room_begins_at_its_cell_again(hub, 
 
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.timeout(400)
-async def test_the_checkpoint_example_preempted_three_times_ends_as_an_unbroken_run(hub, site, lab, figure):
+async def test_the_checkpoint_example_preempted_three_times_ends_as_an_unbroken_run(
+    hub: Any, site: Any, lab: Any, figure: Any
+) -> None:
     example = nbformat.read(EXAMPLES / "checkpoint.ipynb", as_version=4)
     await lab.write("whole.ipynb", example)
     await lab.write("checkpoint.ipynb", checkpoint_example.held(example))

@@ -9,7 +9,9 @@ import os
 import signal
 import time
 import urllib.request
+from collections.abc import Iterator
 from datetime import datetime, timedelta
+from typing import Any
 
 import psutil
 import pytest
@@ -17,7 +19,8 @@ import pytest
 from aiinfn_hub.kube import names
 from tests.cluster.harness import images, wait_for
 from tests.cluster.hub_world import ClusterHub, Lab, cluster_hub, notebook_of, post_form
-from tests.hub.stack import browser
+from tests.cluster.site import Site
+from tests.hub.stack import Client, Iam, browser
 from tests.hub.terminals import Terminal
 from tests.hub.test_config_hub import vkd_of
 
@@ -27,13 +30,13 @@ PEOPLE = ("ada", "bruno", "dora")
 
 
 @pytest.fixture(scope="module")
-def world(site, tmp_path_factory):
+def world(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ClusterHub, Iam]]:
     with cluster_hub(tmp_path_factory.mktemp("hub"), site) as both:
         yield both
 
 
 @pytest.fixture(scope="module", autouse=True)
-def known(world, site):
+def known(world: Any, site: Site) -> None:
     """Everybody signed in once, so that the hub knows their groups."""
     hub, _ = world
 
@@ -47,7 +50,7 @@ def known(world, site):
 
 
 @pytest.fixture
-def hub(world) -> ClusterHub:
+def hub(world: tuple[ClusterHub, Iam]) -> Iterator[ClusterHub]:
     hub = world[0]
     yield hub
     hub.alive()
@@ -55,16 +58,16 @@ def hub(world) -> ClusterHub:
     assert "Traceback" not in hub.told()
 
 
-def container(pod):
+def container(pod: Any) -> Any:
     (only,) = pod["spec"]["containers"]
     return only
 
 
-def environment(pod):
+def environment(pod: Any) -> dict[str, Any]:
     return {each["name"]: each.get("value") for each in container(pod)["env"]}
 
 
-async def test_from_sign_in_to_jupyterlab_in_a_container(hub, figure):
+async def test_from_sign_in_to_jupyterlab_in_a_container(hub: Any, figure: Any) -> None:
     begin = time.monotonic()
     async with browser(hub) as client:
         await client.sign_in("ada")
@@ -93,7 +96,7 @@ async def test_from_sign_in_to_jupyterlab_in_a_container(hub, figure):
         figure("hub: session ended, s", time.monotonic() - begin)
 
 
-def test_the_pod_is_what_was_granted_and_holds_to_the_security_floor(hub, site):
+def test_the_pod_is_what_was_granted_and_holds_to_the_security_floor(hub: Any, site: Any) -> None:
     before = datetime.now().astimezone()
     hub.start_session("bruno", accelerator="t4", count="2", size="large", project="medphys", time_limit="2h")
     pod = hub.pod("bruno")
@@ -160,14 +163,14 @@ def test_the_pod_is_what_was_granted_and_holds_to_the_security_floor(hub, site):
     ],
     ids=str,
 )
-def test_what_is_not_offered_never_becomes_a_pod(hub, options, status, says):
+def test_what_is_not_offered_never_becomes_a_pod(hub: Any, options: Any, status: Any, says: Any) -> None:
     answered, answer = hub.ask("ada", **options)
     assert answered == status, answer
     assert says in answer["message"]
     assert hub.pods() == []
 
 
-def test_nothing_of_one_start_is_left_in_the_next(hub):
+def test_nothing_of_one_start_is_left_in_the_next(hub: Any) -> None:
     hub.start_session("ada", accelerator="t4", count=2, size="large")
     assert container(hub.pod("ada"))["resources"]["limits"][GPU] == "2"
     hub.end_session("ada")
@@ -184,12 +187,12 @@ def test_nothing_of_one_start_is_left_in_the_next(hub):
     assert environment(pod)["AIINFN_ACCELERATOR"] == "none"
 
 
-async def test_kubespawners_profiles_are_the_form_in_other_words(hub):
+async def test_kubespawners_profiles_are_the_form_in_other_words(hub: Any) -> None:
     hub.start_session("ada", profile="t4", image="standard", size="small")
     assert container(hub.pod("ada"))["resources"]["limits"][GPU] == "1"
 
 
-def test_somebody_has_several_sessions(hub):
+def test_somebody_has_several_sessions(hub: Any) -> None:
     hub.start_session("ada", accelerator="slice", size="small")
     hub.start_session("ada", "second", accelerator="t4", size="small")
     first, second = hub.pod("ada"), hub.pod("ada", "second")
@@ -201,7 +204,7 @@ def test_somebody_has_several_sessions(hub):
     assert hub.pod("ada")["metadata"]["uid"] == first["metadata"]["uid"]
 
 
-def test_a_hub_that_comes_back_finds_the_sessions_that_run(world, hub):
+def test_a_hub_that_comes_back_finds_the_sessions_that_run(world: Any, hub: Any) -> None:
     _, iam = world
     hub.start_session("ada", accelerator="t4", size="small")
     uid = hub.pod("ada")["metadata"]["uid"]
@@ -227,7 +230,9 @@ def test_a_hub_that_comes_back_finds_the_sessions_that_run(world, hub):
     ],
     ids=["image", "size"],
 )
-async def test_a_start_that_cannot_succeed_ends_early_and_says_what_to_do(hub, figure, options, says):
+async def test_a_start_that_cannot_succeed_ends_early_and_says_what_to_do(
+    hub: Any, figure: Any, options: Any, says: Any
+) -> None:
     async with browser(hub) as client:
         await client.sign_in("ada")
         begin = time.monotonic()
@@ -240,7 +245,7 @@ async def test_a_start_that_cannot_succeed_ends_early_and_says_what_to_do(hub, f
     assert hub.pods() == []
 
 
-def test_a_model_that_no_node_has_is_told_at_once(hub):
+def test_a_model_that_no_node_has_is_told_at_once(hub: Any) -> None:
     hub.cluster.kubectl("label", "node", hub.cluster.settings.node_name, "nvidia.com/gpu.product-")
     try:
         begin = time.monotonic()
@@ -253,7 +258,7 @@ def test_a_model_that_no_node_has_is_told_at_once(hub):
         )
 
 
-def test_a_quota_of_the_namespace_is_told(hub, site):
+def test_a_quota_of_the_namespace_is_told(hub: Any, site: Any) -> None:
     quotas = f"/api/v1/namespaces/{site.platform.kubernetes.sessions_namespace}/resourcequotas"
     quota = {
         "apiVersion": "v1",
@@ -270,7 +275,7 @@ def test_a_quota_of_the_namespace_is_told(hub, site):
         hub.cluster.api.delete(f"{quotas}/few")
 
 
-async def test_a_session_whose_pod_ends_says_why(hub):
+async def test_a_session_whose_pod_ends_says_why(hub: Any) -> None:
     hub.start_session("ada", size="small")
     hub.cluster.api.delete(f"{hub.pods_path}/jupyter-ada")
     wait_for("the end of the session", lambda: not hub.model("ada"), 40)
@@ -289,7 +294,7 @@ async def test_a_session_whose_pod_ends_says_why(hub):
         assert "The session was ended because the operators are emptying its node." in page.text
 
 
-async def test_a_session_ends_at_its_time_limit_and_says_so(hub):
+async def test_a_session_ends_at_its_time_limit_and_says_so(hub: Any) -> None:
     hub.start_session("ada", size="small", time_limit="20s")
     wait_for("the end of the session", lambda: not hub.model("ada"), 60)
     assert hub.pods() == []
@@ -304,7 +309,7 @@ async def test_a_session_ends_at_its_time_limit_and_says_so(hub):
         assert "time limit" not in (await client.get("/hub/user/ada/lab")).text
 
 
-async def test_why_a_session_waits_is_told_and_it_starts_when_it_can(hub):
+async def test_why_a_session_waits_is_told_and_it_starts_when_it_can(hub: Any) -> None:
     hub.start_session("bruno", accelerator="t4", count=2, size="small", project="flavour")
     async with browser(hub) as client:
         await client.sign_in("ada")
@@ -319,13 +324,13 @@ async def test_why_a_session_waits_is_told_and_it_starts_when_it_can(hub):
         assert await events_of(client, "ada")
 
 
-async def events_of(client, who):
+async def events_of(client: Client, who: str) -> list[Any]:
     """What the hub's own progress says of a session that runs."""
     async with client._session.get(f"{client.hub.url}/hub/api/users/{who}/server/progress") as answer:
         return [line async for line in answer.content if line.startswith(b"data:")]
 
 
-async def test_the_terminal_of_a_pod_knows_the_commands_and_the_person(hub):
+async def test_the_terminal_of_a_pod_knows_the_commands_and_the_person(hub: Any) -> None:
     async with browser(hub) as client:
         await client.sign_in("ada")
         await asyncio.to_thread(hub.start_session, "ada", size="small")
@@ -348,7 +353,7 @@ async def test_the_terminal_of_a_pod_knows_the_commands_and_the_person(hub):
             assert "Usage: aiinfn" in await terminal.type("aiinfn --help")
 
 
-async def test_a_session_starts_in_a_pod_whatever_is_in_the_home(hub, site):
+async def test_a_session_starts_in_a_pod_whatever_is_in_the_home(hub: Any, site: Any) -> None:
     home = site.home("bruno")
     spoiled = [
         home / f"{name}.py" for name in ("random", "json", "logging", "types", "jupyter_server", "tornado")
@@ -373,7 +378,7 @@ async def test_a_session_starts_in_a_pod_whatever_is_in_the_home(hub, site):
             path.unlink(missing_ok=True)
 
 
-def test_a_server_that_is_killed_is_told(hub):
+def test_a_server_that_is_killed_is_told(hub: Any) -> None:
     hub.start_session("ada", size="small")
     # As the kernel does when a container is over its limit.
     os.kill(server_of(hub, "ada"), signal.SIGKILL)
@@ -381,7 +386,7 @@ def test_a_server_that_is_killed_is_told(hub):
     assert "The session ada has ended: The session ended by itself with exit status 137." in hub.told()
 
 
-def server_of(hub, who):
+def server_of(hub: Any, who: str) -> Any:
     """The process of this machine that is the server in somebody's container; other hubs on it may have an "ada", too."""
     token = environment(hub.pod(who))["JUPYTERHUB_API_TOKEN"]
     for process in psutil.process_iter():
@@ -392,7 +397,7 @@ def server_of(hub, who):
     raise AssertionError(f"no server of {who} runs")
 
 
-def test_a_session_starts_while_vkd_is_dead(hub, figure):
+def test_a_session_starts_while_vkd_is_dead(hub: Any, figure: Any) -> None:
     vkd = vkd_of(hub)
     assert vkd is not None
     vkd.send_signal(signal.SIGSTOP)  # worse than dead: it takes connections and never answers
@@ -411,7 +416,7 @@ def test_a_session_starts_while_vkd_is_dead(hub, figure):
     wait_for("vkd to come back", lambda: (found := vkd_of(hub)) and found.pid != vkd.pid, 30)
 
 
-def test_a_session_starts_while_kueue_is_dead(hub, figure):
+def test_a_session_starts_while_kueue_is_dead(hub: Any, figure: Any) -> None:
     hub.cluster.kill("kueue")
     try:
         figure(
@@ -422,7 +427,7 @@ def test_a_session_starts_while_kueue_is_dead(hub, figure):
         hub.cluster.start("kueue")
 
 
-def test_the_api_server_restarts_in_the_middle_of_a_start(hub, figure):
+def test_the_api_server_restarts_in_the_middle_of_a_start(hub: Any, figure: Any) -> None:
     hub.start_session("bruno", size="small")
     kept = hub.pod("bruno")["metadata"]["uid"]
     hub.cluster.stop("kube-apiserver")
@@ -441,7 +446,7 @@ def test_the_api_server_restarts_in_the_middle_of_a_start(hub, figure):
     assert hub.model("bruno")["ready"]
 
 
-def test_more_time_moves_the_end_that_the_pod_bears_and_vkd_reads(hub, figure):
+def test_more_time_moves_the_end_that_the_pod_bears_and_vkd_reads(hub: Any, figure: Any) -> None:
     hub.start_session("ada", accelerator="t4", size="small", time_limit="40m")
     first = end_on_pod(hub, "ada")
     token = environment(hub.pod("ada"))["JUPYTERHUB_API_TOKEN"]
@@ -460,11 +465,11 @@ def test_more_time_moves_the_end_that_the_pod_bears_and_vkd_reads(hub, figure):
     hub.end_session("ada")
 
 
-def end_on_pod(hub, who):
+def end_on_pod(hub: Any, who: str) -> Any:
     return datetime.fromisoformat(hub.pod(who)["metadata"]["annotations"][f"{PREFIX}/until"])
 
 
-def next_end(hub):
+def next_end(hub: Any) -> Any:
     """When the first T4 becomes free at the latest, as everybody reads it on the form."""
     token = (hub.data / "hub/hub-service.token").read_text().strip()
     headers = {"Authorization": f"Bearer {token}"}

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -13,7 +15,8 @@ import yaml
 from aiinfn_hub.kube import names
 from aiinfn_hub.kube.apply import kinds
 from tests.cluster import workloads
-from tests.cluster.harness import ApiError, wait_for
+from tests.cluster.harness import ApiError, Cluster, wait_for
+from tests.cluster.site import Site
 from tests.cluster.test_queue_order import BATCH, JOBS, Queues
 from tests.cluster.workbench import BACKGROUND
 
@@ -26,10 +29,10 @@ QUOTA = "spec.resourceGroups[0].flavors[aiinfn-t4].resources[nvidia.com/gpu].nom
 class Operator:
     """Runs the command on the test platform, with changes to its file."""
 
-    site: object
+    site: Site
     kubeconfig: Path
 
-    def write(self, change) -> None:
+    def write(self, change: Any) -> None:
         self.site.write(change)
 
     def run(self, *words: str, kubeconfig: Path | None = None) -> tuple[int, str]:
@@ -47,15 +50,15 @@ class Operator:
         assert "Traceback" not in done.stdout, done.stdout
         return done.returncode, done.stdout
 
-    def diff(self, *words: str, **options) -> tuple[int, str]:
+    def diff(self, *words: str, **options: Any) -> tuple[int, str]:
         return self.run("diff", *words, **options)
 
-    def apply(self, *words: str, **options) -> tuple[int, str]:
+    def apply(self, *words: str, **options: Any) -> tuple[int, str]:
         return self.run("apply", "--yes", *words, **options)
 
 
 @pytest.fixture
-def operator(cluster, site):
+def operator(cluster: Cluster, site: Site) -> Iterator[Operator]:
     made = Operator(site, cluster.kubeconfig)
     yield made
     Queues(cluster).clear()
@@ -63,15 +66,15 @@ def operator(cluster, site):
     assert made.apply("--force")[0] == 0
 
 
-def one_t4(data):
+def one_t4(data: Any) -> None:
     data["accelerators"]["t4"]["kubernetes"]["quota"] = 1
 
 
-def with_night(data):
+def with_night(data: Any) -> None:
     data["queues"]["night"] = {"title": "Night", "priority": -5}
 
 
-def versions(api) -> dict[str, str]:
+def versions(api: Any) -> dict[str, str]:
     """Every object of ours with what tells one version from another; Kueue writes into the status of queues all the time."""
     found = {}
     for kind in kinds.ALL:
@@ -83,7 +86,7 @@ def versions(api) -> dict[str, str]:
     return found
 
 
-def exists(api, path) -> bool:
+def exists(api: Any, path: str) -> bool:
     try:
         api.get(path)
     except ApiError as error:
@@ -94,8 +97,8 @@ def exists(api, path) -> bool:
 
 
 def test_a_cluster_in_line_with_the_file_shows_no_difference_and_a_second_apply_changes_nothing(
-    operator, cluster
-):
+    operator: Any, cluster: Any
+) -> None:
     before = versions(cluster.api)
     assert len(before) == 26
     assert operator.diff() == (0, "26 objects are as they should be.\n")
@@ -103,7 +106,9 @@ def test_a_cluster_in_line_with_the_file_shows_no_difference_and_a_second_apply_
     assert versions(cluster.api) == before
 
 
-def test_a_quota_is_shown_with_old_and_new_and_applied_without_touching_the_rest(operator, cluster):
+def test_a_quota_is_shown_with_old_and_new_and_applied_without_touching_the_rest(
+    operator: Any, cluster: Any
+) -> None:
     before = versions(cluster.api)
     operator.write(one_t4)
     status, said = operator.diff()
@@ -121,7 +126,7 @@ def test_a_quota_is_shown_with_old_and_new_and_applied_without_touching_the_rest
     assert operator.diff()[0] == 0
 
 
-def test_a_queue_comes_and_goes(operator, cluster):
+def test_a_queue_comes_and_goes(operator: Any, cluster: Any) -> None:
     operator.write(with_night)
     status, said = operator.diff()
     assert status == 1
@@ -144,13 +149,13 @@ def test_a_queue_comes_and_goes(operator, cluster):
     assert said.count("- remove ") == 4
     assert operator.apply()[0] == 0
     for path in (f"{KUEUE}/clusterqueues/aiinfn-night", f"{KUEUE}/workloadpriorityclasses/aiinfn-night"):
-        wait_for("it to go", lambda p=path: not exists(cluster.api, p))
+        wait_for("it to go", lambda p=path: not exists(cluster.api, p))  # type: ignore[misc]
     assert operator.diff()[0] == 0
 
 
-def test_what_others_made_stays_whatever_it_is_called(operator, cluster):
+def test_what_others_made_stays_whatever_it_is_called(operator: Any, cluster: Any) -> None:
     api = cluster.api
-    spec = {"namespaceSelector": {}}
+    spec = {"namespaceSelector": {}}  # type: ignore[var-annotated]
     mark = {LABELS.managed: "true"}
     foreign = {
         "aiinfn-foreign": {},  # named like ours
@@ -159,7 +164,7 @@ def test_what_others_made_stays_whatever_it_is_called(operator, cluster):
     for name, labels in foreign.items():
         api.apply(
             {
-                "apiVersion": kinds.KUEUE,
+                "apiVersion": kinds.KUEUE,  # type: ignore[attr-defined]
                 "kind": "ClusterQueue",
                 "metadata": {"name": name, "labels": labels},
                 "spec": spec,
@@ -169,7 +174,7 @@ def test_what_others_made_stays_whatever_it_is_called(operator, cluster):
     meta = {"name": "opportunistic-somebody", "namespace": BATCH}
     api.apply(
         {
-            "apiVersion": kinds.KUEUE,
+            "apiVersion": kinds.KUEUE,  # type: ignore[attr-defined]
             "kind": "LocalQueue",
             "metadata": meta,
             "spec": {"clusterQueue": "aiinfn-foreign"},
@@ -177,7 +182,7 @@ def test_what_others_made_stays_whatever_it_is_called(operator, cluster):
     )
     # Applied by us, but without the label: somebody took it out to keep the object.
     kept = {
-        "apiVersion": kinds.KUEUE,
+        "apiVersion": kinds.KUEUE,  # type: ignore[attr-defined]
         "kind": "WorkloadPriorityClass",
         "metadata": {"name": "aiinfn-kept"},
         "value": 1,
@@ -206,10 +211,12 @@ def test_what_others_made_stays_whatever_it_is_called(operator, cluster):
             api.delete(path)
 
 
-def test_a_queue_or_an_accelerator_with_jobs_in_it_stays_and_nothing_at_all_is_changed(operator, cluster):
+def test_a_queue_or_an_accelerator_with_jobs_in_it_stays_and_nothing_at_all_is_changed(
+    operator: Any, cluster: Any
+) -> None:
     queues, api = Queues(cluster), cluster.api
 
-    def submit(name, project, owner, queue="opportunistic"):
+    def submit(name: str, project: str, owner: str, queue: str = "opportunistic") -> None:
         job = workloads.job(name, workloads.T4)
         job["metadata"]["labels"] = {
             names.QUEUE_LABEL: names.local_queue(queue, project),
@@ -226,15 +233,15 @@ def test_a_queue_or_an_accelerator_with_jobs_in_it_stays_and_nothing_at_all_is_c
     submit("job-waits", "medphys", "eve<b>")
     wait_for("the third to wait", lambda: queues.reason("job-waits"))
 
-    def without_the_queue(data):
+    def without_the_queue(data: Any) -> None:
         one_t4(data)
         del data["queues"]["opportunistic"]
 
-    def without_medphys(data):
+    def without_medphys(data: Any) -> None:
         one_t4(data)
         data["queues"]["opportunistic"]["projects"] = ["flavour"]
 
-    def without_t4(data):
+    def without_t4(data: Any) -> None:
         del data["accelerators"]["t4"]
         data["queues"]["short"]["accelerators"] = ["none"]
 
@@ -269,8 +276,8 @@ def test_a_queue_or_an_accelerator_with_jobs_in_it_stays_and_nothing_at_all_is_c
     assert queues.running("job-one")
 
 
-def test_a_field_that_cannot_change_is_refused_with_what_to_do(operator, cluster):
-    def more(data):
+def test_a_field_that_cannot_change_is_refused_with_what_to_do(operator: Any, cluster: Any) -> None:
+    def more(data: Any) -> None:
         one_t4(data)
         data["kubernetes"]["session_priority"] = 5000
         data["accelerators"]["v70"]["kubernetes"]["node_labels"] = {"accelerator": "v71"}
@@ -297,7 +304,7 @@ def test_a_field_that_cannot_change_is_refused_with_what_to_do(operator, cluster
     assert operator.apply()[0] == 0
 
 
-def test_what_does_not_fit_the_nodes_is_told(operator, cluster):
+def test_what_does_not_fit_the_nodes_is_told(operator: Any, cluster: Any) -> None:
     node = cluster.settings.node_name
     operator.write(
         lambda data: data["accelerators"]["slice"]["kubernetes"].update(node_labels={"rack": "seven"})
@@ -314,13 +321,13 @@ def test_what_does_not_fit_the_nodes_is_told(operator, cluster):
         cluster.kubectl("label", "node", node, "nvidia.com/gpu.replicas-")
 
 
-def test_what_another_manager_holds_is_left_to_it_until_forced(operator, cluster):
+def test_what_another_manager_holds_is_left_to_it_until_forced(operator: Any, cluster: Any) -> None:
     cohort = cluster.api.get(f"{KUEUE}/cohorts/aiinfn")
     spec = cohort["spec"]
     t4 = next(each for each in spec["resourceGroups"][0]["flavors"] if each["name"] == "aiinfn-t4")
     next(each for each in t4["resources"] if each["name"] == "nvidia.com/gpu")["nominalQuota"] = "7"
     cluster.apply(
-        [{"apiVersion": kinds.KUEUE, "kind": "Cohort", "metadata": {"name": "aiinfn"}, "spec": spec}]
+        [{"apiVersion": kinds.KUEUE, "kind": "Cohort", "metadata": {"name": "aiinfn"}, "spec": spec}]  # type: ignore[attr-defined]
     )
     for command in (operator.diff, operator.apply):
         status, said = command()
@@ -334,10 +341,10 @@ def test_what_another_manager_holds_is_left_to_it_until_forced(operator, cluster
     assert operator.diff()[0] == 0
 
 
-def test_somebody_else_s_object_of_our_name_is_not_taken_over(operator, cluster):
+def test_somebody_else_s_object_of_our_name_is_not_taken_over(operator: Any, cluster: Any) -> None:
     meta = {"name": "aiinfn-night"}
     cluster.apply(
-        [{"apiVersion": kinds.KUEUE, "kind": "WorkloadPriorityClass", "metadata": meta, "value": 3}]
+        [{"apiVersion": kinds.KUEUE, "kind": "WorkloadPriorityClass", "metadata": meta, "value": 3}]  # type: ignore[attr-defined]
     )
     operator.write(with_night)
     status, said = operator.apply()
@@ -352,7 +359,7 @@ def test_somebody_else_s_object_of_our_name_is_not_taken_over(operator, cluster)
     assert cluster.api.get(f"{KUEUE}/workloadpriorityclasses/aiinfn-night")["value"] == -5
 
 
-def test_a_namespace_that_left_the_file_stays_with_all_that_is_in_it(operator, cluster):
+def test_a_namespace_that_left_the_file_stays_with_all_that_is_in_it(operator: Any, cluster: Any) -> None:
     operator.write(lambda data: data["kubernetes"].update(sessions_namespace="aiinfn-other"))
     status, said = operator.apply()
     assert status == 0
@@ -368,14 +375,14 @@ def test_a_namespace_that_left_the_file_stays_with_all_that_is_in_it(operator, c
     cluster.api.delete("/api/v1/namespaces/aiinfn-other")
 
 
-def test_without_rights_one_sentence_says_so(operator, site):
+def test_without_rights_one_sentence_says_so(operator: Any, site: Any) -> None:
     status, said = operator.diff(kubeconfig=site.vkd_kubeconfig)
     assert status == 2
     assert said.startswith("Error: This account may not do that: ")
     assert said.count("\n") == 1
 
 
-def test_without_an_api_server_one_sentence_says_so(operator, cluster, tmp_path):
+def test_without_an_api_server_one_sentence_says_so(operator: Any, cluster: Any, tmp_path: Path) -> None:
     config = yaml.safe_load(cluster.kubeconfig.read_text())
     config["clusters"][0]["cluster"]["server"] = "https://127.0.0.1:1"
     away = tmp_path / "away.conf"
@@ -385,7 +392,7 @@ def test_without_an_api_server_one_sentence_says_so(operator, cluster, tmp_path)
     assert "does not answer" in said
 
 
-def test_while_kueue_is_dead_one_sentence_says_so(operator, cluster):
+def test_while_kueue_is_dead_one_sentence_says_so(operator: Any, cluster: Any) -> None:
     operator.write(with_night)
     cluster.kill("kueue")
     try:
@@ -398,7 +405,7 @@ def test_while_kueue_is_dead_one_sentence_says_so(operator, cluster):
     assert operator.apply()[0] == 0
 
 
-def test_a_cluster_without_kueue_is_told_what_to_install(operator, cache):
+def test_a_cluster_without_kueue_is_told_what_to_install(operator: Any, cache: Any) -> None:
     from tests.cluster.harness import Cluster, Settings, binaries
 
     bare = Cluster(cache / "bare", binaries.programs(), Settings.free(kueue=False))

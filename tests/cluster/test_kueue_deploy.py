@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
-from tests.cluster.harness import binaries, wait_for
+from tests.cluster.harness import Cluster, binaries, wait_for
 from tests.cluster.test_queue_order import Queues
 
 DEPLOY = Path(__file__).parents[2] / "deploy" / "kueue"
@@ -17,7 +18,7 @@ MANAGED = {"matchLabels": {"kueue-managed": "true"}}
 
 
 @pytest.fixture(scope="module")
-def manifests(cluster, tmp_path_factory):
+def manifests(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
     folder = tmp_path_factory.mktemp("kueue")
     shutil.copytree(DEPLOY, folder, dirs_exist_ok=True)
     shutil.copy(cluster.bin_dir / binaries.KUEUE_MANIFESTS, folder / "manifests.yaml")
@@ -28,7 +29,7 @@ def manifests(cluster, tmp_path_factory):
     return [document for document in yaml.safe_load_all(cluster.kubectl("kustomize", folder)) if document]
 
 
-def test_kueue_is_asked_about_batch_namespaces_only(manifests):
+def test_kueue_is_asked_about_batch_namespaces_only(manifests: Any) -> None:
     webhooks = [
         hook
         for each in manifests
@@ -63,7 +64,7 @@ def test_kueue_is_asked_about_batch_namespaces_only(manifests):
     assert not any(each["metadata"]["name"] == "batch-namespaces" for each in manifests)
 
 
-def test_the_manager_gets_our_policy_and_starts_with_it(manifests, cluster, site):
+def test_the_manager_gets_our_policy_and_starts_with_it(manifests: Any, cluster: Any, site: Any) -> None:
     (found,) = [
         e for e in manifests if e["kind"] == "ConfigMap" and e["metadata"]["name"] == "kueue-manager-config"
     ]
@@ -100,7 +101,7 @@ def test_the_manager_gets_our_policy_and_starts_with_it(manifests, cluster, site
         cluster.start("kueue")
 
 
-def test_the_tests_run_the_policy_of_a_site_with_shorter_times(cluster):
+def test_the_tests_run_the_policy_of_a_site_with_shorter_times(cluster: Any) -> None:
     ours = yaml.safe_load((DEPLOY / CONFIG).read_text())
     tests = yaml.safe_load((Path(__file__).parent / "kueue" / "config.yaml").read_text())
     same = ("managedJobsNamespaceSelector", "featureGates", "clientConnection")

@@ -4,6 +4,7 @@ import json
 import sys
 import time
 import urllib.request
+from typing import Any
 
 from tests.cluster import workloads
 from tests.cluster.harness import images, volumes, wait_for
@@ -14,7 +15,9 @@ TOKEN = "token-of-the-test"
 PORT = 8888
 
 
-def test_jupyterlab_with_our_extension_answers_from_a_container_of_uid_1000(cluster, workbench, figure):
+def test_jupyterlab_with_our_extension_answers_from_a_container_of_uid_1000(
+    cluster: Any, workbench: Any, figure: Any
+) -> None:
     folders = volumes.python_folders()
     cluster.claim_folders("sessions", folders)
     claims, points = volumes.mounts(folders, read_only=True)
@@ -44,7 +47,7 @@ def test_jupyterlab_with_our_extension_answers_from_a_container_of_uid_1000(clus
     cluster.api.post(SESSIONS, pod)
     address = wait_for("an address", lambda: workbench.session("lab")["status"].get("podIP"))
 
-    def ask(path, method="GET", body=None):
+    def ask(path: str, method: str = "GET", body: dict[str, Any] | None = None) -> Any:
         request = urllib.request.Request(
             f"http://{address}:{PORT}{path}",
             method=method,
@@ -54,7 +57,7 @@ def test_jupyterlab_with_our_extension_answers_from_a_container_of_uid_1000(clus
         with urllib.request.urlopen(request, timeout=20) as answer:
             return answer.read()
 
-    def first_answer():
+    def first_answer() -> Any:
         phase = workbench.session("lab")["status"]["phase"]
         assert phase in ("Pending", "Running"), workbench.log("lab")
         return ask("/api/status")

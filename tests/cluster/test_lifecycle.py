@@ -2,6 +2,8 @@
 
 import os
 import signal
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -10,7 +12,7 @@ from tests.cluster.workbench import Workbench
 
 
 @pytest.fixture
-def spare(cluster, cache):
+def spare(cluster: Cluster, cache: Any) -> Iterator[Cluster]:
     """A second cluster beside the first one, without Kueue."""
     Cluster(cache / "spare", binaries.programs()).down()  # of a run that was killed
     spare = Cluster(cache / "spare", binaries.programs(), Settings.free(kueue=False), say=print)
@@ -18,16 +20,18 @@ def spare(cluster, cache):
     spare.down()
 
 
-def everything_of(cluster):
+def everything_of(cluster: Cluster) -> Any:
     found = [pid for name in cluster.processes.names() if (pid := cluster.processes.pid(name))]
     return found + host.pids_with_argument(str(cluster.containerd_socket))
 
 
-def container_ids(cluster):
+def container_ids(cluster: Cluster) -> list[Any]:
     return [bundle.name for bundle in host.container_bundles(cluster.root / "containerd" / "state")]
 
 
-def test_after_everything_was_killed_it_comes_up_again_and_down_leaves_nothing(cluster, spare, figure):
+def test_after_everything_was_killed_it_comes_up_again_and_down_leaves_nothing(
+    cluster: Any, spare: Any, figure: Any
+) -> None:
     figure("cluster without Kueue: up, s", spare.up())
     Workbench(spare).start_session("orphan")
     assert host.leftovers(spare.root, spare.settings.bridge)

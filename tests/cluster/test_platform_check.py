@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 import yaml
@@ -16,7 +17,7 @@ from tests.unit.test_platform_check import everything, mutated, right
 SPACES = {"Pod": "aiinfn-sessions", "Job": "aiinfn-batch", "LocalQueue": "aiinfn-batch"}
 
 
-def dry_run(api, body) -> str:
+def dry_run(api: Any, body: dict[str, Any]) -> str:
     """Ask the API server to create an object, without doing it; return why it would not, or nothing."""
     body = json.loads(json.dumps(body))
     body["metadata"]["name"] = f"{body['metadata']['name'][:60]}-x"
@@ -30,7 +31,9 @@ def dry_run(api, body) -> str:
     return ""
 
 
-def test_whatever_check_calls_in_order_the_api_server_takes(cluster, site, tmp_path_factory):
+def test_whatever_check_calls_in_order_the_api_server_takes(
+    cluster: Any, site: Any, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     path = tmp_path_factory.mktemp("mutated") / "platform.yaml"
     seen: set[str] = set()
     refused: list[str] = []
@@ -43,7 +46,7 @@ def test_whatever_check_calls_in_order_the_api_server_takes(cluster, site, tmp_p
         suppress_health_check=list(HealthCheck),
     )
     @given(mutated())
-    def examples(body) -> None:
+    def examples(body: dict[str, Any]) -> None:
         path.write_text(yaml.safe_dump(body, sort_keys=False))
         platform = examine(path).platform
         if platform is None or platform.sessions.backend != "kubernetes":
@@ -62,7 +65,7 @@ def test_whatever_check_calls_in_order_the_api_server_takes(cluster, site, tmp_p
     assert len(seen) > 100, "the files differ enough to say something"
 
 
-def pod(**spec):
+def pod(**spec: Any) -> dict[str, Any]:
     container = {"name": "a", "image": spec.pop("image", "a:1")}
     for key in ("resources", "volumeMounts", "env"):
         if key in spec:
@@ -78,7 +81,7 @@ def pod(**spec):
     }
 
 
-def volumes(source):
+def volumes(source: dict[str, Any]) -> dict[str, Any]:
     return pod(volumes=[{"name": "v", **source}])
 
 
@@ -102,7 +105,9 @@ def volumes(source):
         (pod(volumes=[{"name": "v", "emptyDir": {}}], volumeMounts=[{"name": "v", "mountPath": "/a"}, {"name": "v", "mountPath": "/a"}]), "taken"),
     ],
 )  # fmt: skip
-def test_what_the_rules_refuse_the_api_server_refuses_too(cluster, site, body, problem):
+def test_what_the_rules_refuse_the_api_server_refuses_too(
+    cluster: Any, site: Any, body: Any, problem: Any
+) -> None:
     assert problem
     assert dry_run(cluster.api, pod()) == ""
     assert dry_run(cluster.api, body)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from aiinfn_hub.kube import names
 from tests.cluster import workloads
-from tests.cluster.harness import has_condition, wait_for
+from tests.cluster.harness import Cluster, has_condition, wait_for
+from tests.cluster.site import Site
 from tests.cluster.workbench import BACKGROUND, is_running
 from tests.cluster.workloads import OBEDIENT, T4
 
@@ -31,10 +33,19 @@ def affinity(labels: dict[str, str]) -> dict[str, Any]:
 class Queues:
     """Jobs in the platform's queues."""
 
-    def __init__(self, cluster) -> None:
+    def __init__(self, cluster: Cluster) -> None:
         self.api = cluster.api
 
-    def submit(self, name, project, queue="opportunistic", devices=T4, seconds=None, labels=None, **more):
+    def submit(
+        self,
+        name: str,
+        project: Any,
+        queue: str = "opportunistic",
+        devices: Any = T4,
+        seconds: float | None = None,
+        labels: dict[str, str] | None = None,
+        **more: Any,
+    ) -> None:
         command = OBEDIENT if seconds is None else ("sleep", str(seconds))
         job = workloads.job(name, devices, command, **more)
         job["metadata"]["labels"] = {
@@ -48,43 +59,43 @@ class Queues:
             pod["affinity"] = affinity(wanted)
         self.api.post(JOBS, job)
 
-    def workload(self, job) -> dict[str, Any]:
+    def workload(self, job: str) -> dict[str, Any]:
         for item in self.api.get(WORKLOADS)["items"]:
             if any(owner["name"] == job for owner in item["metadata"].get("ownerReferences", [])):
                 return item
         return {}
 
-    def admitted(self, *jobs) -> list[str]:
+    def admitted(self, *jobs: Any) -> list[str]:
         return [job for job in jobs if has_condition(self.workload(job), "Admitted")]
 
-    def flavors(self, job) -> set[str]:
+    def flavors(self, job: str) -> set[str]:
         sets = self.workload(job)["status"]["admission"]["podSetAssignments"]
         return {flavor for each in sets for flavor in each["flavors"].values()}
 
-    def running(self, job) -> bool:
+    def running(self, job: str) -> bool:
         pods = self.api.get(f"{PODS}?labelSelector=batch.kubernetes.io/job-name%3D{job}")["items"]
         return any(map(is_running, pods))
 
-    def wait_running(self, *jobs) -> None:
+    def wait_running(self, *jobs: Any) -> None:
         for job in jobs:
-            wait_for(f"{job} to run", lambda j=job: self.running(j))
+            wait_for(f"{job} to run", lambda j=job: self.running(j))  # type: ignore[misc]
 
-    def reason(self, job) -> str:
+    def reason(self, job: str) -> str:
         conditions = self.workload(job).get("status", {}).get("conditions", [])
         return next(
             (c["reason"] for c in conditions if c["type"] == "QuotaReserved" and c["status"] == "False"), ""
         )
 
-    def order_of_start(self, jobs) -> list[str]:
+    def order_of_start(self, jobs: list[str]) -> list[str]:
         """The jobs in the order in which they were admitted, once all were."""
         wait_for("all to be done", lambda: len([j for j in jobs if self.done(j)]) == len(jobs), 120, 0.2)
         starts = {job: self.api.get(f"{JOBS}/{job}")["status"]["startTime"] for job in jobs}
         return sorted(jobs, key=lambda job: starts[job])
 
-    def done(self, job) -> bool:
+    def done(self, job: str) -> bool:
         return bool(self.api.get(f"{JOBS}/{job}").get("status", {}).get("succeeded"))
 
-    def session(self, name, devices=T4) -> None:
+    def session(self, name: str, devices: Any = T4) -> None:
         pod = workloads.session(name, devices)
         pod["spec"]["priorityClassName"] = names.SESSION_PRIORITY_CLASS
         self.api.post(SESSION_PODS, pod)
@@ -95,18 +106,18 @@ class Queues:
             for item in self.api.get(path)["items"]:
                 self.api.delete(f"{path}/{item['metadata']['name']}", BACKGROUND)
         for path in (SESSION_PODS, PODS, WORKLOADS):
-            wait_for("all to go", lambda p=path: not self.api.get(p)["items"])
+            wait_for("all to go", lambda p=path: not self.api.get(p)["items"])  # type: ignore[misc]
 
 
 @pytest.fixture
-def queues(cluster, site):
+def queues(cluster: Cluster, site: Site) -> Iterator[Queues]:
     made = Queues(cluster)
     made.clear()
     yield made
     made.clear()
 
 
-def test_each_accelerator_gets_its_own_flavor_and_cpu_jobs_get_none(queues):
+def test_each_accelerator_gets_its_own_flavor_and_cpu_jobs_get_none(queues: Any) -> None:
     queues.submit("t4", "flavour")
     queues.submit("slice", "flavour", devices={"nvidia.com/mig-1g.5gb": 1})
     queues.submit(
@@ -117,7 +128,7 @@ def test_each_accelerator_gets_its_own_flavor_and_cpu_jobs_get_none(queues):
     )
     queues.submit("cpu", "medphys", devices={})
     for job in ("t4", "slice", "v70", "cpu"):
-        wait_for(f"{job} to be admitted", lambda j=job: queues.admitted(j))
+        wait_for(f"{job} to be admitted", lambda j=job: queues.admitted(j))  # type: ignore[misc]
     found = {job: queues.flavors(job) for job in ("t4", "slice", "v70", "cpu")}
     assert found == {
         "t4": {"aiinfn-t4"},
@@ -128,7 +139,9 @@ def test_each_accelerator_gets_its_own_flavor_and_cpu_jobs_get_none(queues):
     queues.wait_running("t4", "slice", "v70", "cpu")
 
 
-def test_a_project_that_used_less_goes_first_however_many_jobs_the_other_submitted_before(queues):
+def test_a_project_that_used_less_goes_first_however_many_jobs_the_other_submitted_before(
+    queues: Any,
+) -> None:
     """Two GPUs; flavour fills the line with six jobs before medphys submits its two."""
     first = [f"flavour-{n}" for n in range(6)]
     second = [f"medphys-{n}" for n in range(2)]
@@ -143,7 +156,7 @@ def test_a_project_that_used_less_goes_first_however_many_jobs_the_other_submitt
     assert max(order.index(name) for name in second) <= 5, order
 
 
-def test_a_queue_of_higher_priority_goes_first(queues):
+def test_a_queue_of_higher_priority_goes_first(queues: Any) -> None:
     queues.submit("running-0", "medphys", seconds=6)
     queues.submit("running-1", "medphys", seconds=6)
     wait_for("both", lambda: len(queues.admitted("running-0", "running-1")) == 2)
@@ -154,7 +167,9 @@ def test_a_queue_of_higher_priority_goes_first(queues):
     assert order.index("urgent") <= 1, order
 
 
-def test_a_job_behind_a_session_says_so_holds_up_nobody_and_starts_when_it_ends(queues, figure):
+def test_a_job_behind_a_session_says_so_holds_up_nobody_and_starts_when_it_ends(
+    queues: Any, figure: Any
+) -> None:
     queues.session("one", {"nvidia.com/gpu": 2})
     queues.submit("first", "flavour")
     wait_for("a reason", lambda: queues.reason("first"))
@@ -174,7 +189,7 @@ def test_a_job_behind_a_session_says_so_holds_up_nobody_and_starts_when_it_ends(
     wait_for("a reason", lambda: queues.reason(waiting) == "WaitingForQuota")
 
 
-def test_batch_never_evicts_batch(queues):
+def test_batch_never_evicts_batch(queues: Any) -> None:
     queues.submit("running-0", "medphys")
     queues.submit("running-1", "medphys")
     queues.wait_running("running-0", "running-1")
@@ -184,7 +199,7 @@ def test_batch_never_evicts_batch(queues):
     assert queues.admitted("running-0", "running-1", "urgent") == ["running-0", "running-1"]
 
 
-def test_what_was_evicted_keeps_its_place(queues):
+def test_what_was_evicted_keeps_its_place(queues: Any) -> None:
     queues.submit("running-0", "flavour")
     queues.submit("running-1", "flavour")
     queues.wait_running("running-0", "running-1")
@@ -195,7 +210,7 @@ def test_what_was_evicted_keeps_its_place(queues):
     (victim,) = {"running-0", "running-1"} - set(queues.admitted("running-0", "running-1"))
     path = f"/apis/visibility.kueue.x-k8s.io/v1beta2/namespaces/{BATCH}/localqueues/{names.local_queue('opportunistic', 'flavour')}/pendingworkloads"
 
-    def line():
+    def line() -> list[Any]:
         items = sorted(queues.api.get(path)["items"], key=lambda item: item["positionInLocalQueue"])
         return [item["metadata"]["ownerReferences"][0]["name"] for item in items]
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from aiinfn_hub.kube import names
 from aiinfn_hub.kube.objects import rbac
 from tests.cluster import workloads
-from tests.cluster.harness import ApiError, wait_for
+from tests.cluster.harness import ApiError, Cluster, wait_for
 from tests.cluster.site import Site
 from tests.cluster.test_queue_order import BATCH, SESSION_PODS, SESSIONS
 
@@ -99,31 +101,31 @@ NEVER = [
 ]  # fmt: skip
 
 
-def single(rules):
+def single(rules: Any) -> list[tuple[Any, ...]]:
     return [(verb, *rest) for verbs, *rest in rules for verb in verbs.split()]
 
 
-def granted(account):
+def granted(account: Any) -> tuple[set[tuple[Any, ...]], set[tuple[Any, ...]]]:
     found = set(single(MAY[account]))
     # What somebody may read in the whole cluster, they may read in every namespace of it.
     everywhere = {rule for rule in found if rule[3] == EVERYWHERE}
     return found, everywhere
 
 
-def allowed(account, rule) -> bool:
+def allowed(account: Any, rule: Any) -> bool:
     found, everywhere = granted(account)
     return rule in found or (*rule[:3], EVERYWHERE) in everywhere
 
 
 @pytest.fixture(scope="module")
-def clients(cluster, site):
+def clients(cluster: Cluster, site: Site) -> dict[str, Any]:
     for namespace in (SESSIONS, BATCH):
         path = f"/api/v1/namespaces/{namespace}/serviceaccounts/default"
-        wait_for(f"the account of {namespace}", lambda p=path: cluster.api.get(p))
+        wait_for(f"the account of {namespace}", lambda p=path: cluster.api.get(p))  # type: ignore[misc]
     return {name: cluster.api.with_token(cluster.token(*account)) for name, account in ACCOUNTS.items()}
 
 
-def review(api, verb, group, resource, namespace) -> bool:
+def review(api: Any, verb: Any, group: Any, resource: Any, namespace: str) -> bool:
     """Ask the API server, as the account itself."""
     resource, _, part = resource.partition("/")
     attributes = {
@@ -141,7 +143,7 @@ def review(api, verb, group, resource, namespace) -> bool:
     return api.post("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", body)["status"]["allowed"]
 
 
-def call(api, verb, group, resource, namespace) -> int:
+def call(api: Any, verb: Any, group: Any, resource: Any, namespace: str) -> int:
     """Really try; give the status. What is allowed fails for another reason, since there is no such object."""
     resource, _, part = resource.partition("/")
     base = f"/apis/{group}/{VERSIONS[group]}" if group else "/api/v1"
@@ -150,7 +152,7 @@ def call(api, verb, group, resource, namespace) -> int:
         path += f"/{QUEUE if group == VISIBILITY else 'no-such-object'}" + (f"/{part}" if part else "")
     if verb == "watch":
         path += "?watch=1&timeoutSeconds=1"
-    body = {} if verb in {"create", "patch"} else None
+    body: dict[str, Any] | None = {} if verb in {"create", "patch"} else None
     content_type = "application/merge-patch+json" if verb == "patch" else "application/json"
     try:
         api.request(METHODS[verb], path, body, content_type)
@@ -164,14 +166,14 @@ NAMESPACED = {"pods", "secrets", "events"}
 
 
 @pytest.mark.parametrize("account", ACCOUNTS)
-def test_nobody_may_do_more_than_the_table_says(account, clients):
+def test_nobody_may_do_more_than_the_table_says(account: Any, clients: Any) -> None:
     rules = dict.fromkeys(single(NEVER))
     wrong = [rule for rule in rules if review(clients[account], *rule) != allowed(account, rule)]
     assert not wrong, wrong
 
 
 @pytest.mark.parametrize("account", ACCOUNTS)
-def test_what_is_not_allowed_is_really_refused_and_what_is_allowed_is_not(account, clients):
+def test_what_is_not_allowed_is_really_refused_and_what_is_allowed_is_not(account: Any, clients: Any) -> None:
     wrong = []
     for rule in dict.fromkeys(single(NEVER)):
         verb, _, resource, place = rule
@@ -185,7 +187,7 @@ def test_what_is_not_allowed_is_really_refused_and_what_is_allowed_is_not(accoun
 
 
 @pytest.mark.parametrize("account", ["hub", "vkd"])
-def test_the_resource_rules_are_the_table_and_nothing_else(account, clients):
+def test_the_resource_rules_are_the_table_and_nothing_else(account: Any, clients: Any) -> None:
     """The API server's own list of what an account may do in each namespace, so that no right is merely not asked about."""
     for namespace in (SESSIONS, BATCH, SYSTEM, "default", "kube-system"):
         body = {
@@ -210,7 +212,7 @@ def test_the_resource_rules_are_the_table_and_nothing_else(account, clients):
 
 
 @pytest.mark.parametrize("account", ["hub", "vkd"])
-def test_an_account_cannot_give_itself_more(account, cluster, clients):
+def test_an_account_cannot_give_itself_more(account: Any, cluster: Any, clients: Any) -> None:
     api = clients[account]
     role = f"/apis/{RBAC}/v1/namespaces/{SESSIONS if account == 'hub' else BATCH}/roles/{rbac.HUB if account == 'hub' else rbac.VKD}"
     everything = {"rules": [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}]}
@@ -238,7 +240,7 @@ def test_an_account_cannot_give_itself_more(account, cluster, clients):
     assert refused.value.status == 403
 
 
-def test_the_hub_cannot_make_a_pod_that_has_rights_or_the_machine_s_files(clients, cluster):
+def test_the_hub_cannot_make_a_pod_that_has_rights_or_the_machine_s_files(clients: Any, cluster: Any) -> None:
     """The pods that it may create are held to the restricted standard, and their accounts may do nothing."""
     for change in (
         {"hostPID": True},
@@ -260,7 +262,7 @@ def test_the_hub_cannot_make_a_pod_that_has_rights_or_the_machine_s_files(client
     assert cluster.api.get(SESSION_PODS)["items"] == []
 
 
-def test_the_hub_may_start_and_end_a_session_with_exactly_its_rights(clients):
+def test_the_hub_may_start_and_end_a_session_with_exactly_its_rights(clients: Any) -> None:
     pod = workloads.session("allowed")
     pod["spec"]["priorityClassName"] = names.SESSION_PRIORITY_CLASS
     hub = clients["hub"]
@@ -270,7 +272,7 @@ def test_the_hub_may_start_and_end_a_session_with_exactly_its_rights(clients):
     wait_for("it to go", lambda: hub.get(SESSION_PODS)["items"] == [])
 
 
-def test_a_pod_of_a_person_holds_no_token(cluster, site: Site):
+def test_a_pod_of_a_person_holds_no_token(cluster: Any, site: Site) -> None:
     from aiinfn_hub.kube.objects import pods
     from aiinfn_hub.platform.selection import Door, Selection
 

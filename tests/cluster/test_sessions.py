@@ -4,6 +4,7 @@ import http.server
 import os
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,9 @@ from tests.cluster.harness import ApiError, volumes, wait_for
 from tests.cluster.workbench import SESSIONS, is_running
 
 
-def test_a_session_is_a_real_container_of_an_ordinary_user_with_logs(cluster, workbench, figure):
+def test_a_session_is_a_real_container_of_an_ordinary_user_with_logs(
+    cluster: Any, workbench: Any, figure: Any
+) -> None:
     tell = (
         "id -u; id -g; readlink /proc/self/ns/pid; grep -E '^(NoNewPrivs|Seccomp|CapEff):' /proc/self/status"
     )
@@ -41,7 +44,7 @@ def test_a_session_is_a_real_container_of_an_ordinary_user_with_logs(cluster, wo
         ("volumes", [{"name": "usr", "hostPath": {"path": "/usr"}}]),
     ],
 )
-def test_a_pod_below_the_restricted_standard_is_refused(cluster, part, value):
+def test_a_pod_below_the_restricted_standard_is_refused(cluster: Any, part: Any, value: Any) -> None:
     pod = workloads.session("bad")
     pod["spec"][part] = value
 
@@ -50,14 +53,14 @@ def test_a_pod_below_the_restricted_standard_is_refused(cluster, part, value):
     assert refused.value.status == 403
 
 
-def test_a_session_reaches_this_machine_and_nothing_beyond_the_bridge(cluster, workbench):
+def test_a_session_reaches_this_machine_and_nothing_beyond_the_bridge(cluster: Any, workbench: Any) -> None:
     class Greeting(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
+        def do_GET(self) -> None:
             self.send_response(200)
             self.end_headers()
             self.wfile.write(b"hello from the hub")
 
-        def log_message(self, *_):
+        def log_message(self, *_: Any) -> None:
             pass
 
     gateway = cluster.settings.gateway
@@ -70,11 +73,13 @@ def test_a_session_reaches_this_machine_and_nothing_beyond_the_bridge(cluster, w
     finally:
         server.shutdown()
         server.server_close()
-    assert "hello from the hub" in said
-    assert "default" not in said
+    assert "hello from the hub" in said  # type: ignore[operator]
+    assert "default" not in said  # type: ignore[operator]
 
 
-def test_a_folder_of_this_machine_is_a_volume_that_session_and_job_share(cluster, workbench, tmp_path):
+def test_a_folder_of_this_machine_is_a_volume_that_session_and_job_share(
+    cluster: Any, workbench: Any, tmp_path: Path
+) -> None:
     home = tmp_path / "home"
     home.mkdir()
     os.chown(home, 1000, 1000)
@@ -98,14 +103,16 @@ def test_a_folder_of_this_machine_is_a_volume_that_session_and_job_share(cluster
     wait_for("the answer", lambda: (home / "answer").exists() and (home / "answer").read_text())
 
 
-def test_sessions_get_each_kind_of_accelerator_and_no_more_than_there_are(cluster, workbench):
+def test_sessions_get_each_kind_of_accelerator_and_no_more_than_there_are(
+    cluster: Any, workbench: Any
+) -> None:
     fpga = {"amd.com/xilinx_v70_gen5x8_qdma_base_2-0": 1}
     workbench.start_session("fpga", fpga, labels={"accelerator": "v70"})
     workbench.start_session("mig", {"nvidia.com/mig-1g.5gb": 1})
 
     cluster.api.post(SESSIONS, workloads.session("second-fpga", fpga))
 
-    def unschedulable():
+    def unschedulable() -> Any:
         conditions = workbench.session("second-fpga")["status"].get("conditions", [])
         return next((c["message"] for c in conditions if c.get("reason") == "Unschedulable"), "")
 
@@ -114,7 +121,7 @@ def test_sessions_get_each_kind_of_accelerator_and_no_more_than_there_are(cluste
     wait_for("the second to run", lambda: is_running(workbench.session("second-fpga")))
 
 
-def test_a_session_beyond_its_memory_is_ended(workbench, cluster):
+def test_a_session_beyond_its_memory_is_ended(workbench: Any, cluster: Any) -> None:
     pod = workloads.session(
         "greedy", None, ("sh", "-c", "head -c 200m /dev/zero | tail -c 200m | wc -c; sleep 60")
     )
@@ -122,7 +129,7 @@ def test_a_session_beyond_its_memory_is_ended(workbench, cluster):
     pod["spec"]["containers"][0]["command"] = ["tail", "/dev/zero"]
     cluster.api.post(SESSIONS, pod)
 
-    def reason():
+    def reason() -> list[Any]:
         statuses = workbench.session("greedy")["status"].get("containerStatuses", [])
         return [s["state"]["terminated"]["reason"] for s in statuses if "terminated" in s["state"]]
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,18 +27,18 @@ HUNGRY = "much = bytearray(300 * 2**20); say('fed')"
 
 class TestKueueBackend(BackendContract):
     @pytest.fixture
-    async def world(self, contract_site, tmp_path):
+    async def world(self, contract_site: Any, tmp_path: Path) -> AsyncIterator[ClusterWorld]:
         world = await ClusterWorld.on(contract_site, tmp_path)
         yield world
         await world.end()
 
-    async def test_a_job_that_can_never_fit_fails_with_the_reason(self, world):
+    async def test_a_job_that_can_never_fit_fails_with_the_reason(self, world: Any) -> None:
         """Here it waits: a node that has it may be added at any time."""
         job = await world.submit(QUICK, accelerator="slice", count=2)
         await world.until_positions(job)
         assert world.states(job) == []
 
-    async def test_an_interruption_puts_running_jobs_back(self, world):
+    async def test_an_interruption_puts_running_jobs_back(self, world: Any) -> None:
         """Here it does not: the cluster does not stop with vkd."""
         job = await world.submit(SLOW, accelerator="slice")
         await world.until(job, "running")
@@ -45,11 +48,11 @@ class TestKueueBackend(BackendContract):
         assert world.last(job).state is JobState.RUNNING
 
 
-async def test_what_happens_while_a_pod_starts_is_told_in_plain_words(world):
+async def test_what_happens_while_a_pod_starts_is_told_in_plain_words(world: Any) -> None:
     job = await world.submit(SLOW)
     await world.until(job, "running")
 
-    def said():
+    def said() -> list[str]:
         return [str(step.message) for update in world.told if update.job_id == job for step in update.startup]
 
     await eventually(lambda: any(message.startswith("Starting with") for message in said()), "its start")
@@ -60,7 +63,9 @@ async def test_what_happens_while_a_pod_starts_is_told_in_plain_words(world):
     await world.until(job, "cancelled")
 
 
-async def test_an_image_that_does_not_exist_ends_the_job_early_and_says_what_to_do(world, figure):
+async def test_an_image_that_does_not_exist_ends_the_job_early_and_says_what_to_do(
+    world: Any, figure: Any
+) -> None:
     begin = time.monotonic()
     job = await world.submit(QUICK, image="missing")
     end = await world.until(job, "failed")
@@ -77,7 +82,7 @@ async def test_an_image_that_does_not_exist_ends_the_job_early_and_says_what_to_
         await asyncio.sleep(0.1)
 
 
-async def test_a_job_that_takes_more_memory_than_its_size_is_told_so(world):
+async def test_a_job_that_takes_more_memory_than_its_size_is_told_so(world: Any) -> None:
     job = await world.submit(HUNGRY)
     end = await world.until(job, "failed")
     assert end.cause is Cause.ERROR
@@ -86,7 +91,7 @@ async def test_a_job_that_takes_more_memory_than_its_size_is_told_so(world):
     )
 
 
-async def test_what_the_runner_tells_becomes_progress_and_stays_out_of_the_log(world):
+async def test_what_the_runner_tells_becomes_progress_and_stays_out_of_the_log(world: Any) -> None:
     job = await world.submit(RECORDS)
     await world.until(job, "succeeded")
     assert await world.log(job) == b"one\ntwo\nthree\n"
@@ -95,7 +100,7 @@ async def test_what_the_runner_tells_becomes_progress_and_stays_out_of_the_log(w
     assert progress[-1] == (2, JobState.SUCCEEDED)
 
 
-async def test_each_line_is_in_the_log_once_however_often_vkd_is_restarted_meanwhile(world):
+async def test_each_line_is_in_the_log_once_however_often_vkd_is_restarted_meanwhile(world: Any) -> None:
     job = await world.submit(CHATTY)
     await world.until_log(job, b"line 5\n")
     for _ in range(3):
@@ -107,7 +112,7 @@ async def test_each_line_is_in_the_log_once_however_often_vkd_is_restarted_meanw
     assert chunk.complete
 
 
-async def test_a_job_that_ended_while_vkd_was_away_is_told_and_its_log_archived(world):
+async def test_a_job_that_ended_while_vkd_was_away_is_told_and_its_log_archived(world: Any) -> None:
     quick = await world.submit(QUICK)
     slow = await world.submit("say('a'); sleep(2); say('b')")
     await world.until(slow, "running")
@@ -120,7 +125,7 @@ async def test_a_job_that_ended_while_vkd_was_away_is_told_and_its_log_archived(
     assert await world.log(slow) == b"a\nb\n"
 
 
-async def test_a_submission_that_was_cut_off_is_made_good_at_the_next_start(world):
+async def test_a_submission_that_was_cut_off_is_made_good_at_the_next_start(world: Any) -> None:
     """vkd keeps a job before it makes the Job: if it is killed in between, the next one makes it."""
     job = world.job(QUICK)
     world.jobs[job.id] = job
@@ -129,7 +134,9 @@ async def test_a_submission_that_was_cut_off_is_made_good_at_the_next_start(worl
     assert world.states(job.id) == ["starting", "running", "succeeded"]
 
 
-async def test_a_data_folder_that_was_lost_costs_neither_the_job_nor_its_count(world, tmp_path):
+async def test_a_data_folder_that_was_lost_costs_neither_the_job_nor_its_count(
+    world: Any, tmp_path: Path
+) -> None:
     job = await world.submit(SLOW)
     await world.until_log(job, b"waiting")
     await world.stop()
@@ -142,7 +149,7 @@ async def test_a_data_folder_that_was_lost_costs_neither_the_job_nor_its_count(w
 
 
 @pytest.mark.parametrize("away", [False, True])
-async def test_a_job_that_is_over_does_not_run_again_if_kueue_takes_it_back(world, away):
+async def test_a_job_that_is_over_does_not_run_again_if_kueue_takes_it_back(world: Any, away: Any) -> None:
     """Kueue may do so in the moment in which its pod ends; Kubernetes then does not count the pod."""
     job = await world.submit("say('hello'); sleep(1)")
     await world.until(job, "succeeded")
@@ -170,7 +177,7 @@ async def test_a_job_that_is_over_does_not_run_again_if_kueue_takes_it_back(worl
     assert world.states(job) == ["starting", "running", "succeeded"]
 
 
-async def test_a_workload_that_an_earlier_vkd_left_inactive_runs_again(world):
+async def test_a_workload_that_an_earlier_vkd_left_inactive_runs_again(world: Any) -> None:
     job = await world.submit(SLOW)
     await world.until_log(job, b"waiting")
     await world.stop()
@@ -185,11 +192,11 @@ async def test_a_workload_that_an_earlier_vkd_left_inactive_runs_again(world):
     await world.until(job, "running", attempt=2)
 
 
-async def test_a_notebook_runs_with_the_real_runner(contract_site, tmp_path):
+async def test_a_notebook_runs_with_the_real_runner(contract_site: Any, tmp_path: Path) -> None:
     world = await ClusterWorld.on(contract_site, tmp_path, command=jobs.RUNNER)
     try:
         home = contract_site.home("alice")
-        cells = [
+        cells: list[Any] = [
             {
                 "cell_type": "code",
                 "source": f"print({n} * 11)",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
+from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -20,7 +22,7 @@ CODE = "open('/home/user/ran', 'a').write(environ['AIINFN_JOB_ID'] + chr(10)); s
 
 
 @pytest.fixture
-async def crowd(world):
+async def crowd(world: Any) -> AsyncIterator[Any]:
     cluster = world.site.cluster
     # On a busy machine so many containers take their time; Kueue must not take back what is about to run.
     async with patient_kueue(cluster):
@@ -33,7 +35,7 @@ async def crowd(world):
 
 
 @pytest.mark.timeout(600)
-async def test_many_jobs_of_two_projects_all_end_once_in_fair_order(crowd, figure):
+async def test_many_jobs_of_two_projects_all_end_once_in_fair_order(crowd: Any, figure: Any) -> None:
     world = crowd
     await world.session("everything", "t4", DEVICES)
     await world.until_session_runs("everything")
@@ -79,7 +81,7 @@ async def test_many_jobs_of_two_projects_all_end_once_in_fair_order(crowd, figur
         assert min(part["flavour"], part["medphys"]) >= JOBS // 4 // 3, order
 
 
-async def until_places_are_kueues(world, number):
+async def until_places_are_kueues(world: Any, number: int) -> None:
     """Wait until every waiting job has a place, and each is the one that Kueue says."""
     path = path_of("visibility.kueue.x-k8s.io/v1beta2", "clusterqueues", name=names.cluster_queue("main"))
     # Of a project one job a second comes to Kueue (backends/kubernetes/creation_order.py).

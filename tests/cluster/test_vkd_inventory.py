@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -17,7 +19,7 @@ LABEL = "nvidia.com/gpu.product"
 
 
 @pytest.fixture
-async def node(world):
+async def node(world: Any) -> AsyncIterator[str]:
     cluster = world.site.cluster
     name = "vkd-a100"
     await asyncio.to_thread(cluster.remove_node, name)
@@ -25,7 +27,7 @@ async def node(world):
     await asyncio.to_thread(cluster.remove_node, name)
 
 
-async def seen_after(world, accelerator, *expected):
+async def seen_after(world: Any, accelerator: str, *expected: Any) -> Any:
     """Seconds until free, sessions, batch and offline devices are these."""
     begin = time.monotonic()
     while world.counts(accelerator) != expected:
@@ -34,7 +36,9 @@ async def seen_after(world, accelerator, *expected):
     return time.monotonic() - begin
 
 
-async def test_a_node_added_cordoned_relabelled_and_removed_shows_at_once(world, node, figure):
+async def test_a_node_added_cordoned_relabelled_and_removed_shows_at_once(
+    world: Any, node: Any, figure: Any
+) -> None:
     cluster, path = world.site.cluster, path_of("v1", "nodes", name=node)
     assert world.counts("a100") == (0, 0, 0, 0)
     waiting = await world.submit(QUICK, accelerator="a100")
@@ -71,7 +75,7 @@ async def test_a_node_added_cordoned_relabelled_and_removed_shows_at_once(world,
         assert seconds < WITHIN
 
 
-async def test_pods_of_every_namespace_count_and_pending_ones_break_nothing(world):
+async def test_pods_of_every_namespace_count_and_pending_ones_break_nothing(world: Any) -> None:
     foreign = workloads.session("foreign", {SLICE: 1})
     path = path_of("v1", "pods", namespace="default")
     await world.admin.create(path, foreign)
@@ -92,5 +96,5 @@ async def test_pods_of_every_namespace_count_and_pending_ones_break_nothing(worl
     assert slices(world).simulated is None
 
 
-def slices(world):
+def slices(world: Any) -> Any:
     return next(entry for entry in world.backend.inventory().accelerators if entry.accelerator == "slice")

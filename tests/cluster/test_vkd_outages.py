@@ -8,6 +8,8 @@ import signal
 import sys
 import time
 from collections import Counter
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,13 +26,13 @@ docs/kubernetes.md says; left alone, each would try again after up to a minute (
 TICKING = "[say(f'tick {n}') or sleep(0.1) for n in range(120)]"
 
 
-def once(world, *jobs):
+def once(world: Any, *jobs: Any) -> Any:
     """Whether each job was started, ran and succeeded exactly once."""
     return all(world.states(job) == ["starting", "running", "succeeded"] for job in jobs)
 
 
 @pytest.mark.timeout(3 * KUBERNETES)
-async def test_the_api_server_is_restarted_in_the_middle_of_everything(world, figure):
+async def test_the_api_server_is_restarted_in_the_middle_of_everything(world: Any, figure: Any) -> None:
     cluster = world.site.cluster
     ticking = await world.submit(TICKING)
     holder = await world.submit(SLOW, accelerator="slice")
@@ -63,7 +65,9 @@ async def test_the_api_server_is_restarted_in_the_middle_of_everything(world, fi
     await eventually(lambda: world.backend.inventory().age < 6, "the inventory is fresh again")
 
 
-async def test_a_job_that_the_cluster_does_not_take_waits_with_the_reason_and_runs_when_it_does(world):
+async def test_a_job_that_the_cluster_does_not_take_waits_with_the_reason_and_runs_when_it_does(
+    world: Any,
+) -> None:
     namespace = world.site.platform.kubernetes.batch_namespace
     quotas = path_of("v1", "resourcequotas", namespace=namespace)
     none = {"metadata": {"name": "none"}, "spec": {"hard": {"count/jobs.batch": "0"}}}
@@ -86,7 +90,7 @@ async def test_a_job_that_the_cluster_does_not_take_waits_with_the_reason_and_ru
     assert once(world, job)
 
 
-async def test_kueue_is_restarted_while_jobs_run_wait_and_come(world):
+async def test_kueue_is_restarted_while_jobs_run_wait_and_come(world: Any) -> None:
     cluster = world.site.cluster
     holder = await world.submit(SLOW, accelerator="slice")
     await world.until(holder, "running")
@@ -105,7 +109,9 @@ async def test_kueue_is_restarted_while_jobs_run_wait_and_come(world):
 
 
 @pytest.mark.timeout(2 * KUBERNETES + 60)
-async def test_vkd_starts_while_the_api_server_is_away_and_goes_on_when_it_is_back(world, figure):
+async def test_vkd_starts_while_the_api_server_is_away_and_goes_on_when_it_is_back(
+    world: Any, figure: Any
+) -> None:
     cluster = world.site.cluster
     job = await world.submit(SLOW, accelerator="slice")
     await world.until(job, "running")
@@ -137,7 +143,7 @@ async def test_vkd_starts_while_the_api_server_is_away_and_goes_on_when_it_is_ba
     assert world.states(waiting).count("running") == 1
 
 
-async def test_vkd_may_be_restarted_at_any_moment_of_a_jobs_life(world):
+async def test_vkd_may_be_restarted_at_any_moment_of_a_jobs_life(world: Any) -> None:
     """Restarts without pause: whatever it was doing, each job is told once and runs once."""
     jobs = []
     for number in range(12):
@@ -154,7 +160,9 @@ async def test_vkd_may_be_restarted_at_any_moment_of_a_jobs_life(world):
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
-async def test_vkd_itself_chooses_this_back_end_and_ends_cleanly(world, tmp_path, how):
+async def test_vkd_itself_chooses_this_back_end_and_ends_cleanly(
+    world: Any, tmp_path: Path, how: Any
+) -> None:
     """The process that the hub starts: it logs in as its own service account, and its jobs outlive it."""
     environment = os.environ | {
         "AIINFN_PLATFORM": str(world.site.path),

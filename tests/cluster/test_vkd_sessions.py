@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -25,7 +26,9 @@ class Start:
     running: float
 
 
-async def run_session(world, name, accelerator="t4", count=1, *, claim=True):
+async def run_session(
+    world: Any, name: str, accelerator: str = "t4", count: int = 1, *, claim: bool = True
+) -> Start:
     """Start a session as the hub does. Batch may cost it the grace period and a moment, in whichever state it is."""
     await world.session(name, accelerator, count, claim=claim)
     begin = time.monotonic()
@@ -38,19 +41,21 @@ async def run_session(world, name, accelerator="t4", count=1, *, claim=True):
     return start
 
 
-def note(figure, what, start):
+def note(figure: Any, what: str, start: Start) -> None:
     figure(f"{what}: pod made to its node, s", start.bound)
     figure(f"{what}: pod made to running, s", start.running)
 
 
-async def steady(world, *jobs):
+async def steady(world: Any, *jobs: Any) -> None:
     """Wait until jobs print something, and Kueue has seen them ready."""
     for job in jobs:
         await world.until_log(job, b"waiting", attempt=world.last(job).attempt if world.states(job) else 1)
         await world.until_condition(job, "PodsReady")
 
 
-async def test_a_job_that_is_evicted_three_times_in_a_row_is_back_at_once_each_time(world, figure):
+async def test_a_job_that_is_evicted_three_times_in_a_row_is_back_at_once_each_time(
+    world: Any, figure: Any
+) -> None:
     job = await world.submit(SLOW, accelerator="slice")
     for number in (1, 2, 3):
         await world.until(job, "running", attempt=number)
@@ -75,7 +80,7 @@ async def test_a_job_that_is_evicted_three_times_in_a_row_is_back_at_once_each_t
     assert causes == [Cause.PREEMPTED] * 3
 
 
-async def test_the_victim_is_the_one_that_started_last_and_the_other_runs_on(world):
+async def test_the_victim_is_the_one_that_started_last_and_the_other_runs_on(world: Any) -> None:
     first = await world.submit(SLOW, accelerator="t4")
     await world.until(first, "running")
     second = await world.submit(SLOW, accelerator="t4")
@@ -87,7 +92,7 @@ async def test_the_victim_is_the_one_that_started_last_and_the_other_runs_on(wor
     assert world.states(first) == ["starting", "running"]
 
 
-async def test_a_session_with_two_devices_has_both_jobs_make_room(world):
+async def test_a_session_with_two_devices_has_both_jobs_make_room(world: Any) -> None:
     jobs = [await world.submit(SLOW, accelerator="t4") for _ in range(2)]
     for job in jobs:
         await world.until(job, "running")
@@ -97,7 +102,9 @@ async def test_a_session_with_two_devices_has_both_jobs_make_room(world):
         assert (await world.until(job, "queued")).cause is Cause.PREEMPTED
 
 
-async def test_a_job_that_ignores_sigterm_costs_the_session_its_grace_period_and_no_more(world, figure):
+async def test_a_job_that_ignores_sigterm_costs_the_session_its_grace_period_and_no_more(
+    world: Any, figure: Any
+) -> None:
     job = await world.submit(STUBBORN, accelerator="slice")
     await world.until(job, "running")
     await steady(world, job)
@@ -109,7 +116,9 @@ async def test_a_job_that_ignores_sigterm_costs_the_session_its_grace_period_and
     assert (await world.until(job, "queued")).cause is Cause.PREEMPTED
 
 
-async def test_where_no_session_comes_the_job_is_let_back(world, monkeypatch):
+async def test_where_no_session_comes_the_job_is_let_back(
+    world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("aiinfn_hub.vkd.backends.kubernetes.session_claims.HOLD", 2.0)
     job = await world.submit(SLOW, accelerator="slice")
     await world.until(job, "running")
@@ -120,7 +129,9 @@ async def test_where_no_session_comes_the_job_is_let_back(world, monkeypatch):
     await world.until(job, "running", attempt=2)
 
 
-async def test_a_claim_is_answered_within_a_second_and_costs_no_job_where_sessions_have_everything(world):
+async def test_a_claim_is_answered_within_a_second_and_costs_no_job_where_sessions_have_everything(
+    world: Any,
+) -> None:
     await run_session(world, "first", "slice")
     job = await world.submit(SLOW, accelerator="t4")
     await world.until(job, "running")
@@ -132,7 +143,9 @@ async def test_a_claim_is_answered_within_a_second_and_costs_no_job_where_sessio
     assert world.states(job) == ["starting", "running"]
 
 
-async def test_a_job_whose_device_a_session_took_in_the_last_moment_goes_back_to_its_queue(world):
+async def test_a_job_whose_device_a_session_took_in_the_last_moment_goes_back_to_its_queue(
+    world: Any,
+) -> None:
     cluster = world.site.cluster
     async with patient_kueue(cluster):  # which would take it back in five minutes
         await asyncio.to_thread(cluster.stop, "kube-scheduler")
@@ -156,7 +169,7 @@ async def test_a_job_whose_device_a_session_took_in_the_last_moment_goes_back_to
 
 
 @pytest.mark.parametrize("dead", ["kueue", "vkd"])
-async def test_a_session_starts_while_a_part_is_dead(world, figure, dead):
+async def test_a_session_starts_while_a_part_is_dead(world: Any, figure: Any, dead: Any) -> None:
     cluster = world.site.cluster
     job = await world.submit(SLOW, accelerator="slice")
     await world.until(job, "running")

@@ -6,14 +6,18 @@ import asyncio
 import shutil
 import time
 from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from aiinfn_hub.kube.client import KubeClient
 from aiinfn_hub.vkd.backends.kubernetes.backend import KubernetesBackend
 from tests.cluster.vkd_world import COMMAND, ClusterWorld
+from tests.hub.stack import Client
 from tests.vkd.local_world import SMALL_JOB
-from tests.vkd.world import until, vkd
+from tests.vkd.world import World, until, vkd
 
 POINTS = 6
 MANY = 14
@@ -28,7 +32,7 @@ record(type="values", values={"square": number ** 2})
 
 
 @pytest.fixture
-async def both(contract_site, tmp_path):
+async def both(contract_site: Any, tmp_path: Path) -> AsyncIterator[tuple[World, ClusterWorld, Any]]:
     """vkd on the cluster, and what makes the pods of sessions."""
     home = contract_site.home("anna")
     shutil.copy(SMALL_JOB, home)
@@ -39,7 +43,7 @@ async def both(contract_site, tmp_path):
     client = await KubeClient.connect(kubeconfig)
     platform = contract_site.platform.model_dump(mode="json")
 
-    def backend(made):
+    def backend(made: Any) -> KubernetesBackend:
         return KubernetesBackend(made, tmp_path / "data", client, command=COMMAND)
 
     async with vkd(tmp_path, backend, **platform) as running:
@@ -53,15 +57,17 @@ async def both(contract_site, tmp_path):
     await admin.close()
 
 
-async def shown(client, sweep_id, good, what):
-    async def there():
+async def shown(client: Client, sweep_id: Any, good: Callable[..., Any], what: str) -> Any:
+    async def there() -> Any:
         job = await client.get(f"/jobs/{sweep_id}")
         return job if good(job) else None
 
     return await until(there, what, seconds=120)
 
 
-async def test_a_point_makes_room_for_a_session_and_only_what_failed_runs_again(both, figure):
+async def test_a_point_makes_room_for_a_session_and_only_what_failed_runs_again(
+    both: Any, figure: Any
+) -> None:
     v, world, home = both
     anna = v.as_("anna")
     work = {"kind": "script", "path": "run.py", "snapshot": ".aiinfn/jobs/q/run.py", "arguments": [POINT]}
@@ -91,7 +97,9 @@ async def test_a_point_makes_room_for_a_session_and_only_what_failed_runs_again(
     assert [row["point"] for row in rows if not row["carried"]] == [4]
 
 
-async def test_the_points_of_a_sweep_that_is_preempted_three_times_start_in_order(both, figure):
+async def test_the_points_of_a_sweep_that_is_preempted_three_times_start_in_order(
+    both: Any, figure: Any
+) -> None:
     """Whenever devices are free, the lowest points that wait have them: Kueue has their Jobs in their order."""
     v, world, _ = both
     anna = v.as_("anna")
@@ -125,13 +133,14 @@ async def test_the_points_of_a_sweep_that_is_preempted_three_times_start_in_orde
         history = await anna.get(f"/jobs/{row['job']}/events")
         events += [(event["time"], row["point"], event["state"], event["attempt"]) for event in history]
     events.sort()
-    preempted = {(point, attempt) for _, point, state, attempt in events if state == "queued"}
-    waiting, started = set(range(1, MANY + 1)), []
+    preempted = {(point, attempt) for _, point, state, attempt in events if state == "queued"}  # type: ignore[assignment]
+    waiting = set(range(1, MANY + 1))
+    started: list[int] = []
     for _, point, state, attempt in events:
         if state == "starting":
             # Two that get their devices in the same moment are told in any order. And when jobs are gone before the pod of the
             # session for which they went is there, Kueue gives their devices to the next; those go again at once.
-            assert point in sorted(waiting)[:DEVICES] or (point, attempt) in preempted, started
+            assert point in sorted(waiting)[:DEVICES] or (point, attempt) in preempted, started  # type: ignore[operator]
             waiting.remove(point)
             started.append(point)
         elif state == "queued":
@@ -139,7 +148,7 @@ async def test_the_points_of_a_sweep_that_is_preempted_three_times_start_in_orde
     assert len(started) == MANY + done["preemptions"]
 
 
-async def in_their_places(v, anna, sweep):
+async def in_their_places(v: Any, anna: Any, sweep: Any) -> Any:
     """Whether Kueue has every point that waits in line, those that made room as well, and in the order of their numbers."""
     rows = (await anna.get(f"/jobs/{sweep}/points"))["points"]
     waiting = [row["job"] for row in rows if row["state"] == "queued"]

@@ -123,9 +123,9 @@ class ClusterWorld(World):
         await world.start()
         return world
 
-    async def start(self, **options: Any) -> KubernetesBackend:
+    async def start(self, **options: Any) -> KubernetesBackend:  # type: ignore[override]
         client = await KubeClient.connect(self.kubeconfig)
-        self.backend = KubernetesBackend(
+        self.backend = KubernetesBackend(  # type: ignore[assignment]
             self.platform, self.data, client, **{"command": self.command} | options
         )
         self._reader = asyncio.create_task(self._read(self.backend))
@@ -133,7 +133,7 @@ class ClusterWorld(World):
             (job for job in self.jobs.values() if job.state not in FINAL), key=lambda job: job.queued_at
         )
         await self.backend.start(Start(jobs=active))
-        return self.backend
+        return self.backend  # type: ignore[return-value]
 
     async def end(self) -> None:
         """Leave nothing behind."""
@@ -141,7 +141,7 @@ class ClusterWorld(World):
         namespaces = self.platform.kubernetes
         for path in (jobs.jobs_path(self.platform), self._sessions()):
             for item in (await self.admin.get(path))["items"]:
-                await self.admin.delete(f"{path}/{item['metadata']['name']}", **NOW)
+                await self.admin.delete(f"{path}/{item['metadata']['name']}", **NOW)  # type: ignore[arg-type]
         for namespace in (namespaces.batch_namespace, namespaces.sessions_namespace):
             await self.until_pods(namespace, 0)
         await self.admin.close()
@@ -154,7 +154,7 @@ class ClusterWorld(World):
         while len(pods := (await self.admin.get(path))["items"]) != number:
             assert time.monotonic() < deadline, [pod["metadata"]["name"] for pod in pods]
             for pod in pods:
-                await self.admin.delete(f"{path}/{pod['metadata']['name']}", **NOW)
+                await self.admin.delete(f"{path}/{pod['metadata']['name']}", **NOW)  # type: ignore[arg-type]
             await asyncio.sleep(0.1)
 
     # Jobs
@@ -227,7 +227,7 @@ class ClusterWorld(World):
 
     claim_request = staticmethod(claim_request)
 
-    async def session(
+    async def session(  # type: ignore[override]
         self, session_id: str, accelerator: str = "t4", count: int = 1, *, claim: bool = True
     ) -> Claim | None:
         """Start a session as the hub does: tell vkd, then make the pod."""

@@ -66,7 +66,7 @@ class Workbench:
     def wait_steady(self, *jobs: str) -> None:
         """Wait until Kueue has seen the jobs ready: only then does its short recoveryTimeout hold for them."""
         for job in jobs:
-            wait_for(f"job {job} to be ready", lambda j=job: self.workload_is(j, "PodsReady"))
+            wait_for(f"job {job} to be ready", lambda j=job: self.workload_is(j, "PodsReady"))  # type: ignore[misc]
 
     # -- Kueue
 
@@ -99,7 +99,7 @@ class Workbench:
             for name in names(self.api.get(path)):
                 self.api.delete(f"{path}/{name}", BACKGROUND)
         for path in (SESSIONS, BATCH_PODS):
-            wait_for("pods to go", lambda p=path: not self.api.get(p)["items"])
+            wait_for("pods to go", lambda p=path: not self.api.get(p)["items"])  # type: ignore[misc]
 
 
 def names(found: dict[str, Any]) -> list[str]:

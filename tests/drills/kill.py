@@ -250,7 +250,7 @@ class Drill:
             )
             assert status in {201, 202}, answer
         for who in PEOPLE:
-            self._wait(f"the session of {who} runs", lambda who=who: self._model(who).get("ready"), 120, 0.5)
+            self._wait(f"the session of {who} runs", lambda who=who: self._model(who).get("ready"), 120, 0.5)  # type: ignore[misc]
             self._sessions[who] = self._life_of_session(who)
             status, kernel = self._ask(who, f"/user/{who}/api/kernels", {"name": "python3"})
             assert status == 201, kernel
@@ -386,7 +386,7 @@ class Drill:
 
     def _kill(self, number: int, what: str) -> None:
         while True:
-            pid, facts = self._wait(f"there is a {what} to kill", lambda: self._victim(what))
+            pid, facts = self._wait(f"there is a {what} to kill", lambda: self._victim(what))  # type: ignore[misc]
             folder = facts.get("folder")
             stopping = folder is not None and (folder / "intent.json").exists()
             at = time.time()

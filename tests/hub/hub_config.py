@@ -4,7 +4,7 @@ import os
 
 from aiinfn_hub.config.hub_config import configure
 
-c = get_config()  # noqa: F821 - JupyterHub puts it here
+c = get_config()  # type: ignore[name-defined]  # noqa: F821 - JupyterHub puts it here
 configure(c)
 c.JupyterHub.services.append({"name": "probe", "api_token": os.environ["TEST_PROBE_TOKEN"]})
 c.JupyterHub.load_roles.append(

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -274,7 +274,7 @@ class RealHub:
             await pause()
 
     @contextlib.asynccontextmanager
-    async def browser(self, user: str):  # type: ignore[no-untyped-def]
+    async def browser(self, user: str) -> AsyncIterator[aiohttp.ClientSession]:
         """Give an HTTP session that is signed in."""
         jar = aiohttp.CookieJar(unsafe=True)
         async with aiohttp.ClientSession(cookie_jar=jar) as http:

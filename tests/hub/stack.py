@@ -126,7 +126,7 @@ class Iam(Server):
             "AIINFN_IAM_ADMIN_TOKEN": self._admin_token,
         }
         self.launch(self._command, environment, self._folder)
-        wait_for("IAM answers", lambda: self.alive() or answers(f"{self.issuer}/jwk"), step=0.05)
+        wait_for("IAM answers", lambda: self.alive() or answers(f"{self.issuer}/jwk"), step=0.05)  # type: ignore[func-returns-value]
 
     def admin(self, method: str, path: str, body: Any = None) -> Any:
         request = urllib.request.Request(
@@ -191,8 +191,8 @@ class Hub(Server):
             self.environment(iam, **more),
             self._folder,
         )
-        wait_for("vkd answers", lambda: self.alive() or answers(f"{self.vkd_url}/health"), 120)
-        wait_for("the hub answers", lambda: self.alive() or answers(f"{self.url}/hub/login"))
+        wait_for("vkd answers", lambda: self.alive() or answers(f"{self.vkd_url}/health"), 120)  # type: ignore[func-returns-value]
+        wait_for("the hub answers", lambda: self.alive() or answers(f"{self.url}/hub/login"))  # type: ignore[func-returns-value]
 
     def api(
         self, path: str, method: str = "GET", body: Any = None, token: str | None = None

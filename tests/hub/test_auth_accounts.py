@@ -9,13 +9,15 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
 
 from aiinfn_hub.demo.identity_provider.people import ACCOUNTS
-from tests.hub.stack import Hub, Iam, browser, wait_for
+from tests.hub.stack import Client, Hub, Iam, browser, wait_for
 from tests.hub.test_auth_signin import signed_in
 from tests.hub.test_config_hub import session_of
 
@@ -39,11 +41,13 @@ def command(hub: Hub, *words: str, code: int = 0) -> subprocess.CompletedProcess
     return told
 
 
-def listed(hub: Hub) -> dict:
+def listed(hub: Hub) -> dict[str, Any]:
     return {each["name"]: each for each in json.loads(command(hub, "list", "--json").stdout)}
 
 
-def vkd(hub: Hub, path: str, token: str, method: str = "GET", body: object = None) -> tuple[int, dict]:
+def vkd(
+    hub: Hub, path: str, token: str, method: str = "GET", body: object = None
+) -> tuple[int, dict[str, Any]]:
     request = urllib.request.Request(
         f"{hub.vkd_url}/api/v1/{path}",
         method=method,
@@ -76,7 +80,7 @@ def end(hub: Hub, who: str) -> None:
 
 
 @pytest_asyncio.fixture
-async def ada(hub):
+async def ada(hub: Hub) -> AsyncIterator[Client]:
     """Sign Ada in, with a session that runs, and return her browser."""
     async with browser(hub) as hers:
         assert (await hers.sign_in("ada")).status == 200
@@ -90,8 +94,8 @@ async def ada(hub):
     ["ada", "Ada", "ADA", "\N{FULLWIDTH LATIN SMALL LETTER A}da", "ad\N{FEMININE ORDINAL INDICATOR}"],
 )
 async def test_whoever_comes_under_a_name_that_is_anothers_is_refused_and_reaches_nothing(
-    hub, iam, client, ada, name
-):
+    hub: Hub, iam: Iam, client: Client, ada: Client, name: str
+) -> None:
     token = token_of(hub, "ada")
     session = session_of(hub, "ada")
     before = hub.log.count("Sign-in refused")
@@ -119,7 +123,7 @@ async def test_whoever_comes_under_a_name_that_is_anothers_is_refused_and_reache
     assert (await client.sign_in("bruno")).status == 200
 
 
-async def test_a_kelvin_sign_is_no_k(hub, iam):
+async def test_a_kelvin_sign_is_no_k(hub: Hub, iam: Iam) -> None:
     with iam.claims("carla", preferred_username="kim"):
         async with browser(hub) as hers:
             assert (await hers.sign_in("carla")).status == 200
@@ -132,7 +136,7 @@ async def test_a_kelvin_sign_is_no_k(hub, iam):
                 assert TAKEN in page.text
 
 
-async def test_names_that_cannot_be_seen_whole_are_no_names(iam, client):
+async def test_names_that_cannot_be_seen_whole_are_no_names(iam: Iam, client: Client) -> None:
     for name in ("a\u200bda", "a\u202eda", "a\0da", "\u2066ada", "ada\ufe0f"):
         with iam.claims("nemo", preferred_username=name, groups=FLAVOUR):
             page = await client.sign_in("nemo")
@@ -140,7 +144,7 @@ async def test_names_that_cannot_be_seen_whole_are_no_names(iam, client):
         assert "IAM gives no usable user name" in page.text
 
 
-async def test_a_person_whom_iam_calls_otherwise_keeps_the_account(hub, iam, ada):
+async def test_a_person_whom_iam_calls_otherwise_keeps_the_account(hub: Hub, iam: Iam, ada: Client) -> None:
     with iam.claims("ada", preferred_username="ada.rossi"):
         # Also while somebody works: the check of the groups does not send her out.
         await asyncio.sleep(1.1)
@@ -152,7 +156,7 @@ async def test_a_person_whom_iam_calls_otherwise_keeps_the_account(hub, iam, ada
     assert hub.api("/users/ada")[1]["servers"][""]["ready"]
 
 
-async def test_binding_outlasts_sign_out_a_deleted_user_and_a_restart(hub, iam):
+async def test_binding_outlasts_sign_out_a_deleted_user_and_a_restart(hub: Hub, iam: Iam) -> None:
     async with browser(hub) as hers:
         assert (await hers.sign_in("dora")).status == 200
         await hers.get("/hub/logout")
@@ -168,7 +172,9 @@ async def test_binding_outlasts_sign_out_a_deleted_user_and_a_restart(hub, iam):
 
 
 @pytest.mark.timeout(420)  # a hub starts, a session, a job
-async def test_accounts_that_exist_are_bound_once_at_their_next_sign_in_and_operators_see_them(hub, iam):
+async def test_accounts_that_exist_are_bound_once_at_their_next_sign_in_and_operators_see_them(
+    hub: Hub, iam: Iam
+) -> None:
     async with browser(hub) as hers:
         assert (await hers.sign_in("ada")).status == 200
     hub.api("/users/gina", "POST")
@@ -197,7 +203,9 @@ async def test_accounts_that_exist_are_bound_once_at_their_next_sign_in_and_oper
 
 
 @pytest.mark.timeout(420)  # a hub starts, a session, a job
-async def test_a_released_name_is_another_persons_who_finds_nothing_and_whom_nothing_old_opens(hub, iam):
+async def test_a_released_name_is_another_persons_who_finds_nothing_and_whom_nothing_old_opens(
+    hub: Hub, iam: Iam
+) -> None:
     async with browser(hub) as hers:
         assert (await hers.sign_in("ada")).status == 200
         token = token_of(hub, "ada")
@@ -249,7 +257,7 @@ async def test_a_released_name_is_another_persons_who_finds_nothing_and_whom_not
                     assert home.stat().st_uid not in {owner, 0}
                 theirs = token_of(hub, "ada")
                 assert vkd(hub, "jobs", theirs)[1]["jobs"] == []
-                for path in ("", "/events", "/logs"):
+                for path in ("", "/events", "/logs"):  # type: ignore[assignment]
                     assert vkd(hub, f"jobs/{job['id']}{path}", theirs)[0] == 404
 
                 # What the first person still holds opens nothing: cookie, token, sign-in.
@@ -288,13 +296,13 @@ def _dry(hub: Hub) -> str:
     return told.stdout
 
 
-def test_a_name_that_is_nobodys_and_a_hub_that_is_away_are_told_in_a_sentence(hub):
+def test_a_name_that_is_nobodys_and_a_hub_that_is_away_are_told_in_a_sentence(hub: Hub) -> None:
     assert "There is no account zoe." in command(hub, "release", "zoe", code=1).stderr
     told = command(hub, "release", "ada", "--hub", "http://127.0.0.1:9", code=1)
     assert "The hub does not answer at http://127.0.0.1:9" in told.stderr
 
 
-async def test_only_the_operators_command_gives_names_free(hub):
+async def test_only_the_operators_command_gives_names_free(hub: Hub) -> None:
     async with browser(hub) as operator:
         assert (await operator.sign_in("dora")).status == 200
         token = token_of(hub, "dora")
@@ -309,7 +317,9 @@ async def test_only_the_operators_command_gives_names_free(hub):
 
 
 @pytest.mark.timeout(420)  # a hub starts, a session, a job
-async def test_a_provider_with_a_new_issuer_is_a_move_with_a_dry_run(hub, iam, tmp_path):
+async def test_a_provider_with_a_new_issuer_is_a_move_with_a_dry_run(
+    hub: Hub, iam: Iam, tmp_path: Path
+) -> None:
     async with browser(hub) as hers:
         assert (await hers.sign_in("ada")).status == 200
     hub.stop()

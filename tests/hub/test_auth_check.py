@@ -4,21 +4,24 @@ import asyncio
 import base64
 import subprocess
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from aiinfn_hub.auth import claims
 from aiinfn_hub.auth.check import CheckVerdict, certificate
 from aiinfn_hub.demo.identity_provider.keys import make_key
-from tests.hub.stack import PLATFORM, Iam, browser, clean_environment
+from tests.hub.stack import PLATFORM, Hub, Iam, browser, clean_environment
 from tests.hub.test_auth_signin import eventually, signed_in
 
 PUBLIC = "https://hub.example.org"
 
 
 @pytest.fixture(scope="module")
-def iam_alone(tmp_path_factory):
+def iam_alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Iam]:
     iam = Iam(tmp_path_factory.mktemp("check"), f"{PUBLIC}/hub/oauth_callback")
     try:
         iam.start()
@@ -27,7 +30,9 @@ def iam_alone(tmp_path_factory):
         iam.stop()
 
 
-def check(iam: Iam, *more: str, platform=PLATFORM, stdin: str = "", **changes: str) -> tuple[int, str]:
+def check(
+    iam: Iam, *more: str, platform: Path = PLATFORM, stdin: str = "", **changes: str
+) -> tuple[int, str]:
     environment = {
         "AIINFN_IAM_ISSUER": iam.issuer,
         "AIINFN_IAM_CLIENT_SECRET": iam.client_secret,
@@ -48,7 +53,7 @@ def check(iam: Iam, *more: str, platform=PLATFORM, stdin: str = "", **changes: s
     return run.returncode, out
 
 
-def test_all_that_is_right_is_said(iam_alone):
+def test_all_that_is_right_is_said(iam_alone: Iam) -> None:
     status, out = check(iam_alone)
     assert status == 0, out
     for words in (
@@ -79,19 +84,19 @@ def test_all_that_is_right_is_said(iam_alone):
     ],
     ids=["secret", "client", "redirect", "issuer", "token client"],
 )
-def test_what_is_wrong_is_named(iam_alone, changes, words):
+def test_what_is_wrong_is_named(iam_alone: Iam, changes: dict[str, Any], words: str) -> None:
     status, out = check(iam_alone, **changes)
     assert status == 1
     assert words in out
 
 
-def test_a_wrong_issuer_and_a_wrong_document_are_told_apart(iam_alone):
+def test_a_wrong_issuer_and_a_wrong_document_are_told_apart(iam_alone: Iam) -> None:
     status, out = check(iam_alone, AIINFN_IAM_ISSUER=f"{iam_alone.issuer}/realms/x")
     assert status == 1
     assert "is no discovery document (HTTP status 404)" in out
 
 
-def test_the_scopes_that_the_client_may_not_have_are_named(iam_alone, tmp_path):
+def test_the_scopes_that_the_client_may_not_have_are_named(iam_alone: Iam, tmp_path: Path) -> None:
     file = tmp_path / "platform.yaml"
     file.write_text(PLATFORM.read_text() + "iam: {session_token_scopes: ['storage.read:/', 'wanted.too']}\n")
     iam_alone.fault(refuses_scopes=True)
@@ -117,7 +122,9 @@ def test_the_scopes_that_the_client_may_not_have_are_named(iam_alone, tmp_path):
     ],
     ids=["right", "objects", "mapping", "none"],
 )
-def test_the_shape_of_the_groups_is_tried_with_a_persons_token(iam_alone, groups, status, words):
+def test_the_shape_of_the_groups_is_tried_with_a_persons_token(
+    iam_alone: Iam, groups: Any, status: int, words: str
+) -> None:
 
     token = asyncio.run(a_token(iam_alone))
     with iam_alone.claims("ada", groups=groups):
@@ -154,7 +161,7 @@ async def a_token(iam: Iam) -> str:
             return (await answer.json())["access_token"]
 
 
-def test_a_certificate_must_be_of_the_key_and_valid():
+def test_a_certificate_must_be_of_the_key_and_valid() -> None:
     key = make_key().as_dict(private=False)
     assert certificate(key)[0] is CheckVerdict.GOOD
     later = datetime.now(UTC) + timedelta(days=350)
@@ -179,13 +186,15 @@ def test_a_certificate_must_be_of_the_key_and_valid():
         ({"groups": True}, 1),
     ],
 )
-def test_a_claim_that_cannot_be_read_is_told_from_one_without_groups(found, number):
+def test_a_claim_that_cannot_be_read_is_told_from_one_without_groups(
+    found: dict[str, Any], number: int
+) -> None:
     assert len(claims.unusable(found)) == number
 
 
 async def test_groups_of_an_unusable_shape_are_told_to_operators_and_nobody_is_told_to_have_no_project(
-    hub, iam
-):
+    hub: Hub, iam: Iam
+) -> None:
     async with browser(hub) as ada, browser(hub) as bruno:
         await ada.sign_in("ada")
         with iam.claims("ada", groups=[{"name": "ai-infn/flavour"}]), iam.claims("bruno", groups={"x": 1}):

@@ -1,5 +1,7 @@
 """What becomes of IAM's claims."""
 
+from typing import Any
+
 import pytest
 
 from aiinfn_hub.auth import claims
@@ -20,17 +22,17 @@ from aiinfn_hub.auth import claims
         ({}, set()),
     ],
 )
-def test_groups_are_whole_paths_and_a_string_is_one_group(given, groups):
+def test_groups_are_whole_paths_and_a_string_is_one_group(given: dict[str, Any], groups: set[str]) -> None:
     assert claims.groups(given) == groups
 
 
 @pytest.mark.parametrize("given", ["ada", "Ada.Rossi", "ada@cern.ch", "żółć"])
-def test_a_plain_name_is_taken(given):
+def test_a_plain_name_is_taken(given: str) -> None:
     assert claims.username({"preferred_username": given}) == given
 
 
 @pytest.mark.parametrize("given", [None, "", 7, ["ada"], "a b", "a/b", "a\\b", "a\nb", "a\x00", "x" * 201])
-def test_what_cannot_be_a_name_is_no_name(given):
+def test_what_cannot_be_a_name_is_no_name(given: Any) -> None:
     assert claims.username({"preferred_username": given}) is None
 
 
@@ -50,13 +52,13 @@ def test_what_cannot_be_a_name_is_no_name(given):
         ("", set()),
     ],
 )
-def test_an_aarc_entitlement_is_a_group_as_a_whole_path(urn, expected):
+def test_an_aarc_entitlement_is_a_group_as_a_whole_path(urn: str, expected: set[str]) -> None:
     assert claims.entitlement(urn) == expected
     assert claims.groups({"eduperson_entitlement": urn}) == expected
     assert claims.groups({"entitlements": [urn, 7, None]}) == expected
 
 
-def test_groups_of_all_claims_count_together():
+def test_groups_of_all_claims_count_together() -> None:
     found = claims.groups(
         {"groups": ["a/x"], "wlcg.groups": ["/b/x"], "entitlements": ["urn:mace:infn.it:group:c:x"]}
     )

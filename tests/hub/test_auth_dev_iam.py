@@ -5,10 +5,12 @@ import hashlib
 import json
 import os
 import secrets
+from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 from cryptography import x509
+from flask import Flask
 from flask.testing import FlaskClient
 
 os.environ["AUTHLIB_INSECURE_TRANSPORT"] = "1"
@@ -25,25 +27,25 @@ ADMIN = {"Authorization": "Bearer admin"}
 class AtIssuer(FlaskClient):
     """Asks under the provider's own name."""
 
-    def open(self, *args, **kwargs):
+    def open(self, *args: Any, **kwargs: Any) -> Any:
         kwargs.setdefault("base_url", ISSUER)
         return super().open(*args, **kwargs)
 
 
 @pytest.fixture
-def app():
+def app() -> Flask:
     return create_app(
         ProviderSettings(ISSUER, make_client("hub", "secret", [BACK], "Test"), admin_token="admin")
     )
 
 
 @pytest.fixture
-def http(app):
+def http(app: Flask) -> Any:
     app.test_client_class = AtIssuer
     return app.test_client()
 
 
-def question(**change):
+def question(**change: Any) -> Any:
     usual = {
         "response_type": "code",
         "client_id": "hub",
@@ -57,13 +59,13 @@ def question(**change):
     return "/authorize?" + urlencode({k: v for k, v in (usual | change).items() if v is not None})
 
 
-def code_for(http, who="ada", **change):
+def code_for(http: Any, who: str = "ada", **change: Any) -> Any:
     answer = http.post(question(**change), data={"account": who})
     assert answer.status_code == 302
     return parse_qs(urlsplit(answer.location).query)["code"][0]
 
 
-def exchange(http, given, **change):
+def exchange(http: Any, given: dict[str, Any], **change: Any) -> Any:
     usual = {
         "grant_type": "authorization_code",
         "code": given,
@@ -75,7 +77,7 @@ def exchange(http, given, **change):
     return http.post("/token", data={k: v for k, v in (usual | change).items() if v is not None})
 
 
-def test_the_discovery_document_names_what_is_there(http):
+def test_the_discovery_document_names_what_is_there(http: Any) -> None:
     document = http.get("/.well-known/openid-configuration").json
     assert document["issuer"] == ISSUER
     assert document["code_challenge_methods_supported"] == ["S256"]
@@ -83,7 +85,7 @@ def test_the_discovery_document_names_what_is_there(http):
         assert http.get(document[key].removeprefix(ISSUER)).status_code == 200
 
 
-def test_the_page_offers_every_account_and_says_that_it_is_a_demonstration(http):
+def test_the_page_offers_every_account_and_says_that_it_is_a_demonstration(http: Any) -> None:
     page = http.get(question()).text
     for name in ("ada", "bruno", "carla", "dora", "nemo"):
         assert f'value="{name}"' in page
@@ -91,7 +93,7 @@ def test_the_page_offers_every_account_and_says_that_it_is_a_demonstration(http)
     assert "no passwords" in page
 
 
-def test_the_whole_flow_gives_claims_shaped_as_indigo_iams(http):
+def test_the_whole_flow_gives_claims_shaped_as_indigo_iams(http: Any) -> None:
     tokens = exchange(http, code_for(http, "carla")).json
     claims = http.get("/userinfo", headers={"Authorization": f"Bearer {tokens['access_token']}"}).json
     assert claims["preferred_username"] == "carla"
@@ -109,7 +111,9 @@ def test_the_whole_flow_gives_claims_shaped_as_indigo_iams(http):
     ],
     ids=str,
 )
-def test_a_request_without_s256_challenge_is_sent_back_with_an_error(http, change):
+def test_a_request_without_s256_challenge_is_sent_back_with_an_error(
+    http: Any, change: dict[str, Any]
+) -> None:
     answer = http.get(question(**change))
     assert answer.status_code == 302
     assert answer.location.startswith(BACK)
@@ -120,7 +124,7 @@ def test_a_request_without_s256_challenge_is_sent_back_with_an_error(http, chang
 @pytest.mark.parametrize(
     "verifier", [None, secrets.token_urlsafe(32), CHALLENGE], ids=["none", "other", "challenge"]
 )
-def test_a_code_is_worth_nothing_without_its_verifier(http, verifier):
+def test_a_code_is_worth_nothing_without_its_verifier(http: Any, verifier: str | None) -> None:
     answer = exchange(http, code_for(http), code_verifier=verifier)
     assert answer.status_code == 400
     assert "access_token" not in answer.text
@@ -136,13 +140,13 @@ def test_a_code_is_worth_nothing_without_its_verifier(http, verifier):
     ],
     ids=str,
 )
-def test_a_token_request_must_be_right_in_every_part(http, change, status):
+def test_a_token_request_must_be_right_in_every_part(http: Any, change: dict[str, Any], status: int) -> None:
     answer = exchange(http, code_for(http), **change)
     assert answer.status_code == status
     assert "access_token" not in answer.text
 
 
-def test_a_code_can_be_used_once(http):
+def test_a_code_can_be_used_once(http: Any) -> None:
     code = code_for(http)
     assert exchange(http, code).status_code == 200
     assert exchange(http, code).status_code == 400
@@ -151,19 +155,21 @@ def test_a_code_can_be_used_once(http):
 @pytest.mark.parametrize(
     "change", [{"redirect_uri": "http://evil.example.org/"}, {"client_id": "other"}], ids=str
 )
-def test_a_request_of_somebody_unknown_is_answered_here_and_not_sent_on(http, change):
+def test_a_request_of_somebody_unknown_is_answered_here_and_not_sent_on(
+    http: Any, change: dict[str, Any]
+) -> None:
     answer = http.get(question(**change))
     assert answer.status_code == 400
     assert "evil" not in answer.headers.get("Location", "")
     assert "This sign-in cannot go on" in answer.text
 
 
-def test_cancelling_sends_people_back_with_access_denied(http):
+def test_cancelling_sends_people_back_with_access_denied(http: Any) -> None:
     answer = http.post(question(), data={"account": ""})
     assert "error=access_denied" in answer.location
 
 
-def test_a_refresh_token_comes_with_offline_access_only_and_sees_new_groups(http):
+def test_a_refresh_token_comes_with_offline_access_only_and_sees_new_groups(http: Any) -> None:
     assert "refresh_token" not in exchange(http, code_for(http, scope="openid profile")).json
     tokens = exchange(http, code_for(http)).json
     http.patch("/admin/accounts/ada", json={"groups": []}, headers=ADMIN)
@@ -180,12 +186,12 @@ def test_a_refresh_token_comes_with_offline_access_only_and_sees_new_groups(http
     assert claims["groups"] == []
 
 
-def test_userinfo_needs_a_token(http):
+def test_userinfo_needs_a_token(http: Any) -> None:
     assert http.get("/userinfo").status_code == 401
     assert http.get("/userinfo", headers={"Authorization": "Bearer guessed"}).status_code == 401
 
 
-def test_keys_carry_a_certificate_of_the_same_key(http):
+def test_keys_carry_a_certificate_of_the_same_key(http: Any) -> None:
     (key,) = http.get("/jwk").json["keys"]
     assert "d" not in key
     certificate = x509.load_der_x509_certificate(base64.b64decode(key["x5c"][0]))
@@ -193,7 +199,7 @@ def test_keys_carry_a_certificate_of_the_same_key(http):
     assert certificate.public_key().public_numbers().n == modulus
 
 
-def test_rotated_keys_sign_at_once_and_the_old_one_stays_known(http):
+def test_rotated_keys_sign_at_once_and_the_old_one_stays_known(http: Any) -> None:
     http.post("/admin/keys", headers=ADMIN)
     kids = [key["kid"] for key in http.get("/jwk").json["keys"]]
     token = exchange(http, code_for(http)).json["id_token"]
@@ -203,16 +209,16 @@ def test_rotated_keys_sign_at_once_and_the_old_one_stays_known(http):
 
 
 @pytest.mark.parametrize("given", [{}, {"Authorization": "Bearer wrong"}], ids=["none", "wrong"])
-def test_claims_cannot_be_changed_without_the_admin_token(http, given):
+def test_claims_cannot_be_changed_without_the_admin_token(http: Any, given: dict[str, Any]) -> None:
     assert http.patch("/admin/accounts/ada", json={"groups": ["x"]}, headers=given).status_code == 403
 
 
-def test_without_an_admin_token_nobody_is_admin():
+def test_without_an_admin_token_nobody_is_admin() -> None:
     app = create_app(ProviderSettings(ISSUER, make_client("hub", "secret", [BACK], "Test")))
     app.test_client_class = AtIssuer
     answer = app.test_client().post("/admin/keys", headers={"Authorization": "Bearer "})
     assert answer.status_code == 403
 
 
-def test_another_host_name_is_turned_away(app):
+def test_another_host_name_is_turned_away(app: Flask) -> None:
     assert app.test_client().get("/", headers={"Host": "rebound.example.org"}).status_code == 421

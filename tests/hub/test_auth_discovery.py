@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from types import SimpleNamespace
+from typing import Any
 
 import jwt
 import pytest
@@ -27,13 +28,13 @@ DOCUMENT = {
 class Documents:
     """Stands where the network is."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.document = dict(DOCUMENT)
         self.keys = [make_key()]
-        self.asked = []
+        self.asked: list[str] = []
         self.down = False
 
-    async def fetch(self, url, what):
+    async def fetch(self, url: str, what: Any) -> Any:
         self.asked.append(what)
         await asyncio.sleep(0)
         if self.down:
@@ -43,10 +44,10 @@ class Documents:
         assert url == DOCUMENT["jwks_uri"]
         return {"keys": [key.as_dict(private=False) for key in self.keys]}
 
-    def provider(self, issuer=ISSUER, max_age=3600.0):
+    def provider(self, issuer: str = ISSUER, max_age: float = 3600.0) -> Provider:
         return Provider(issuer, self.fetch, logging.getLogger("test"), max_age=max_age)
 
-    def token(self, *, key=None, alg="RS256", kid=None, **claims):
+    def token(self, *, key: Any = None, alg: str = "RS256", kid: Any = None, **claims: Any) -> str:
         key = key or self.keys[-1]
         now = int(time.time())
         usual = {"iss": ISSUER, "aud": "hub", "sub": "42", "iat": now, "exp": now + 60, "nonce": "n"}
@@ -55,7 +56,7 @@ class Documents:
         return jwt.encode(payload, secret, algorithm=alg, headers={"kid": kid or key.kid})
 
 
-async def test_endpoints_are_asked_for_once_by_many_at_the_same_time():
+async def test_endpoints_are_asked_for_once_by_many_at_the_same_time() -> None:
     documents = Documents()
     provider = documents.provider()
     found = await asyncio.gather(*(provider.endpoints() for _ in range(20)))
@@ -63,7 +64,7 @@ async def test_endpoints_are_asked_for_once_by_many_at_the_same_time():
     assert documents.asked == ["discovery document"]
 
 
-async def test_a_slash_at_the_end_of_the_issuer_may_be_left_out():
+async def test_a_slash_at_the_end_of_the_issuer_may_be_left_out() -> None:
     assert (await Documents().provider("https://iam.example.org").endpoints()).issuer == ISSUER
 
 
@@ -77,14 +78,14 @@ async def test_a_slash_at_the_end_of_the_issuer_may_be_left_out():
         ({"userinfo_endpoint": ["x"]}, "no usable userinfo_endpoint"),
     ],
 )
-async def test_a_document_that_cannot_be_trusted_is_refused(change, words):
+async def test_a_document_that_cannot_be_trusted_is_refused(change: dict[str, Any], words: str) -> None:
     documents = Documents()
     documents.document |= change
     with pytest.raises(ProviderBrokenError, match=words):
         await documents.provider().endpoints()
 
 
-async def test_known_endpoints_stay_while_the_provider_is_down_but_not_for_a_sign_in():
+async def test_known_endpoints_stay_while_the_provider_is_down_but_not_for_a_sign_in() -> None:
     documents = Documents()
     provider = documents.provider(max_age=0.0)
     await provider.endpoints()
@@ -94,7 +95,7 @@ async def test_known_endpoints_stay_while_the_provider_is_down_but_not_for_a_sig
         await provider.endpoints(answered_within=0.0)
 
 
-async def test_nothing_is_known_of_a_provider_that_was_never_there_until_it_comes():
+async def test_nothing_is_known_of_a_provider_that_was_never_there_until_it_comes() -> None:
     documents = Documents()
     documents.down = True
     provider = documents.provider()
@@ -104,7 +105,7 @@ async def test_nothing_is_known_of_a_provider_that_was_never_there_until_it_come
     assert (await provider.endpoints()).issuer == ISSUER
 
 
-async def test_a_good_id_token_gives_its_subject():
+async def test_a_good_id_token_gives_its_subject() -> None:
     documents = Documents()
     assert await documents.provider().verify(documents.token(), client_id="hub", nonce="n") == "42"
 
@@ -126,7 +127,7 @@ async def test_a_good_id_token_gives_its_subject():
     ],
     ids=lambda change: "forged" if "key" in change else str(change),
 )
-async def test_a_wrong_id_token_is_refused_and_never_shown(change):
+async def test_a_wrong_id_token_is_refused_and_never_shown(change: dict[str, Any]) -> None:
     documents = Documents()
     token = documents.token(**change)
     with pytest.raises(ProviderBrokenError) as refused:
@@ -134,7 +135,7 @@ async def test_a_wrong_id_token_is_refused_and_never_shown(change):
     assert token not in str(refused.value)
 
 
-async def test_an_id_token_signed_by_somebody_else_under_a_known_key_id_is_refused():
+async def test_an_id_token_signed_by_somebody_else_under_a_known_key_id_is_refused() -> None:
     documents = Documents()
     forged = documents.token(key=make_key(), kid=documents.keys[-1].kid)
     with pytest.raises(ProviderBrokenError):
@@ -142,16 +143,16 @@ async def test_an_id_token_signed_by_somebody_else_under_a_known_key_id_is_refus
 
 
 @pytest.mark.parametrize("token", [None, "", "a.b", "....", 7])
-async def test_what_is_no_id_token_is_refused(token):
+async def test_what_is_no_id_token_is_refused(token: int | str | None) -> None:
     with pytest.raises(ProviderBrokenError):
         await Documents().provider().verify(token, client_id="hub", nonce="n")
 
 
-async def test_an_unsigned_id_token_is_refused():
+async def test_an_unsigned_id_token_is_refused() -> None:
     documents = Documents()
     unsigned = jwt.encode(
         {"iss": ISSUER, "aud": "hub", "sub": "42", "iat": 1, "exp": time.time() + 60, "nonce": "n"},
-        None,
+        None,  # type: ignore[arg-type]
         algorithm="none",
         headers={"kid": documents.keys[-1].kid},
     )
@@ -159,7 +160,9 @@ async def test_an_unsigned_id_token_is_refused():
         await documents.provider().verify(unsigned, client_id="hub", nonce="n")
 
 
-async def test_unknown_key_ids_do_not_make_the_hub_hammer_the_provider(monkeypatch):
+async def test_unknown_key_ids_do_not_make_the_hub_hammer_the_provider(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     # A busy machine may need more than the usual second for five tokens.
     monkeypatch.setattr(discovery, "_KEYS_AGE", 600.0)
     documents = Documents()
@@ -170,10 +173,16 @@ async def test_unknown_key_ids_do_not_make_the_hub_hammer_the_provider(monkeypat
     assert documents.asked.count("signing keys") == 1
 
 
-LOGOUT = {"nonce": None, "jti": "1", "events": {"http://schemas.openid.net/event/backchannel-logout": {}}}
+LOGOUT: dict[str, Any] = {
+    "nonce": None,
+    "jti": "1",
+    "events": {"http://schemas.openid.net/event/backchannel-logout": {}},
+}
 
 
-async def test_logout_tokens_of_strangers_do_not_make_the_hub_hammer_the_provider(monkeypatch):
+async def test_logout_tokens_of_strangers_do_not_make_the_hub_hammer_the_provider(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Anybody can send one. After the pause a key that the provider has changed to is found, however many were sent."""
     monkeypatch.setattr(discovery, "_KEYS_AGE", 0.0)
     now = time.monotonic()
@@ -183,7 +192,7 @@ async def test_logout_tokens_of_strangers_do_not_make_the_hub_hammer_the_provide
     assert (await provider.verify_logout(documents.token(**LOGOUT), client_id="hub"))["sub"] == "42"
     documents.asked.clear()
 
-    async def flood():
+    async def flood() -> Any:
         sent = (documents.token(kid=f"unknown-{number}", **LOGOUT) for number in range(20))
         tried = (provider.verify_logout(token, client_id="hub") for token in sent)
         return await asyncio.gather(*tried, return_exceptions=True)
@@ -201,7 +210,7 @@ async def test_logout_tokens_of_strangers_do_not_make_the_hub_hammer_the_provide
     assert await provider.verify_logout(documents.token(**LOGOUT | {"jti": "3"}), client_id="hub")
 
 
-async def test_logout_tokens_do_not_hammer_a_provider_that_is_down(monkeypatch):
+async def test_logout_tokens_do_not_hammer_a_provider_that_is_down(monkeypatch: pytest.MonkeyPatch) -> None:
     now = time.monotonic()
     monkeypatch.setattr(discovery, "time", SimpleNamespace(monotonic=lambda: now, time=time.time))
     documents = Documents()
@@ -216,16 +225,16 @@ async def test_logout_tokens_do_not_hammer_a_provider_that_is_down(monkeypatch):
     assert await provider.verify_logout(documents.token(**LOGOUT), client_id="hub")
 
 
-async def test_a_logout_token_that_never_ends_is_refused():
+async def test_a_logout_token_that_never_ends_is_refused() -> None:
     documents = Documents()
-    event = {"http://schemas.openid.net/event/backchannel-logout": {}}
+    event: dict[str, Any] = {"http://schemas.openid.net/event/backchannel-logout": {}}
     token = documents.token(nonce=None, jti="1", events=event, exp=10**400)
     with pytest.raises(LogoutTokenError):
         await documents.provider().verify_logout(token, client_id="hub")
 
 
-async def test_a_logout_token_whose_times_are_texts_is_read_as_the_library_does():
+async def test_a_logout_token_whose_times_are_texts_is_read_as_the_library_does() -> None:
     documents = Documents()
-    event = {"http://schemas.openid.net/event/backchannel-logout": {}}
+    event: dict[str, Any] = {"http://schemas.openid.net/event/backchannel-logout": {}}
     token = documents.token(nonce=None, jti="1", events=event, iat=str(int(time.time())))
     assert (await documents.provider().verify_logout(token, client_id="hub"))["sub"] == "42"

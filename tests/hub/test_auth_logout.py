@@ -2,13 +2,14 @@
 
 import time
 from collections.abc import Iterator
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import aiohttp
 import pytest
 
 from aiinfn_hub.auth.logout import SeenTokens
-from tests.hub.stack import Hub, Iam, browser
+from tests.hub.stack import Client, Hub, Iam, browser
 from tests.hub.test_auth_session import hub_token
 from tests.hub.test_auth_signin import eventually, signed_in
 from tests.hub.test_config_hub import started
@@ -18,7 +19,7 @@ EVENT = "http://schemas.openid.net/event/backchannel-logout"
 
 
 @pytest.fixture(scope="module")
-def hub_and_iam(tmp_path_factory) -> Iterator[tuple[Hub, Iam]]:
+def hub_and_iam(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Hub, Iam]]:
     folder = tmp_path_factory.mktemp("logout")
     hub = Hub(folder)
     iam = Iam(folder, hub.callback, 2)
@@ -31,7 +32,7 @@ def hub_and_iam(tmp_path_factory) -> Iterator[tuple[Hub, Iam]]:
         iam.stop()
 
 
-async def tell(hub: Hub, token: str | None) -> tuple[int, dict]:
+async def tell(hub: Hub, token: str | None) -> tuple[int, dict[str, Any]]:
     async with (
         aiohttp.ClientSession() as http,
         http.post(hub.url + BACKCHANNEL, data={} if token is None else {"logout_token": token}) as answer,
@@ -40,7 +41,9 @@ async def tell(hub: Hub, token: str | None) -> tuple[int, dict]:
         return answer.status, await answer.json()
 
 
-async def test_it_asks_and_signs_out_here_only_unless_told_otherwise(hub, iam, client):
+async def test_it_asks_and_signs_out_here_only_unless_told_otherwise(
+    hub: Hub, iam: Iam, client: Client
+) -> None:
     await client.sign_in("ada")
     page = await client.get("/hub/logout")
     assert "Sign out here only" in page.text
@@ -59,7 +62,7 @@ async def test_it_asks_and_signs_out_here_only_unless_told_otherwise(hub, iam, c
     assert await signed_in(client)
 
 
-async def test_it_goes_on_to_iam_and_comes_back(hub, iam, client):
+async def test_it_goes_on_to_iam_and_comes_back(hub: Hub, iam: Iam, client: Client) -> None:
     await client.sign_in("ada")
     page = await client.sign_out("iam", follow=False)
     assert page.status == 302
@@ -75,14 +78,16 @@ async def test_it_goes_on_to_iam_and_comes_back(hub, iam, client):
     assert asked["id_token_hint"] not in hub.log
 
 
-async def test_a_request_without_the_pages_own_token_signs_nobody_out(hub, client):
+async def test_a_request_without_the_pages_own_token_signs_nobody_out(hub: Hub, client: Client) -> None:
     await client.sign_in("ada")
     async with client._session.post(f"{hub.url}/hub/logout", data={"where": "here"}) as answer:
         assert answer.status == 403
     assert await signed_in(client)
 
 
-async def test_a_refresh_token_that_a_session_needs_is_revoked_when_that_has_ended(hub, iam):
+async def test_a_refresh_token_that_a_session_needs_is_revoked_when_that_has_ended(
+    hub: Hub, iam: Iam
+) -> None:
     process = await started(hub, "bruno")
     async with browser(hub) as client:
         await client.sign_in("bruno")
@@ -97,7 +102,7 @@ async def test_a_refresh_token_that_a_session_needs_is_revoked_when_that_has_end
     await eventually(lambda: "The refresh token of bruno, who signed out, is revoked" in hub.log, 30)
 
 
-async def test_iam_signs_somebody_out_in_all_browsers_and_the_session_goes_on(hub, iam):
+async def test_iam_signs_somebody_out_in_all_browsers_and_the_session_goes_on(hub: Hub, iam: Iam) -> None:
     process = await started(hub, "carla")
     async with browser(hub) as one, browser(hub) as two:
         for each in (one, two):
@@ -116,7 +121,7 @@ async def test_iam_signs_somebody_out_in_all_browsers_and_the_session_goes_on(hu
         assert (status, answer["error_description"]) == (400, "this logout token was used before")
 
 
-async def test_a_session_of_iam_is_enough(hub, iam, client):
+async def test_a_session_of_iam_is_enough(hub: Hub, iam: Iam, client: Client) -> None:
     await client.sign_in("ada")
     token = iam.admin("POST", "accounts/ada/logout-token", {"sub": None, "sid": "of-nobody"})
     assert (await tell(hub, token))[0] == 200
@@ -143,7 +148,9 @@ async def test_a_session_of_iam_is_enough(hub, iam, client):
     ],
     ids=str,
 )
-async def test_a_logout_token_that_is_wrong_in_any_way_signs_nobody_out(hub, iam, client, changes):
+async def test_a_logout_token_that_is_wrong_in_any_way_signs_nobody_out(
+    hub: Hub, iam: Iam, client: Client, changes: dict[str, Any]
+) -> None:
     await client.sign_in("ada")
     now = int(time.time())
     times = {
@@ -154,7 +161,9 @@ async def test_a_logout_token_that_is_wrong_in_any_way_signs_nobody_out(hub, iam
     assert await signed_in(client)
 
 
-async def test_a_logout_token_with_another_signature_or_none_signs_nobody_out(hub, iam, client):
+async def test_a_logout_token_with_another_signature_or_none_signs_nobody_out(
+    hub: Hub, iam: Iam, client: Client
+) -> None:
     await client.sign_in("ada")
     iam.fault(forged=True)
     try:
@@ -169,7 +178,7 @@ async def test_a_logout_token_with_another_signature_or_none_signs_nobody_out(hu
     assert "Traceback" not in hub.log
 
 
-def test_an_id_counts_once_and_what_is_remembered_is_bounded():
+def test_an_id_counts_once_and_what_is_remembered_is_bounded() -> None:
     seen = SeenTokens()
     assert seen.take("a", time.time() + 60)
     assert not seen.take("a", time.time() + 60)

@@ -1,26 +1,27 @@
 """IAM that is down, comes back, or takes tokens away. The hub must go on, and say what is the matter."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.hub.stack import Hub, Iam, browser
+from tests.hub.stack import Client, Hub, Iam, browser
 from tests.hub.test_auth_signin import eventually, known, signed_in, signed_out
 
 
 @pytest.fixture
-def folder(tmp_path_factory):
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("outage")
 
 
 @pytest.fixture
-def own_hub(folder) -> Iterator[Hub]:
+def own_hub(folder: Path) -> Iterator[Hub]:
     hub = Hub(folder)
     yield hub
     hub.stop()
 
 
-async def test_a_hub_starts_without_iam_tells_people_so_and_recovers(folder, own_hub):
+async def test_a_hub_starts_without_iam_tells_people_so_and_recovers(folder: Path, own_hub: Hub) -> None:
     iam = Iam(folder, own_hub.callback, token_lifetime=2)
     try:
         own_hub.start(iam)
@@ -62,13 +63,13 @@ async def test_a_hub_starts_without_iam_tells_people_so_and_recovers(folder, own
         iam.stop()
 
 
-async def signed_out_never(client) -> bool:
+async def signed_out_never(client: Client) -> bool:
     """Look at a page, so that the hub checks again, and see that it still knows this browser."""
     assert await signed_in(client)
     return False
 
 
-async def test_an_iam_that_is_another_one_gets_nobody_in(folder, own_hub):
+async def test_an_iam_that_is_another_one_gets_nobody_in(folder: Path, own_hub: Hub) -> None:
     iam = Iam(folder, own_hub.callback)
     try:
         iam.start()
@@ -84,7 +85,7 @@ async def test_an_iam_that_is_another_one_gets_nobody_in(folder, own_hub):
         iam.stop()
 
 
-async def test_revoked_tokens_end_access(folder, own_hub):
+async def test_revoked_tokens_end_access(folder: Path, own_hub: Hub) -> None:
     iam = Iam(folder, own_hub.callback)
     try:
         iam.start()

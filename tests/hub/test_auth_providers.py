@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -14,24 +15,24 @@ from tests.hub.test_config_hub import started
 class Short(Place):
     """Access tokens last two seconds, each renewal replaces the refresh token, and nobody can sign out there."""
 
-    def __init__(self, folder):
+    def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self.iam = Iam(folder, self.hub.callback, 2, "--rotate", "--no-logout")
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory) -> Iterator[Place]:
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     yield from Short(tmp_path_factory.mktemp("providers")).running()
 
 
 @pytest.fixture(autouse=True)
-def in_order(place):
+def in_order(place: Place) -> Iterator[None]:
     yield
     place.iam.fault()
     place.iam.admin("PUT", "client-secret", place.iam.client_secret)
 
 
-async def test_a_secret_that_is_refused_at_a_refresh_locks_nobody_out(place):
+async def test_a_secret_that_is_refused_at_a_refresh_locks_nobody_out(place: Place) -> None:
     hub, iam = place.hub, place.iam
     async with browser(hub) as client:
         await client.sign_in("ada")
@@ -62,7 +63,9 @@ async def test_a_secret_that_is_refused_at_a_refresh_locks_nobody_out(place):
     assert iam.client_secret not in hub.log
 
 
-async def test_a_refresh_token_that_was_just_replaced_is_kept_though_what_comes_next_fails(place):
+async def test_a_refresh_token_that_was_just_replaced_is_kept_though_what_comes_next_fails(
+    place: Place,
+) -> None:
     """The provider takes an old refresh token for theft and ends everything."""
     hub, iam = place.hub, place.iam
     async with browser(hub) as client:
@@ -86,7 +89,7 @@ async def test_a_refresh_token_that_was_just_replaced_is_kept_though_what_comes_
     assert "ada has to sign in again" not in hub.log
 
 
-async def test_a_provider_that_ignores_the_scope_of_a_renewal_exchanges_tokens(place):
+async def test_a_provider_that_ignores_the_scope_of_a_renewal_exchanges_tokens(place: Place) -> None:
     hub, iam = place.hub, place.iam
     token = hub_token(await started(hub, "ada"))
     iam.fault(ignores_scope=True)
@@ -117,7 +120,9 @@ async def test_a_provider_that_ignores_the_scope_of_a_renewal_exchanges_tokens(p
     assert "Traceback" not in hub.log
 
 
-async def test_the_refresh_token_is_revoked_also_where_there_is_no_choice_of_where_to_sign_out(place):
+async def test_the_refresh_token_is_revoked_also_where_there_is_no_choice_of_where_to_sign_out(
+    place: Place,
+) -> None:
     hub, iam = place.hub, place.iam
     async with browser(hub) as client:
         await client.sign_in("bruno")
@@ -128,7 +133,9 @@ async def test_the_refresh_token_is_revoked_also_where_there_is_no_choice_of_whe
     assert "POST /revoke" in iam.log
 
 
-async def test_a_client_of_its_own_makes_the_tokens_where_the_hubs_own_are_always_wide(tmp_path):
+async def test_a_client_of_its_own_makes_the_tokens_where_the_hubs_own_are_always_wide(
+    tmp_path: Path,
+) -> None:
     place = Place(tmp_path)
     hub, iam = place.hub, place.iam
     try:

@@ -33,13 +33,15 @@ def refused(status: int, body: bytes | None, **headers: str) -> HTTPClientError:
         (400, b"\xff", False, False, False),
     ],
 )
-def test_only_invalid_grant_is_about_the_person(status, body, grant, client, scope):
+def test_only_invalid_grant_is_about_the_person(
+    status: int, body: bytes | None, grant: bool, client: bool, scope: bool
+) -> None:
     refusal = ProviderRefusal.of(refused(status, body))
     assert (refusal.of_the_grant, refusal.of_the_client, refusal.of_the_scope) == (grant, client, scope)
     assert str(refusal).startswith(f"HTTP status {status}, ")
 
 
-def test_the_description_is_logged_without_tokens_and_in_one_bounded_line():
+def test_the_description_is_logged_without_tokens_and_in_one_bounded_line() -> None:
     token = "eyJhbGciOiJub25lIn0.eyJqdGkiOiI1MDU2NGQzYi0z.sig"
     body = (
         f'{{"error": "invalid_grant", "error_description": "Invalid refresh token: {token}\\nADMIN \\u202e s3 '
@@ -53,7 +55,7 @@ def test_the_description_is_logged_without_tokens_and_in_one_bounded_line():
     assert "s3" not in ProviderRefusal.of(refused(400, b'{"error": "a s3 b"}'), ["s3", None]).error
 
 
-def test_the_userinfo_endpoint_says_it_in_a_header():
+def test_the_userinfo_endpoint_says_it_in_a_header() -> None:
     header = 'Bearer realm="x", error="invalid_token", error_description="Token expired"'
     refusal = ProviderRefusal.of(refused(401, b"", **{"WWW-Authenticate": header}))
     assert (refusal.error, refusal.description) == ("invalid_token", "Token expired")

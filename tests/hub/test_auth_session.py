@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import aiohttp
 import psutil
@@ -36,7 +36,7 @@ class Place:
         self.iam_section = {"session_token_scopes": SCOPES, "withdrawn_grace": "2s"}
         self.write()
 
-    def write(self, **changes) -> None:
+    def write(self, **changes: Any) -> None:
         """Write the platform file; the hub reads it again within a second or two."""
         platform = yaml.safe_load(PLATFORM.read_text()) | {
             "iam": self.iam_section,
@@ -59,17 +59,17 @@ class Place:
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory) -> Iterator[Place]:
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     yield from Place(tmp_path_factory.mktemp("session")).running()
 
 
 @pytest.fixture
-def hub(place) -> Hub:
+def hub(place: Place) -> Hub:
     return place.hub
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def session(place) -> psutil.Process:
+async def session(place: Place) -> psutil.Process:
     """Ada's, in the project Flavour physics."""
     return await started(place.hub, "ada")
 
@@ -78,12 +78,14 @@ def hub_token(process: psutil.Process) -> str:
     return process.environ()["JUPYTERHUB_API_TOKEN"]
 
 
-def inside(token: str) -> dict:
+def inside(token: str) -> dict[str, Any]:
     """Read a signed token as a storage service would, which checks the signature besides."""
     return json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))
 
 
-async def test_a_session_gets_a_narrow_token_that_iam_takes_and_nothing_else(place, session):
+async def test_a_session_gets_a_narrow_token_that_iam_takes_and_nothing_else(
+    place: Place, session: psutil.Process
+) -> None:
     before = hub_log_of_tokens(place)
     status, answer = place.hub.api(TOKEN, "POST", {}, token=hub_token(session))
     assert status == 200, answer
@@ -99,11 +101,13 @@ async def test_a_session_gets_a_narrow_token_that_iam_takes_and_nothing_else(pla
     assert answer["access_token"] not in place.hub.log
 
 
-def hub_log_of_tokens(place) -> int:
+def hub_log_of_tokens(place: Place) -> int:
     return place.hub.log.count("IAM token for the session ada/: scope=")
 
 
-async def test_a_token_can_be_narrowed_to_one_scope_and_one_audience(place, session):
+async def test_a_token_can_be_narrowed_to_one_scope_and_one_audience(
+    place: Place, session: psutil.Process
+) -> None:
     asked = {"scope": "storage.read:/", "audience": "https://storage.example.org"}
     status, answer = place.hub.api(TOKEN, "POST", asked, token=hub_token(session))
     assert status == 200, answer
@@ -111,7 +115,9 @@ async def test_a_token_can_be_narrowed_to_one_scope_and_one_audience(place, sess
     assert (claims["scope"], claims["aud"]) == ("storage.read:/", "https://storage.example.org")
 
 
-async def test_many_at_once_make_one_request_and_a_new_one_comes_before_the_old_one_ends(place, session):
+async def test_many_at_once_make_one_request_and_a_new_one_comes_before_the_old_one_ends(
+    place: Place, session: psutil.Process
+) -> None:
     token = hub_token(session)
     asked = {"scope": "compute.read"}
     before = place.token_requests()
@@ -132,7 +138,9 @@ async def test_many_at_once_make_one_request_and_a_new_one_comes_before_the_old_
     await eventually(renewed)
 
 
-async def test_rotated_refresh_tokens_never_get_lost_between_the_hubs_checks_and_the_sessions(place, session):
+async def test_rotated_refresh_tokens_never_get_lost_between_the_hubs_checks_and_the_sessions(
+    place: Place, session: psutil.Process
+) -> None:
     # IAM ends everything if an old refresh token comes back, and access tokens live for six seconds.
     token = hub_token(session)
     deadline = time.monotonic() + 8
@@ -162,13 +170,17 @@ async def test_rotated_refresh_tokens_never_get_lost_between_the_hubs_checks_and
         ([], 400, "Ask with JSON such as"),
     ],
 )
-async def test_what_cannot_be_given_is_refused_in_a_sentence(place, session, asked, status, words):
+async def test_what_cannot_be_given_is_refused_in_a_sentence(
+    place: Place, session: psutil.Process, asked: Any, status: int, words: str
+) -> None:
     answered, answer = place.hub.api(TOKEN, "POST", asked, token=hub_token(session))
     assert answered == status
     assert words in answer["message"]
 
 
-async def test_a_scope_that_was_not_granted_at_the_sign_in_is_refused_with_what_to_do(place, session):
+async def test_a_scope_that_was_not_granted_at_the_sign_in_is_refused_with_what_to_do(
+    place: Place, session: psutil.Process
+) -> None:
     place.write(iam=place.iam_section | {"session_token_scopes": ["added.later"]})
     try:
 
@@ -187,7 +199,7 @@ async def test_a_scope_that_was_not_granted_at_the_sign_in_is_refused_with_what_
     await eventually(lambda: place.hub.api(TOKEN, "POST", {}, token=hub_token(session))[0] == 200)
 
 
-async def test_only_the_sessions_own_token_is_good_for_it(place, session):
+async def test_only_the_sessions_own_token_is_good_for_it(place: Place, session: psutil.Process) -> None:
     hub = place.hub
     _, mine = hub.api("/users/ada/tokens", "POST", {})
     for token in (mine["token"], hub.probe_token, "guessed"):
@@ -202,7 +214,7 @@ async def test_only_the_sessions_own_token_is_good_for_it(place, session):
             assert answer.status == 403
 
 
-async def test_the_answer_stays_in_no_cache(place, session):
+async def test_the_answer_stays_in_no_cache(place: Place, session: psutil.Process) -> None:
     async with (
         browser(place.hub) as client,
         client._session.post(
@@ -215,7 +227,9 @@ async def test_the_answer_stays_in_no_cache(place, session):
         assert answer.headers["Cache-Control"] == "no-store"
 
 
-async def test_the_function_for_notebooks_gives_a_token_from_within_the_session(session):
+async def test_the_function_for_notebooks_gives_a_token_from_within_the_session(
+    session: psutil.Process,
+) -> None:
     program = (
         "import asyncio, aiinfn_lab.iam as iam\n"
         "print(iam.access_token('storage.read:/'))\n"
@@ -235,7 +249,9 @@ async def test_the_function_for_notebooks_gives_a_token_from_within_the_session(
     assert refused.startswith("403 Sessions may have these IAM scopes only")
 
 
-async def test_neither_the_sessions_processes_nor_its_files_hold_anything_of_iam(place, session):
+async def test_neither_the_sessions_processes_nor_its_files_hold_anything_of_iam(
+    place: Place, session: psutil.Process
+) -> None:
     """Every process of the session, with the kernel, and every file that was written for it."""
     hub, iam = place.hub, place.iam
     async with browser(hub) as client:
@@ -288,7 +304,9 @@ def contents(folder: Path) -> list[tuple[Path, bytes]]:
     return [(file, file.read_bytes()) for file in files]
 
 
-async def test_the_sessions_token_may_do_what_the_session_needs_only(place, session):
+async def test_the_sessions_token_may_do_what_the_session_needs_only(
+    place: Place, session: psutil.Process
+) -> None:
     status, model = place.hub.api("/user", token=hub_token(session))
     assert status == 200
     assert set(model["scopes"]) == {
@@ -303,7 +321,9 @@ async def test_the_sessions_token_may_do_what_the_session_needs_only(place, sess
     assert "auth_state" not in model
 
 
-async def test_while_iam_is_down_the_session_goes_on_and_gets_a_sentence_instead_of_a_token(place, session):
+async def test_while_iam_is_down_the_session_goes_on_and_gets_a_sentence_instead_of_a_token(
+    place: Place, session: psutil.Process
+) -> None:
     token = hub_token(session)
     place.iam.fault(down=True)
     try:
@@ -327,7 +347,9 @@ async def test_while_iam_is_down_the_session_goes_on_and_gets_a_sentence_instead
     await eventually(back)
 
 
-async def test_a_manager_sees_and_stops_the_sessions_of_the_own_project_only(place, session):
+async def test_a_manager_sees_and_stops_the_sessions_of_the_own_project_only(
+    place: Place, session: psutil.Process
+) -> None:
     hub = place.hub
     # Bruno belongs to Carla's project too, but works for another one.
     async with browser(hub) as client:
@@ -394,7 +416,7 @@ async def test_a_manager_sees_and_stops_the_sessions_of_the_own_project_only(pla
         assert "carla, who manages Flavour physics, stopped it." in page.text
 
 
-async def test_a_changed_platform_file_changes_who_manages_and_who_gets_in(place):
+async def test_a_changed_platform_file_changes_who_manages_and_who_gets_in(place: Place) -> None:
     hub = place.hub
     async with browser(hub) as client:
         await client.sign_in("bruno")
@@ -439,7 +461,7 @@ async def test_a_changed_platform_file_changes_who_manages_and_who_gets_in(place
     await eventually(lambda: hub.api("/user", token=made["token"])[0] == 200)
 
 
-async def test_a_session_of_which_nobody_asks_ends_after_the_access_of_its_owner(place):
+async def test_a_session_of_which_nobody_asks_ends_after_the_access_of_its_owner(place: Place) -> None:
     hub = place.hub
     process = await started(hub, "dora")
     token = hub_token(process)
@@ -458,7 +480,7 @@ async def test_a_session_of_which_nobody_asks_ends_after_the_access_of_its_owner
     assert "Traceback" not in hub.log
 
 
-async def test_groups_count_at_the_next_start_without_a_new_sign_in(place):
+async def test_groups_count_at_the_next_start_without_a_new_sign_in(place: Place) -> None:
     hub = place.hub
     async with browser(hub) as client:
         await client.sign_in("bruno")

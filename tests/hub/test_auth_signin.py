@@ -3,17 +3,19 @@
 import asyncio
 import re
 import time
+from collections.abc import Callable
 from html import unescape
+from typing import Any
 
 import pytest
 
 from aiinfn_hub.demo.identity_provider.people import ACCOUNTS
-from tests.hub.stack import Client, Hub, browser
+from tests.hub.stack import Client, Hub, Iam, browser
 
 GROUPS = {account.username: sorted(account.groups) for account in ACCOUNTS}
 
 
-def known(hub: Hub, who: str) -> dict:
+def known(hub: Hub, who: str) -> dict[str, Any]:
     status, model = hub.api(f"/users/{who}")
     assert status == 200, model
     return model
@@ -27,7 +29,7 @@ async def signed_in(client: Client) -> bool:
 
 
 @pytest.mark.parametrize("who", ["ada", "bruno", "carla", "dora"])
-async def test_people_with_a_project_come_in_with_their_groups(hub, client, who):
+async def test_people_with_a_project_come_in_with_their_groups(hub: Hub, client: Client, who: str) -> None:
     page = await client.sign_in(who)
     assert page.status == 200
     assert page.url.startswith(hub.url + "/hub/spawn")
@@ -36,7 +38,9 @@ async def test_people_with_a_project_come_in_with_their_groups(hub, client, who)
     assert model["admin"] is (who == "dora")
 
 
-async def test_somebody_without_a_project_is_told_so_and_can_sign_in_as_somebody_else(hub, client):
+async def test_somebody_without_a_project_is_told_so_and_can_sign_in_as_somebody_else(
+    hub: Hub, client: Client
+) -> None:
     page = await client.sign_in("nemo")
     assert page.status == 403
     assert "You are signed in to IAM as nemo, but belong to no project of Test platform." in page.text
@@ -47,7 +51,7 @@ async def test_somebody_without_a_project_is_told_so_and_can_sign_in_as_somebody
     assert (await client.sign_in("ada", "/hub/oauth_login?other=1")).status == 200
 
 
-async def test_the_sign_in_page_names_the_platform_and_leads_to_iam(client):
+async def test_the_sign_in_page_names_the_platform_and_leads_to_iam(client: Client) -> None:
     page = await client.get("/hub/login?next=%2Fhub%2Fhome")
     assert page.status == 200
     assert "Test platform" in page.text
@@ -59,19 +63,21 @@ async def test_the_sign_in_page_names_the_platform_and_leads_to_iam(client):
     assert "prompt=login" in await client.redirect_of(unescape(other[1]))
 
 
-async def test_people_end_up_where_they_wanted_to_go(client):
+async def test_people_end_up_where_they_wanted_to_go(client: Client) -> None:
     page = await client.sign_in("ada", "/hub/oauth_login?next=%2Fhub%2Ftoken")
     assert page.url.endswith("/hub/token")
 
 
-async def test_the_request_to_iam_has_pkce_state_and_nonce(client):
+async def test_the_request_to_iam_has_pkce_state_and_nonce(client: Client) -> None:
     authorize = await client.redirect_of("/hub/oauth_login")
     for part in ("code_challenge=", "code_challenge_method=S256", "state=", "nonce=", "scope=openid+profile"):
         assert part in authorize
 
 
 @pytest.mark.parametrize("what", ["another state", "no state", "another browser", "used twice", "no code"])
-async def test_a_callback_that_does_not_fit_is_refused_with_a_sentence(hub, client, what):
+async def test_a_callback_that_does_not_fit_is_refused_with_a_sentence(
+    hub: Hub, client: Client, what: str
+) -> None:
     back = await client.choose("ada")
     if what == "another state":
         back = back.partition("&state=")[0] + "&state=eyJzdGF0ZV9pZCI6ICJ4In0="
@@ -90,7 +96,7 @@ async def test_a_callback_that_does_not_fit_is_refused_with_a_sentence(hub, clie
     assert not await signed_in(client)
 
 
-async def test_a_code_of_another_sign_in_is_refused(client):
+async def test_a_code_of_another_sign_in_is_refused(client: Client) -> None:
     # The attacker's code with the victim's state: PKCE binds a code to the browser that asked for it.
     stolen = (await client.choose("bruno")).partition("code=")[2].partition("&")[0]
     mine = await client.choose("ada")
@@ -107,7 +113,9 @@ async def test_a_code_of_another_sign_in_is_refused(client):
         ("error=server_error&error_description=Call+0800-EVIL", 502, "IAM refused the sign-in"),
     ],
 )
-async def test_an_error_from_iam_is_told_in_our_words(client, query, status, words):
+async def test_an_error_from_iam_is_told_in_our_words(
+    client: Client, query: str, status: int, words: str
+) -> None:
     page = await client.get(f"/hub/oauth_callback?{query}")
     assert page.status == status
     assert words in page.text
@@ -123,19 +131,21 @@ async def test_an_error_from_iam_is_told_in_our_words(client, query, status, wor
     ],
     ids=["string", "wlcg", "slash"],
 )
-async def test_groups_arrive_whole_in_whichever_shape_iam_sends_them(hub, iam, client, changes, groups):
+async def test_groups_arrive_whole_in_whichever_shape_iam_sends_them(
+    hub: Hub, iam: Iam, client: Client, changes: dict[str, Any], groups: list[str]
+) -> None:
     with iam.claims("carla", **changes):
         assert (await client.sign_in("carla")).status == 200
         assert sorted(known(hub, "carla")["groups"]) == groups
 
 
-async def test_a_group_of_the_same_last_name_opens_nothing(iam, client):
+async def test_a_group_of_the_same_last_name_opens_nothing(iam: Iam, client: Client) -> None:
     with iam.claims("nemo", groups=["elsewhere/flavour", "flavour", "ai-infn", "ai-infn/flavour/x"]):
         assert (await client.sign_in("nemo")).status == 403
 
 
 @pytest.mark.parametrize("name", [None, "", ["ada"], "a/b", 7])
-async def test_an_account_without_usable_name_gets_a_sentence(iam, client, name):
+async def test_an_account_without_usable_name_gets_a_sentence(iam: Iam, client: Client, name: Any) -> None:
     with iam.claims("ada", preferred_username=name):
         page = await client.sign_in("ada")
     assert page.status == 502
@@ -143,7 +153,7 @@ async def test_an_account_without_usable_name_gets_a_sentence(iam, client, name)
     assert "rossi" not in page.html.lower()
 
 
-async def test_who_loses_the_last_group_is_out_at_the_next_check(iam, client):
+async def test_who_loses_the_last_group_is_out_at_the_next_check(iam: Iam, client: Client) -> None:
     await client.sign_in("ada")
     assert await signed_in(client)
     with iam.claims("ada", groups=["somewhere/else"]):
@@ -152,7 +162,7 @@ async def test_who_loses_the_last_group_is_out_at_the_next_check(iam, client):
     assert (await client.sign_in("ada")).status == 200
 
 
-async def test_a_token_of_somebody_who_was_removed_is_refused_too(hub, iam, client):
+async def test_a_token_of_somebody_who_was_removed_is_refused_too(hub: Hub, iam: Iam, client: Client) -> None:
     await client.sign_in("bruno")
     status, made = hub.api("/users/bruno/tokens", "POST", {})
     assert status in {200, 201}
@@ -161,7 +171,9 @@ async def test_a_token_of_somebody_who_was_removed_is_refused_too(hub, iam, clie
         await eventually(lambda: hub.api("/user", token=made["token"])[0] == 403)
 
 
-async def test_new_groups_and_rights_arrive_without_signing_in_again(hub, iam, client):
+async def test_new_groups_and_rights_arrive_without_signing_in_again(
+    hub: Hub, iam: Iam, client: Client
+) -> None:
     await client.sign_in("bruno")
     with iam.claims("bruno", groups=["ai-infn/flavour", "ai-infn/operators"]):
 
@@ -179,13 +191,13 @@ async def test_new_groups_and_rights_arrive_without_signing_in_again(hub, iam, c
     await eventually(gone)
 
 
-async def test_an_account_that_became_another_person_has_to_sign_in_again(iam, client):
+async def test_an_account_that_became_another_person_has_to_sign_in_again(iam: Iam, client: Client) -> None:
     await client.sign_in("carla")
     with iam.claims("carla", sub="somebody-else"):
         await eventually(lambda: signed_out(client))
 
 
-async def test_changed_signing_keys_are_found(iam, client):
+async def test_changed_signing_keys_are_found(iam: Iam, client: Client) -> None:
     await client.sign_in("ada")
     iam.admin("POST", "keys")
 
@@ -210,7 +222,9 @@ async def test_changed_signing_keys_are_found(iam, client):
     ],
     ids=["issuer", "audience", "party", "nonce", "no nonce", "signature", "ahead", "behind", "not before"],
 )
-async def test_an_id_token_that_is_wrong_in_any_way_lets_nobody_in(hub, iam, client, fault, words):
+async def test_an_id_token_that_is_wrong_in_any_way_lets_nobody_in(
+    hub: Hub, iam: Iam, client: Client, fault: dict[str, Any], words: str
+) -> None:
     iam.fault(**fault)
     try:
         page = await client.sign_in("ada")
@@ -225,7 +239,7 @@ async def test_an_id_token_that_is_wrong_in_any_way_lets_nobody_in(hub, iam, cli
 
 
 @pytest.mark.parametrize("seconds", [-30, 30])
-async def test_clocks_may_differ_a_little(iam, client, seconds):
+async def test_clocks_may_differ_a_little(iam: Iam, client: Client, seconds: int) -> None:
     iam.fault(clock=seconds)
     try:
         assert (await client.sign_in("ada")).status == 200
@@ -233,7 +247,7 @@ async def test_clocks_may_differ_a_little(iam, client, seconds):
         iam.fault()
 
 
-async def test_the_log_holds_no_code_and_no_secret(hub, iam, client):
+async def test_the_log_holds_no_code_and_no_secret(hub: Hub, iam: Iam, client: Client) -> None:
     await client.sign_in("dora")
     await client.sign_in("nemo")
     await client.get((await client.choose("ada")).replace("state=", "state=x"))
@@ -250,7 +264,7 @@ async def signed_out(client: Client) -> bool:
     return not await signed_in(client)
 
 
-async def eventually(check, seconds: float = 15) -> None:
+async def eventually(check: Callable[..., Any], seconds: float = 15) -> None:
     deadline = time.monotonic() + seconds
     while True:
         found = check()

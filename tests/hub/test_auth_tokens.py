@@ -3,6 +3,7 @@
 import base64
 import json
 import time
+from typing import Any
 
 import pytest
 
@@ -32,19 +33,21 @@ def made(life: float, ago: float = 0.0, audience: str = "") -> SessionToken:
         (60, 61, False),
     ],
 )
-def test_a_token_is_handed_out_while_it_lasts_five_minutes_or_half_of_a_short_life(life, ago, fresh):
+def test_a_token_is_handed_out_while_it_lasts_five_minutes_or_half_of_a_short_life(
+    life: int, ago: int, fresh: bool
+) -> None:
     token = made(life, ago)
     assert token.fresh(time.time()) is fresh
 
 
-def test_a_token_shows_itself_to_no_log():
+def test_a_token_shows_itself_to_no_log() -> None:
     assert "secret-value" not in repr(made(60))
     assert "secret-value" not in repr(
         tokens.Wallet(newest={"token_response": {"access_token": "secret-value"}})
     )
 
 
-def test_of_two_states_the_one_with_newer_tokens_counts_whoever_saved_last():
+def test_of_two_states_the_one_with_newer_tokens_counts_whoever_saved_last() -> None:
     old, new = ({"token_response": {"renewed_at": at}} for at in (1.0, 2.0))
     wallet = Wallet(newest=new)
     assert wallet.latest(old) is new
@@ -54,7 +57,7 @@ def test_of_two_states_the_one_with_newer_tokens_counts_whoever_saved_last():
     assert wallet.latest(None) is None
 
 
-def test_a_rotated_refresh_token_replaces_the_old_one_and_leaves_the_hubs_access_token():
+def test_a_rotated_refresh_token_replaces_the_old_one_and_leaves_the_hubs_access_token() -> None:
     state = {
         "refresh_token": "old",
         "access_token": "a",
@@ -64,7 +67,7 @@ def test_a_rotated_refresh_token_replaces_the_old_one_and_leaves_the_hubs_access
     assert after["refresh_token"] == after["token_response"]["refresh_token"] == "new"
     assert after["access_token"] == after["token_response"]["access_token"] == "a"
     assert tokens.renewed_at(after) == 5.0
-    assert state["token_response"]["refresh_token"] == "old"
+    assert state["token_response"]["refresh_token"] == "old"  # type: ignore[index]
 
 
 @pytest.mark.parametrize(
@@ -75,12 +78,14 @@ def test_a_rotated_refresh_token_replaces_the_old_one_and_leaves_the_hubs_access
         ("https://s.example.org", {"audience": "https://s.example.org", "resource": "https://s.example.org"}),
     ],
 )
-def test_a_request_names_scopes_and_audience_as_both_standards_do(audience, more):
+def test_a_request_names_scopes_and_audience_as_both_standards_do(
+    audience: str, more: dict[str, Any]
+) -> None:
     asked = tokens.narrow_request({"refresh_token": "r"}, {"b", "a"}, audience)
     assert asked == {"refresh_token": "r", "scope": "a b"} | more
 
 
-def signed(**claims) -> str:
+def signed(**claims: Any) -> str:
     return ".".join(
         base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in ({}, claims, 0)
     )
@@ -95,12 +100,12 @@ def signed(**claims) -> str:
     ],
     ids=["said", "inside", "inside only"],
 )
-def test_a_token_that_can_do_more_than_was_asked_for_is_not_handed_out(token, said):
+def test_a_token_that_can_do_more_than_was_asked_for_is_not_handed_out(token: str, said: str | None) -> None:
     with pytest.raises(TokenScopeError, match=r"\Aopenid profile\Z"):
         tokens.session_token({"access_token": token, "scope": said}, READ, "", 0.0)
 
 
-def test_the_names_of_scopes_that_nobody_asked_for_cannot_break_a_log_line():
+def test_the_names_of_scopes_that_nobody_asked_for_cannot_break_a_log_line() -> None:
     problem = str(TokenScopeError(["a\nb", *("s" * 300 + str(number) for number in range(300))]))
     assert "\n" not in problem
     assert len(problem) <= 501
@@ -110,13 +115,13 @@ def test_the_names_of_scopes_that_nobody_asked_for_cannot_break_a_log_line():
     ("info", "life"),
     [({"expires_in": 60}, 60), ({}, 300), ({"expires_in": "soon"}, 300), ({"expires_in": 0}, 300)],
 )
-def test_a_token_without_a_usable_life_is_taken_for_a_short_one(info, life):
+def test_a_token_without_a_usable_life_is_taken_for_a_short_one(info: dict[str, Any], life: int) -> None:
     token = tokens.session_token({"access_token": "x", **info}, READ, "", 100.0)
     assert token.expires == 100.0 + life
     assert token.scopes == READ
 
 
-def test_what_is_remembered_is_bounded_and_ends_with_the_token():
+def test_what_is_remembered_is_bounded_and_ends_with_the_token() -> None:
     wallet = Wallet()
     for number in range(100):
         wallet.remember(made(60, audience=str(number)))
@@ -129,7 +134,7 @@ def test_what_is_remembered_is_bounded_and_ends_with_the_token():
     assert wallet.found(READ, "99") is None
 
 
-def test_a_program_that_asks_without_end_is_slowed_down():
+def test_a_program_that_asks_without_end_is_slowed_down() -> None:
     wallet = Wallet()
     for number in range(30):
         wallet.pace(READ, str(number))
@@ -139,7 +144,7 @@ def test_a_program_that_asks_without_end_is_slowed_down():
     assert 0 < refused.value.wait <= 60
 
 
-def test_what_failed_does_not_use_the_allowance_up_and_is_not_asked_again_at_once():
+def test_what_failed_does_not_use_the_allowance_up_and_is_not_asked_again_at_once() -> None:
     wallet = Wallet()
     problem = SignInAgainError()
     for number in range(100):
@@ -151,7 +156,7 @@ def test_what_failed_does_not_use_the_allowance_up_and_is_not_asked_again_at_onc
     assert len(wallet._refused) <= 32
 
 
-def test_a_state_is_newer_than_the_one_before_also_if_the_clock_was_set_back():
+def test_a_state_is_newer_than_the_one_before_also_if_the_clock_was_set_back() -> None:
     before = {"token_response": {"renewed_at": 1000.0}, "refresh_token": "old"}
     rotated = tokens.with_refresh_token(before, "new", 900.0)
     renewed = tokens.with_tokens(before, {"access_token": "a", "refresh_token": "newer", "renewed_at": 900.0})
@@ -163,7 +168,7 @@ def test_a_state_is_newer_than_the_one_before_also_if_the_clock_was_set_back():
     assert wallet.latest(signed_in) is signed_in
 
 
-def test_what_jupyterhub_saves_after_a_check_is_the_state_with_the_newest_tokens():
+def test_what_jupyterhub_saves_after_a_check_is_the_state_with_the_newest_tokens() -> None:
     authenticator = IAMAuthenticator(openid_provider_url="https://iam.example.org")
     old, new = ({"token_response": {"renewed_at": at}} for at in (1.0, 2.0))
     authenticator._wallets.of("ada").newest = new
@@ -171,7 +176,7 @@ def test_what_jupyterhub_saves_after_a_check_is_the_state_with_the_newest_tokens
     assert saved is new
 
 
-def test_nothing_brings_back_tokens_that_were_revoked():
+def test_nothing_brings_back_tokens_that_were_revoked() -> None:
     old, new = ({"token_response": {"renewed_at": at}} for at in (1.0, 2.0))
     wallet = Wallet(newest=new)
     wallet.revoked(old)
@@ -182,7 +187,7 @@ def test_nothing_brings_back_tokens_that_were_revoked():
     assert wallet.latest(again) is again
 
 
-def test_each_project_with_managers_has_a_role_limited_to_its_people():
+def test_each_project_with_managers_has_a_role_limited_to_its_people() -> None:
     platform = Platform.model_validate(
         {
             "images": {"i": {"title": "I", "reference": "r/i:1"}},

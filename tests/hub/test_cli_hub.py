@@ -60,7 +60,7 @@ async def test_the_same_command_in_a_session_and_elsewhere(hub: RealHub, tmp_pat
     process = session_process(hub.data / "homes/ada")
     session, home = process.environ(), hub.data / "homes/ada"
     as_its_user = {"user": process.uids().real, "group": process.gids().real, "cwd": home}
-    inside = {"environment": session, **as_its_user}
+    inside: dict[str, Any] = {"environment": session, **as_its_user}
     told = aiinfn("submit", "-f", "--", "sh", "-c", "echo in $PWD; id -u", **inside)
     assert f"in {home}\n{process.uids().real}\n" in told.stdout
     assert aiinfn("list", "-q", **inside).stdout.split()

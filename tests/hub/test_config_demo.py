@@ -6,6 +6,8 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from pathlib import Path
 
 import psutil
 import pytest
@@ -32,7 +34,7 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
 class Running:
     """One demonstration as it is started in a terminal."""
 
-    def __init__(self, folder) -> None:
+    def __init__(self, folder: Path) -> None:
         self.port, *internal = free_ports(1 + len(PORTS))
         self.data = folder / "data"
         self.output = folder / "out"
@@ -76,13 +78,13 @@ class Running:
 
 
 @pytest.fixture
-def demo(tmp_path):
+def demo(tmp_path: Path) -> Iterator[Running]:
     running = Running(tmp_path)
     yield running
     running.end()
 
 
-def test_it_says_who_one_can_be_and_what_is_not_real_and_ends_without_a_trace(demo):
+def test_it_says_who_one_can_be_and_what_is_not_real_and_ends_without_a_trace(demo: Running) -> None:
     demo.ready()
     assert f"http://127.0.0.1:{demo.port}/" in demo.said
     for words in (
@@ -112,7 +114,7 @@ def test_it_says_who_one_can_be_and_what_is_not_real_and_ends_without_a_trace(de
     assert demo.processes() == []
 
 
-def test_a_part_that_dies_ends_the_rest_with_a_sentence(demo):
+def test_a_part_that_dies_ends_the_rest_with_a_sentence(demo: Running) -> None:
     demo.ready()
     demo.named("aiinfn_hub.demo.identity_provider").kill()
     assert demo.process.wait(60) == 1
@@ -121,7 +123,7 @@ def test_a_part_that_dies_ends_the_rest_with_a_sentence(demo):
     assert demo.processes() == []
 
 
-def test_what_a_killed_one_left_is_ended_by_the_next(demo, tmp_path):
+def test_what_a_killed_one_left_is_ended_by_the_next(demo: Running, tmp_path: Path) -> None:
     demo.ready()
     demo.process.kill()
     demo.process.wait()
@@ -138,14 +140,14 @@ def test_what_a_killed_one_left_is_ended_by_the_next(demo, tmp_path):
         again.end()
 
 
-def test_ctrl_c_during_the_start_ends_it_at_once(demo):
+def test_ctrl_c_during_the_start_ends_it_at_once(demo: Running) -> None:
     wait_for("the first processes", lambda: len(demo.processes()) >= 2)
     demo.process.send_signal(signal.SIGINT)
     assert demo.process.wait(60) == 0
     assert demo.processes() == []
 
 
-def test_a_hub_that_cannot_start_shows_its_last_words(tmp_path):
+def test_a_hub_that_cannot_start_shows_its_last_words(tmp_path: Path) -> None:
     (tmp_path / "hub").mkdir()
     (tmp_path / "hub" / "cookie.secret").write_text("damaged")
     (tmp_path / "hub" / "cookie.secret").chmod(0o600)
@@ -157,7 +159,7 @@ def test_a_hub_that_cannot_start_shows_its_last_words(tmp_path):
     assert "Traceback" not in ended.stderr
 
 
-def test_a_taken_port_is_named_with_the_option_that_chooses_another(tmp_path):
+def test_a_taken_port_is_named_with_the_option_that_chooses_another(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -173,7 +175,7 @@ def test_a_taken_port_is_named_with_the_option_that_chooses_another(tmp_path):
         assert f"Port {port}, from AIINFN_VKD_PORT, is taken" in ended.stderr
 
 
-def test_a_mistake_in_the_platform_file_is_shown_before_anything_starts(tmp_path):
+def test_a_mistake_in_the_platform_file_is_shown_before_anything_starts(tmp_path: Path) -> None:
     wrong = tmp_path / "platform.yaml"
     wrong.write_text("titel: x\n")
     first = f"Error: {wrong}, line 1, titel: this key is unknown; is title meant?"
@@ -187,14 +189,14 @@ def test_a_mistake_in_the_platform_file_is_shown_before_anything_starts(tmp_path
     assert not (tmp_path / "data").exists()
 
 
-def test_check_lists_what_a_good_file_declares():
+def test_check_lists_what_a_good_file_declares() -> None:
     ended = run("check")
     assert ended.returncode == 0
     assert "is in order: Test platform" in ended.stdout
     assert "flavour, medphys" in ended.stdout
 
 
-def test_accounts_of_an_earlier_start_are_those_of_this_ones_provider(tmp_path):
+def test_accounts_of_an_earlier_start_are_those_of_this_ones_provider(tmp_path: Path) -> None:
     keep_accounts(tmp_path, "http://127.0.0.1:8090")
     url = f"sqlite:///{tmp_path / 'hub' / 'accounts.sqlite'}"
     store = AccountStore(url)

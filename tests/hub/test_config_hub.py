@@ -7,6 +7,7 @@ import signal
 import stat
 import time
 import urllib.request
+from collections.abc import Iterator
 
 import psutil
 import pytest
@@ -64,7 +65,7 @@ def known_to_run(hub: Hub, who: str) -> None:
 
 
 @pytest.fixture
-def kill_leftovers(hub):
+def kill_leftovers(hub: Hub) -> Iterator[None]:
     yield
     # A hub that runs would start vkd again at once, and ends both by itself.
     if hub.process is None or hub.process.poll() is not None:
@@ -73,7 +74,7 @@ def kill_leftovers(hub):
                 process.kill()
 
 
-def test_secrets_can_be_read_by_the_hub_only(hub):
+def test_secrets_can_be_read_by_the_hub_only(hub: Hub) -> None:
     folder = hub.data / "hub"
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     for folder in (hub.data / "hub", hub.data / "vkd"):
@@ -91,7 +92,7 @@ def test_secrets_can_be_read_by_the_hub_only(hub):
         assert (folder / name).read_text().strip() not in hub.log
 
 
-async def test_a_sessions_token_may_use_vkd_and_tell_who_it_is_and_nothing_else(hub):
+async def test_a_sessions_token_may_use_vkd_and_tell_who_it_is_and_nothing_else(hub: Hub) -> None:
     process = await started(hub, "dora")
     token = process.environ()["JUPYTERHUB_API_TOKEN"]
     status, model = hub.api("/user", token=token)
@@ -131,7 +132,7 @@ async def test_a_sessions_token_may_use_vkd_and_tell_who_it_is_and_nothing_else(
     assert not secrets & set(process.environ().values())
 
 
-def test_the_hubs_own_service_may_use_vkd_and_nothing_else(hub):
+def test_the_hubs_own_service_may_use_vkd_and_nothing_else(hub: Hub) -> None:
     token = (hub.data / "hub" / "hub-service.token").read_text().strip()
     status, model = hub.api("/user", token=token)
     assert status == 200
@@ -141,7 +142,7 @@ def test_the_hubs_own_service_may_use_vkd_and_nothing_else(hub):
     assert hub.api("/users", token=token)[0] == 403
 
 
-def test_vkds_own_token_has_no_right(hub):
+def test_vkds_own_token_has_no_right(hub: Hub) -> None:
     process = vkd_of(hub)
     assert process is not None
     status, model = hub.api("/user", token=process.environ()["JUPYTERHUB_API_TOKEN"])
@@ -150,7 +151,7 @@ def test_vkds_own_token_has_no_right(hub):
     assert model["scopes"] == []
 
 
-def test_a_vkd_that_is_killed_is_started_again_within_seconds(hub):
+def test_a_vkd_that_is_killed_is_started_again_within_seconds(hub: Hub) -> None:
     before = vkd_of(hub)
     assert before is not None
     before.kill()
@@ -160,7 +161,7 @@ def test_a_vkd_that_is_killed_is_started_again_within_seconds(hub):
 
 
 @pytest.mark.usefixtures("kill_leftovers")
-async def test_a_hub_that_is_killed_finds_session_and_vkds_place_again(hub: Hub, iam: Iam):
+async def test_a_hub_that_is_killed_finds_session_and_vkds_place_again(hub: Hub, iam: Iam) -> None:
     session = await started(hub, "ada")
     vkd = vkd_of(hub)
     assert hub.process is not None

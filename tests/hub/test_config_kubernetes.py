@@ -1,5 +1,8 @@
 """The hub's configuration on Kubernetes: where pods reach it, and who runs vkd."""
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 from traitlets.config import Config
 
@@ -7,6 +10,7 @@ from aiinfn_hub.config.environment import ConfigurationError
 from aiinfn_hub.config.hub_config import HubSettings, Reach, configure
 from aiinfn_hub.config.kubernetes import ClusterSettings
 from aiinfn_hub.platform.loading import loader
+from aiinfn_hub.platform.model.platform import Platform
 from tests.hub.stack import PLATFORM, ROOT
 
 pytestmark = pytest.mark.usefixtures("restored_umask")
@@ -14,29 +18,29 @@ IAM = {"AIINFN_IAM_ISSUER": "https://iam.example.org/", "AIINFN_IAM_CLIENT_SECRE
 
 
 @pytest.fixture
-def kubeconfig(tmp_path):
+def kubeconfig(tmp_path: Path) -> str:
     path = tmp_path / "kubeconfig"
     path.touch()
     return str(path)
 
 
 @pytest.fixture
-def platform_file(tmp_path):
+def platform_file(tmp_path: Path) -> Path:
     path = tmp_path / "platform.yaml"
     path.write_text(PLATFORM.read_text().replace("backend: local", "backend: kubernetes"))
     return path
 
 
 @pytest.fixture
-def platform(platform_file):
+def platform(platform_file: Path) -> Platform:
     return loader.load(platform_file)
 
 
-def settings(platform, **environment):
+def settings(platform: Platform, **environment: Any) -> ClusterSettings:
     return ClusterSettings.of(environment, platform)
 
 
-def test_pods_reach_the_hub_at_its_service_by_default(platform, kubeconfig):
+def test_pods_reach_the_hub_at_its_service_by_default(platform: Platform, kubeconfig: str) -> None:
     found = settings(platform, KUBECONFIG=kubeconfig, AIINFN_VKD_KUBECONFIG=kubeconfig)
     assert (found.connect, found.bind) == ("aiinfn-hub.aiinfn-system", "0.0.0.0")
 
@@ -54,7 +58,9 @@ def test_pods_reach_the_hub_at_its_service_by_default(platform, kubeconfig):
         ),
     ],
 )
-def test_an_address_is_listened_on_and_a_name_is_not(platform, kubeconfig, environment, connect, bind):
+def test_an_address_is_listened_on_and_a_name_is_not(
+    platform: Platform, kubeconfig: str, environment: dict[str, Any], connect: str, bind: str
+) -> None:
     found = settings(platform, KUBECONFIG=kubeconfig, AIINFN_VKD_KUBECONFIG=kubeconfig, **environment)
     assert (found.connect, found.bind) == (connect, bind)
 
@@ -69,13 +75,15 @@ def test_an_address_is_listened_on_and_a_name_is_not(platform, kubeconfig, envir
     ],
     ids=str,
 )
-def test_what_is_missing_is_named(platform, kubeconfig, environment, says):
+def test_what_is_missing_is_named(
+    platform: Platform, kubeconfig: str, environment: dict[str, Any], says: str
+) -> None:
     known = {"KUBECONFIG": kubeconfig, "AIINFN_VKD_KUBECONFIG": kubeconfig}
     with pytest.raises(ConfigurationError, match=says):
         settings(platform, **known | environment)
 
 
-def test_a_vkd_that_the_hub_starts_listens_where_pods_reach_it(platform, kubeconfig):
+def test_a_vkd_that_the_hub_starts_listens_where_pods_reach_it(platform: Platform, kubeconfig: str) -> None:
     own = HubSettings.of(IAM)
     service = settings(platform, KUBECONFIG=kubeconfig, AIINFN_VKD_KUBECONFIG=kubeconfig)
     reach = Reach.of(own, service)
@@ -98,7 +106,9 @@ def test_a_vkd_that_the_hub_starts_listens_where_pods_reach_it(platform, kubecon
     assert Reach.of(own, None) == Reach("127.0.0.1", everywhere, everywhere, everywhere)
 
 
-def configured(monkeypatch, tmp_path, platform_file, **environment) -> Config:
+def configured(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, platform_file: Path, **environment: Any
+) -> Config:
     for name, value in (
         IAM
         | {
@@ -114,7 +124,9 @@ def configured(monkeypatch, tmp_path, platform_file, **environment) -> Config:
     return config
 
 
-def test_a_vkd_that_the_hub_starts_gets_rights_of_its_own(monkeypatch, tmp_path, platform_file, kubeconfig):
+def test_a_vkd_that_the_hub_starts_gets_rights_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, platform_file: Path, kubeconfig: str
+) -> None:
     own = tmp_path / "vkd.conf"
     own.touch()
     config = configured(
@@ -131,7 +143,9 @@ def test_a_vkd_that_the_hub_starts_gets_rights_of_its_own(monkeypatch, tmp_path,
     assert "LocalSpawner" not in config
 
 
-def test_a_vkd_in_a_pod_of_its_own_is_not_started(monkeypatch, tmp_path, platform_file, kubeconfig):
+def test_a_vkd_in_a_pod_of_its_own_is_not_started(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, platform_file: Path, kubeconfig: str
+) -> None:
     config = configured(
         monkeypatch,
         tmp_path,
@@ -147,7 +161,9 @@ def test_a_vkd_in_a_pod_of_its_own_is_not_started(monkeypatch, tmp_path, platfor
     assert context.ticket_key == "the same for both"
 
 
-def test_without_a_way_into_the_cluster_the_hub_does_not_start(monkeypatch, tmp_path, platform_file):
+def test_without_a_way_into_the_cluster_the_hub_does_not_start(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, platform_file: Path
+) -> None:
     monkeypatch.delenv("KUBECONFIG", raising=False)
     with pytest.raises(SystemExit, match=r"The hub does not start\. Set KUBECONFIG"):
         configured(monkeypatch, tmp_path, platform_file)

@@ -4,10 +4,12 @@ import stat
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from aiinfn_hub.config.hub_config import (
+from aiinfn_hub.config.hub_config import (  # type: ignore[attr-defined]
     CONFIG_FILE,
     ConfigurationError,
     HubSettings,
@@ -19,7 +21,7 @@ from tests.hub.stack import PLATFORM, ROOT, clean_environment
 GOOD = {"AIINFN_IAM_ISSUER": "https://iam.example.org/", "AIINFN_IAM_CLIENT_SECRET": "s3cret"}
 
 
-def test_two_variables_are_enough_and_everything_listens_on_loopback():
+def test_two_variables_are_enough_and_everything_listens_on_loopback() -> None:
     settings = HubSettings.of(GOOD)
     assert settings.host == "127.0.0.1"
     assert settings.client_id == "aiinfn-hub"
@@ -27,7 +29,7 @@ def test_two_variables_are_enough_and_everything_listens_on_loopback():
     assert not settings.keep_servers
 
 
-def test_the_client_secret_is_not_shown_with_the_settings():
+def test_the_client_secret_is_not_shown_with_the_settings() -> None:
     assert "s3cret" not in repr(HubSettings.of(GOOD))
 
 
@@ -44,12 +46,12 @@ def test_the_client_secret_is_not_shown_with_the_settings():
     ],
     ids=str,
 )
-def test_a_wrong_variable_is_named(change, words):
+def test_a_wrong_variable_is_named(change: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigurationError, match=words):
         HubSettings.of(GOOD | change)
 
 
-def test_a_proxy_command_of_ones_own_may_have_arguments():
+def test_a_proxy_command_of_ones_own_may_have_arguments() -> None:
     assert proxy_command({"AIINFN_PROXY_COMMAND": f"{sys.executable} -c 'a b'"}) == [
         sys.executable,
         "-c",
@@ -58,19 +60,19 @@ def test_a_proxy_command_of_ones_own_may_have_arguments():
 
 
 @pytest.mark.parametrize("command", ["/nowhere/proxy", "/nowhere/proxy --x", '"'])
-def test_a_proxy_that_cannot_be_run_is_named(command):
+def test_a_proxy_that_cannot_be_run_is_named(command: str) -> None:
     with pytest.raises(ConfigurationError, match="AIINFN_PROXY_COMMAND"):
         proxy_command({"AIINFN_PROXY_COMMAND": command})
 
 
-def test_a_missing_proxy_says_how_to_get_it(monkeypatch, tmp_path):
+def test_a_missing_proxy_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr("aiinfn_hub.config.hub_config.__file__", str(tmp_path / "a" / "b" / "config.py"))
     with pytest.raises(ConfigurationError, match="npm ci --prefix deploy/proxy"):
         proxy_command({})
 
 
-def test_a_secret_is_made_once_and_only_its_owner_can_read_it(tmp_path):
+def test_a_secret_is_made_once_and_only_its_owner_can_read_it(tmp_path: Path) -> None:
     path = tmp_path / "secret"
     secret = secret_file(path)
     assert secret_file(path) == secret
@@ -79,13 +81,13 @@ def test_a_secret_is_made_once_and_only_its_owner_can_read_it(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_two_that_make_a_secret_at_the_same_time_get_the_same(tmp_path):
+def test_two_that_make_a_secret_at_the_same_time_get_the_same(tmp_path: Path) -> None:
     with ThreadPoolExecutor(16) as pool:
         for number in range(20):
             assert len(set(pool.map(lambda _, n=number: secret_file(tmp_path / str(n)), range(16)))) == 1
 
 
-def test_a_secret_that_others_can_read_is_not_used(tmp_path):
+def test_a_secret_that_others_can_read_is_not_used(tmp_path: Path) -> None:
     path = tmp_path / "secret"
     secret_file(path)
     path.chmod(0o640)
@@ -94,7 +96,7 @@ def test_a_secret_that_others_can_read_is_not_used(tmp_path):
 
 
 @pytest.mark.parametrize("content", ["", "xyz", "ab" * 31, "zz" * 32])
-def test_a_damaged_secret_is_not_used(tmp_path, content):
+def test_a_damaged_secret_is_not_used(tmp_path: Path, content: str) -> None:
     path = tmp_path / "secret"
     path.touch(0o600)
     path.write_text(content)
@@ -102,7 +104,7 @@ def test_a_damaged_secret_is_not_used(tmp_path, content):
         secret_file(path)
 
 
-def start(tmp_path, **change) -> subprocess.CompletedProcess[str]:
+def start(tmp_path: Path, **change: Any) -> subprocess.CompletedProcess[str]:
     """Start a hub that must not start."""
     environment = (
         clean_environment() | GOOD | {"AIINFN_PLATFORM": str(PLATFORM), "AIINFN_DATA": str(tmp_path / "data")}
@@ -118,7 +120,7 @@ def start(tmp_path, **change) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_a_mistake_in_the_platform_file_ends_the_hub_with_one_sentence(tmp_path):
+def test_a_mistake_in_the_platform_file_ends_the_hub_with_one_sentence(tmp_path: Path) -> None:
     wrong = tmp_path / "platform.yaml"
     text = PLATFORM.read_text().replace(
         "managers: [ai-infn/medphys/managers]", "manager: [ai-infn/medphys/managers]"
@@ -146,7 +148,9 @@ def test_a_mistake_in_the_platform_file_ends_the_hub_with_one_sentence(tmp_path)
     ],
     ids=["issuer", "proxy", "data", "platform"],
 )
-def test_a_hub_that_cannot_be_configured_does_not_start_and_says_why(tmp_path, change, words):
+def test_a_hub_that_cannot_be_configured_does_not_start_and_says_why(
+    tmp_path: Path, change: dict[str, Any], words: str
+) -> None:
     ended = start(tmp_path, **change)
     assert ended.returncode != 0
     assert "The hub does not start." in ended.stderr

@@ -8,6 +8,7 @@ import re
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import psutil
 import pytest
@@ -38,7 +39,7 @@ async def launched(playwright: Playwright) -> Browser:
 
 
 @contextlib.asynccontextmanager
-async def signed_in(hub: RealHub, user: str, **options) -> AsyncIterator[tuple[BrowserContext, Page]]:
+async def signed_in(hub: RealHub, user: str, **options: Any) -> AsyncIterator[tuple[BrowserContext, Page]]:
     """Open a chromium in which somebody is signed in."""
     async with hub.browser(user) as http:
         cookies = [
@@ -49,7 +50,7 @@ async def signed_in(hub: RealHub, user: str, **options) -> AsyncIterator[tuple[B
         browser = await launched(playwright)
         try:
             context = await browser.new_context(**options)
-            await context.add_cookies(cookies)
+            await context.add_cookies(cookies)  # type: ignore[arg-type]
             context.set_default_timeout(20_000)
             yield context, await context.new_page()
         finally:
@@ -64,7 +65,7 @@ def vkd_of(hub: RealHub) -> psutil.Process:
     raise AssertionError("vkd does not run")
 
 
-def reading(**figures) -> str:
+def reading(**figures: Any) -> str:
     """Write an answer of vkd in which only the T4s differ from all being free."""
     entry = {"accelerator": "t4", "total": 2, "free": 2, "sessions": 0, "batch": 0, "offline": 0, "queued": 0}
     return json.dumps(
@@ -87,10 +88,10 @@ CASES = [
 ]
 
 
-async def test_the_script_says_the_same_as_the_server(hub):
-    device = Accelerator(title="NVIDIA T4", kind="gpu", resource="nvidia.com/gpu")
+async def test_the_script_says_the_same_as_the_server(hub: RealHub) -> None:
+    device = Accelerator.model_validate({"title": "NVIDIA T4", "kind": "gpu", "resource": "nvidia.com/gpu"})
     async with signed_in(hub, "ada", timezone_id="Europe/Rome", locale="en-GB") as (_, page):
-        figures = dict(CASES[0])
+        figures = dict(CASES[0])  # type: ignore[call-overload]
         await page.route("**/availability*", lambda route: route.fulfill(body=reading(**figures)))
         await page.goto(f"{hub.url}/hub/spawn")
         await page.check("#accelerator-t4")
@@ -99,7 +100,7 @@ async def test_the_script_says_the_same_as_the_server(hub):
             figures.update(case)
             async with page.expect_response("**/availability*"):
                 pass
-            entry = Availability.model_validate(json.loads(reading(**case))["accelerators"][0])
+            entry = Availability.model_validate(json.loads(reading(**case))["accelerators"][0])  # type: ignore[arg-type]
             for count in (1, 2):
                 await page.select_option("#count", index=count - 1)
                 expected = outlook(device, entry, count, timedelta(seconds=2), timedelta(seconds=30))
@@ -108,7 +109,7 @@ async def test_the_script_says_the_same_as_the_server(hub):
                 await expect(page.locator("#outlook")).to_have_attribute("data-outlook", expected.key)
 
 
-async def test_only_what_goes_together_can_be_chosen(hub):
+async def test_only_what_goes_together_can_be_chosen(hub: RealHub) -> None:
     async with signed_in(hub, "ben") as (_, page):
         await page.goto(f"{hub.url}/hub/spawn")
         await expect(page.locator("#accelerator-none")).to_be_checked()
@@ -131,7 +132,7 @@ async def test_only_what_goes_together_can_be_chosen(hub):
         assert await page.input_value("#size") == "small"
 
 
-async def test_what_a_person_may_not_use_is_not_offered(hub):
+async def test_what_a_person_may_not_use_is_not_offered(hub: RealHub) -> None:
     async with signed_in(hub, "ada") as (_, page):
         await page.goto(f"{hub.url}/hub/spawn")
         assert await page.locator("#accelerator-t4").count() == 1
@@ -146,7 +147,7 @@ async def test_what_a_person_may_not_use_is_not_offered(hub):
         await expect(reason).to_be_visible()
 
 
-async def test_figures_are_refreshed_without_a_reload_and_survive_the_death_of_vkd(hub):
+async def test_figures_are_refreshed_without_a_reload_and_survive_the_death_of_vkd(hub: RealHub) -> None:
     await vkd_answers(hub)
     async with signed_in(hub, "ada") as (_, page):
         await page.goto(f"{hub.url}/hub/spawn")
@@ -171,7 +172,7 @@ async def test_figures_are_refreshed_without_a_reload_and_survive_the_death_of_v
 
 
 @pytest.mark.timeout(240)
-async def test_the_form_works_by_keyboard_alone_and_leads_to_jupyterlab(hub):
+async def test_the_form_works_by_keyboard_alone_and_leads_to_jupyterlab(hub: RealHub) -> None:
     await vkd_answers(hub)
     async with signed_in(hub, "ben") as (_, page):
         await page.goto(f"{hub.url}/hub/spawn")
@@ -202,7 +203,7 @@ async def test_the_form_works_by_keyboard_alone_and_leads_to_jupyterlab(hub):
         await page.keyboard.press("Enter")
         await page.wait_for_url("**/user/ben/lab**", timeout=60_000)
     model = await hub.server("ben")
-    assert model["user_options"] | {"count": ""} == {
+    assert model["user_options"] | {"count": ""} == {  # type: ignore[index]
         "accelerator": "v70",
         "count": "",
         "project": "medphys",
@@ -214,7 +215,7 @@ async def test_the_form_works_by_keyboard_alone_and_leads_to_jupyterlab(hub):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_axe_finds_nothing_serious_in_the_form(hub, scheme):
+async def test_axe_finds_nothing_serious_in_the_form(hub: RealHub, scheme: str) -> None:
     async with signed_in(hub, "ada", color_scheme=scheme) as (_, page):
         await page.goto(f"{hub.url}/hub/spawn?opt-accelerator=v70")
         await page.click("#missing summary")
@@ -223,7 +224,7 @@ async def test_axe_finds_nothing_serious_in_the_form(hub, scheme):
         assert not [each["id"] for each in found if each["impact"] in {"serious", "critical"}]
 
 
-async def test_a_link_fills_the_form_in_and_starts_nothing(hub):
+async def test_a_link_fills_the_form_in_and_starts_nothing(hub: RealHub) -> None:
     async with signed_in(hub, "ben", permissions=["clipboard-read", "clipboard-write"]) as (context, page):
         await page.goto(f"{hub.url}/hub/spawn")
         await page.check("#accelerator-v70")
@@ -239,7 +240,7 @@ async def test_a_link_fills_the_form_in_and_starts_nothing(hub):
         await expect(other.locator("#linked")).to_contain_text("nothing is started yet")
         await expect(other.locator("#image")).to_have_value("fpga-tools")
         await expect(other.locator("#time_limit")).to_have_value("4h")
-    assert await hub.server("ben") in (None, {}) or not (await hub.server("ben"))["pending"]
+    assert await hub.server("ben") in (None, {}) or not (await hub.server("ben"))["pending"]  # type: ignore[index]
     # To somebody who may not have it, it says so; without a script too.
     async with signed_in(hub, "ada", java_script_enabled=False) as (_, page):
         await page.goto(link)
@@ -254,7 +255,7 @@ async def test_a_link_fills_the_form_in_and_starts_nothing(hub):
     assert "Traceback" not in hub.told
 
 
-async def test_where_nothing_may_be_copied_the_link_is_shown(hub):
+async def test_where_nothing_may_be_copied_the_link_is_shown(hub: RealHub) -> None:
     async with signed_in(hub, "ada") as (_, page):
         await page.goto(f"{hub.url}/hub/spawn")
         await page.evaluate(
@@ -266,7 +267,7 @@ async def test_where_nothing_may_be_copied_the_link_is_shown(hub):
 
 
 @pytest.mark.timeout(240)
-async def test_an_operator_who_starts_for_somebody_gets_that_persons_choices(hub):
+async def test_an_operator_who_starts_for_somebody_gets_that_persons_choices(hub: RealHub) -> None:
     await vkd_answers(hub)
     await hub.know("ada")
     async with hub.browser("olga") as olga:
@@ -294,7 +295,7 @@ async def test_an_operator_who_starts_for_somebody_gets_that_persons_choices(hub
 
 
 @pytest.mark.timeout(120)
-async def test_an_open_form_takes_over_new_choices_and_keeps_what_is_chosen(hub):
+async def test_an_open_form_takes_over_new_choices_and_keeps_what_is_chosen(hub: RealHub) -> None:
     await vkd_answers(hub)
     file = hub.folder / "platform.yaml"
     before = file.read_text()
@@ -327,7 +328,7 @@ async def test_an_open_form_takes_over_new_choices_and_keeps_what_is_chosen(hub)
 
 
 @pytest.mark.timeout(240)
-async def test_without_javascript_the_form_starts_a_session_and_a_refusal_is_shown(hub):
+async def test_without_javascript_the_form_starts_a_session_and_a_refusal_is_shown(hub: RealHub) -> None:
     await vkd_answers(hub)
     async with signed_in(hub, "ben", java_script_enabled=False) as (_, page):
         await page.goto(f"{hub.url}/hub/spawn")
@@ -349,7 +350,7 @@ async def test_without_javascript_the_form_starts_a_session_and_a_refusal_is_sho
 
 
 @pytest.mark.timeout(240)
-async def test_a_session_that_waits_says_so_can_be_left_and_can_be_stopped(hub):
+async def test_a_session_that_waits_says_so_can_be_left_and_can_be_stopped(hub: RealHub) -> None:
     await vkd_answers(hub)
     await hub.begin("cleo", {"accelerator": "t4", "count": 2})
     await hub.ready("cleo")
@@ -367,16 +368,16 @@ async def test_a_session_that_waits_says_so_can_be_left_and_can_be_stopped(hub):
         await expect(waiting.locator(".af-elapsed")).to_have_text(re.compile(r"[2-9] s"))
         await page.get_by_role("link", name="Leave this page").click()
         await page.wait_for_url("**/hub/home")
-        assert (await hub.server("ada"))["pending"] == "spawn", "it goes on"
+        assert (await hub.server("ada"))["pending"] == "spawn", "it goes on"  # type: ignore[index]
         await page.goto(f"{hub.url}/hub/spawn-pending/ada")
         await page.click("#stop-server-btn")
         await page.wait_for_url("**/hub/spawn/ada")
-    assert (await hub.server("cleo"))["ready"], "somebody else's session was not stopped"
+    assert (await hub.server("cleo"))["ready"], "somebody else's session was not stopped"  # type: ignore[index]
     await hub.end_session("cleo")
 
 
 @pytest.mark.timeout(240)
-async def test_a_session_gets_its_device_when_another_ends(hub):
+async def test_a_session_gets_its_device_when_another_ends(hub: RealHub) -> None:
     await vkd_answers(hub)
     await hub.begin("cleo", {"accelerator": "t4", "count": 2})
     await hub.ready("cleo")

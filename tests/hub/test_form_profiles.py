@@ -4,6 +4,8 @@ import html
 import itertools
 import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qsl
 
 import pytest
@@ -29,7 +31,7 @@ from tests.hub.realhub import PEOPLE, PLATFORM, ROOT
 
 
 @pytest.fixture(scope="module", params=["the demo's platform", "a platform with more exceptions"])
-def platform(request, tmp_path_factory) -> Platform:
+def platform(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Platform:
     if request.param == "the demo's platform":
         return loader.load(ROOT / "platform.yaml")
     path = tmp_path_factory.mktemp("platform") / "platform.yaml"
@@ -44,7 +46,7 @@ EVERYBODY = [Person.of(name, groups) for name, groups in PEOPLE.items()] + [
 
 
 @pytest.mark.parametrize("person", EVERYBODY, ids=lambda person: person.name)
-def test_everything_that_is_shown_is_granted(platform, person):
+def test_everything_that_is_shown_is_granted(platform: Platform, person: Person) -> None:
     for card in profiles(platform, person, None):
         for project, images in card.projects.items():
             for image, size in itertools.product(images, card.sizes[project]):
@@ -62,7 +64,7 @@ def test_everything_that_is_shown_is_granted(platform, person):
 
 
 @pytest.mark.parametrize("person", EVERYBODY, ids=lambda person: person.name)
-def test_a_profile_that_is_hidden_cannot_be_started(platform, person):
+def test_a_profile_that_is_hidden_cannot_be_started(platform: Platform, person: Person) -> None:
     shown = {card.name: card for card in profiles(platform, person, None)}
     for accelerator in (CPU_ONLY, *platform.accelerators):
         for project, image, size in itertools.product(
@@ -86,7 +88,7 @@ requests = st.dictionaries(
 
 
 @given(request=requests, person=st.sampled_from(EVERYBODY))
-def test_whatever_is_asked_for_only_what_is_shown_is_granted(request, person):
+def test_whatever_is_asked_for_only_what_is_shown_is_granted(request: dict[str, Any], person: Any) -> None:
     platform = loader.load(ROOT / "platform.yaml")
     shown = {card.name: card for card in profiles(platform, person, None)}
     try:
@@ -98,7 +100,7 @@ def test_whatever_is_asked_for_only_what_is_shown_is_granted(request, person):
     assert selection.count <= max(card.most, 0)
 
 
-def test_somebody_without_a_project_is_shown_nothing(platform):
+def test_somebody_without_a_project_is_shown_nothing(platform: Platform) -> None:
     assert profiles(platform, Person.of("nora", []), None) == []
 
 
@@ -122,7 +124,9 @@ def test_somebody_without_a_project_is_shown_nothing(platform):
         ({"free": 1, "offline": 1}, 2, "few", "Only 1 of them in operation now."),
     ],
 )
-def test_the_sentence_says_what_happens_if_it_is_chosen(figures, count, key, words):
+def test_the_sentence_says_what_happens_if_it_is_chosen(
+    figures: dict[str, Any], count: int, key: str, words: str
+) -> None:
     platform = loader.load(ROOT / "platform.yaml")
     said = outlook(
         platform.accelerators["t4"],
@@ -135,7 +139,9 @@ def test_the_sentence_says_what_happens_if_it_is_chosen(figures, count, key, wor
     assert words in said.sentence
 
 
-def availability(*, free=0, batch=0, sessions=0, offline=0, waiting=0, end=False) -> Availability:
+def availability(
+    *, free: int = 0, batch: int = 0, sessions: int = 0, offline: int = 0, waiting: int = 0, end: bool = False
+) -> Availability:
     return Availability(
         accelerator="t4",
         total=free + batch + sessions + offline,
@@ -149,7 +155,7 @@ def availability(*, free=0, batch=0, sessions=0, offline=0, waiting=0, end=False
     )
 
 
-def test_names_from_iam_and_from_the_platform_file_cannot_become_markup(tmp_path):
+def test_names_from_iam_and_from_the_platform_file_cannot_become_markup(tmp_path: Path) -> None:
     path = tmp_path / "platform.yaml"
     path.write_text(
         (PLATFORM % {"session_start": "30s", "root": ROOT}).replace(
@@ -167,11 +173,11 @@ def test_names_from_iam_and_from_the_platform_file_cannot_become_markup(tmp_path
     assert "<i>x" not in page
 
 
-def test_whatever_was_chosen_before_draws_a_form():
+def test_whatever_was_chosen_before_draws_a_form() -> None:
     platform = loader.load(ROOT / "platform.yaml")
     person = Person.of("ben", PEOPLE["ben"])
     reading = AvailabilityReading(accelerators=[availability(free=2)], read_at=datetime.now(UTC), age=0.4)
-    for odd in (None, [], {"a": 1}, 10**400, float("nan"), True, "\x00", "x" * 100_000, "8h", "480m", -1):
+    for odd in (None, [], {"a": 1}, 10**400, float("nan"), True, "\x00", "x" * 100_000, "8h", "480m", -1):  # type: ignore[var-annotated]
         previous = dict.fromkeys(form.fields(), odd)
         for linked in (False, True):
             page = drawn(platform, person, previous, reading=reading, linked=linked)
@@ -179,7 +185,17 @@ def test_whatever_was_chosen_before_draws_a_form():
     assert '<option value="8h" selected>' in drawn(platform, person, {"time_limit": "480m"}, reading=reading)
 
 
-def drawn(platform, person, choice=None, *, reading=None, refusal=None, linked=False, url="", usage=None):
+def drawn(
+    platform: Platform,
+    person: Person,
+    choice: dict[str, Any] | None = None,
+    *,
+    reading: AvailabilityReading | None = None,
+    refusal: Any = None,
+    linked: bool = False,
+    url: str = "",
+    usage: QuotaUse | None = None,
+) -> str:
     opening = form.Opening(
         choice or {}, linked=linked, refusal=refusal, availability_url=url, spawn_url="/hub/spawn"
     )
@@ -197,7 +213,7 @@ BEN = Person.of("ben", PEOPLE["ben"])
 
 
 @pytest.fixture(scope="module")
-def exceptions(tmp_path_factory) -> Platform:
+def exceptions(tmp_path_factory: pytest.TempPathFactory) -> Platform:
     path = tmp_path_factory.mktemp("platform") / "platform.yaml"
     path.write_text(
         PLATFORM % {"session_start": "30s", "root": ROOT} + "presets:\n"
@@ -209,7 +225,7 @@ def exceptions(tmp_path_factory) -> Platform:
     return loader.load(path)
 
 
-def test_a_last_choice_that_is_gone_is_said_kindly(exceptions):
+def test_a_last_choice_that_is_gone_is_said_kindly(exceptions: Platform) -> None:
     page = drawn(
         exceptions, ADA, {"accelerator": "gone", "size": "small", "image": "old", "time_limit": "7d"}
     )
@@ -221,7 +237,7 @@ def test_a_last_choice_that_is_gone_is_said_kindly(exceptions):
     assert 'id="accelerator-none" aria-labelledby="title-none" aria-describedby="about-none" checked' in page
 
 
-def test_a_link_fills_in_what_is_there_and_says_why_not_the_rest(exceptions):
+def test_a_link_fills_in_what_is_there_and_says_why_not_the_rest(exceptions: Platform) -> None:
     good = drawn(exceptions, ADA, {"accelerator": "t4", "count": "2", "size": "small"}, linked=True)
     assert "it is filled in, and nothing is started yet" in words(good)
     assert (
@@ -237,7 +253,7 @@ def test_a_link_fills_in_what_is_there_and_says_why_not_the_rest(exceptions):
     assert "The image FPGA tools is not made for A100 slice 1g.5gb. The link asks for it." in pair
 
 
-def test_what_is_not_offered_is_told_with_the_reason_and_what_to_do(exceptions):
+def test_what_is_not_offered_is_told_with_the_reason_and_what_to_do(exceptions: Platform) -> None:
     told = words(drawn(exceptions, ADA)).partition("What you cannot use here, and why")[2]
     assert (
         "AMD Alveo V70 The project Flavour physics may not use AMD Alveo V70. "
@@ -253,12 +269,12 @@ def test_what_is_not_offered_is_told_with_the_reason_and_what_to_do(exceptions):
     assert "Stop a session of yours that has one." in told
 
 
-def test_every_denial_that_a_form_can_meet_says_what_to_do(exceptions):
+def test_every_denial_that_a_form_can_meet_says_what_to_do(exceptions: Platform) -> None:
     may = gate.offer(exceptions, ADA)
     assert all(remedy(Denial(rule, {}), may).endswith(".") for rule in Rule)
 
 
-def test_presets_are_offered_to_who_may_use_them_and_are_links(exceptions):
+def test_presets_are_offered_to_who_may_use_them_and_are_links(exceptions: Platform) -> None:
     of_ada, of_ben = drawn(exceptions, ADA), drawn(exceptions, BEN)
     titles = re.compile(r'class="af-preset" href="([^"]*)"[^>]*>([^<]*)<')
     assert [title for _, title in titles.findall(of_ada)] == ["Course", "Two GPUs"]
@@ -277,8 +293,8 @@ def test_presets_are_offered_to_who_may_use_them_and_are_links(exceptions):
         assert 'class="af-notice"' not in drawn(exceptions, BEN, choice, linked=True)
 
 
-def test_a_large_form_grows_with_what_there_is_and_not_with_the_product():
-    def size(*shape):
+def test_a_large_form_grows_with_what_there_is_and_not_with_the_product() -> None:
+    def size(*shape: Any) -> int:
         platform = platform_of(*shape)
         return len(drawn(platform, everybody(platform), reading=reading_of(platform)))
 

@@ -76,7 +76,7 @@ COMBINE = """() => {
 }"""
 
 
-def test_the_script_offers_what_the_offer_says(may, page):
+def test_the_script_offers_what_the_offer_says(may: Offer, page: Page) -> None:
     """Every card with every project and size, with lists of projects, of images, of sizes and of times, and a reservation."""
     shown = page.evaluate(COMBINE)
     expected = [
@@ -99,7 +99,7 @@ def test_the_script_offers_what_the_offer_says(may, page):
     assert len(lengths) > 5, "the case would show little"
 
 
-def test_the_usual_time_is_chosen_where_what_was_chosen_is_too_long(may, page):
+def test_the_usual_time_is_chosen_where_what_was_chosen_is_too_long(may: Offer, page: Page) -> None:
     page.check("#accelerator-device-1")
     page.select_option("#project", "project-0")
     page.select_option("#time_limit", "1d")
@@ -111,7 +111,7 @@ def test_the_usual_time_is_chosen_where_what_was_chosen_is_too_long(may, page):
     expect(page.locator("#time_limit")).to_have_value("4h")
 
 
-def test_cards_are_found_by_what_they_are_and_by_keyboard(page):
+def test_cards_are_found_by_what_they_are_and_by_keyboard(page: Page) -> None:
     cards = page.locator("[data-card]:visible")
     assert cards.count() == 15
     field, found = page.locator("#find"), page.locator("#found")
@@ -133,7 +133,7 @@ def test_cards_are_found_by_what_they_are_and_by_keyboard(page):
     expect(found).to_have_text("")
 
 
-def test_groups_can_be_folded_and_open_where_something_is_found(page):
+def test_groups_can_be_folded_and_open_where_something_is_found(page: Page) -> None:
     group = page.locator("details.af-group").nth(1)
     group.locator("summary").focus()
     page.keyboard.press("Enter")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -13,7 +14,7 @@ from tornado.web import HTTPError
 from aiinfn_hub.web import full_disk
 
 
-def test_a_write_to_a_full_disk_is_told_with_507_and_rolled_back(tmp_path):
+def test_a_write_to_a_full_disk_is_told_with_507_and_rolled_back(tmp_path: Path) -> None:
     full_disk.install()
     full_disk.install()
     session = orm.new_session_factory(f"sqlite:///{tmp_path / 'jupyterhub.sqlite'}")()
@@ -35,7 +36,9 @@ def test_a_write_to_a_full_disk_is_told_with_507_and_rolled_back(tmp_path):
 
 
 @pytest.mark.parametrize("write", ["commit", "flush"])
-def test_after_a_write_to_a_full_disk_that_nobody_rolled_back_the_hub_knows_everybody(tmp_path, write):
+def test_after_a_write_to_a_full_disk_that_nobody_rolled_back_the_hub_knows_everybody(
+    tmp_path: Path, write: str
+) -> None:
     full_disk.install()
     session = orm.new_session_factory(f"sqlite:///{tmp_path / 'jupyterhub.sqlite'}")()
     session.add(orm.User(name="ada"))

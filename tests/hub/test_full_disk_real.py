@@ -153,7 +153,9 @@ def answered(answer: tuple[int, Any]) -> None:
         assert (status, body["message"]) == (507, FULL)
 
 
-async def test_on_a_full_disk_people_get_words_and_can_make_room_and_then_all_goes_on(place):
+async def test_on_a_full_disk_people_get_words_and_can_make_room_and_then_all_goes_on(
+    place: FullDisk,
+) -> None:
     hub = place.hub
     ada = await started(hub, "ada")
     mine = hub.api("/users/ada/tokens", "POST", {})[1]["token"]
@@ -173,7 +175,7 @@ async def test_on_a_full_disk_people_get_words_and_can_make_room_and_then_all_go
         assert (await of_ada.get("/hub/home")).status == 200
         page = await of_dora.get("/hub/spawn")
         assert page.status == 200
-        form = {"_xsrf": re.search(r'name="_xsrf" value="([^"]+)"', page.html)[1], "accelerator": "none"}
+        form = {"_xsrf": re.search(r'name="_xsrf" value="([^"]+)"', page.html)[1], "accelerator": "none"}  # type: ignore[index]
         page = await of_dora.post("/hub/spawn/dora", form)
         assert page.status == 507
         assert FULL in page.text

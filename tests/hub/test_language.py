@@ -31,7 +31,7 @@ async def read(http: aiohttp.ClientSession, hub: RealHub, path: str, **options: 
 
 
 def spoken(page: str) -> str:
-    return re.search(r'<html lang="(\w+)"', page)[1]
+    return re.search(r'<html lang="(\w+)"', page)[1]  # type: ignore[index]
 
 
 async def choose(
@@ -45,7 +45,7 @@ async def choose(
 @pytest.mark.parametrize(
     "path", ["login", "home", "spawn", "token", "no-such-page", "user/ben/", "spawn/nobody", "oauth_callback"]
 )
-async def test_every_page_speaks_as_the_browser_asks(hub: RealHub, path: str):
+async def test_every_page_speaks_as_the_browser_asks(hub: RealHub, path: str) -> None:
     async with hub.browser("ada") as http:
         _, english = await read(http, hub, path)
         _, italian = await read(http, hub, path, headers=ITALIAN)
@@ -53,10 +53,10 @@ async def test_every_page_speaks_as_the_browser_asks(hub: RealHub, path: str):
     assert spoken(italian) == "it"
 
 
-async def test_what_was_chosen_on_a_page_goes_before_the_browser(hub: RealHub):
+async def test_what_was_chosen_on_a_page_goes_before_the_browser(hub: RealHub) -> None:
     async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as http:
         _, page = await read(http, hub, "login?next=/hub/spawn")
-        assert re.search(r'name="next" value="([^"]*)"', page)[1] == "/hub/login?next=/hub/spawn"
+        assert re.search(r'name="next" value="([^"]*)"', page)[1] == "/hub/login?next=/hub/spawn"  # type: ignore[index]
         answer = await choose(http, hub, "it", "/hub/login?next=/hub/spawn")
         assert (answer.status, answer.headers["Location"]) == (303, "/hub/login?next=/hub/spawn")
         cookie = answer.cookies[language.COOKIE]
@@ -78,13 +78,13 @@ async def test_what_was_chosen_on_a_page_goes_before_the_browser(hub: RealHub):
         "/hub/\nx",
     ],
 )
-async def test_the_way_back_stays_in_the_hub(hub: RealHub, back: str):
+async def test_the_way_back_stays_in_the_hub(hub: RealHub, back: str) -> None:
     async with hub.browser("ada") as http:
         answer = await choose(http, hub, "it", back)
     assert answer.headers["Location"] == "/hub/home"
 
 
-async def test_only_a_page_of_the_hub_changes_the_language(hub: RealHub):
+async def test_only_a_page_of_the_hub_changes_the_language(hub: RealHub) -> None:
     async with hub.browser("ada") as http:
         async with http.post(
             f"{hub.url}/hub/language", data={"language": "it"}, allow_redirects=False
@@ -95,14 +95,14 @@ async def test_only_a_page_of_the_hub_changes_the_language(hub: RealHub):
     assert "Traceback" not in hub.told
 
 
-async def test_requests_at_the_same_time_each_have_their_own(hub: RealHub):
+async def test_requests_at_the_same_time_each_have_their_own(hub: RealHub) -> None:
     async with hub.browser("ada") as http:
         asked = [ITALIAN if number % 2 else {"Accept-Language": "en"} for number in range(20)]
         pages = await asyncio.gather(*(read(http, hub, "home", headers=headers) for headers in asked))
     assert [spoken(page) for _, page in pages] == ["en", "it"] * 10
 
 
-async def test_a_refused_start_is_told_in_the_language_of_who_asks(hub: RealHub):
+async def test_a_refused_start_is_told_in_the_language_of_who_asks(hub: RealHub) -> None:
     """Over REST too, where JupyterHub's own handler answers with our sentence."""
     for headers, sentence in (
         (ITALIAN, "Il progetto Flavour physics non può usare AMD Alveo V70."),
@@ -128,7 +128,7 @@ async def progress(http: aiohttp.ClientSession, hub: RealHub, headers: dict[str,
     raise AssertionError("nothing starts")
 
 
-async def test_a_start_is_told_to_each_reader_in_their_own_language(hub: RealHub):
+async def test_a_start_is_told_to_each_reader_in_their_own_language(hub: RealHub) -> None:
     await hub.know("ada")
     async with hub.browser("ada") as http:
         start = asyncio.create_task(hub.begin("ada", {"accelerator": "none"}))
@@ -140,7 +140,7 @@ async def test_a_start_is_told_to_each_reader_in_their_own_language(hub: RealHub
     await hub.end_session("ada")
 
 
-async def test_what_jupyterhub_says_itself_is_told_in_our_words(hub: RealHub):
+async def test_what_jupyterhub_says_itself_is_told_in_our_words(hub: RealHub) -> None:
     async with hub.browser("ada") as http:
         own = {"X-XSRFToken": xsrf(http), "Referer": f"{hub.url}/hub/home"}
         url = f"{hub.url}/hub/api/users/ada/servers/twice"
@@ -159,7 +159,7 @@ async def test_what_jupyterhub_says_itself_is_told_in_our_words(hub: RealHub):
         assert "Non esiste, o non hai accesso." in page
 
 
-def test_jupyterhub_still_says_what_we_say_otherwise():
+def test_jupyterhub_still_says_what_we_say_otherwise() -> None:
     """The sentences are in its own source, so that a new version that words them anew is noticed."""
     source = "".join(path.read_text() for path in Path(jupyterhub.__file__).parent.rglob("*.py"))
     for words in (

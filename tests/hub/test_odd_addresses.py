@@ -1,12 +1,13 @@
 """Addresses that nobody should send: every one has an answer that is no fault, and none leads to another host."""
 
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 from yarl import URL
 
 from aiinfn_hub.web.request_checks import leads_astray
-from tests.hub.stack import browser
+from tests.hub.stack import Hub, browser
 
 PLACES = [
     *("/%ff", "/hub/%ff", "/hub/user/%ff", "/user/%ff", "/services/%ff", "/services/vkd/%ff", "/hub/static/%ff"),
@@ -24,7 +25,7 @@ NEXT = [
 ]  # fmt: skip
 
 
-def harmless(answer):
+def harmless(answer: Any) -> None:
     assert answer.status < 500, answer.url
     assert "X-Injected" not in answer.headers
     target = answer.headers.get("Location", "")
@@ -35,7 +36,7 @@ def harmless(answer):
 
 
 @pytest.mark.parametrize("signed_in", [False, True])
-async def test_every_address_has_an_answer_and_none_leads_to_another_host(hub, signed_in):
+async def test_every_address_has_an_answer_and_none_leads_to_another_host(hub: Hub, signed_in: bool) -> None:
     async with browser(hub) as client:
         if signed_in:
             await client.sign_in("dora")
@@ -58,7 +59,7 @@ async def test_every_address_has_an_answer_and_none_leads_to_another_host(hub, s
 
 
 @pytest.mark.parametrize("address", NEXT)
-async def test_a_sign_in_that_was_begun_with_an_odd_address_ends_at_this_hub(hub, address):
+async def test_a_sign_in_that_was_begun_with_an_odd_address_ends_at_this_hub(hub: Hub, address: str) -> None:
     async with browser(hub) as client:
         async with client._session.get(
             URL(f"{hub.url}/hub/oauth_login?next={address}", encoded=True), allow_redirects=False
@@ -75,7 +76,7 @@ async def test_a_sign_in_that_was_begun_with_an_odd_address_ends_at_this_hub(hub
 @pytest.mark.parametrize(
     "address", ["///hub/", "////hub/home", "//hub/", "/hub/\\evil.example", "https://evil.example/hub/"]
 )
-async def test_choosing_a_language_leads_back_to_this_hub(hub, address):
+async def test_choosing_a_language_leads_back_to_this_hub(hub: Hub, address: str) -> None:
     async with browser(hub) as client:
         await client.get("/hub/login")
         token = next(each.value for each in client._session.cookie_jar if each.key == "_xsrf")

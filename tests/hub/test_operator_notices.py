@@ -37,7 +37,7 @@ async def hub() -> AsyncIterator[RealHub]:
         await runner.cleanup()
 
 
-async def test_operators_read_on_every_page_what_does_not_fit(hub):
+async def test_operators_read_on_every_page_what_does_not_fit(hub: RealHub) -> None:
     async with hub.browser("olga") as http:
         async with http.get(f"{hub.url}/hub/home") as page:
             text = await page.text()

@@ -9,8 +9,10 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -25,7 +27,7 @@ PAGE = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0
 
 
 @pytest.fixture
-def own(tmp_path):
+def own(tmp_path: Path) -> Iterator[tuple[Hub, Iam]]:
     """A hub that a test may break."""
     hub = Hub(tmp_path)
     iam = Iam(tmp_path, hub.callback)
@@ -41,12 +43,12 @@ def own(tmp_path):
         iam.stop()
 
 
-def proxy_of(hub):
+def proxy_of(hub: Hub) -> Any:
     number = hub.data / "hub/proxy.pid"
     return psutil.Process(int(number.read_text())) if number.exists() else None
 
 
-async def ask(url, method="GET", **options):
+async def ask(url: str, method: str = "GET", **options: Any) -> tuple[Any, Any, Any]:
     async with (
         aiohttp.ClientSession() as http,
         http.request(method, url, allow_redirects=False, **options) as answer,
@@ -54,7 +56,7 @@ async def ask(url, method="GET", **options):
         return answer.status, answer.headers, await answer.text()
 
 
-def is_away(answer):
+def is_away(answer: tuple[Any, Any, Any]) -> None:
     status, headers, text = answer
     assert status == 503
     assert headers["Content-Type"] == "application/json"
@@ -66,7 +68,7 @@ def is_away(answer):
     assert problem["hint"].endswith(".")
 
 
-def test_vkd_that_is_killed_while_the_hub_starts_does_not_end_the_hub(own):
+def test_vkd_that_is_killed_while_the_hub_starts_does_not_end_the_hub(own: tuple[Hub, Iam]) -> None:
     hub, iam = own
     hub.launch(
         [sys.executable, "-m", "jupyterhub", "-f", str(Path(__file__).with_name("hub_config.py"))],
@@ -76,7 +78,7 @@ def test_vkd_that_is_killed_while_the_hub_starts_does_not_end_the_hub(own):
     killed = set()
     for _ in range(2):
 
-        def another():
+        def another() -> psutil.Process | None:
             hub.alive()
             found = vkd_of(hub)
             return found if found is not None and found.pid not in killed else None
@@ -88,12 +90,14 @@ def test_vkd_that_is_killed_while_the_hub_starts_does_not_end_the_hub(own):
     assert vkd_of(hub).pid not in killed
 
 
-def hub_answers(hub):
-    wait_for("vkd answers", lambda: hub.alive() or answers(f"{hub.vkd_url}/health"), 120)
-    wait_for("the hub answers", lambda: hub.alive() or answers(f"{hub.url}/hub/login"))
+def hub_answers(hub: Hub) -> None:
+    wait_for("vkd answers", lambda: hub.alive() or answers(f"{hub.vkd_url}/health"), 120)  # type: ignore[func-returns-value]
+    wait_for("the hub answers", lambda: hub.alive() or answers(f"{hub.url}/hub/login"))  # type: ignore[func-returns-value]
 
 
-async def test_while_vkd_or_the_hub_is_away_programs_read_json_and_people_a_page(own):
+async def test_while_vkd_or_the_hub_is_away_programs_read_json_and_people_a_page(
+    own: tuple[Hub, Iam],
+) -> None:
     hub, iam = own
     hub.start(iam)
     vkd = vkd_of(hub)
@@ -132,7 +136,9 @@ async def test_while_vkd_or_the_hub_is_away_programs_read_json_and_people_a_page
     assert listed.returncode != 0
 
 
-async def test_the_proxy_without_a_hub_says_that_it_starts_and_not_that_there_is_nothing(own):
+async def test_the_proxy_without_a_hub_says_that_it_starts_and_not_that_there_is_nothing(
+    own: tuple[Hub, Iam],
+) -> None:
     hub, iam = own
     hub.start(iam)
     token = (hub.data / "hub/proxy.token").read_text().strip()
@@ -149,7 +155,9 @@ async def test_the_proxy_without_a_hub_says_that_it_starts_and_not_that_there_is
 
 
 @pytest.mark.parametrize("announced", [True, False])
-async def test_a_body_that_is_too_large_is_refused_in_words_through_the_proxy(hub, announced):
+async def test_a_body_that_is_too_large_is_refused_in_words_through_the_proxy(
+    hub: Hub, announced: bool
+) -> None:
     token = await asyncio.to_thread(token_of, hub)
     url = f"{hub.url}/services/vkd/api/v1/jobs"
     status, text = await asyncio.to_thread(upload, url, token, 80, announced=announced)
@@ -159,13 +167,13 @@ async def test_a_body_that_is_too_large_is_refused_in_words_through_the_proxy(hu
     assert json.loads(text)["message"] in {own, proxys}
 
 
-def read_answer(connection):
+def read_answer(connection: Any) -> tuple[Any, str]:
     with http.client.HTTPResponse(connection, method="POST") as response:
         response.begin()
         return response.status, response.read().decode()
 
 
-def upload(url, token, pieces, *, announced):
+def upload(url: str, token: Any, pieces: Any, *, announced: bool) -> Any:
     """Send pieces of 64 KiB; give the answer that comes meanwhile.
 
     Neither aiohttp's client nor asyncio's streams close their socket cleanly when they are answered while they still write.
@@ -189,7 +197,7 @@ def upload(url, token, pieces, *, announced):
         return answer.result(30)
 
 
-def token_of(hub, who="ada", **options):
+def token_of(hub: Hub, who: str = "ada", **options: Any) -> Any:
     status, model = hub.api(f"/users/{who}", "POST")
     assert status in {201, 409}
     status, model = hub.api(f"/users/{who}/tokens", "POST", options)
@@ -197,25 +205,25 @@ def token_of(hub, who="ada", **options):
     return model["token"]
 
 
-def platform_status(hub, token):
-    async def ask_vkd():
+def platform_status(hub: Hub, token: Any) -> Any:
+    async def ask_vkd() -> tuple[Any, Any, Any]:
         return await ask(f"{hub.vkd_url}/api/v1/platform", headers={"Authorization": f"token {token}"})
 
     return asyncio.run(ask_vkd())[0]
 
 
-async def in_thread(function, *arguments, **options):
+async def in_thread(function: Any, *arguments: Any, **options: Any) -> Any:
     return await asyncio.to_thread(function, *arguments, **options)
 
 
-async def ends(hub, token):
+async def ends(hub: Hub, token: Any) -> None:
     """Wait until a token that vkd knows is not good any more: sooner than vkd would ask again by itself."""
     await in_thread(
         wait_for, "the token is not good any more", lambda: platform_status(hub, token) == 401, 10
     )
 
 
-async def test_the_token_of_a_session_ends_with_it(hub):
+async def test_the_token_of_a_session_ends_with_it(hub: Hub) -> None:
     session = await started(hub, "bruno")
     token = session.environ()["JUPYTERHUB_API_TOKEN"]
     assert await in_thread(platform_status, hub, token) == 200
@@ -223,7 +231,7 @@ async def test_the_token_of_a_session_ends_with_it(hub):
     await ends(hub, token)
 
 
-async def test_a_token_that_is_revoked_or_whose_owner_is_deleted_ends_at_once(hub):
+async def test_a_token_that_is_revoked_or_whose_owner_is_deleted_ends_at_once(hub: Hub) -> None:
     async with browser(hub) as client:
         await client.sign_in("carla")
     token = await in_thread(token_of, hub, "carla")
@@ -238,7 +246,7 @@ async def test_a_token_that_is_revoked_or_whose_owner_is_deleted_ends_at_once(hu
     await ends(hub, other)
 
 
-async def test_a_token_ends_at_its_second(hub):
+async def test_a_token_ends_at_its_second(hub: Hub) -> None:
     async with browser(hub) as client:
         await client.sign_in("ada")
     token = await in_thread(token_of, hub, "ada", expires_in=3)
@@ -246,7 +254,9 @@ async def test_a_token_ends_at_its_second(hub):
     await ends(hub, token)
 
 
-async def test_nothing_secret_is_in_the_environment_of_a_process_that_does_not_need_it(hub, iam):
+async def test_nothing_secret_is_in_the_environment_of_a_process_that_does_not_need_it(
+    hub: Hub, iam: Iam
+) -> None:
     await started(hub, "ada")
     secrets = {name: (hub.data / "hub" / name).read_text().strip() for name in [*SECRETS, "metrics.token"]}
     secrets["client secret"] = iam.client_secret
@@ -265,7 +275,7 @@ async def test_nothing_secret_is_in_the_environment_of_a_process_that_does_not_n
 
 
 @pytest.mark.parametrize("place", ["/hub/metrics", "/services/vkd/metrics"])
-async def test_figures_need_a_token_of_the_service_for_them(hub, place):
+async def test_figures_need_a_token_of_the_service_for_them(hub: Hub, place: str) -> None:
     assert (await ask(hub.url + place, headers=JSON))[0] in {401, 403}
     token = await in_thread(token_of, hub)
     assert (await ask(hub.url + place, headers={"Authorization": f"token {token}"}))[0] == 403

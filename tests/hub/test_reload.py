@@ -5,8 +5,11 @@ import html
 import json
 import re
 import time
+from collections.abc import Iterator
 from contextlib import AsyncExitStack
+from typing import Any
 
+import aiohttp
 import pytest
 
 from tests.hub.realhub import RealHub, real_hub, vkd_answers
@@ -17,7 +20,7 @@ NEW = "  rtx5000: {title: Quadro RTX 5000, kind: gpu, resource: nvidia.com/gpu, 
 
 
 @pytest.fixture(scope="module")
-def hub():
+def hub() -> Iterator[RealHub]:
     with real_hub(vkd=True, people=PEOPLE) as running:
         yield running
 
@@ -31,7 +34,7 @@ def with_new_accelerator(text: str) -> str:
 class Form:
     """An open form: it asks for what is free again and again, as its script does."""
 
-    def __init__(self, hub: RealHub, http):
+    def __init__(self, hub: RealHub, http: aiohttp.ClientSession) -> None:
         self.hub, self.http = hub, http
         self.statuses: list[int] = []
         self.version = ""
@@ -41,7 +44,7 @@ class Form:
         async with self.http.get(f"{self.hub.url}/hub/spawn") as answer:
             self.statuses.append(answer.status)
             text = await answer.text()
-        self.url = json.loads(html.unescape(re.search(r'"url": ("[^"]+")', text)[1]))
+        self.url = json.loads(html.unescape(re.search(r'"url": ("[^"]+")', text)[1]))  # type: ignore[index]
         return text
 
     async def ask(self) -> None:
@@ -55,7 +58,9 @@ class Form:
             await asyncio.sleep(0.3)
 
 
-async def test_twenty_open_forms_and_five_starting_sessions(hub, capsys):
+async def test_twenty_open_forms_and_five_starting_sessions(
+    hub: RealHub, capsys: pytest.CaptureFixture[str]
+) -> None:
     await vkd_answers(hub)
     file = hub.folder / "platform.yaml"
     async with AsyncExitStack() as stack:
@@ -93,10 +98,10 @@ async def test_twenty_open_forms_and_five_starting_sessions(hub, capsys):
     assert status in {201, 202}, said
     await hub.ready("u9")
     # Nothing that ran was lost by it.
-    assert all([(await hub.server(f"u{number}"))["ready"] for number in range(STARTS)])
+    assert all([(await hub.server(f"u{number}"))["ready"] for number in range(STARTS)])  # type: ignore[index]
 
 
-async def test_a_broken_change_is_told_to_operators_only_and_changes_nothing(hub):
+async def test_a_broken_change_is_told_to_operators_only_and_changes_nothing(hub: RealHub) -> None:
     file = hub.folder / "platform.yaml"
     good = file.read_text()
     file.write_text(good.replace("projects:", "projetcs:", 1))
@@ -114,7 +119,7 @@ async def test_a_broken_change_is_told_to_operators_only_and_changes_nothing(hub
             await asyncio.sleep(0.2)
 
 
-async def text_of(hub, http, page):
+async def text_of(hub: RealHub, http: aiohttp.ClientSession, page: str) -> Any:
     async with http.get(f"{hub.url}/hub/{page}") as answer:
         assert answer.status == 200
         return await answer.text()

@@ -98,7 +98,7 @@ def shut(home: Path) -> None:
     [beside, installed, configured, files_for_folders, odd_log, linked_log, shut],
     ids=lambda each: each.__name__,
 )
-async def test_a_session_starts_whatever_is_in_the_home(hub, spoil: Callable[[Path], None]):
+async def test_a_session_starts_whatever_is_in_the_home(hub: RealHub, spoil: Callable[[Path], None]) -> None:
     account = Accounts(hub.data).get("ada")
     shutil.rmtree(account.home)
     account = Accounts(hub.data).get("ada")
@@ -131,7 +131,7 @@ async def test_a_session_starts_whatever_is_in_the_home(hub, spoil: Callable[[Pa
         await hub.end_session("ada")
 
 
-async def test_a_notebook_and_a_script_still_import_what_is_beside_them(hub):
+async def test_a_notebook_and_a_script_still_import_what_is_beside_them(hub: RealHub) -> None:
     home = Accounts(hub.data).get("ben").home
     (home / "helper.py").write_text("here = 'beside'\n")
     (home / "script.py").write_text(
@@ -150,7 +150,7 @@ async def test_a_notebook_and_a_script_still_import_what_is_beside_them(hub):
         await hub.end_session("ben")
 
 
-async def test_what_of_the_home_is_not_read_is_said_in_the_log(hub):
+async def test_what_of_the_home_is_not_read_is_said_in_the_log(hub: RealHub) -> None:
     home = Accounts(hub.data).get("cleo").home
     (home / ".jupyter").mkdir()
     (home / ".jupyter/jupyter_server_config.py").write_text("import sys; sys.exit(3)\n")

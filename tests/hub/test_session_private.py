@@ -194,14 +194,14 @@ def pipes(home: Path) -> set[int]:
 
 
 @pytest.fixture
-async def session(hub) -> AsyncIterator[Path]:
+async def session(hub: RealHub) -> AsyncIterator[Path]:
     await hub.begin("ada", {})
     await hub.ready("ada")
     yield hub.data / "homes/ada"
     await hub.end_session("ada")
 
 
-async def test_nobody_else_on_the_machine_reads_a_sessions_kernel(hub, session):
+async def test_nobody_else_on_the_machine_reads_a_sessions_kernel(hub: RealHub, session: Path) -> None:
     secret = f"unblinded-{uuid.uuid4().hex}"
     async with kernel_of(hub, "ada") as kernel:
         assert await kernel.run("print(6 * 7)") == "42\n"
@@ -214,7 +214,7 @@ async def test_nobody_else_on_the_machine_reads_a_sessions_kernel(hub, session):
         assert all(len(path) <= 107 for path in sockets)
         ben = Accounts(hub.data).get("ben")
         assert ben.uid != session.stat().st_uid
-        told = {
+        told: dict[str, Any] = {
             "addresses": [f"tcp://127.0.0.1:{port}" for port in ports]
             + [f"ipc://{path}" for path in kernels],
             "sockets": sockets,
@@ -239,7 +239,7 @@ async def test_nobody_else_on_the_machine_reads_a_sessions_kernel(hub, session):
         }
         assert str(runtime) in told["folders"]
         attack = await asyncio.to_thread(
-            subprocess.Popen,
+            subprocess.Popen,  # type: ignore[arg-type]
             [sys.executable, "-P", "-c", textwrap.dedent(ATTACK)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -249,9 +249,9 @@ async def test_nobody_else_on_the_machine_reads_a_sessions_kernel(hub, session):
         )
         assert attack.stdin is not None
         assert attack.stdout is not None
-        attack.stdin.write(json.dumps(told).encode())
+        attack.stdin.write(json.dumps(told).encode())  # type: ignore[arg-type]
         attack.stdin.close()
-        assert await asyncio.to_thread(attack.stdout.readline) == b"ready\n"
+        assert await asyncio.to_thread(attack.stdout.readline) == b"ready\n"  # type: ignore[comparison-overlap]
         printed = await kernel.run(
             f"import time\nfor _ in range(20): print('{secret}', flush=True); time.sleep(0.1)"
         )
@@ -268,7 +268,7 @@ async def test_nobody_else_on_the_machine_reads_a_sessions_kernel(hub, session):
         assert secret not in text
 
 
-async def test_the_debugger_of_a_kernel_opens_no_port_for_everybody(hub, session):
+async def test_the_debugger_of_a_kernel_opens_no_port_for_everybody(hub: RealHub, session: Path) -> None:
     async with kernel_of(hub, "ada") as kernel:
         assert await kernel.run("print(1)") == "1\n"
         begin = {
@@ -290,7 +290,7 @@ async def test_the_debugger_of_a_kernel_opens_no_port_for_everybody(hub, session
     assert specs["python3"]["spec"]["metadata"]["debugger"] is False
 
 
-async def test_a_kernel_that_everybody_could_listen_to_is_not_offered_and_that_is_said(hub):
+async def test_a_kernel_that_everybody_could_listen_to_is_not_offered_and_that_is_said(hub: RealHub) -> None:
     ben = Accounts(hub.data).get("ben")
     session = ben.home
     kernels = session / ".local/share/jupyter/kernels"
@@ -303,7 +303,7 @@ async def test_a_kernel_that_everybody_could_listen_to_is_not_offered_and_that_i
         )
     local = session / ".local"
     for path in (local, *local.rglob("*")):
-        os.chown(path, ben.uid, ben.gid)
+        os.chown(path, ben.uid, ben.gid)  # type: ignore[arg-type]
     os.chown(kernels / "closed", 0, 0)
     (kernels / "closed").chmod(0o700)
     await hub.begin("ben", {})
@@ -313,7 +313,7 @@ async def test_a_kernel_that_everybody_could_listen_to_is_not_offered_and_that_i
         url = f"{hub.url}/user/ben"
         async with http.get(f"{url}/api/kernelspecs") as answer:
             assert set((await answer.json())["kernelspecs"]) == {"python3"}
-        for path, body in (
+        for path, body in (  # type: ignore[assignment]
             ("kernels", {"name": "loud"}),
             ("sessions", {"name": "x", "path": "x.ipynb", "type": "notebook", "kernel": {"name": "loud"}}),
         ):
@@ -326,7 +326,7 @@ async def test_a_kernel_that_everybody_could_listen_to_is_not_offered_and_that_i
             assert "no kernel “closed” that this server can read" in (await answer.json())["message"]
         async with http.get(f"{url}/lab") as page:
             config = json.loads(
-                re.search(
+                re.search(  # type: ignore[index]
                     r'id="jupyter-config-data" type="application/json">(.*?)</script>',
                     await page.text(),
                     re.S,
@@ -339,7 +339,7 @@ async def test_a_kernel_that_everybody_could_listen_to_is_not_offered_and_that_i
     assert "Traceback" not in log
 
 
-async def test_a_sessions_runtime_folder_goes_with_it(hub):
+async def test_a_sessions_runtime_folder_goes_with_it(hub: RealHub) -> None:
     await hub.begin("cleo", {})
     await hub.ready("cleo")
     home = hub.data / "homes/cleo"

@@ -32,13 +32,13 @@ async def terminal_of(hub: RealHub, user: str) -> AsyncIterator[Terminal]:
     scope="module",
     params=[pytest.param(True, marks=pytest.mark.skipif(os.geteuid() != 0, reason="needs root")), False],
 )
-def hub(request) -> Iterator[RealHub]:
+def hub(request: pytest.FixtureRequest) -> Iterator[RealHub]:
     with real_hub(vkd=False, separate=request.param) as running:
         yield running
 
 
 @pytest.fixture
-async def terminal(hub) -> AsyncIterator[Terminal]:
+async def terminal(hub: RealHub) -> AsyncIterator[Terminal]:
     await hub.begin("ada", {})
     await hub.ready("ada")
     async with terminal_of(hub, "ada") as opened:
@@ -46,7 +46,7 @@ async def terminal(hub) -> AsyncIterator[Terminal]:
     await hub.end_session("ada")
 
 
-async def test_the_commands_of_the_image_are_found_in_any_shell(hub, terminal):
+async def test_the_commands_of_the_image_are_found_in_any_shell(hub: RealHub, terminal: Terminal) -> None:
     # Else this test proves nothing.
     assert "PATH=" in await asyncio.to_thread(Path("/etc/profile").read_text)
     shells = ["", "bash -c ", "bash -lc ", "sh -lc "] if hub.settings["separate"] else ["", "bash -c "]
@@ -59,7 +59,7 @@ async def test_the_commands_of_the_image_are_found_in_any_shell(hub, terminal):
     assert "Usage: aiinfn" in await terminal.type("aiinfn --help")
 
 
-async def test_ones_own_profile_is_read_and_has_the_last_word(hub):
+async def test_ones_own_profile_is_read_and_has_the_last_word(hub: RealHub) -> None:
     home = Accounts(hub.data, separate=hub.settings["separate"]).get("ben").home
     (home / ".profile").write_text("export MINE=profile PATH=/opt/mine:$PATH\n. ~/.bashrc\n")
     (home / ".bashrc").write_text("export ALSO=bashrc\n")
@@ -75,7 +75,7 @@ async def test_ones_own_profile_is_read_and_has_the_last_word(hub):
     await hub.end_session("ben")
 
 
-async def test_a_person_has_a_name(hub, terminal):
+async def test_a_person_has_a_name(hub: RealHub, terminal: Terminal) -> None:
     if not hub.settings["separate"]:
         me = await asyncio.to_thread(subprocess.check_output, ["id", "-un"], text=True)
         assert await terminal.type("whoami") == me.strip()
@@ -97,7 +97,7 @@ async def test_a_person_has_a_name(hub, terminal):
     assert str(home) not in passwd
 
 
-async def test_an_odd_name_gets_an_account_too(hub):
+async def test_an_odd_name_gets_an_account_too(hub: RealHub) -> None:
     if not hub.settings["separate"]:
         pytest.skip("all share the account of the hub")
     await hub.begin("eve<b>", {})

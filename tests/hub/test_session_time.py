@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import aiohttp
 import pytest
@@ -21,7 +22,7 @@ def hub() -> Iterator[RealHub]:
         yield running
 
 
-async def ask(hub: RealHub, method: str, session: str, token: str | None, **headers: str):
+async def ask(hub: RealHub, method: str, session: str, token: str | None, **headers: str) -> tuple[Any, Any]:
     """Ask as who has a token; None asks without any."""
     sent = headers | ({"Authorization": f"token {token}"} if token else {})
     url = f"{hub.url}/hub/api/aiinfn/session-time/{session}"
@@ -40,7 +41,7 @@ def moment(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
-async def test_a_session_goes_on_past_its_first_end_and_ends_at_the_next(hub):
+async def test_a_session_goes_on_past_its_first_end_and_ends_at_the_next(hub: RealHub) -> None:
     await vkd_answers(hub)
     await hub.begin("ada", {"accelerator": "t4", "time_limit": "30s"})
     await hub.ready("ada")
@@ -75,8 +76,8 @@ async def test_a_session_goes_on_past_its_first_end_and_ends_at_the_next(hub):
 
     while datetime.now(UTC) < first + timedelta(seconds=2):
         await pause()
-    assert (await hub.server("ada"))["ready"], "it lives past its first end"
-    while (await hub.server("ada"))["ready"]:
+    assert (await hub.server("ada"))["ready"], "it lives past its first end"  # type: ignore[index]
+    while (await hub.server("ada"))["ready"]:  # type: ignore[index]
         assert datetime.now(UTC) < second + timedelta(seconds=10), "it went on"
         await pause()
     assert datetime.now(UTC) >= second
@@ -85,7 +86,7 @@ async def test_a_session_goes_on_past_its_first_end_and_ends_at_the_next(hub):
     assert (status, gone["message"]) == (404, "This session does not run.")
 
 
-async def test_who_may_extend_a_session_and_who_may_not(hub):
+async def test_who_may_extend_a_session_and_who_may_not(hub: RealHub) -> None:
     await vkd_answers(hub)
     await asyncio.gather(hub.begin("ben", {"time_limit": "10m"}), hub.begin("cleo", {"time_limit": "10m"}))
     await hub.begin("ben", {"time_limit": "10m"}, server="second")
@@ -132,7 +133,7 @@ async def test_who_may_extend_a_session_and_who_may_not(hub):
     assert "Traceback" not in hub.log
 
 
-async def test_nobody_gets_more_time_while_others_wait_for_the_accelerator(hub):
+async def test_nobody_gets_more_time_while_others_wait_for_the_accelerator(hub: RealHub) -> None:
     await vkd_answers(hub)
     await hub.begin("ada", {"accelerator": "t4", "count": 2, "time_limit": "30s"})
     await hub.ready("ada")

@@ -32,7 +32,9 @@ def data() -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("separate", [pytest.param(True, marks=as_root), False])
-def test_a_home_under_its_former_name_is_found_and_old_paths_still_lead_there(data, separate):
+def test_a_home_under_its_former_name_is_found_and_old_paths_still_lead_there(
+    data: Path, separate: bool
+) -> None:
     name = "123456789012345678@infn.it"
     digest = hashlib.sha256(name.encode()).hexdigest()[:8]
     former = data / "homes" / f"x-123456789012345678---{digest}"
@@ -48,7 +50,7 @@ def test_a_home_under_its_former_name_is_found_and_old_paths_still_lead_there(da
         assert account.home.stat().st_uid == account.uid == (account.home / "thesis.txt").stat().st_uid
 
 
-def test_two_homes_of_one_person_are_never_merged(data):
+def test_two_homes_of_one_person_are_never_merged(data: Path) -> None:
     name = "123456789012345678@infn.it"
     former = data / "homes" / f"x-123456789012345678---{hashlib.sha256(name.encode()).hexdigest()[:8]}"
     for home in (former, data / "homes" / slug(name)):
@@ -60,7 +62,7 @@ def test_two_homes_of_one_person_are_never_merged(data):
 
 
 @as_root
-def test_everybody_gets_a_uid_and_a_private_home_that_last(data):
+def test_everybody_gets_a_uid_and_a_private_home_that_last(data: Path) -> None:
     accounts = Accounts(data)
     assert accounts.separate
     assert str(accounts.notice) == ""
@@ -75,7 +77,7 @@ def test_everybody_gets_a_uid_and_a_private_home_that_last(data):
 
 
 @as_root
-def test_a_person_cannot_read_what_is_anothers(data):
+def test_a_person_cannot_read_what_is_anothers(data: Path) -> None:
     accounts = Accounts(data)
     secret = accounts.get("ada").home / "secret"
     secret.write_text("x")
@@ -89,7 +91,7 @@ def test_a_person_cannot_read_what_is_anothers(data):
 
 
 @as_root
-def test_two_processes_that_allocate_at_once_give_no_uid_twice(data):
+def test_two_processes_that_allocate_at_once_give_no_uid_twice(data: Path) -> None:
     Accounts(data)
     code = (
         "import sys; from pathlib import Path; from aiinfn_hub.host.accounts import Accounts\n"
@@ -107,7 +109,7 @@ def test_two_processes_that_allocate_at_once_give_no_uid_twice(data):
 
 
 @as_root
-def test_a_home_from_the_time_of_one_shared_uid_is_handed_over_without_following_links(data):
+def test_a_home_from_the_time_of_one_shared_uid_is_handed_over_without_following_links(data: Path) -> None:
     shared = Accounts(data, separate=False)
     home = shared.get("ada").home
     (home / "notes").mkdir()
@@ -121,7 +123,7 @@ def test_a_home_from_the_time_of_one_shared_uid_is_handed_over_without_following
 
 
 @as_root
-def test_where_nobody_else_can_reach_the_data_all_share_a_uid_and_are_told_why(tmp_path):
+def test_where_nobody_else_can_reach_the_data_all_share_a_uid_and_are_told_why(tmp_path: Path) -> None:
     tmp_path.chmod(0o700)
     accounts = Accounts(tmp_path / "data")
     assert not accounts.separate
@@ -133,7 +135,7 @@ def test_where_nobody_else_can_reach_the_data_all_share_a_uid_and_are_told_why(t
         Accounts(tmp_path / "data", separate=True)
 
 
-def test_when_told_so_all_share_the_uid_of_the_process(tmp_path):
+def test_when_told_so_all_share_the_uid_of_the_process(tmp_path: Path) -> None:
     accounts = Accounts(tmp_path / "data", separate=False)
     account = accounts.get("Ada")
     assert account.uid is None
@@ -149,8 +151,8 @@ def test_when_told_so_all_share_the_uid_of_the_process(tmp_path):
 @pytest.mark.parametrize("separate", [pytest.param(True, marks=as_root), False])
 @pytest.mark.parametrize("name", ["ada", "Ada Müller"])
 def test_an_archived_home_is_out_of_reach_and_the_next_person_has_an_empty_one_and_another_uid(
-    data, separate, name
-):
+    data: Path, separate: bool, name: str
+) -> None:
     accounts = Accounts(data, separate)
     first = accounts.get(name)
     (first.home / "secret.txt").write_text("x")
@@ -180,19 +182,19 @@ def test_an_archived_home_is_out_of_reach_and_the_next_person_has_an_empty_one_a
 
 
 @pytest.mark.parametrize("separate", [pytest.param(True, marks=as_root), False])
-def test_the_next_person_of_a_name_finds_no_scratch_space_of_the_first(data, separate):
-    storage = Storage(title="Scratch", use="scratch", mount="/scratch")
+def test_the_next_person_of_a_name_finds_no_scratch_space_of_the_first(data: Path, separate: bool) -> None:
+    storage = Storage.model_validate({"title": "Scratch", "use": "scratch", "mount": "/scratch"})
     platform = SimpleNamespace(storage={"scratch": storage})
     granted = SimpleNamespace(storage=("scratch",), project="one")
     accounts = Accounts(data, separate)
     first = accounts.get("ada")
-    local_mounts.link(first, granted, platform, data)
+    local_mounts.link(first, granted, platform, data)  # type: ignore[arg-type]
     (first.home / "scratch/secret.txt").write_text("x")
     # Also a release that was cut short once, and is done again.
     shutil.rmtree(first.home)
     accounts.archive("ada", "1")
     second = accounts.get("ada")
-    local_mounts.link(second, granted, platform, data)
+    local_mounts.link(second, granted, platform, data)  # type: ignore[arg-type]
     assert list((second.home / "scratch").iterdir()) == []
     archived = accounts.archived("ada", "1").with_name("ada-1-scratch")
     assert (archived / "secret.txt").read_text() == "x"
@@ -200,19 +202,23 @@ def test_the_next_person_of_a_name_finds_no_scratch_space_of_the_first(data, sep
 
 
 @as_root
-def test_scratch_space_goes_with_its_person_to_another_uid(data):
-    platform = SimpleNamespace(storage={"scratch": Storage(title="Scratch", use="scratch", mount="/scratch")})
+def test_scratch_space_goes_with_its_person_to_another_uid(data: Path) -> None:
+    platform = SimpleNamespace(
+        storage={
+            "scratch": Storage.model_validate({"title": "Scratch", "use": "scratch", "mount": "/scratch"})
+        }
+    )
     granted = SimpleNamespace(storage=("scratch",), project="one")
     shared = Accounts(data, separate=False).get("ada")
-    local_mounts.link(shared, granted, platform, data)
+    local_mounts.link(shared, granted, platform, data)  # type: ignore[arg-type]
     (shared.home / "scratch/mine.txt").write_text("x")
     ada = Accounts(data).get("ada")
-    local_mounts.link(ada, granted, platform, data)
+    local_mounts.link(ada, granted, platform, data)  # type: ignore[arg-type]
     assert (ada.home / "scratch/mine.txt").stat().st_uid == ada.uid
     assert (ada.home / "scratch").stat().st_uid == ada.uid
 
 
-def test_nothing_is_archived_of_whom_there_is_nothing(data):
+def test_nothing_is_archived_of_whom_there_is_nothing(data: Path) -> None:
     accounts = Accounts(data, separate=False)
     assert accounts.home_of("ada") is None
     accounts.archive("ada", "1")
@@ -221,7 +227,7 @@ def test_nothing_is_archived_of_whom_there_is_nothing(data):
 
 
 @as_root
-def test_the_processes_of_a_person_are_counted(data):
+def test_the_processes_of_a_person_are_counted(data: Path) -> None:
     accounts = Accounts(data)
     assert accounts.processes_of("ada") == 0
     ada = accounts.get("ada")
@@ -236,7 +242,7 @@ def test_the_processes_of_a_person_are_counted(data):
 
 
 @as_root
-def test_people_of_two_data_folders_never_share_a_uid(data, monkeypatch):
+def test_people_of_two_data_folders_never_share_a_uid(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIINFN_UIDS", str(data.parent / "list/uids.json"))
     first, second = data / "first", data / "second"
     ada = Accounts(first).get("ada")
@@ -259,7 +265,9 @@ def test_people_of_two_data_folders_never_share_a_uid(data, monkeypatch):
 
 
 @as_root
-def test_two_data_folders_that_gave_out_the_same_uid_part(data, monkeypatch):
+def test_two_data_folders_that_gave_out_the_same_uid_part(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """So it was before there was a list of the machine: each counted from the first."""
     monkeypatch.setenv("AIINFN_UIDS", str(data.parent / "none/uids.json"))
     first, second = data / "first", data / "second"
@@ -267,7 +275,7 @@ def test_two_data_folders_that_gave_out_the_same_uid_part(data, monkeypatch):
         monkeypatch.setenv("AIINFN_UIDS", str(data.parent / name / "uids.json"))
         account = Accounts(folder).get(name)
         (account.home / "work").write_text(name)
-        os.chown(account.home / "work", account.uid, account.uid)
+        os.chown(account.home / "work", account.uid, account.uid)  # type: ignore[arg-type]
         assert account.uid == FIRST_UID
     monkeypatch.setenv("AIINFN_UIDS", str(data.parent / "common/uids.json"))
     ada, ben = Accounts(first).get("ada"), Accounts(second).get("ben")
@@ -277,7 +285,9 @@ def test_two_data_folders_that_gave_out_the_same_uid_part(data, monkeypatch):
 
 
 @as_root
-def test_two_platforms_that_allocate_at_once_give_no_uid_twice(data, monkeypatch):
+def test_two_platforms_that_allocate_at_once_give_no_uid_twice(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("AIINFN_UIDS", str(data.parent / "list/uids.json"))
     code = (
         "import sys; from pathlib import Path; from aiinfn_hub.host.accounts import Accounts\n"
@@ -295,6 +305,8 @@ def test_two_platforms_that_allocate_at_once_give_no_uid_twice(data, monkeypatch
 
 
 @as_root
-def test_a_machine_without_a_place_for_the_list_has_accounts_all_the_same(data, monkeypatch):
+def test_a_machine_without_a_place_for_the_list_has_accounts_all_the_same(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("AIINFN_UIDS", "/proc/nowhere/uids.json")
-    assert Accounts(data).get("ada").uid >= FIRST_UID
+    assert Accounts(data).get("ada").uid >= FIRST_UID  # type: ignore[operator]

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -39,7 +40,7 @@ def reading(age: float = 0.5) -> web.Response:
     return web.json_response({"accelerators": [], "read_at": "2030-01-01T00:00:00Z", "age": age})
 
 
-async def test_many_forms_cost_one_request_and_the_age_goes_on():
+async def test_many_forms_cost_one_request_and_the_age_goes_on() -> None:
     requests = []
 
     async def answer(request: web.Request) -> web.Response:
@@ -56,7 +57,7 @@ async def test_many_forms_cost_one_request_and_the_age_goes_on():
     assert requests == [("/services/vkd/api/v1/availability", "Bearer the-token")]
 
 
-async def test_a_form_never_waits_long_for_a_vkd_that_hangs_and_others_do_not_wait_again():
+async def test_a_form_never_waits_long_for_a_vkd_that_hangs_and_others_do_not_wait_again() -> None:
     hung, over = [], asyncio.Event()
 
     async def hang(request: web.Request) -> web.Response:
@@ -72,7 +73,7 @@ async def test_a_form_never_waits_long_for_a_vkd_that_hangs_and_others_do_not_wa
     assert len(hung) <= 1, "that it hangs is remembered for a moment"
 
 
-async def test_a_form_that_is_given_up_does_not_take_the_answer_away_from_the_others():
+async def test_a_form_that_is_given_up_does_not_take_the_answer_away_from_the_others() -> None:
     async def answer(_: web.Request) -> web.Response:
         await asyncio.sleep(0.2)
         return reading()
@@ -85,7 +86,7 @@ async def test_a_form_that_is_given_up_does_not_take_the_answer_away_from_the_ot
         assert await second is not None
 
 
-async def test_a_vkd_that_is_not_there_or_answers_nonsense_is_unavailable():
+async def test_a_vkd_that_is_not_there_or_answers_nonsense_is_unavailable() -> None:
     nowhere = VkdClient(f"http://127.0.0.1:{free_port()}", "x")
     assert await nowhere.availability() is None
     with pytest.raises(VkdUnavailableError):
@@ -98,7 +99,7 @@ async def test_a_vkd_that_is_not_there_or_answers_nonsense_is_unavailable():
         ("{", 200),
     ):
 
-        async def answer(_: web.Request, body=body, status=status) -> web.Response:
+        async def answer(_: web.Request, body: Any = body, status: int = status) -> web.Response:
             return web.Response(text=body, status=status, content_type="application/json")
 
         async with serving(answer) as client:
@@ -107,7 +108,7 @@ async def test_a_vkd_that_is_not_there_or_answers_nonsense_is_unavailable():
                 await client.claim("ada", REQUEST)
 
 
-async def test_refusals_of_vkd_keep_their_words_and_names_cannot_leave_their_place_in_the_path():
+async def test_refusals_of_vkd_keep_their_words_and_names_cannot_leave_their_place_in_the_path() -> None:
     paths = []
 
     async def answer(request: web.Request) -> web.Response:

@@ -32,7 +32,7 @@ async def until_free(hub: RealHub, free: int, seconds: float = 20, accelerator: 
         await pause()
 
 
-async def test_a_session_has_its_device_while_it_runs_and_not_longer(hub):
+async def test_a_session_has_its_device_while_it_runs_and_not_longer(hub: RealHub) -> None:
     await vkd_answers(hub)
     status, answer = await hub.begin("ada", {"accelerator": "t4", "count": "1", "time_limit": "1h"})
     assert status in {201, 202}, answer
@@ -48,19 +48,19 @@ async def test_a_session_has_its_device_while_it_runs_and_not_longer(hub):
     await until_free(hub, 2)
 
 
-async def test_a_session_that_dies_by_itself_gives_its_device_back(hub):
+async def test_a_session_that_dies_by_itself_gives_its_device_back(hub: RealHub) -> None:
     await vkd_answers(hub)
     await hub.begin("ada", {"accelerator": "t4"})
     await hub.ready("ada")
     session_process(hub.data / "homes/ada").kill()
     await until_free(hub, 2)
     deadline = time.monotonic() + 20
-    while (await hub.server("ada"))["ready"]:
+    while (await hub.server("ada"))["ready"]:  # type: ignore[index]
         assert time.monotonic() < deadline
         await pause()
 
 
-async def test_two_sessions_of_one_person_hold_a_device_each(hub):
+async def test_two_sessions_of_one_person_hold_a_device_each(hub: RealHub) -> None:
     await vkd_answers(hub)
     await asyncio.gather(
         hub.begin("ada", {"accelerator": "t4"}), hub.begin("ada", {"accelerator": "t4"}, server="second")
@@ -74,7 +74,7 @@ async def test_two_sessions_of_one_person_hold_a_device_each(hub):
     await until_free(hub, 2)
 
 
-async def test_nobody_holds_more_at_once_than_the_platform_allows(hub):
+async def test_nobody_holds_more_at_once_than_the_platform_allows(hub: RealHub) -> None:
     await vkd_answers(hub)
     # At the same time: the second is judged by what the first was granted, not by what it has by then.
     answers = await asyncio.gather(
@@ -94,7 +94,7 @@ async def test_nobody_holds_more_at_once_than_the_platform_allows(hub):
     await until_free(hub, 1, accelerator="v70")
 
 
-async def test_a_session_gives_up_when_nothing_becomes_free_and_says_so(hub):
+async def test_a_session_gives_up_when_nothing_becomes_free_and_says_so(hub: RealHub) -> None:
     await vkd_answers(hub)
     await hub.begin("cleo", {"accelerator": "t4", "count": 2})
     await hub.ready("cleo")
@@ -121,7 +121,7 @@ async def test_a_session_gives_up_when_nothing_becomes_free_and_says_so(hub):
     await until_free(hub, 2)
 
 
-async def test_a_start_that_is_stopped_while_it_waits_leaves_the_line(hub):
+async def test_a_start_that_is_stopped_while_it_waits_leaves_the_line(hub: RealHub) -> None:
     await vkd_answers(hub)
     await hub.begin("cleo", {"accelerator": "t4", "count": 2})
     await hub.ready("cleo")
@@ -140,13 +140,13 @@ async def test_a_start_that_is_stopped_while_it_waits_leaves_the_line(hub):
     await until_free(hub, 2)
 
 
-async def test_more_devices_than_there_are_working_is_refused_by_the_gate_or_by_vkd(hub):
+async def test_more_devices_than_there_are_working_is_refused_by_the_gate_or_by_vkd(hub: RealHub) -> None:
     await vkd_answers(hub)
     status, answer = await hub.begin("ada", {"accelerator": "t4", "count": 3})
     assert status == 422, answer
     assert "at most 2 NVIDIA T4" in answer["message"]
 
 
-def test_no_traceback_was_logged(hub):
+def test_no_traceback_was_logged(hub: RealHub) -> None:
     # JupyterHub itself logs one where a REST call still waits for the start that another call stopped.
     assert hub.log.count("Traceback") == hub.log.count("asyncio.exceptions.CancelledError")

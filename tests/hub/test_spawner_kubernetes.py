@@ -3,8 +3,10 @@
 import asyncio
 import json
 import logging
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -55,12 +57,12 @@ EVERYBODY = [Person.of(name, groups) for name, groups in PEOPLE.items()]
         ("nonsense", "nonsense"),
     ],
 )
-def test_choices_of_a_profile_are_a_request_like_any_other(options, request_):
+def test_choices_of_a_profile_are_a_request_like_any_other(options: Any, request_: Any) -> None:
     assert request_of(options) == request_
 
 
 @pytest.mark.parametrize("person", EVERYBODY, ids=lambda person: person.name)
-def test_a_profile_that_is_listed_can_be_started_and_one_that_is_not_cannot(person):
+def test_a_profile_that_is_listed_can_be_started_and_one_that_is_not_cannot(person: Person) -> None:
     listed = {profile["slug"]: profile for profile in profile_list(PLATFORM, person, None)}
     for name in ("none", *PLATFORM.accelerators):
         asked = request_of({"profile": name})
@@ -71,7 +73,7 @@ def test_a_profile_that_is_listed_can_be_started_and_one_that_is_not_cannot(pers
                 gate.resolve(asked, PLATFORM, person, Door.SESSION)
 
 
-def test_kubespawner_can_read_the_list():
+def test_kubespawner_can_read_the_list() -> None:
     person = Person.of("ada", ["ai-infn/flavour"])
     ready = KubeSpawner._get_initialized_profile_list(None, profile_list(PLATFORM, person, None))
     assert [profile["slug"] for profile in ready if profile["default"]] == ["none"]
@@ -81,7 +83,7 @@ def test_kubespawner_can_read_the_list():
             assert sum(choice["default"] for choice in option["choices"].values()) == 1
 
 
-def test_titles_reach_kubespawners_pages_as_text():
+def test_titles_reach_kubespawners_pages_as_text() -> None:
     accelerator = PLATFORM.accelerators["t4"].model_copy(update={"title": "<b>T4</b>"})
     platform = PLATFORM.model_copy(update={"accelerators": PLATFORM.accelerators | {"t4": accelerator}})
     listed = profile_list(platform, Person.of("ada", ["ai-infn/flavour"]), None)
@@ -89,8 +91,8 @@ def test_titles_reach_kubespawners_pages_as_text():
 
 
 @pytest.mark.parametrize("value", ["plain", "{username}", "a{b}c{{d}}", "}{", {"k{": ["{x}", 1]}])
-def test_text_of_ours_is_no_template_of_kubespawner(value):
-    def fill(each):
+def test_text_of_ours_is_no_template_of_kubespawner(value: Any) -> None:
+    def fill(each: Any) -> Any:
         if isinstance(each, str):
             return each.format()
         if isinstance(each, list):
@@ -100,17 +102,17 @@ def test_text_of_ours_is_no_template_of_kubespawner(value):
     assert fill(kubernetes._literal(value)) == value
 
 
-def test_an_answer_of_the_api_server_is_read_and_named_in_one_line():
+def test_an_answer_of_the_api_server_is_read_and_named_in_one_line() -> None:
     error = ApiException(status=403, reason="Forbidden")
-    error.body = '{"reason": "Forbidden", "message": "exceeded quota"}'
+    error.body = '{"reason": "Forbidden", "message": "exceeded quota"}'  # type: ignore[assignment]
     assert kubernetes._answer(error)[:3] == ("kube-apiserver", "Forbidden", "exceeded quota")
     assert kubernetes._words_of(error) == "Forbidden: exceeded quota"
-    error.body = "<html>"
+    error.body = "<html>"  # type: ignore[assignment]
     assert kubernetes._answer(error)[:3] == ("kube-apiserver", "403", "Forbidden")
     assert kubernetes._words_of(TimeoutError()) == "TimeoutError"
 
 
-def test_what_is_no_fault_of_the_hub_is_logged_in_one_line(caplog):
+def test_what_is_no_fault_of_the_hub_is_logged_in_one_line(caplog: pytest.LogCaptureFixture) -> None:
     logger = logging.getLogger("test.no-traceback")
     logger.addFilter(NoTraceback((OSError,), logging.WARNING))
     for error in (ConnectionRefusedError("no answer"), ValueError("a fault")):
@@ -128,7 +130,7 @@ def test_what_is_no_fault_of_the_hub_is_logged_in_one_line(caplog):
     assert fault.exc_info
 
 
-def test_what_is_said_late_about_a_step_that_is_over_is_dropped():
+def test_what_is_said_late_about_a_step_that_is_over_is_dropped() -> None:
     told = SpawnProgress(kubernetes.KubernetesSpawner.steps)
     told.begin()
     told.tell("placed", "On node-0.")
@@ -139,11 +141,12 @@ def test_what_is_said_late_about_a_step_that_is_over_is_dropped():
 
 
 @pytest_asyncio.fixture
-async def api_server():
+async def api_server() -> AsyncIterator[tuple[CoreV1Api, Any, Any]]:
     """An API server that knows nothing but how to take a patch; gives what it was sent, and what it is to answer."""
-    sent, answers = [], []
+    sent: list[Any] = []
+    answers: list[Any] = []
 
-    async def take(request):
+    async def take(request: Any) -> Any:
         sent.append((request.method, request.path, request.content_type, await request.json()))
         status = answers.pop(0) if answers else 200
         return web.json_response({"kind": "Status", "reason": "Forbidden", "metadata": {}}, status=status)
@@ -157,7 +160,9 @@ async def api_server():
     await server.close()
 
 
-async def test_a_new_end_is_written_on_the_pod_and_nothing_else(api_server):
+async def test_a_new_end_is_written_on_the_pod_and_nothing_else(
+    api_server: tuple[CoreV1Api, Any, Any],
+) -> None:
     api, sent, answers = api_server
     end = datetime(2026, 11, 24, 18, 40, tzinfo=UTC)
     spawner = SimpleNamespace(
@@ -166,7 +171,7 @@ async def test_a_new_end_is_written_on_the_pod_and_nothing_else(api_server):
     )  # fmt: skip
     mark = kubernetes.KubernetesSpawner._mark_end
     annotation = {"ai.infn.it/until": "2026-11-24T18:40:00+00:00"}
-    await mark(spawner, {})
+    await mark(spawner, {})  # type: ignore[arg-type]
     assert sent == [
         (
             "PATCH",
@@ -175,39 +180,41 @@ async def test_a_new_end_is_written_on_the_pod_and_nothing_else(api_server):
             {"metadata": {"annotations": annotation}},
         )
     ]
-    await mark(spawner, annotation)
+    await mark(spawner, annotation)  # type: ignore[arg-type]
     assert len(sent) == 1, "the pod bears it already"
     # What may pass is tried again at the next look; what the cluster does not allow is not asked for again and again.
     answers += [500, 200, 403]
     for number in (2, 3, 4, 4):
-        await mark(spawner, {"ai.infn.it/until": "2026-11-24T17:40:00+00:00"})
+        await mark(spawner, {"ai.infn.it/until": "2026-11-24T17:40:00+00:00"})  # type: ignore[arg-type]
         assert len(sent) == number
     spawner.session_end = end.replace(hour=19)
-    await mark(spawner, annotation)
+    await mark(spawner, annotation)  # type: ignore[arg-type]
     assert len(sent) == 5
 
 
-async def test_an_api_server_that_is_back_is_asked_for_the_pod_within_a_second(api_server, monkeypatch):
+async def test_an_api_server_that_is_back_is_asked_for_the_pod_within_a_second(
+    api_server: tuple[CoreV1Api, Any, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     api, sent, answers = api_server
     monkeypatch.setattr(kubernetes, "ASK_AGAIN", 0.01)
-    heard = []
+    heard: list[Any] = []
     spawner = SimpleNamespace(
         api=api, pod_name="jupyter-ada", namespace="sessions", session_id="ada", k8s_api_request_retry_timeout=30,
         log=logging.getLogger("test"), _starting=SimpleNamespace(uid=None, hear=heard.append),
     )  # fmt: skip
-    spawner._create_pod = lambda *given: kubernetes.KubernetesSpawner._create_pod(spawner, *given)
+    spawner._create_pod = lambda *given: kubernetes.KubernetesSpawner._create_pod(spawner, *given)  # type: ignore[arg-type]
     create = kubernetes.KubernetesSpawner._make_create_pod_request
     answers += [503, 500, 201]
-    assert await create(spawner, {}, 3.0)
+    assert await create(spawner, {}, 3.0)  # type: ignore[arg-type]
     assert [request[:2] for request in sent] == [("POST", "/api/v1/namespaces/sessions/pods")] * 3
     assert len(heard) == 2
     # One that stays away is not asked for ever: kubespawner ends the start.
     spawner.k8s_api_request_retry_timeout = 0
     answers += [503, 503]
-    assert not await create(spawner, {}, 3.0)
+    assert not await create(spawner, {}, 3.0)  # type: ignore[arg-type]
 
 
-def pod(name, uid="1", **about):
+def pod(name: str, uid: str = "1", **about: Any) -> dict[str, Any]:
     """A session's pod that runs, and more of its metadata."""
     conditions = about.pop("conditions", [])
     return {
@@ -224,11 +231,12 @@ def pod(name, uid="1", **about):
 
 
 @pytest_asyncio.fixture
-async def pods(monkeypatch):
+async def pods(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[pod_watch.SessionPods, Any, Any]]:
     """The hub's watch on an API server that lists pods, and tells what a test puts into a queue."""
-    listed, events = [], asyncio.Queue()
+    listed: list[Any] = []
+    events: asyncio.Queue[Any] = asyncio.Queue()
 
-    async def answer(request):
+    async def answer(request: Any) -> Any:
         if "watch" not in request.query:
             return web.json_response({"items": listed, "metadata": {"resourceVersion": "7"}})
         response = web.StreamResponse()
@@ -253,27 +261,31 @@ async def pods(monkeypatch):
 EVICTED = {"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI"}
 
 
-async def test_why_a_pod_ended_is_known_also_when_it_went_between_two_looks(pods):
+async def test_why_a_pod_ended_is_known_also_when_it_went_between_two_looks(
+    pods: tuple[pod_watch.SessionPods, Any, Any],
+) -> None:
     watch, listed, events = pods
     listed.append(pod("ada"))
     await watch.start()
     spawner = SimpleNamespace(pod_reflector=watch, namespace="sessions", pod_name="jupyter-ada")
     gone = kubernetes.KubernetesSpawner._gone
-    assert gone(spawner) is None
+    assert gone(spawner) is None  # type: ignore[arg-type]
     ends = pod("ada", deletionTimestamp="2026-11-24T18:40:00Z", conditions=[EVICTED])
     events.put_nowait({"type": "MODIFIED", "object": ends})
     events.put_nowait({"type": "DELETED", "object": ends})
     await eventually(lambda: "sessions/jupyter-ada" not in watch.pods, "the watch to tell it")
-    assert gone(spawner) == ends
+    assert gone(spawner) == ends  # type: ignore[arg-type]
     words = pod_reasons.words_of(gate.resolve({}, PLATFORM, EVERYBODY[0], Door.SESSION), PLATFORM)
-    assert "the operators are emptying its node" in str(pod_reasons.ending(gone(spawner), words).told)
+    assert "the operators are emptying its node" in str(pod_reasons.ending(gone(spawner), words).told)  # type: ignore[arg-type]
     # Another pod of that name has nothing of it.
     events.put_nowait({"type": "ADDED", "object": pod("ada", "2")})
     await eventually(lambda: "sessions/jupyter-ada" in watch.pods, "the watch to tell it")
-    assert gone(spawner) is None
+    assert gone(spawner) is None  # type: ignore[arg-type]
 
 
-async def test_a_pod_that_went_while_the_watch_began_anew_is_known_as_it_was(pods):
+async def test_a_pod_that_went_while_the_watch_began_anew_is_known_as_it_was(
+    pods: tuple[pod_watch.SessionPods, Any, Any],
+) -> None:
     watch, listed, events = pods
     listed.extend([pod("ada", conditions=[EVICTED]), pod("ben")])
     await watch.start()
@@ -284,7 +296,7 @@ async def test_a_pod_that_went_while_the_watch_began_anew_is_known_as_it_was(pod
     assert set(watch.pods) == {"sessions/jupyter-ben"}
 
 
-def test_pods_that_went_are_not_remembered_without_end(monkeypatch):
+def test_pods_that_went_are_not_remembered_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pod_watch, "MOST_GONE", 3)
     known = pod_watch.KnownPods({f"sessions/{n}": pod(str(n)) for n in range(5)}, {})
     for number in range(5):

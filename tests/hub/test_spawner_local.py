@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import psutil
@@ -25,7 +26,7 @@ SECRETS = {
 
 
 @pytest.fixture(scope="module")
-def examples(tmp_path_factory) -> Path:
+def examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = Path(tempfile.mkdtemp(prefix="aiinfn-examples-")) / "examples"
     folder.mkdir()
     (folder / "first.ipynb").write_text("{}")
@@ -36,7 +37,7 @@ def examples(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def hub(examples) -> Iterator[RealHub]:
+def hub(examples: Path) -> Iterator[RealHub]:
     os.environ.update(SECRETS)
     try:
         with real_hub(vkd=False, skeleton=str(examples)) as running:
@@ -46,7 +47,7 @@ def hub(examples) -> Iterator[RealHub]:
             del os.environ[name]
 
 
-async def test_a_session_runs_as_its_person_and_knows_nothing_of_the_hubs_secrets(hub):
+async def test_a_session_runs_as_its_person_and_knows_nothing_of_the_hubs_secrets(hub: RealHub) -> None:
     status, answer = await hub.begin("ada", {"time_limit": "2h"})
     assert status in {201, 202}, answer
     await hub.ready("ada")
@@ -91,7 +92,9 @@ async def test_a_session_runs_as_its_person_and_knows_nothing_of_the_hubs_secret
     await hub.end_session("ada")
 
 
-async def test_no_kernel_and_no_app_is_left_after_a_stop_and_none_after_the_server_was_killed(hub):
+async def test_no_kernel_and_no_app_is_left_after_a_stop_and_none_after_the_server_was_killed(
+    hub: RealHub,
+) -> None:
     home = hub.data / "homes/ben"
     for how in ("stop", "killed"):
         await hub.begin("ben", {})
@@ -120,14 +123,14 @@ async def test_no_kernel_and_no_app_is_left_after_a_stop_and_none_after_the_serv
         else:
             session_process(home).kill()
         deadline = time.monotonic() + 20
-        while processes_of(home) or (await hub.server("ben"))["ready"]:
+        while processes_of(home) or (await hub.server("ben"))["ready"]:  # type: ignore[index]
             assert time.monotonic() < deadline, processes_of(home)
             await pause()
         assert not any(each.is_running() and each.status() != psutil.STATUS_ZOMBIE for each in family)
         assert not socket.parent.parent.exists()
 
 
-async def test_an_accelerator_session_is_refused_quickly_and_in_words_while_vkd_is_down(hub):
+async def test_an_accelerator_session_is_refused_quickly_and_in_words_while_vkd_is_down(hub: RealHub) -> None:
     began = time.monotonic()
     status, answer = await hub.begin("ada", {"accelerator": "t4"})
     assert time.monotonic() - began < 20
@@ -157,16 +160,18 @@ async def test_an_accelerator_session_is_refused_quickly_and_in_words_while_vkd_
         ({"accelerator": ["t4", "slice"]}, 400, "by name"),
     ],
 )
-async def test_a_rest_start_never_skips_the_gate(hub, options, status, words):
+async def test_a_rest_start_never_skips_the_gate(
+    hub: RealHub, options: dict[str, Any], status: int, words: str
+) -> None:
     answered, answer = await hub.begin("ada", options)
     assert answered == status, answer
     assert words in answer["message"]
     server = await hub.server("ada")
-    assert server["stopped"]
-    assert not server["pending"]
+    assert server["stopped"]  # type: ignore[index]
+    assert not server["pending"]  # type: ignore[index]
 
 
-async def test_a_refusal_leaves_no_traceback_and_no_secret_in_the_log(hub):
+async def test_a_refusal_leaves_no_traceback_and_no_secret_in_the_log(hub: RealHub) -> None:
     await hub.begin("ada", {"accelerator": "h200"})
     async with hub.browser("ada") as http:
         await http.get(f"{hub.url}/hub/spawn")
@@ -176,7 +181,7 @@ async def test_a_refusal_leaves_no_traceback_and_no_secret_in_the_log(hub):
     assert "is not available for this project" in hub.log
 
 
-async def test_somebody_without_a_project_reads_what_to_do_and_cannot_start_anything(hub):
+async def test_somebody_without_a_project_reads_what_to_do_and_cannot_start_anything(hub: RealHub) -> None:
     async with hub.browser("nora") as http, http.get(f"{hub.url}/hub/spawn") as page:
         text = await page.text()
     assert "You do not belong to a project yet" in text
@@ -186,14 +191,14 @@ async def test_somebody_without_a_project_reads_what_to_do_and_cannot_start_anyt
     assert "do not belong to any project" in answer["message"]
 
 
-async def saved(hub, user: str, server: str = "") -> dict | None:
+async def saved(hub: RealHub, user: str, server: str = "") -> dict[str, Any] | None:
     """Give the options that the hub has saved for a server."""
     model = await hub.server(user, server)
     return model["user_options"] if model else None
 
 
 @pytest.mark.parametrize("server", ["", "second"])
-async def test_what_was_refused_is_never_saved(hub, server):
+async def test_what_was_refused_is_never_saved(hub: RealHub, server: str) -> None:
     good = {"project": "flavour", "size": "small", "time_limit": "2h"}
     status, _ = await hub.begin("cleo", good, server)
     assert status in {201, 202}
@@ -222,7 +227,9 @@ async def test_what_was_refused_is_never_saved(hub, server):
 
 
 @pytest.mark.parametrize(("server", "body"), [("", None), ("", b"{}"), ("third", None), ("third", b"{}")])
-async def test_a_start_without_a_choice_starts_what_the_form_has_selected(hub, server, body):
+async def test_a_start_without_a_choice_starts_what_the_form_has_selected(
+    hub: RealHub, server: str, body: bytes | None
+) -> None:
     await hub.begin("ben", {"project": "medphys", "size": "large", "time_limit": "3h"}, server)
     await hub.ready("ben", server)
     await hub.end_session("ben", server)
@@ -241,7 +248,7 @@ async def test_a_start_without_a_choice_starts_what_the_form_has_selected(hub, s
     await hub.end_session("ben", server)
 
 
-async def test_options_that_a_server_was_made_with_are_judged_at_its_start(hub):
+async def test_options_that_a_server_was_made_with_are_judged_at_its_start(hub: RealHub) -> None:
     await hub.know("ada")
     path = server_path("ada", "made")
     status, _ = await hub.api("PUT", path, json={"user_options": {"accelerator": "k80"}})
@@ -261,7 +268,7 @@ async def test_options_that_a_server_was_made_with_are_judged_at_its_start(hub):
     await hub.end_session("ada", "made")
 
 
-async def test_a_refused_form_comes_back_with_its_choices_and_the_sentence_at_the_field(hub):
+async def test_a_refused_form_comes_back_with_its_choices_and_the_sentence_at_the_field(hub: RealHub) -> None:
     async with hub.browser("ben") as http:
         await http.get(f"{hub.url}/hub/spawn")
         choices = {"accelerator": "v70", "project": "flavour", "time_limit": "4h"}
@@ -278,7 +285,7 @@ async def test_a_refused_form_comes_back_with_its_choices_and_the_sentence_at_th
             assert 'id="refusal"' not in await page.text()
 
 
-async def test_nothing_of_a_start_sticks_to_the_next_one(hub):
+async def test_nothing_of_a_start_sticks_to_the_next_one(hub: RealHub) -> None:
     status, _ = await hub.begin("ben", {"project": "medphys", "size": "large", "time_limit": "1h"})
     assert status in {201, 202}
     await hub.ready("ben")
@@ -290,19 +297,19 @@ async def test_nothing_of_a_start_sticks_to_the_next_one(hub):
     await hub.end_session("ben")
 
 
-async def test_a_session_ends_at_its_time_limit(hub):
+async def test_a_session_ends_at_its_time_limit(hub: RealHub) -> None:
     # On a busy machine most of it is the start.
     await hub.begin("ada", {"time_limit": "45s"})
     await hub.ready("ada")
     deadline = time.monotonic() + 75
-    while (await hub.server("ada"))["ready"]:
+    while (await hub.server("ada"))["ready"]:  # type: ignore[index]
         assert time.monotonic() < deadline, "it went on"
         await pause()
     assert not processes_of(hub.data / "homes/ada")
     assert "reached its time limit" in hub.log
 
 
-async def test_stop_during_a_start_ends_that_named_server_and_not_the_default_one(hub):
+async def test_stop_during_a_start_ends_that_named_server_and_not_the_default_one(hub: RealHub) -> None:
     await hub.begin("ada", {})
     await hub.ready("ada")
     starting = asyncio.create_task(hub.begin("ada", {}, server="second"))
@@ -323,7 +330,7 @@ async def test_stop_during_a_start_ends_that_named_server_and_not_the_default_on
     while (model := await hub.server("ada", "second")) and (model["pending"] or model["ready"]):
         assert time.monotonic() < deadline, model
         await pause()
-    assert (await hub.server("ada"))["ready"]
+    assert (await hub.server("ada"))["ready"]  # type: ignore[index]
     assert (
         len(
             [
@@ -337,9 +344,9 @@ async def test_stop_during_a_start_ends_that_named_server_and_not_the_default_on
     await hub.end_session("ada")
 
 
-async def test_progress_names_the_steps_in_order(hub):
+async def test_progress_names_the_steps_in_order(hub: RealHub) -> None:
     starting = asyncio.create_task(hub.begin("ada", {}))
-    seen = []
+    seen: list[Any] = []
     headers = {"Authorization": f"token {hub.settings['admin_token']}"}
     async with aiohttp.ClientSession(headers=headers) as http:
         deadline = time.monotonic() + 20
@@ -362,7 +369,7 @@ async def test_progress_names_the_steps_in_order(hub):
 
 
 @pytest.fixture
-def shares(hub) -> Iterator[Path]:
+def shares(hub: RealHub) -> Iterator[Path]:
     """Give a folder of this machine that the platform file names as a share, beside one that is not here and scratch space."""
     path, share = Path(hub.settings["platform"]), hub.data / "shared"
     share.mkdir()
@@ -377,7 +384,9 @@ def shares(hub) -> Iterator[Path]:
     path.write_text(before)
 
 
-async def test_a_session_has_links_to_shares_and_scratch_and_the_form_says_what_is_not_here(hub, shares):
+async def test_a_session_has_links_to_shares_and_scratch_and_the_form_says_what_is_not_here(
+    hub: RealHub, shares: Path
+) -> None:
     deadline = time.monotonic() + 30
     async with hub.browser("ada") as http:
         text = ""

@@ -10,7 +10,7 @@ from tests.hub.realhub import processes_of, real_hub, session_process
 
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
-async def test_a_session_outlives_the_hub_and_the_next_one_knows_and_ends_it(how):
+async def test_a_session_outlives_the_hub_and_the_next_one_knows_and_ends_it(how: signal.Signals) -> None:
     with real_hub(vkd=False, cleanup_servers=False, limits=", session_extension: 3h") as hub:
         await hub.begin("ada", {"time_limit": "2h"})
         before = await hub.ready("ada")
@@ -18,7 +18,7 @@ async def test_a_session_outlives_the_hub_and_the_next_one_knows_and_ends_it(how
         process = session_process(home)
         status, extended = await hub.api("POST", "/aiinfn/session-time/ada")
         assert status == 200, extended
-        before = await hub.server("ada")
+        before = await hub.server("ada")  # type: ignore[assignment]
         hub.stop(how)
         assert process.is_running()
         hub.start()

@@ -7,6 +7,7 @@ import urllib.request
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -20,7 +21,7 @@ JOBS = "/services/vkd/api/v1/jobs"
 
 
 class Withdrawing(Place):
-    def __init__(self, folder):
+    def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self.iam = Iam(folder, self.hub.callback, 2)
         self.iam_section = {"withdrawn_grace": "5s"}
@@ -28,11 +29,13 @@ class Withdrawing(Place):
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory) -> Iterator[Place]:
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     yield from Withdrawing(tmp_path_factory.mktemp("withdrawn")).running()
 
 
-def vkd(place, token: str, method: str, path: str, body=None, status: int = 200):
+def vkd(
+    place: Place, token: str, method: str, path: str, body: dict[str, Any] | None = None, status: int = 200
+) -> Any:
     """Call vkd as a session does; gives the answer."""
 
     request = urllib.request.Request(
@@ -47,7 +50,7 @@ def vkd(place, token: str, method: str, path: str, body=None, status: int = 200)
 
 
 def submit(
-    place,
+    place: Place,
     session: psutil.Process,
     project: str,
     name: str,
@@ -64,15 +67,15 @@ def submit(
     return vkd(place, hub_token(session), "POST", JOBS, asked, 201)["id"]
 
 
-def job(place, watcher: psutil.Process, job_id: str) -> dict:
+def job(place: Place, watcher: psutil.Process, job_id: str) -> dict[str, Any]:
     return vkd(place, hub_token(watcher), "GET", f"{JOBS}/{job_id}")
 
 
-def time_of(place, who: str, token: str) -> tuple[int, dict]:
+def time_of(place: Place, who: str, token: str) -> tuple[int, dict[str, Any]]:
     return place.hub.api(f"/aiinfn/session-time/{who}", token=token)
 
 
-def named_sessions(hub, who: str) -> dict[str, psutil.Process]:
+def named_sessions(hub: Any, who: str) -> dict[str, psutil.Process]:
     found = {}
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
@@ -89,11 +92,13 @@ async def gone(process: psutil.Process) -> bool:
 
 
 @pytest.fixture(scope="module")
-def hub(place):
+def hub(place: Place) -> Any:
     return place.hub
 
 
-async def test_a_session_of_revoked_tokens_is_warned_and_ends_unless_its_owner_signs_in_again(place, hub):
+async def test_a_session_of_revoked_tokens_is_warned_and_ends_unless_its_owner_signs_in_again(
+    place: Place, hub: Any
+) -> None:
     process = await started(hub, "ada")
     token = hub_token(process)
     assert time_of(place, "ada", token)[1]["refusal"]["reason"] != "forbidden"
@@ -133,12 +138,12 @@ async def test_a_session_of_revoked_tokens_is_warned_and_ends_unless_its_owner_s
     assert "IAM did not confirm your sign-in any more, and you did not sign in again." in page.text
 
 
-def parse(moment: str):
+def parse(moment: str) -> Any:
 
     return datetime.fromisoformat(moment)
 
 
-async def test_losing_one_project_ends_what_belongs_to_it_and_nothing_else(place, hub):
+async def test_losing_one_project_ends_what_belongs_to_it_and_nothing_else(place: Place, hub: Any) -> None:
     async with browser(hub) as client:
         await client.sign_in("bruno")
         for server, project in (("flavour", "flavour"), ("medphys", "medphys")):
@@ -180,7 +185,7 @@ async def test_losing_one_project_ends_what_belongs_to_it_and_nothing_else(place
     assert "Traceback" not in hub.log
 
 
-async def test_jobs_of_somebody_who_was_deleted_are_held(place, hub):
+async def test_jobs_of_somebody_who_was_deleted_are_held(place: Place, hub: Any) -> None:
     process = await started(hub, "carla")
     dora = session_of(hub, "dora") or await started(hub, "dora")
     job_id = submit(place, process, "flavour", "of-carla", "import time; time.sleep(600)")

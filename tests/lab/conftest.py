@@ -215,7 +215,13 @@ class _PeerHandler(BaseHTTPRequestHandler):
             self._say(200, [entry.model_dump(mode="json")])
         elif rest == ["resources"]:
             asked = int(query.get("attempt", ["1"])[0])
-            size = {"cores": 1, "memory": 2**30, "accelerator": "none", "accelerator_title": "", "count": 0}
+            size: dict[str, Any] = {
+                "cores": 1,
+                "memory": 2**30,
+                "accelerator": "none",
+                "accelerator_title": "",
+                "count": 0,
+            }
             self._say(200, Resources(attempt=asked, final=False, **size))
         else:
             self._log(query)
@@ -474,7 +480,7 @@ def notebook() -> Callable[..., dict[str, Any]]:
     def make(
         *sources: str, tagged: bool = False, kernel: str | None = "python3", language: str = "python"
     ) -> dict[str, Any]:
-        cells = [
+        cells: list[Any] = [
             {
                 "cell_type": "code",
                 "id": f"cell-{index}",

@@ -206,10 +206,10 @@ class Real:
         for process in self.processes:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(10)
-        for process in psutil.process_iter():
+        for left in psutil.process_iter():
             with contextlib.suppress(psutil.Error, OSError):
-                if str(self.folder) in " ".join([*process.cmdline(), process.cwd()]):
-                    process.kill()
+                if str(self.folder) in " ".join([*left.cmdline(), left.cwd()]):
+                    left.kill()
 
 
 def wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
 
 import pytest
 from tornado.web import RequestHandler
 
 from aiinfn_lab.handlers import routes
 from aiinfn_lab.handlers.base import Handler
+from tests.lab.conftest import Lab, Peer
 
 VERBS = ("get", "head", "post", "put", "patch", "delete")
 
 
-def test_every_verb_of_every_handler_is_protected():
+def test_every_verb_of_every_handler_is_protected() -> None:
     seen = 0
     for _, handler in routes():
         assert issubclass(handler, Handler)
@@ -27,7 +31,7 @@ def test_every_verb_of_every_handler_is_protected():
     assert seen == len(routes()) + 4  # jobs and session-time have two, a job three
 
 
-def test_the_protection_is_jupyters_own():
+def test_the_protection_is_jupyters_own() -> None:
     source = inspect.getsource(inspect.getmodule(Handler).protected)
     assert "web.authenticated(authorized(" in source
 
@@ -52,7 +56,9 @@ ROUTES = [
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)
 @pytest.mark.parametrize("token", [None, "wrong"])
-def test_without_signing_in_there_is_no_answer(lab, peer, method, path, token):
+def test_without_signing_in_there_is_no_answer(
+    lab: Lab, peer: Peer, method: str, path: str, token: str | None
+) -> None:
     reply = lab.ask(method, path, token=token, body=b"{}" if method == "POST" else None)
     assert reply.status in {401, 403}
     assert peer.requests == []
@@ -61,13 +67,13 @@ def test_without_signing_in_there_is_no_answer(lab, peer, method, path, token):
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH"])
-def test_other_verbs_are_refused(lab, peer, method):
+def test_other_verbs_are_refused(lab: Lab, peer: Peer, method: str) -> None:
     reply = lab.ask(method, "jobs", body=b"{}")
     assert reply.status == 405
     assert reply.json["reason"] == "invalid"
 
 
-def test_a_page_of_another_site_cannot_submit(lab, peer):
+def test_a_page_of_another_site_cannot_submit(lab: Lab, peer: Peer) -> None:
     headers = {"Origin": "https://evil.example", "Cookie": "username-x=1"}
     reply = lab.ask("POST", "jobs", token=None, headers=headers, body=b"{}")
     assert reply.status in {403, 404}
@@ -85,7 +91,9 @@ c.ServerApp.authorizer_class = ReadOnly
 """
 
 
-def test_the_servers_authorizer_decides(tmp_path, start_server, peer):
+def test_the_servers_authorizer_decides(
+    tmp_path: Path, start_server: Callable[..., AbstractContextManager[Lab]], peer: Peer
+) -> None:
     (tmp_path / "config.py").write_text(DENIER)
     environment = {"AIINFN_VKD_URL": peer.url, "JUPYTERHUB_API_TOKEN": "s3cret-of-the-session"}
     with start_server(tmp_path, environment, f"--config={tmp_path / 'config.py'}") as lab:

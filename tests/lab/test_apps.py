@@ -6,9 +6,11 @@ import json
 import stat
 import sys
 import threading
+from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -16,13 +18,13 @@ from tornado.httpclient import HTTPRequest
 from tornado.websocket import websocket_connect
 
 from aiinfn_hub.contract import apps as contract
-from tests.lab.conftest import TOKEN, running_server
+from tests.lab.conftest import TOKEN, Lab, Reply, running_server
 
 PROGRAM = str(Path(__file__).parents[1] / "app_on_socket.py")
 ICON = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 4 4"><path d="M0 0h4v4z"/></svg>'
 
 
-def app(name, *more, **values):
+def app(name: str, *more: Any, **values: Any) -> dict[str, Any]:
     return {
         "name": name,
         "title": f"The {name}",
@@ -46,7 +48,9 @@ APPS = [
 
 
 @contextmanager
-def session(folder, environment=None, *options, told=APPS):
+def session(
+    folder: Path, environment: dict[str, Any] | None = None, *options: Any, told: Any = APPS
+) -> Iterator[Lab]:
     runtime = folder / "r"
     runtime.mkdir(mode=0o700, exist_ok=True)
     with running_server(
@@ -59,27 +63,27 @@ def session(folder, environment=None, *options, told=APPS):
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory):
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     with session(tmp_path_factory.mktemp("apps")) as running:
         yield running
 
 
-def get(lab, path, **headers):
+def get(lab: Lab, path: str, **headers: Any) -> Reply:
     return lab.ask("GET", f"/{path}", headers=headers)
 
 
-def listening(lab):
+def listening(lab: Lab) -> list[Any]:
     return [path for path in (lab.home.parent / "r").rglob("*") if path.is_socket()]
 
 
-def gone(pid):
+def gone(pid: Any) -> bool:
     try:
         return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True
 
 
-def test_only_what_can_be_used_is_offered(lab):
+def test_only_what_can_be_used_is_offered(lab: Lab) -> None:
     offered = get(lab, "server-proxy/servers-info").json["server_processes"]
     assert [each["name"] for each in offered] == [
         f"apps/{name}" for name in ("plain", "whole", "refuses", "deaf", "counted")
@@ -101,7 +105,7 @@ def test_only_what_can_be_used_is_offered(lab):
     assert get(lab, "apps/absent/x").status == 404
 
 
-def test_an_app_starts_once_on_a_socket_that_nobody_else_can_open(lab):
+def test_an_app_starts_once_on_a_socket_that_nobody_else_can_open(lab: Lab) -> None:
     assert b"Hello from the app" in get(lab, "apps/plain/", Accept="text/html").body
     assert [stat.S_IMODE((lab.home / place).stat().st_mode) for place in (".aiinfn", ".aiinfn/apps")] == [
         0o700
@@ -125,7 +129,7 @@ def test_an_app_starts_once_on_a_socket_that_nobody_else_can_open(lab):
     assert get(lab, "apps/whole/told").json["path"] == "/user/eve/apps/whole/told"
 
 
-def test_an_app_learns_nothing_of_what_jupyter_knows_the_person_by(lab):
+def test_an_app_learns_nothing_of_what_jupyter_knows_the_person_by(lab: Lab) -> None:
     cookie = "jupyterhub-user-eve=secret; mine=1; username-127-0-0-1=secret"
     headers = get(lab, "apps/plain/told", Cookie=cookie).json["headers"]
     assert "secret" not in json.dumps(headers)
@@ -133,14 +137,14 @@ def test_an_app_learns_nothing_of_what_jupyter_knows_the_person_by(lab):
     assert headers["Cookie"] == "mine=1"
 
 
-def test_who_is_not_signed_in_starts_nothing(lab):
+def test_who_is_not_signed_in_starts_nothing(lab: Lab) -> None:
     for path in ("apps/counted/", "server-proxy/servers-info", "server-proxy/icon/apps/plain"):
         assert lab.ask("GET", f"/{path}", token=None).status in {302, 401, 403}
     assert not any(path.name == "counted" for path in listening(lab))
 
 
-def test_another_sites_page_changes_nothing(lab):
-    def post(**headers):
+def test_another_sites_page_changes_nothing(lab: Lab) -> None:
+    def post(**headers: Any) -> Any:
         cookie = {"Cookie": f"username-127-0-0-1-{lab.port}={signed_in}", "Host": f"127.0.0.1:{lab.port}"}
         return lab.ask("POST", "/apps/plain/save", body={"a": 1}, token=None, headers=cookie | headers)
 
@@ -161,13 +165,13 @@ def test_another_sites_page_changes_nothing(lab):
         assert refused.json["message"] == "This request comes from a page that is not of this app."
 
 
-def sign_in(lab):
+def sign_in(lab: Lab) -> Any:
     """Sign in as a browser does; gives the cookie."""
     answer = lab.ask("GET", f"/lab?token={TOKEN}", token=None, headers={"Accept": "text/html"})
     return answer.headers["Set-Cookie"].partition("=")[2].partition(";")[0]
 
 
-async def test_a_websocket_reaches_the_app(lab):
+async def test_a_websocket_reaches_the_app(lab: Lab) -> None:
     url = f"ws://127.0.0.1:{lab.port}/user/eve/apps/plain/echo"
     connection = await websocket_connect(HTTPRequest(url, headers={"Authorization": f"token {TOKEN}"}))
     await connection.write_message("hello")
@@ -175,7 +179,7 @@ async def test_a_websocket_reaches_the_app(lab):
     connection.close()
 
 
-def test_an_app_that_does_not_start_says_so_in_words(lab):
+def test_an_app_that_does_not_start_says_so_in_words(lab: Lab) -> None:
     page = get(lab, "apps/refuses/", Accept="text/html")
     assert page.status == 503
     text = page.body.decode()
@@ -191,18 +195,18 @@ def test_an_app_that_does_not_start_says_so_in_words(lab):
     assert "Traceback" not in lab.log.read_text()
 
 
-def test_an_app_that_ended_is_started_again(lab):
+def test_an_app_that_ended_is_started_again(lab: Lab) -> None:
     before = get(lab, "apps/whole/told").json["pid"]
     ended = get(lab, "apps/whole/end")
     assert (ended.status, ended.json["message"]) == (502, "The whole does not answer.")
     assert get(lab, "apps/whole/told").json["pid"] != before
 
 
-def activity(lab):
+def activity(lab: Lab) -> Any:
     return get(lab, "api/status").json["last_activity"]
 
 
-def test_opening_an_app_is_use_of_the_session_and_its_polling_is_not(lab):
+def test_opening_an_app_is_use_of_the_session_and_its_polling_is_not(lab: Lab) -> None:
     get(lab, "apps/plain/told")
     before = activity(lab)
     script = {"Sec-Fetch-Mode": "cors", "Sec-Fetch-Site": "same-origin"}
@@ -220,16 +224,16 @@ def test_opening_an_app_is_use_of_the_session_and_its_polling_is_not(lab):
 
 
 @contextmanager
-def somebody_elses_program():
+def somebody_elses_program() -> Iterator[tuple[Any, list[Any]]]:
     asked = []
 
     class Program(BaseHTTPRequestHandler):
-        def do_GET(self):
+        def do_GET(self) -> None:
             asked.append(dict(self.headers))
             self.send_response(200)
             self.end_headers()
 
-        def log_message(self, *_):
+        def log_message(self, *_: Any) -> None:
             """Nothing."""
 
     server = HTTPServer(("127.0.0.1", 0), Program)
@@ -241,7 +245,7 @@ def somebody_elses_program():
         server.server_close()
 
 
-def test_no_port_of_the_machine_can_be_reached(lab):
+def test_no_port_of_the_machine_can_be_reached(lab: Lab) -> None:
     with somebody_elses_program() as (port, asked):
         for path in (
             f"proxy/{port}/",
@@ -259,7 +263,7 @@ def test_no_port_of_the_machine_can_be_reached(lab):
         assert asked == []
 
 
-def test_in_a_pod_the_persons_own_ports_can_be_reached(tmp_path):
+def test_in_a_pod_the_persons_own_ports_can_be_reached(tmp_path: Path) -> None:
     with (
         session(tmp_path, {contract.PORT_PROXY: contract.OPEN}) as lab,
         somebody_elses_program() as (port, asked),
@@ -269,7 +273,7 @@ def test_in_a_pod_the_persons_own_ports_can_be_reached(tmp_path):
         assert get(lab, "proxy/10.0.0.1:80/").status == 403
 
 
-def test_everything_ends_with_the_server_and_kernels_end_as_always(tmp_path):
+def test_everything_ends_with_the_server_and_kernels_end_as_always(tmp_path: Path) -> None:
     with session(tmp_path) as lab:
         pid = get(lab, "apps/plain/told").json["pid"]
         family = [pid, *(each.pid for each in psutil.Process(pid).children())]
@@ -283,5 +287,5 @@ def test_everything_ends_with_the_server_and_kernels_end_as_always(tmp_path):
 
 
 @pytest.mark.parametrize("value", ["{", "[" * 100_000, '"x"', "null", "[" + " " * 200_000 + "]"])
-def test_a_list_that_is_none_offers_nothing_and_harms_nothing(value):
+def test_a_list_that_is_none_offers_nothing_and_harms_nothing(value: str) -> None:
     assert contract.parse_apps(value) == ([], [f"{contract.VARIABLE} is no list of apps; none is offered"])

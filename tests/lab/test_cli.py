@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -16,24 +18,24 @@ from aiinfn_lab.client import api
 EPOCHS = "import os\nprint('epochs', epochs, type(epochs).__name__, lr, os.environ['AIINFN_ACCELERATOR'])"
 
 
-def submitted(real, *words, **options):
+def submitted(real: Any, *words: Any, **options: Any) -> str:
     """Submit with the command; gives the job's id."""
     return real.aiinfn("submit", "-q", *words, **options).out.strip()
 
 
-def said(job):
+def said(job: dict[str, Any]) -> dict[str, Any]:
     """What is said of a job that must not depend on how it was submitted."""
     own = {"id", "output", "created", "started", "ended", "updated", "rerun_of", "lab", "kept_until"}
     work = {key: value for key, value in job["work"].items() if key != "snapshot"}
     return {key: value for key, value in job.items() if key not in own} | {"work": work}
 
 
-def lines(text):
+def lines(text: Any) -> list[Any]:
     return [line.split() for line in text.splitlines()]
 
 
 @pytest.fixture(scope="module")
-def both(real, notebook):
+def both(real: Any, notebook: Callable[..., dict[str, Any]]) -> tuple[Any, str]:
     """The same notebook, submitted by the browser's API and by the command, both over."""
     real.write("both/train.ipynb", notebook("epochs = 3\nlr = 0.1", EPOCHS, "1 / 0", tagged=True))
     body = {"path": "both/train.ipynb", "accelerator": "t4", "time_limit": "5m", "parameters": {"epochs": 20}}
@@ -44,7 +46,7 @@ def both(real, notebook):
     return browser, command
 
 
-def test_browser_and_command_make_the_same_job(real, both):
+def test_browser_and_command_make_the_same_job(real: Any, both: tuple[Any, str]) -> None:
     browser, command = (real.lab.get(f"jobs/{job}").json for job in both)
     assert said(browser) == said(command)
     assert browser["output"].replace(browser["id"], "ID") == command["output"].replace(command["id"], "ID")
@@ -57,7 +59,7 @@ def test_browser_and_command_make_the_same_job(real, both):
 
 
 @pytest.mark.parametrize("which", [0, 1])
-def test_browser_and_command_say_the_same_of_a_job(real, both, which):
+def test_browser_and_command_say_the_same_of_a_job(real: Any, both: tuple[Any, str], which: int) -> None:
     job = both[which]
     shown = real.aiinfn("show", job, "-o", "json").json
     assert shown.pop("events") == real.lab.get(f"jobs/{job}/events").json
@@ -78,7 +80,7 @@ def test_browser_and_command_say_the_same_of_a_job(real, both, which):
     assert words.index("ZeroDivisionError") < words.index("History")
 
 
-def test_browser_and_command_list_the_same_and_offer_the_same(real, both):
+def test_browser_and_command_list_the_same_and_offer_the_same(real: Any, both: tuple[Any, str]) -> None:
     listed = real.aiinfn("list", "--all", "-o", "json").json
     page = real.lab.get("jobs", limit=200).json["jobs"]
     for job in page:
@@ -108,7 +110,9 @@ def test_browser_and_command_list_the_same_and_offer_the_same(real, both):
         (["julia.ipynb"], {"path": "julia.ipynb"}),
     ],
 )
-def test_browser_and_command_refuse_with_the_same_sentences(real, notebook, words, body):
+def test_browser_and_command_refuse_with_the_same_sentences(
+    real: Any, notebook: Callable[..., dict[str, Any]], words: list[str], body: dict[str, Any]
+) -> None:
     real.write("fit.py", "")
     real.write("notes.txt", "")
     real.write("x.ipynb", notebook("x = 1", tagged=True))
@@ -124,7 +128,7 @@ def test_browser_and_command_refuse_with_the_same_sentences(real, notebook, word
     assert not [job for job in real.aiinfn("list", "-o", "json").json if job["work"]["path"] in words]
 
 
-def test_a_script_says_itself_what_it_needs_and_options_win(real):
+def test_a_script_says_itself_what_it_needs_and_options_win(real: Any) -> None:
     real.write(
         "work/says.sh",
         "#!/bin/bash\n# AIINFN accelerator=t4 time=3m size=large\n# AIINFN name='a long run'\necho $1 $2\n",
@@ -138,14 +142,16 @@ def test_a_script_says_itself_what_it_needs_and_options_win(real):
     assert "nothing that a job has" in real.aiinfn("submit", "work/wrong.sh", code=3).err
 
 
-def test_a_notebook_says_in_its_first_code_cell_what_it_needs(real, notebook):
+def test_a_notebook_says_in_its_first_code_cell_what_it_needs(
+    real: Any, notebook: Callable[..., dict[str, Any]]
+) -> None:
     real.write("says.ipynb", notebook("# AIINFN accelerator=v70 time=3m\nx = 1", tagged=True))
     job = submitted(real, "says.ipynb", "--name", "mine")
     found = real.reach(job, "succeeded")
     assert (found["accelerator"], found["time_limit"], found["name"]) == ("v70", 180, "mine")
 
 
-def test_a_command_runs_where_it_was_submitted_and_reads_its_own_arguments(real):
+def test_a_command_runs_where_it_was_submitted_and_reads_its_own_arguments(real: Any) -> None:
     real.write("here/data.txt", "forty-two\n")
     command = [
         sys.executable,
@@ -166,7 +172,7 @@ def test_a_command_runs_where_it_was_submitted_and_reads_its_own_arguments(real)
     assert "outside of your home" in real.aiinfn("submit", "--", "ls", cwd=real.folder, code=3).err
 
 
-def test_the_copy_is_what_runs_and_a_refused_submission_leaves_none(real):
+def test_the_copy_is_what_runs_and_a_refused_submission_leaves_none(real: Any) -> None:
     script = real.write("copy.py", "print('as submitted')")
     before = set((real.home / ".aiinfn/jobs").iterdir())
     real.aiinfn("submit", "copy.py", "-a", "h100", code=3)
@@ -180,7 +186,9 @@ def test_the_copy_is_what_runs_and_a_refused_submission_leaves_none(real):
 
 
 @pytest.mark.parametrize("where", ["session", "outside"])
-def test_a_dry_run_says_what_the_browser_is_told(real, notebook, where):
+def test_a_dry_run_says_what_the_browser_is_told(
+    real: Any, notebook: Callable[..., dict[str, Any]], where: str
+) -> None:
     real.write("dry/dry.ipynb", notebook("import nosuch_a, json", "open('gone.csv')"))
     told = real.lab.ask("POST", "check", body={"path": "dry/dry.ipynb", "accelerator": "t4"}).json
     path, environment = (
@@ -190,7 +198,7 @@ def test_a_dry_run_says_what_the_browser_is_told(real, notebook, where):
     answer = real.aiinfn(*words, "-o", "json", environment=environment).json
     assert answer.keys() == {"sentence", "ahead", "checks"}
 
-    def lasting(checks):
+    def lasting(checks: Any) -> list[Any]:
         # What waits and is free changes while jobs of other tests end.
         return [check for check in checks if check["what"] not in {"limit", "queue"}]
 
@@ -204,7 +212,7 @@ def test_a_dry_run_says_what_the_browser_is_told(real, notebook, where):
     assert "x9" in refused.err
 
 
-def test_wait_and_follow_tell_by_their_status_how_it_ended(real):
+def test_wait_and_follow_tell_by_their_status_how_it_ended(real: Any) -> None:
     real.write("ok.sh", "exit 0")
     real.write("bad.sh", "echo no data >&2; exit 3")
     good, bad = submitted(real, "ok.sh"), submitted(real, "bad.sh")
@@ -217,7 +225,7 @@ def test_wait_and_follow_tell_by_their_status_how_it_ended(real):
     assert real.aiinfn("show", "-q", bad).out == "failed\n"
 
 
-def test_cancel_and_rerun_take_several_and_one_that_cannot_keeps_no_other(real):
+def test_cancel_and_rerun_take_several_and_one_that_cannot_keeps_no_other(real: Any) -> None:
     real.write("long.sh", "sleep 60")
     jobs = [submitted(real, "long.sh") for _ in range(2)]
     told = real.aiinfn("cancel", jobs[0], "nothing", jobs[1], code=3)
@@ -234,13 +242,13 @@ def test_cancel_and_rerun_take_several_and_one_that_cannot_keeps_no_other(real):
     assert real.aiinfn("wait", *again, code=1).out.count("Cancelled") == 2
 
 
-def test_what_is_over_cannot_be_cancelled(real, both):
+def test_what_is_over_cannot_be_cancelled(real: Any, both: tuple[Any, str]) -> None:
     told = real.aiinfn("cancel", both[0], code=3)
     assert told.err == "Error: The job has ended already.\nWhat to do: There is nothing left to cancel.\n"
 
 
 @pytest.mark.parametrize("verb", [["logs", "-f"], ["wait"], ["submit", "-f", "steady.sh"]])
-def test_ctrl_c_leaves_the_job_alone_and_says_so(real, verb):
+def test_ctrl_c_leaves_the_job_alone_and_says_so(real: Any, verb: list[str]) -> None:
     hold = real.write("hold", "")
     real.write("steady.sh", "echo begun; while [ -e hold ]; do sleep 0.05; done; echo over")
     words = verb
@@ -257,7 +265,7 @@ def test_ctrl_c_leaves_the_job_alone_and_says_so(real, verb):
         _, err = process.communicate(timeout=20)
     assert process.returncode == 130
     assert b"Traceback" not in err
-    again = re.search(rb"aiinfn ((?:logs -f|wait) \S+)", err)[1].decode().split()
+    again = re.search(rb"aiinfn ((?:logs -f|wait) \S+)", err)[1].decode().split()  # type: ignore[index]
     job = again[-1]
     assert real.lab.get(f"jobs/{job}").json["state"] == "running"
     hold.unlink()
@@ -266,7 +274,7 @@ def test_ctrl_c_leaves_the_job_alone_and_says_so(real, verb):
     assert verb == ["wait"] or told.out == "begun\nover\n"
 
 
-def test_the_last_lines_and_what_follows_them(real):
+def test_the_last_lines_and_what_follows_them(real: Any) -> None:
     hold = real.write("hold2", "")
     real.write("count.sh", "seq 1 1000; while [ -e hold2 ]; do sleep 0.05; done; echo è finita")
     job = submitted(real, "count.sh")
@@ -287,7 +295,7 @@ def test_the_last_lines_and_what_follows_them(real):
     reader.stderr.close()
 
 
-def test_a_log_is_followed_over_a_restart_of_vkd_and_a_preempted_attempt(real):
+def test_a_log_is_followed_over_a_restart_of_vkd_and_a_preempted_attempt(real: Any) -> None:
     """vkd is killed in the middle, then a session takes the device; nothing is lost and nothing printed twice."""
     hold = real.write("hold3", "")
     real.write("steps.sh", "echo first $AIINFN_ATTEMPT; while [ -e hold3 ]; do sleep 0.05; done; echo last")
@@ -325,14 +333,14 @@ def test_a_log_is_followed_over_a_restart_of_vkd_and_a_preempted_attempt(real):
     assert b"Finished" in over
 
 
-def eventually(condition, seconds=40):
+def eventually(condition: Callable[..., Any], seconds: int = 40) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.05)
 
 
-def test_names_tables_and_colours(real, both):
+def test_names_tables_and_colours(real: Any, both: tuple[Any, str]) -> None:
     told = real.aiinfn("list", "-n", "1")
     assert "These are the newest 1" in told.err
     assert len(lines(told.out)) == 2
@@ -348,7 +356,7 @@ def test_names_tables_and_colours(real, both):
         assert all(job in plain for job in both)
 
 
-def on_a_terminal(real, width, environment, *words):
+def on_a_terminal(real: Any, width: int, environment: dict[str, Any], *words: Any) -> str:
     main, terminal = pty.openpty()
     try:
         with real.popen(*words, environment={**real.session, "COLUMNS": str(width), **environment}, stdout=terminal) as process:  # fmt: skip
@@ -384,14 +392,16 @@ def on_a_terminal(real, width, environment, *words):
         (["completion", "tcsh"], "bash"),
     ],
 )
-def test_a_line_that_is_not_understood_is_told_what_to_write(real, words, hint):
+def test_a_line_that_is_not_understood_is_told_what_to_write(real: Any, words: list[str], hint: str) -> None:
     told = real.aiinfn(*words, code=2)
     assert hint in told.err
     assert "Usage: aiinfn" in told.err
 
 
-def test_completion_knows_jobs_accelerators_and_stays_silent_without_a_platform(real, both):
-    def complete(line, environment):
+def test_completion_knows_jobs_accelerators_and_stays_silent_without_a_platform(
+    real: Any, both: tuple[Any, str]
+) -> None:
+    def complete(line: str, environment: dict[str, Any]) -> list[Any]:
         words = {
             "_AIINFN_COMPLETE": "bash_complete",
             "COMP_WORDS": line,
@@ -409,7 +419,9 @@ def test_completion_knows_jobs_accelerators_and_stays_silent_without_a_platform(
         assert "_AIINFN_COMPLETE" in real.aiinfn("completion", shell).out
 
 
-def test_a_platform_that_is_away_is_told_from_one_that_refuses(real, monkeypatch):
+def test_a_platform_that_is_away_is_told_from_one_that_refuses(
+    real: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(api, "_PAUSES", (0.01,))
     away = {**real.session, "AIINFN_VKD_URL": "http://127.0.0.1:1/services/vkd"}
     told = real.aiinfn("list", environment=away, code=4)
@@ -420,10 +432,10 @@ def test_a_platform_that_is_away_is_told_from_one_that_refuses(real, monkeypatch
     assert "aiinfn login" in real.aiinfn("list", environment={"HOME": str(real.folder)}, code=3).err
 
 
-def test_help_costs_less_than_a_third_of_a_second():
+def test_help_costs_less_than_a_third_of_a_second() -> None:
     """Time of the processor, which a busy machine does not lengthen as it does that of the clock."""
 
-    def seconds():
+    def seconds() -> Any:
         process = subprocess.Popen(
             [sys.executable, "-m", "aiinfn_lab.cli", "--help"], stdout=subprocess.DEVNULL
         )

@@ -8,7 +8,9 @@ import socket
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -16,14 +18,14 @@ import pytest
 from aiinfn_lab.cli import main
 
 
-def ended(process):
+def ended(process: Any) -> tuple[Any, str]:
     _, err = process.communicate(timeout=30)
     assert b"Traceback" not in err
     return process.returncode, err.decode()
 
 
 @pytest.fixture(scope="module")
-def job(real):
+def job(real: Any) -> str:
     real.write("said.sh", "seq 1 1000")
     job = real.aiinfn("submit", "-q", "said.sh").out.strip()
     real.reach(job, "succeeded")
@@ -33,7 +35,7 @@ def job(real):
 @pytest.mark.parametrize(
     "words", [["list"], ["list", "-o", "json"], ["logs"], ["wait"], ["platform"], ["show"]]
 )
-def test_a_reader_that_goes_away_is_not_told_as_a_failed_job(real, job, words):
+def test_a_reader_that_goes_away_is_not_told_as_a_failed_job(real: Any, job: str, words: list[str]) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     target = [job] if words[0] in {"logs", "wait", "show"} else []
@@ -45,7 +47,7 @@ def test_a_reader_that_goes_away_is_not_told_as_a_failed_job(real, job, words):
 
 
 @pytest.mark.parametrize("words", [["list", "-o", "json"], ["list"], ["logs"]])
-def test_a_full_disk_is_told_in_words(real, job, words):
+def test_a_full_disk_is_told_in_words(real: Any, job: str, words: list[str]) -> None:
     with Path("/dev/full").open("wb") as full:
         code, err = ended(real.popen(*words, *([job] if words == ["logs"] else []), stdout=full))
     assert code == 3
@@ -54,7 +56,7 @@ def test_a_full_disk_is_told_in_words(real, job, words):
 
 
 @pytest.fixture
-def silent_platform(real):
+def silent_platform(real: Any) -> Iterator[tuple[Any, dict[str, Any]]]:
     """A platform that takes a request and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"http://127.0.0.1:{server.getsockname()[1]}/services/vkd"
@@ -70,7 +72,9 @@ def silent_platform(real):
         (["cancel", "a"], "It may have been done already; to see: aiinfn list"),
     ],
 )
-def test_ctrl_c_before_an_answer_says_what_became_of_it(real, job, silent_platform, words, said):
+def test_ctrl_c_before_an_answer_says_what_became_of_it(
+    real: Any, job: str, silent_platform: tuple[Any, dict[str, Any]], words: list[str], said: str
+) -> None:
     server, environment = silent_platform
     process = real.popen(*words, environment=environment)
     asking, _ = server.accept()
@@ -95,23 +99,25 @@ def test_ctrl_c_before_an_answer_says_what_became_of_it(real, job, silent_platfo
         ["wait", "a", "-t", ""],
     ],
 )
-def test_an_unset_variable_of_a_shell_does_not_mean_the_default(real, job, words):
+def test_an_unset_variable_of_a_shell_does_not_mean_the_default(
+    real: Any, job: str, words: list[str]
+) -> None:
     assert "is empty" in real.aiinfn(*words, code=2).err
     assert real.aiinfn("list", "-q", "-n", "1").out.strip() == job
 
 
 @pytest.mark.parametrize("verb", ["show", "logs", "cancel", "rerun", "wait", "points"])
-def test_a_wrong_id_is_told_where_to_find_the_right_one(real, verb):
+def test_a_wrong_id_is_told_where_to_find_the_right_one(real: Any, verb: str) -> None:
     assert "aiinfn list" in real.aiinfn(verb, "nosuchjob1", code=3).err
 
 
-def test_a_file_elsewhere_is_named_as_it_was_given(real):
+def test_a_file_elsewhere_is_named_as_it_was_given(real: Any) -> None:
     told = real.aiinfn("submit", "/etc/hostname", code=3)
     assert told.err.startswith("Error: '/etc/hostname' is outside of your home folder.\n")
 
 
 @pytest.mark.parametrize("words", [["list"], ["submit", "said.sh"]])
-def test_a_token_that_expired_is_told_the_same_way_by_all(real, job, words):
+def test_a_token_that_expired_is_told_the_same_way_by_all(real: Any, job: str, words: list[str]) -> None:
     laptop = {**real.outside, "AIINFN_TOKEN": "token-expired"}
     real.write("said.sh", "", Path(laptop["HOME"]))
     told = real.aiinfn(*words, environment=laptop, code=3)
@@ -121,7 +127,7 @@ def test_a_token_that_expired_is_told_the_same_way_by_all(real, job, words):
     assert "put it into AIINFN_TOKEN" in told.err
 
 
-def test_saying_no_changes_nothing(real, job):
+def test_saying_no_changes_nothing(real: Any, job: str) -> None:
     terminal, end = pty.openpty()
     process = real.popen("delete", job, stdin=end)
     os.close(end)
@@ -134,7 +140,7 @@ def test_saying_no_changes_nothing(real, job):
 
 
 @pytest.mark.parametrize("name", ["", *main.commands])
-def test_the_help_fits_a_terminal_and_names_what_is_wanted(name):
+def test_the_help_fits_a_terminal_and_names_what_is_wanted(name: str) -> None:
     command = main.commands[name] if name else main
     text = command.get_help(click.Context(command, terminal_width=80, info_name=f"aiinfn {name}".strip()))
     assert [line for line in text.splitlines() if len(line) > 80] == []
@@ -170,7 +176,9 @@ SHELLS = {
 
 @pytest.mark.parametrize("shell", SHELLS)
 @pytest.mark.parametrize("line", ["aiinfn submit -a", "aiinfn show"])
-def test_a_real_shell_completes_names_and_jobs(real, job, tmp_path, shell, line):
+def test_a_real_shell_completes_names_and_jobs(
+    real: Any, job: str, tmp_path: Path, shell: str, line: str
+) -> None:
     program = shutil.which(shell)
     if program is None:
         pytest.skip(f"{shell} is not installed here")

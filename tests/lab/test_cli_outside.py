@@ -2,7 +2,9 @@
 
 import json
 import stat
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,12 +15,14 @@ from .real import TOKEN
 
 
 @pytest.fixture
-def laptop(real, tmp_path):
+def laptop(real: Any, tmp_path: Path) -> dict[str, Any]:
     """A machine on which nobody signed in."""
     return {"HOME": str(tmp_path)}
 
 
-def test_signing_in_asks_checks_and_tells_what_one_may(real, laptop, tmp_path):
+def test_signing_in_asks_checks_and_tells_what_one_may(
+    real: Any, laptop: dict[str, Any], tmp_path: Path
+) -> None:
     told = real.aiinfn(
         "login", f"{real.url}/hub/home", "--token-stdin", environment=laptop, typed=b"token-anna\n"
     )
@@ -51,7 +55,9 @@ def test_signing_in_asks_checks_and_tells_what_one_may(real, laptop, tmp_path):
         ("two words", ["no token of a hub"]),
     ],
 )
-def test_a_token_that_is_of_no_use_is_refused_and_not_kept(real, laptop, tmp_path, token, words):
+def test_a_token_that_is_of_no_use_is_refused_and_not_kept(
+    real: Any, laptop: dict[str, Any], tmp_path: Path, token: str, words: list[str]
+) -> None:
     told = real.aiinfn("login", real.url, "--token-stdin", environment=laptop, typed=token.encode(), code=3)
     for part in words:
         assert part in told.err
@@ -59,7 +65,7 @@ def test_a_token_that_is_of_no_use_is_refused_and_not_kept(real, laptop, tmp_pat
     assert not (tmp_path / ".config").exists()
 
 
-def test_the_token_is_asked_for_without_showing_it(real, laptop):
+def test_the_token_is_asked_for_without_showing_it(real: Any, laptop: dict[str, Any]) -> None:
     """click reads it with getpass, which on a pipe says that it cannot hide; so it is asked on a terminal."""
     import os
     import pty
@@ -83,7 +89,9 @@ def test_the_token_is_asked_for_without_showing_it(real, laptop):
     assert f"{real.url}/hub/token".encode() in shown
 
 
-def test_where_nothing_of_ours_answers_is_told(real, laptop, monkeypatch):
+def test_where_nothing_of_ours_answers_is_told(
+    real: Any, laptop: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(api, "_PAUSES", (0.01,))
     told = real.aiinfn("login", "http://127.0.0.1:1", "--token-stdin", environment=laptop, typed=b"x", code=4)
     assert "does not answer" in told.err
@@ -94,7 +102,9 @@ def test_where_nothing_of_ours_answers_is_told(real, laptop, monkeypatch):
     assert "not encrypted" in real.aiinfn("login", "http://hub.example.org", environment=laptop, code=3).err
 
 
-def test_a_file_of_another_machine_runs_in_the_home(real, notebook):
+def test_a_file_of_another_machine_runs_in_the_home(
+    real: Any, notebook: Callable[..., dict[str, Any]]
+) -> None:
     laptop = real.outside
     here = Path(laptop["HOME"])
     script = real.write(
@@ -127,7 +137,7 @@ def test_a_file_of_another_machine_runs_in_the_home(real, notebook):
     assert "must be a number" in told.err
 
 
-def test_a_file_that_is_in_the_home_already_and_a_command(real):
+def test_a_file_that_is_in_the_home_already_and_a_command(real: Any) -> None:
     real.write("there/in.py", "print('at home')")
     assert "at home" in real.aiinfn("submit", "-f", "home:there/in.py", environment=real.outside).out
     assert "at home" in real.aiinfn("submit", "-f", "home:there/in.py").out
@@ -137,7 +147,7 @@ def test_a_file_that_is_in_the_home_already_and_a_command(real):
     assert real.aiinfn("submit", "--dry-run", "--", "echo", environment=real.outside).out.startswith("Starts")
 
 
-def test_without_a_session_it_is_told_how_to_get_one(real):
+def test_without_a_session_it_is_told_how_to_get_one(real: Any) -> None:
     laptop = real.outside
     real.write("one.py", "", Path(laptop["HOME"]))
     anna = real.hub.people[TOKEN]

@@ -6,23 +6,28 @@ import inspect
 import logging
 import threading
 import time
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, TypeVar
 
 import pytest
 
 from aiinfn_lab import AiinfnError, AsyncClient, Client
 from aiinfn_lab.client import JobState, Options, api
 from aiinfn_lab.client.access import PlatformAccess
-from aiinfn_lab.client.logs import read_log
-from aiinfn_lab.transport import HttpAnswer, NoAnswerError
+from aiinfn_lab.client.logs import LogPart, read_log
+from aiinfn_lab.transport import Call, HttpAnswer, NoAnswerError
 
 from .conftest import HUB_TOKEN, Peer
+
+T = TypeVar("T")
 
 JOB = Peer(0).add_job({"kind": "script", "path": "a.py", "snapshot": ".aiinfn/jobs/x/a.py"})
 
 
 @pytest.fixture
-def session(real, monkeypatch):
+def session(real: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Make this process one of anna's session."""
     for name, value in real.session.items():
         monkeypatch.setenv(name, value)
@@ -31,7 +36,7 @@ def session(real, monkeypatch):
 
 
 @pytest.fixture
-def own(peer, monkeypatch, tmp_path):
+def own(peer: Peer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Client]:
     """A client of the peer that speaks vkd's contract and misbehaves on demand."""
     monkeypatch.setenv("AIINFN_VKD_URL", peer.url)
     monkeypatch.setenv("JUPYTERHUB_API_TOKEN", HUB_TOKEN)
@@ -43,8 +48,8 @@ def own(peer, monkeypatch, tmp_path):
         yield client
 
 
-def test_both_clients_have_the_same_methods_with_the_same_arguments():
-    def methods(client):
+def test_both_clients_have_the_same_methods_with_the_same_arguments() -> None:
+    def methods(client: Any) -> dict[str, Any]:
         return {
             name: [(p.name, p.kind, p.default) for p in inspect.signature(method).parameters.values()]
             for name, method in inspect.getmembers(client, inspect.isfunction)
@@ -55,7 +60,7 @@ def test_both_clients_have_the_same_methods_with_the_same_arguments():
     assert "submit" in methods(Client)
 
 
-def test_a_script_is_submitted_waited_for_and_read(session):
+def test_a_script_is_submitted_waited_for_and_read(session: Any) -> None:
     session.write("api/run.py", "import sys\nprint('ran', sys.argv[1:])\n")
     with Client() as client:
         assert client.platform().user == "anna"
@@ -64,13 +69,13 @@ def test_a_script_is_submitted_waited_for_and_read(session):
         job = client.submit("api/run.py", arguments=["x y"], accelerator="t4", time_limit=120)
         assert (job.project, job.time_limit) == ("flavour", 120)
         seen = []
-        (job,) = client.wait(job, on_change=lambda changed: seen.append(changed.state.value))
+        (job,) = client.wait(job, on_change=lambda changed: seen.append(changed.state.value))  # type: ignore[attr-defined]
         assert (job.state, seen[-1]) == ("succeeded", "succeeded")
         assert "".join(map(str, client.logs(job.id))) == "ran ['x y']\n"
         (part,) = client.logs(job.id, offset=4)
         assert (part.text, part.offset, part.end, part.attempt) == ("['x y']\n", 4, 12, 1)
         assert client.tail(job.id, 1).text == "ran ['x y']\n"
-        assert [entry.state.value for entry in client.events(job.id)] == [
+        assert [entry.state.value for entry in client.events(job.id)] == [  # type: ignore[attr-defined]
             "queued",
             "starting",
             "running",
@@ -85,7 +90,7 @@ def test_a_script_is_submitted_waited_for_and_read(session):
         } >= {"t4"}
 
 
-async def test_the_same_with_await(session):
+async def test_the_same_with_await(session: Any) -> None:
     session.write("api/other.sh", "echo a; sleep 0.5; echo b")
     async with AsyncClient() as client:
         job = await client.submit("api/other.sh")
@@ -103,7 +108,7 @@ async def test_the_same_with_await(session):
         assert (told.value.reason, told.value.status) == ("conflict", 409)
 
 
-async def test_waiting_holds_nothing_up(session):
+async def test_waiting_holds_nothing_up(session: Any) -> None:
     session.write("api/slow.sh", "sleep 0.6")
     async with AsyncClient() as client:
         jobs = [await client.submit("api/slow.sh") for _ in range(2)]
@@ -119,7 +124,7 @@ async def test_waiting_holds_nothing_up(session):
         assert sum(each for each in pauses if each > 0.3) < sum(pauses) / 2
 
 
-def test_waiting_gives_up_when_the_time_is_over_and_leaves_the_job_alone(session):
+def test_waiting_gives_up_when_the_time_is_over_and_leaves_the_job_alone(session: Any) -> None:
     session.write("api/long.sh", "sleep 60")
     with Client() as client:
         job = client.submit("api/long.sh")
@@ -134,7 +139,9 @@ def test_waiting_gives_up_when_the_time_is_over_and_leaves_the_job_alone(session
         assert client.wait(job.id)[0].state == "cancelled"
 
 
-def test_all_pages_are_read_and_only_those_that_are_needed(session, caplog):
+def test_all_pages_are_read_and_only_those_that_are_needed(
+    session: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     with Client() as client:
         every = [job.id for job in client.jobs()]
         assert len(every) == len(set(every)) > 2
@@ -145,7 +152,7 @@ def test_all_pages_are_read_and_only_those_that_are_needed(session, caplog):
         assert "token-anna" not in caplog.text
 
 
-def test_what_is_safe_is_asked_again_and_what_is_not_is_not(own, peer):
+def test_what_is_safe_is_asked_again_and_what_is_not_is_not(own: Client, peer: Peer) -> None:
     threading.Timer(0.1, lambda: setattr(peer, "refuse", None)).start()
     peer.refuse = (503, {"reason": "unavailable", "message": "Away.", "hint": ""})
     job = own.submit("a.py")
@@ -175,7 +182,9 @@ def test_what_is_safe_is_asked_again_and_what_is_not_is_not(own, peer):
         ((429, {"reason": "too_many", "message": "Slowly.", "hint": "Wait."}), "too_many", "Slowly."),
     ],
 )
-def test_every_answer_is_a_sentence_with_something_to_do(own, peer, answer, reason, words):
+def test_every_answer_is_a_sentence_with_something_to_do(
+    own: Client, peer: Peer, answer: tuple[Any, ...], reason: str, words: str
+) -> None:
     peer.refuse = answer
     with pytest.raises(AiinfnError) as told:
         own.platform()
@@ -186,7 +195,9 @@ def test_every_answer_is_a_sentence_with_something_to_do(own, peer, answer, reas
     assert told.value.__cause__ is None
 
 
-def test_the_copy_of_the_input_is_kept_only_if_the_job_may_exist(own, peer, tmp_path):
+def test_the_copy_of_the_input_is_kept_only_if_the_job_may_exist(
+    own: Client, peer: Peer, tmp_path: Path
+) -> None:
     snapshots = tmp_path / ".aiinfn/jobs"
     peer.refuse = (422, {"reason": "unknown", "message": "No such accelerator.", "hint": "Choose t4."})
     with pytest.raises(AiinfnError, match="No such accelerator"):
@@ -210,7 +221,9 @@ def test_the_copy_of_the_input_is_kept_only_if_the_job_may_exist(own, peer, tmp_
     assert len(list(snapshots.iterdir())) == 2
 
 
-async def test_with_await_too_what_may_have_arrived_is_told_from_what_did_not(own, peer, tmp_path):
+async def test_with_await_too_what_may_have_arrived_is_told_from_what_did_not(
+    own: Client, peer: Peer, tmp_path: Path
+) -> None:
     snapshots = tmp_path / ".aiinfn/jobs"
     peer.delay = 1.0
     async with AsyncClient(timeout=0.2) as hasty:
@@ -225,7 +238,9 @@ async def test_with_await_too_what_may_have_arrived_is_told_from_what_did_not(ow
     assert len(list(snapshots.iterdir())) == 1
 
 
-async def test_the_client_without_await_works_where_an_event_loop_runs_already(own, peer):
+async def test_the_client_without_await_works_where_an_event_loop_runs_already(
+    own: Client, peer: Peer
+) -> None:
     """As in a notebook."""
     job = own.submit("a.py")
     assert [found.id for found in own.jobs()] == [job.id]
@@ -236,14 +251,14 @@ async def test_the_client_without_await_works_where_an_event_loop_runs_already(o
 
 
 @pytest.mark.parametrize("cut", [1, 4, 7])
-def test_a_log_that_is_cut_anywhere_is_read_on_without_loss(own, peer, cut):
+def test_a_log_that_is_cut_anywhere_is_read_on_without_loss(own: Client, peer: Peer, cut: int) -> None:
     """Each connection breaks after some bytes, within a character too; the last one ends as it should."""
     peer.log = "è la fine, à bientôt\n".encode()
     job = peer.add_job(
         {"kind": "script", "path": "a.py", "snapshot": ".aiinfn/jobs/x/a.py"}, attempt=1, state="succeeded"
     )
 
-    def follow(handler):
+    def follow(handler: Any) -> None:
         offset = int(handler.path.partition("offset=")[2].partition("&")[0])
         handler.send_response(200)
         for name, value in (
@@ -263,7 +278,7 @@ def test_a_log_that_is_cut_anywhere_is_read_on_without_loss(own, peer, cut):
 
     peer.follow, peer.complete = follow, "1"
 
-    async def read():
+    async def read() -> list[LogPart]:
         async with AsyncClient() as client:
             return [part async for part in client.logs(job.id, follow=True)]
 
@@ -277,35 +292,44 @@ def test_a_log_that_is_cut_anywhere_is_read_on_without_loss(own, peer, cut):
 class Scripted:
     """A transport that gives one answer after the other, and keeps what was asked."""
 
-    def __init__(self, *script):
+    def __init__(self, *script: tuple[str, Any]) -> None:
         self.script = list(script)
-        self.asked = []
+        self.asked: list[dict[str, str]] = []
 
-    def _next(self, kind):
+    def _next(self, kind: str) -> Any:
         expected, outcome = self.script.pop(0)
         assert kind == expected
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
 
-    async def send(self, call):
+    async def send(self, call: Call) -> HttpAnswer:
         self.asked.append(dict(call.query))
-        return self._next("send")
+        answer: HttpAnswer = self._next("send")
+        return answer
 
     @contextlib.asynccontextmanager
-    async def stream(self, call):
+    async def stream(
+        self, call: Call, *, silence: float | None = None
+    ) -> AsyncIterator[tuple[HttpAnswer, AsyncIterator[bytes]]]:
         self.asked.append(dict(call.query))
         yield self._next("stream"), self._body()
 
-    async def _body(self):
+    async def _body(self) -> AsyncIterator[bytes]:
         while data := self._next("read"):
             yield data
 
-    async def sleep(self, seconds):
+    async def sleep(self, seconds: float) -> None:
         self._next("sleep")
 
+    async def in_background(self, work: Callable[[], T]) -> T:
+        return work()
 
-async def test_a_job_that_stays_silent_or_does_not_start_for_long_is_followed_all_the_same():
+    async def close(self) -> None:
+        pass
+
+
+async def test_a_job_that_stays_silent_or_does_not_start_for_long_is_followed_all_the_same() -> None:
     """Behind a proxy even the headers of a silent stream come late, and of no attempt there is nothing to read."""
     waiting = JOB.model_copy(update={"state": JobState.QUEUED, "attempt": 0})
     over = JOB.model_copy(update={"state": JobState.SUCCEEDED, "final": True, "attempt": 1})
@@ -326,18 +350,20 @@ async def test_a_job_that_stays_silent_or_does_not_start_for_long_is_followed_al
         ("send", HttpAnswer(200, {}, over.model_dump_json().encode())),
     )
     service = api.Api(PlatformAccess("http://127.0.0.1/services/vkd", None, "t"), transport)
-    parts = read_log(service, "j", attempt=None, offset=0, follow=True, on_trouble=pytest.fail)
+    parts = read_log(
+        service, "j", attempt=None, offset=0, follow=True, on_trouble=lambda error: pytest.fail(str(error))
+    )
     assert [(part.text, part.attempt, part.offset) async for part in parts] == [("at last\n", 1, 0)]
     assert transport.script == []
     assert "0" not in {query.get("attempt") for query in transport.asked}
 
 
-def log_headers(attempt, offset=0, **complete):
+def log_headers(attempt: int, offset: int = 0, **complete: Any) -> Any:
     headers = {"x-log-attempt": str(attempt), "x-log-offset": str(offset)}
     return headers | {f"x-log-{name}": str(value) for name, value in complete.items()}
 
 
-def test_following_can_be_left_at_any_moment(session):
+def test_following_can_be_left_at_any_moment(session: Any) -> None:
     session.write("api/chatty.sh", "while true; do echo more; sleep 0.05; done")
     with Client() as client:
         job = client.submit("api/chatty.sh")
@@ -348,13 +374,13 @@ def test_following_can_be_left_at_any_moment(session):
         client.wait(job)
 
 
-def test_options_are_those_of_a_submission():
+def test_options_are_those_of_a_submission() -> None:
     from aiinfn_lab.submission.job_request import CHOICES
 
     assert {*CHOICES, "name", "parameters", "arguments"} <= set(Options.__annotations__)
 
 
-def test_the_client_costs_a_session_no_memory():
+def test_the_client_costs_a_session_no_memory() -> None:
     """JupyterHub's part of a session has aiohttp in memory; httpx, and the contract's models, stay out."""
     import subprocess
     import sys
@@ -367,7 +393,7 @@ def test_the_client_costs_a_session_no_memory():
     assert said.stdout.split() == ["True", "False", "False"]
 
 
-def test_a_command_does_not_load_what_only_sessions_need():
+def test_a_command_does_not_load_what_only_sessions_need() -> None:
     import subprocess
     import sys
 

@@ -1,13 +1,15 @@
 """What is read from the text of a notebook or a script: never executed, and never an exception."""
 
+from typing import Any
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from aiinfn_lab.precheck.dependency_scan import read
+from aiinfn_lab.precheck.dependency_scan import Mentions, read
 
 
-def mentions(*cells, **options):
+def mentions(*cells: Any, **options: Any) -> Mentions:
     return read(cells, notebook=True, **options)
 
 
@@ -31,7 +33,7 @@ def mentions(*cells, **options):
         ("await x()\nimport aiohttp", {"aiohttp": True}),
     ],
 )
-def test_imports(code, imports):
+def test_imports(code: str, imports: dict[str, Any]) -> None:
     assert mentions(code).imports == imports
 
 
@@ -52,20 +54,20 @@ def test_imports(code, imports):
         ("\n\n%%capture out\nimport numpy", ["numpy"]),
     ],
 )
-def test_magics_are_no_obstacle(cell, imports):
+def test_magics_are_no_obstacle(cell: str, imports: list[str]) -> None:
     found = mentions(cell)
     assert list(found.imports) == imports
     assert found.errors == []
 
 
-def test_what_is_no_python_is_told_with_its_cell_and_line():
+def test_what_is_no_python_is_told_with_its_cell_and_line() -> None:
     found = mentions("import numpy", "x = 1\nfor", "import pandas")
     assert (found.errors, list(found.imports)) == ([(2, 2)], ["numpy", "pandas"])
     assert read(["!ls"], notebook=False).errors == [(1, 1)]
 
 
 @pytest.mark.parametrize("line", ["%pip install x", "!pip install -q x", "%conda install -y x", "import os\nos.system('pip3 install x')", "import subprocess, sys\nsubprocess.run([sys.executable, '-m', 'pip', 'install', 'x'])"])  # fmt: skip
-def test_a_notebook_that_installs_packages_says_so(line):
+def test_a_notebook_that_installs_packages_says_so(line: str) -> None:
     assert mentions(line).installs
     assert not mentions("# pip install x").installs
 
@@ -120,20 +122,20 @@ def test_a_notebook_that_installs_packages_says_so(line):
         ("'a.csv'.replace('.csv', '.png')", []),
     ],
 )
-def test_files_that_must_be_there(code, wanted):
+def test_files_that_must_be_there(code: str, wanted: list[str]) -> None:
     assert mentions(code).wanted == wanted
 
 
-def test_files_in_magics():
+def test_files_in_magics() -> None:
     assert mentions("%run helpers/setup.py -v").wanted == ["helpers/setup.py"]
     assert mentions("%%writefile helper.py\nx = 1", "open('helper.py')").wanted == []
 
 
-def test_names_go_from_one_cell_to_the_next():
+def test_names_go_from_one_cell_to_the_next() -> None:
     assert mentions("DATA = 'data/a.csv'", "open(DATA)").wanted == ["data/a.csv"]
 
 
-def test_a_parameter_that_is_given_counts_instead_of_the_code():
+def test_a_parameter_that_is_given_counts_instead_of_the_code() -> None:
     cells = ("data = 'a.csv'", "open(data)")
     assert mentions(*cells, values={"data": "b.csv"}).wanted == ["b.csv"]
     assert mentions(*cells, values={"data": None}).wanted == []
@@ -141,15 +143,15 @@ def test_a_parameter_that_is_given_counts_instead_of_the_code():
 
 
 @pytest.mark.parametrize("cell", ["%cd data", "import os\nos.chdir('data')", "!wget https://x/a.csv", "!tar xf a.tgz", "urlretrieve(u, 'a.csv')", "!echo 1 > a.csv", "%%bash\ncurl -O https://x/a.csv", "zipfile.ZipFile('a.zip').extractall()"])  # fmt: skip
-def test_where_files_may_come_from_elsewhere_nothing_is_sure(cell):
+def test_where_files_may_come_from_elsewhere_nothing_is_sure(cell: str) -> None:
     assert mentions(cell).unsure
 
 
-def test_it_is_sure_otherwise():
+def test_it_is_sure_otherwise() -> None:
     assert not mentions("%matplotlib inline\n!nvidia-smi\n%time x = 1\nprint(3 > 2)").unsure
 
 
-def test_folders_for_modules():
+def test_folders_for_modules() -> None:
     assert mentions("sys.path.append('../src')\nsys.path.insert(0, str(here))").search == ["../src", None]
 
 
@@ -164,13 +166,13 @@ PIECES = st.sampled_from([*WORDS.split("|"), "sys.path.append(", "\n", "\\\n", "
 @example(["open(" * 90 + "'a.csv'" + ")" * 90], False)
 @example(["".join(f"x{n + 1} = x{n} + x{n}\n" for n in range(60)) + "open(x60)"], True)
 @example([" " * 50_000 + "=", "%" + "pip " * 20_000, "a = !" + " " * 50_000, "'" * 50_001], True)
-def test_it_never_raises(cells, notebook):
+def test_it_never_raises(cells: list[Any], notebook: bool) -> None:
     found = read(cells, notebook=notebook)
     assert all(isinstance(path, str) and path for path in found.wanted)
     assert all(1 <= cell <= len(cells) and line >= 1 for cell, line in found.errors)
 
 
-def test_there_is_an_end_to_looking(monkeypatch):
+def test_there_is_an_end_to_looking(monkeypatch: pytest.MonkeyPatch) -> None:
     assert read(["x = 1\n" * 100_000], notebook=True).partial
     found = read(["import numpy\nx = f(a, b)\n" * 5] * 3000, notebook=True)
     assert not found.partial

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,10 +15,11 @@ from aiinfn_hub.contract.problem import Refusal
 from aiinfn_lab.paths import private_folder
 from aiinfn_lab.submission import folder, snapshot
 from aiinfn_lab.submission.folder import bytes_in_words, plan
+from tests.lab.conftest import Lab, Peer
 
 
 @pytest.fixture
-def project(tmp_path):
+def project(tmp_path: Path) -> Callable[..., Any]:
     """Make a folder out of a table of paths and contents."""
 
     def make(files: dict[str, str | bytes | int], name: str = "project") -> Path:
@@ -42,7 +45,7 @@ def copied(found: folder.CopyPlan) -> list[str]:
     return sorted(entry.path for entry in found.copied if entry.kind != "folder")
 
 
-def test_what_is_made_by_tools_is_left_out(project):
+def test_what_is_made_by_tools_is_left_out(project: Callable[..., Any]) -> None:
     top = project(
         {
             "main.py": "1",
@@ -79,7 +82,7 @@ def test_what_is_made_by_tools_is_left_out(project):
     assert large == ""
 
 
-def test_an_ignore_file_is_read_as_git_reads_it(project):
+def test_an_ignore_file_is_read_as_git_reads_it(project: Callable[..., Any]) -> None:
     lines = "# notes\n*.log\n/data/\n!keep.log\nout/**\n!__pycache__/\n\n"
     top = project(
         {
@@ -97,14 +100,14 @@ def test_an_ignore_file_is_read_as_git_reads_it(project):
     assert found.left_out == ["a.log", "data/", "out/"]
 
 
-def test_an_ignore_file_that_cannot_be_read_is_told(project):
+def test_an_ignore_file_that_cannot_be_read_is_told(project: Callable[..., Any]) -> None:
     with pytest.raises(Refusal, match=r"Line 2 of .aiinfnignore is no pattern"):
         look(project({".aiinfnignore": "ok\n!\n"}))
     with pytest.raises(Refusal, match="larger than 64 KiB"):
         look(project({".aiinfnignore": "x\n" * 40_000}, "other"))
 
 
-def test_what_is_too_large_is_linked_and_the_rest_copied(project):
+def test_what_is_too_large_is_linked_and_the_rest_copied(project: Callable[..., Any]) -> None:
     top = project(
         {
             "main.py": "1",
@@ -127,7 +130,9 @@ def test_what_is_too_large_is_linked_and_the_rest_copied(project):
     assert [entry.path for entry in found.linked] == ["analysis/ntuples/big.root", "data/b.bin"]
 
 
-def test_many_files_are_linked_without_looking_at_them_all(project, monkeypatch):
+def test_many_files_are_linked_without_looking_at_them_all(
+    project: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(folder, "MOST_FILES", 10)
     monkeypatch.setattr(folder, "_MOST_BELOW", 20)
     flat = {f"flat/{number}": "" for number in range(30)}
@@ -139,7 +144,9 @@ def test_many_files_are_linked_without_looking_at_them_all(project, monkeypatch)
     assert "flat/ (many files)" in found.sentences()[1]
 
 
-def test_a_folder_that_is_too_large_in_itself_is_refused(project, monkeypatch):
+def test_a_folder_that_is_too_large_in_itself_is_refused(
+    project: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(folder, "MOST_FILES", 10)
     with pytest.raises(Refusal, match="too large: it has 40 files, 40 bytes, and 10 files of 100 MiB can be"):
         look(project({f"{number}.txt": "x" for number in range(40)}))
@@ -163,11 +170,13 @@ def test_a_folder_that_is_too_large_in_itself_is_refused(project, monkeypatch):
         (["README.md"], None),
     ],
 )
-def test_what_is_meant_to_run_is_guessed_and_not_invented(project, files, program):
+def test_what_is_meant_to_run_is_guessed_and_not_invented(
+    project: Callable[..., Any], files: list[str], program: str | None
+) -> None:
     assert look(project(dict.fromkeys(files, ""))).program == program
 
 
-def test_a_command_is_guessed_where_a_build_tool_is_used(project):
+def test_a_command_is_guessed_where_a_build_tool_is_used(project: Callable[..., Any]) -> None:
     assert look(project({"Makefile": ""})).command == "make"
     assert look(project({"Snakefile": ""}, "b")).command == "snakemake --cores all"
     assert look(project({"src/Makefile": ""}, "c")).command == ""
@@ -177,11 +186,11 @@ def test_a_command_is_guessed_where_a_build_tool_is_used(project):
     ("size", "words"),
     [(0, "0 bytes"), (1023, "1023 bytes"), (3_250_586, "3.1 MiB"), (10**8, "95.4 MiB"), (2**40, "1 TiB")],
 )
-def test_bytes_in_words(size, words):
+def test_bytes_in_words(size: int, words: str) -> None:
     assert bytes_in_words(size) == words
 
 
-def test_the_copy_keeps_modes_times_and_links(project, tmp_path):
+def test_the_copy_keeps_modes_times_and_links(project: Callable[..., Any], tmp_path: Path) -> None:
     top = project({"run.sh": "echo", "data/big": 200 * 2**20, "src/a.py": "1"})
     (top / "run.sh").chmod(0o755)
     os.utime(top / "src/a.py", ns=(10**18, 10**18))
@@ -213,12 +222,14 @@ def test_the_copy_keeps_modes_times_and_links(project, tmp_path):
     assert not place.exists()
 
 
-def test_a_copy_that_does_not_succeed_leaves_nothing(project, tmp_path, monkeypatch):
+def test_a_copy_that_does_not_succeed_leaves_nothing(
+    project: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     top = project({"a.py": "1", "b.py": "2"})
     home = tmp_path / "home"
     home.mkdir()
 
-    def full(source, target, length):
+    def full(source: str, target: Any, length: Any) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(shutil, "copyfileobj", full)
@@ -231,7 +242,7 @@ def test_a_copy_that_does_not_succeed_leaves_nothing(project, tmp_path, monkeypa
 
 
 @pytest.fixture
-def tree(lab):
+def tree(lab: Lab) -> str:
     shutil.rmtree(lab.home / "work", ignore_errors=True)
     for path, content in {
         "main.py": "# AIINFN time=1h\nimport json, model\nopen('data/in.csv'); open('left.log')\n",
@@ -245,7 +256,7 @@ def tree(lab):
     return "work/proj"
 
 
-def test_a_folder_is_described(lab, tree):
+def test_a_folder_is_described(lab: Lab, tree: str) -> None:
     found = lab.get("folder", path=f"RTC:{tree}").json
     assert found == {
         "path": "work/proj",
@@ -273,18 +284,18 @@ def test_a_folder_is_described(lab, tree):
         ("a\nb", 400, "invalid"),
     ],
 )
-def test_what_is_no_folder_to_submit(lab, tree, path, status, reason):
+def test_what_is_no_folder_to_submit(lab: Lab, tree: str, path: str, status: int, reason: str) -> None:
     private_folder(lab.home, ".aiinfn/jobs")  # as the product makes it: other tests look at the same home
     reply = lab.get("folder", path=path)
     assert (reply.status, reply.json["reason"], reply.json["field"]) == (status, reason, reply.json["field"])
     assert reply.json["hint"]
 
 
-def sent(peer) -> dict:
+def sent(peer: Peer) -> dict[str, Any]:
     return json.loads(peer.requests[-1][3])
 
 
-def test_a_file_is_submitted_with_its_folder(lab, peer, tree):
+def test_a_file_is_submitted_with_its_folder(lab: Lab, peer: Peer, tree: str) -> None:
     reply = lab.submit({"path": f"{tree}/main.py", "folder": tree, "arguments": ["-v"]})
     assert reply.status == 201, reply.body
     work = sent(peer)["work"]
@@ -303,7 +314,7 @@ def test_a_file_is_submitted_with_its_folder(lab, peer, tree):
     assert (lab_part["output"], lab_part["output_exists"]) == (f"work/proj.{job}/main.{job}.log", False)
 
 
-def test_a_command_is_submitted_with_a_folder(lab, peer, tree):
+def test_a_command_is_submitted_with_a_folder(lab: Lab, peer: Peer, tree: str) -> None:
     reply = lab.submit({"folder": f"/{tree}/", "command": " python main.py | tee log.txt "})
     assert reply.status == 201, reply.body
     request = sent(peer)
@@ -331,7 +342,7 @@ def test_a_command_is_submitted_with_a_folder(lab, peer, tree):
         ({"folder": 7, "path": "work/proj/main.py"}, "folder"),
     ],
 )
-def test_bodies_that_make_no_sense(lab, tree, body, field):
+def test_bodies_that_make_no_sense(lab: Lab, tree: str, body: dict[str, Any], field: str) -> None:
     lab.write("elsewhere.py", "")
     before = lab.snapshots()
     for verb in ("jobs", "check"):
@@ -341,13 +352,13 @@ def test_bodies_that_make_no_sense(lab, tree, body, field):
     assert lab.snapshots() == before
 
 
-def test_a_file_that_is_left_out_cannot_run(lab, tree):
+def test_a_file_that_is_left_out_cannot_run(lab: Lab, tree: str) -> None:
     lab.write("work/proj/.aiinfnignore", "main.py\n")
     reply = lab.submit({"path": f"{tree}/main.py", "folder": tree})
     assert (reply.status, reply.json["message"]) == (400, "'main.py' is left out when the folder is copied.")
 
 
-def test_the_check_says_what_the_job_gets(lab, tree):
+def test_the_check_says_what_the_job_gets(lab: Lab, tree: str) -> None:
     told = lab.ask("POST", "check", body={"path": f"{tree}/main.py", "folder": tree}).json
     assert told["problem"] is None
     sentences = {(each["what"], each["verdict"]): each["sentence"] for each in told["checks"]}
@@ -360,7 +371,7 @@ def test_the_check_says_what_the_job_gets(lab, tree):
     assert all(each["verdict"] == "ok" for each in told["checks"])
 
 
-def test_a_swept_folder_says_how_many_copies_there_will_be(lab, tree):
+def test_a_swept_folder_says_how_many_copies_there_will_be(lab: Lab, tree: str) -> None:
     sweep = {"points": [{"a": 1}, {"a": 2}]}
     told = lab.ask("POST", "check", body={"path": f"{tree}/main.py", "folder": tree, "sweep": sweep}).json
     assert any(
@@ -372,7 +383,7 @@ def test_a_swept_folder_says_how_many_copies_there_will_be(lab, tree):
 
 
 @pytest.fixture
-def work(real):
+def work(real: Any) -> Any:
     top = real.home / "work"
     shutil.rmtree(top, ignore_errors=True)
     for path, content in {
@@ -388,12 +399,12 @@ def work(real):
     return top
 
 
-def over(real, job: str) -> dict:
+def over(real: Any, job: str) -> dict[str, Any]:
     real.aiinfn("wait", job, "-t", "120s")
     return real.aiinfn("show", job, "-o", "json").json
 
 
-def test_a_folder_from_the_command_line(real, work):
+def test_a_folder_from_the_command_line(real: Any, work: Any) -> None:
     job = real.aiinfn("submit", "-q", "proj", cwd=work).out.strip()
     told = over(real, job)
     assert (told["state"], told["name"], told["work"]["kind"]) == ("succeeded", "from the header", "script")
@@ -406,7 +417,7 @@ def test_a_folder_from_the_command_line(real, work):
     assert (work / f"proj.{again}/made").read_text() == "x"
 
 
-def test_a_command_in_a_folder_from_the_command_line(real, work):
+def test_a_command_in_a_folder_from_the_command_line(real: Any, work: Any) -> None:
     line = "python main.py a 'b c' | tee log.txt"
     job = real.aiinfn("submit", "-q", "proj/", "--", line, cwd=work).out.strip()
     told = over(real, job)
@@ -416,7 +427,7 @@ def test_a_command_in_a_folder_from_the_command_line(real, work):
     assert over(real, job)["work"]["command"] == "python main.py 'd e'"
 
 
-def test_a_sweep_of_a_file_with_its_folder(real, work):
+def test_a_sweep_of_a_file_with_its_folder(real: Any, work: Any) -> None:
     words = ("submit", "-q", "proj/main.py", "--with-folder", "--sweep", "n=1,2", "--", "-v")
     sweep = real.aiinfn(*words, cwd=work).out.strip()
     over(real, sweep)
@@ -426,14 +437,14 @@ def test_a_sweep_of_a_file_with_its_folder(real, work):
         assert f"['-v', '--n={number}']" in (place / f"main.000{number}.log").read_text()
 
 
-def test_a_folder_of_the_home_from_outside(real, work):
+def test_a_folder_of_the_home_from_outside(real: Any, work: Any) -> None:
     job = real.aiinfn("submit", "-q", "home:work/proj/", environment=real.outside).out.strip()
     assert over(real, job)["name"] == "from the header"
     words = ("submit", "-q", "home:work/proj/", "--", "ls | sort > names")
     job = real.aiinfn(*words, environment=real.outside).out.strip()
     over(real, job)
     assert "model.py" in (work / f"proj.{job}/names").read_text()
-    words = ("submit", "home:work/proj/other.py", "--with-folder", "--dry-run")
+    words = ("submit", "home:work/proj/other.py", "--with-folder", "--dry-run")  # type: ignore[assignment]
     told = real.aiinfn(*words, environment=real.outside)
     assert "A copy of the folder is made: 3 files" in told.out
 
@@ -447,16 +458,18 @@ def test_a_folder_of_the_home_from_outside(real, work):
         (("proj", "-p", "n=1", "--", "make"), "A command has its arguments in itself"),
     ],
 )
-def test_what_is_refused_on_the_command_line(real, work, words, message):
+def test_what_is_refused_on_the_command_line(
+    real: Any, work: Any, words: tuple[str, ...], message: str
+) -> None:
     told = real.aiinfn("submit", *words, cwd=work, code=3)
     assert message in told.err
 
 
-def test_the_home_itself_is_no_folder_to_submit(real, work):
+def test_the_home_itself_is_no_folder_to_submit(real: Any, work: Any) -> None:
     assert "cannot be submitted as a whole" in real.aiinfn("submit", ".", code=3).err
 
 
-def test_a_folder_of_another_machine_is_refused(real, tmp_path):
+def test_a_folder_of_another_machine_is_refused(real: Any, tmp_path: Path) -> None:
     (tmp_path / "main.py").write_text("")
     told = real.aiinfn("submit", f"{tmp_path}/", environment=real.outside, code=3)
     assert "must be in your home already" in told.err

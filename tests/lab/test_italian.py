@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
+
+from tests.lab.conftest import Lab
 
 SETTINGS = "/lab/api/settings"
 TRANSLATIONS = "/lab/api/translations/"
 
 
-def test_with_jupyterlabs_language_pack_ours_speaks_it_too(start_server, tmp_path: Path):
+def test_with_jupyterlabs_language_pack_ours_speaks_it_too(
+    start_server: Callable[..., AbstractContextManager[Lab]], tmp_path: Path
+) -> None:
     with start_server(tmp_path, {"LANG": "C.UTF-8"}, extensions=["jupyterlab"]) as lab:
         languages = lab.get(TRANSLATIONS).json["data"]
         assert languages["it_IT"]["nativeName"] == "Italiano (Italia)"
 
-        def settings() -> dict:
+        def settings() -> dict[str, Any]:
             return lab.get(f"{SETTINGS}/@aiinfn/labextension:plugin").json["schema"]
 
         english = settings()

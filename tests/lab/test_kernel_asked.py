@@ -63,7 +63,9 @@ async def person(tmp_path: Path) -> AsyncIterator[Person]:
 CELL = "import os, time\nwhile not os.path.exists('go'): time.sleep(0.05)\ndone = 1"
 
 
-async def test_a_cell_that_was_started_just_before_goes_on(person, tmp_path, monkeypatch):
+async def test_a_cell_that_was_started_just_before_goes_on(
+    person: Person, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(kernels, "_QUEUED", 0.5)
     monkeypatch.setattr(kernels, "_LOOK_AT_MOST", 1.0)
     cell = person.begin(CELL)
@@ -92,7 +94,9 @@ stuck = Stuck()
 """
 
 
-async def test_what_takes_too_long_is_interrupted_and_the_next_cell_is_not(person, monkeypatch):
+async def test_what_takes_too_long_is_interrupted_and_the_next_cell_is_not(
+    person: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(kernels, "_LOOK_AT_MOST", 1.0)
     assert (await person.run(STUCK))["status"] == "ok"
     asked = asyncio.ensure_future(person.look())
@@ -104,7 +108,7 @@ async def test_what_takes_too_long_is_interrupted_and_the_next_cell_is_not(perso
     assert told.value.message == "The kernel gave no answer in time."
 
 
-async def test_a_request_whose_time_is_over_does_nothing(person, tmp_path):
+async def test_a_request_whose_time_is_over_does_nothing(person: Person, tmp_path: Path) -> None:
     request = {"do": "save", "path": str(tmp_path / "state"), "leave_out": [], "limit": 10**9}
     for until, answer in ((time.time() - 1, {"problem": "late"}), (time.time() + 60, None)):
         expressions = asking.expressions({**request, "until": until, "at_most": 60})
@@ -119,16 +123,16 @@ def watching() -> list[threading.Thread]:
     return [each for each in threading.enumerate() if each.name == "aiinfn-limit"]
 
 
-def test_a_limit_ends_what_waits():
+def test_a_limit_ends_what_waits() -> None:
     with pytest.raises(TooSlowError):
         limited(0.05, lambda: time.sleep(60))
     assert limited(60, lambda: 7) == 7
 
 
-def test_a_limit_that_is_reached_as_the_work_ends_hits_nothing_that_comes_after():
+def test_a_limit_that_is_reached_as_the_work_ends_hits_nothing_that_comes_after() -> None:
     for turn in range(400):
         with contextlib.suppress(TooSlowError):
-            limited(0.002, lambda turn=turn: time.sleep(0.0016 + turn % 10 * 0.0001))
+            limited(0.002, lambda turn=turn: time.sleep(0.0016 + turn % 10 * 0.0001))  # type: ignore[misc]
         # An interrupt here would end all tests.
         time.sleep(0.0005)
     end = time.monotonic() + 60
@@ -137,10 +141,12 @@ def test_a_limit_that_is_reached_as_the_work_ends_hits_nothing_that_comes_after(
         time.sleep(0.01)
 
 
-def test_an_interrupt_that_comes_as_the_limit_is_lifted_leaves_nothing_armed(monkeypatch):
+def test_an_interrupt_that_comes_as_the_limit_is_lifted_leaves_nothing_armed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     lift, turns = threading.Event.set, []
 
-    def interrupted(event):
+    def interrupted(event: Any) -> None:
         turns.append(event)
         if len(turns) == 1:
             raise KeyboardInterrupt

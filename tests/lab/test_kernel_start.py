@@ -1,20 +1,24 @@
 """A kernel that cannot be started: each door says why, in words, and nothing else is lost."""
 
 import json
+from typing import Any
 
 import pytest
+
+from aiinfn_hub.platform.selection import Door
+from tests.lab.conftest import Lab, Reply
 
 DOORS = ("kernels", "sessions", "change")
 
 
-def install(lab, name, text):
+def install(lab: Lab, name: str, text: Any) -> Any:
     folder = lab.home / ".local/share/jupyter/kernels" / name
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "kernel.json").write_text(text if isinstance(text, str) else json.dumps(text))
     return folder
 
 
-def start(lab, door, name):
+def start(lab: Lab, door: Door, name: str) -> Reply:
     """Ask for a kernel by name, as JupyterLab does: alone, with a new notebook, or for one that has another."""
     if door == "kernels":
         return lab.ask("POST", "/api/kernels", body={"name": name})
@@ -47,7 +51,7 @@ def start(lab, door, name):
         ({"argv": ["{", "-f"], "display_name": "X", "language": "x"}, "could not be started"),
     ],
 )
-def test_a_kernel_that_cannot_be_started_is_told_in_words(lab, door, text, said):
+def test_a_kernel_that_cannot_be_started_is_told_in_words(lab: Lab, door: Door, text: Any, said: str) -> None:
     install(lab, "odd-100", text)
     reply = start(lab, door, "odd-100")
     assert reply.status == (501 if door == "change" else 500)  # as Jupyter says it
@@ -57,7 +61,7 @@ def test_a_kernel_that_cannot_be_started_is_told_in_words(lab, door, text, said)
 
 
 @pytest.mark.parametrize(("door", "status"), [("kernels", 404), ("sessions", 501), ("change", 501)])
-def test_a_kernel_that_is_not_there_is_named(lab, door, status):
+def test_a_kernel_that_is_not_there_is_named(lab: Lab, door: Door, status: int) -> None:
     reply = start(lab, door, "no%such-kernel")
     assert reply.status == status
     assert "no%such-kernel" in reply.json["message"]
@@ -69,17 +73,17 @@ def test_a_kernel_that_is_not_there_is_named(lab, door, status):
     "body",
     [{"name": 5}, {"name": ["python3"]}, {"path": 5}, {"kernel_id": []}, {"kernel_id": {}}, {"path": {}}],
 )
-def test_what_is_no_text_is_refused_as_such(lab, body):
+def test_what_is_no_text_is_refused_as_such(lab: Lab, body: dict[str, Any]) -> None:
     reply = lab.ask("POST", "/api/kernels", body=body)
     assert reply.status == 400, reply.body
     assert "must be a text" in reply.json["message"]
 
 
-def test_a_kernel_without_a_name_is_not_there(lab):
+def test_a_kernel_without_a_name_is_not_there(lab: Lab) -> None:
     assert lab.ask("POST", "/api/kernels", body={"name": ""}).status == 404
 
 
-def test_python_starts(lab):
+def test_python_starts(lab: Lab) -> None:
     reply = lab.ask("POST", "/api/kernels", body={"name": "python3"})
     assert reply.status == 201, reply.body
     assert lab.ask("DELETE", f"/api/kernels/{reply.json['id']}").status == 204

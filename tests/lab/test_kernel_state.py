@@ -80,7 +80,9 @@ WORDS = {
 }
 
 
-def test_what_cannot_be_carried_is_named_with_its_reason_and_left_out_alone(kernel: Kernel, tmp_path: Path):
+def test_what_cannot_be_carried_is_named_with_its_reason_and_left_out_alone(
+    kernel: Kernel, tmp_path: Path
+) -> None:
     kernel.run(REFUSED)
     found = kernel.look()
     reasons = {each["name"]: each["reason"] for each in found["variables"] if "reason" in each}
@@ -159,7 +161,9 @@ print(random.random(), np.random.random(), generator.random(), type(__builtins__
 """
 
 
-def test_the_variables_are_in_another_kernel_as_they_were(kernel: Kernel, other: Kernel, tmp_path: Path):
+def test_the_variables_are_in_another_kernel_as_they_were(
+    kernel: Kernel, other: Kernel, tmp_path: Path
+) -> None:
     path = tmp_path / "state"
     kernel.run(STATE)
     found = kernel.look("box")
@@ -178,7 +182,7 @@ def test_the_variables_are_in_another_kernel_as_they_were(kernel: Kernel, other:
     assert printed == "here\n" + expected.strip() + " module\n"
 
 
-def test_nothing_of_it_stays_in_the_kernel(kernel: Kernel, tmp_path: Path):
+def test_nothing_of_it_stays_in_the_kernel(kernel: Kernel, tmp_path: Path) -> None:
     kernel.run("x = 1\nimport sys\nnames, modules, cells = set(globals()), set(sys.modules), len(In)")
     kernel.look("x")
     kernel.save(tmp_path / "state")
@@ -189,7 +193,7 @@ def test_nothing_of_it_stays_in_the_kernel(kernel: Kernel, tmp_path: Path):
     assert said == "['cells', 'modules', 'names'] [] 1\n"
 
 
-def test_a_huge_array_is_neither_read_nor_copied_to_learn_its_size(kernel: Kernel, tmp_path: Path):
+def test_a_huge_array_is_neither_read_nor_copied_to_learn_its_size(kernel: Kernel, tmp_path: Path) -> None:
     # Its pages are made only when they are touched.
     kernel.run("import numpy as np, resource\nhuge = np.zeros(125_000_000)\nsame = huge")
     before = int(kernel.run("print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"))
@@ -206,7 +210,7 @@ def test_a_huge_array_is_neither_read_nor_copied_to_learn_its_size(kernel: Kerne
     assert list(tmp_path.iterdir()) == []
 
 
-def test_looking_comes_to_an_end(kernel: Kernel, tmp_path: Path):
+def test_looking_comes_to_an_end(kernel: Kernel, tmp_path: Path) -> None:
     kernel.run("class C: pass\nmany = [C() for _ in range(300_000)]\nsmall = 1")
     found = {each["name"]: each for each in kernel.look("small", seconds=0.05)["variables"]}
     assert found["many"]["unsure"]
@@ -217,7 +221,7 @@ def test_looking_comes_to_an_end(kernel: Kernel, tmp_path: Path):
 
 def test_what_belongs_to_the_place_is_carried_and_what_belongs_to_ipython_is_not(
     kernel: Kernel, other: Kernel, tmp_path: Path
-):
+) -> None:
     (tmp_path / "lib").mkdir()
     (tmp_path / "lib/mine.py").write_text("def twice(x): return 2 * x\n")
     (tmp_path / "work").mkdir()
@@ -244,7 +248,7 @@ def test_what_belongs_to_the_place_is_carried_and_what_belongs_to_ipython_is_not
 @pytest.mark.parametrize("damage", ["short", "other", "gone"])
 def test_a_damaged_file_is_an_error_in_words_and_leaves_the_kernel_as_it_was(
     kernel: Kernel, tmp_path: Path, damage: str
-):
+) -> None:
     path = tmp_path / "state"
     kernel.run("import numpy as np\nfirst = 1\nsecond = np.arange(1000)")
     kernel.save(path)
@@ -264,7 +268,7 @@ def test_a_damaged_file_is_an_error_in_words_and_leaves_the_kernel_as_it_was(
 
 def test_a_variable_that_cannot_be_read_here_is_named_and_the_others_arrive(
     kernel: Kernel, other: Kernel, tmp_path: Path
-):
+) -> None:
     (tmp_path / "gone.py").write_text("class Thing: pass\ndef make(*parts): return parts\n")
     path = tmp_path / "state"
     kernel.run(
@@ -328,7 +332,7 @@ VALUES = {
 
 
 @pytest.mark.parametrize("name", VALUES)
-def test_what_is_promised_can_be_read_back(kernel: Kernel, other: Kernel, tmp_path: Path, name: str):
+def test_what_is_promised_can_be_read_back(kernel: Kernel, other: Kernel, tmp_path: Path, name: str) -> None:
     make, show = VALUES[name]
     path = tmp_path / "state"
     kernel.run(f"{make}\ndata = [1]")
@@ -355,7 +359,7 @@ def test_what_is_promised_can_be_read_back(kernel: Kernel, other: Kernel, tmp_pa
 )
 def test_a_value_whose_code_fails_in_any_way_does_not_keep_others_from_being_carried(
     kernel: Kernel, tmp_path: Path, code: str
-):
+) -> None:
     kernel.run(f"{code}\ndata = [1]")
     looked = {each["name"]: each.get("reason") for each in kernel.look()["variables"]}
     assert looked["x"] == "It is an object of the type __main__.A, which only this process has."
@@ -367,7 +371,7 @@ def test_a_value_whose_code_fails_in_any_way_does_not_keep_others_from_being_car
 
 def test_a_value_that_ends_the_process_when_it_is_read_is_named_and_the_others_arrive(
     kernel: Kernel, other: Kernel, tmp_path: Path
-):
+) -> None:
     kernel.run(
         "import os\nclass A:\n    def __reduce__(self): return os.abort, ()\n"
         "first = [1]\na = A()\nbetween = [2]\nb = A()\nlast = [3]"
@@ -388,7 +392,7 @@ def test_a_value_that_ends_the_process_when_it_is_read_is_named_and_the_others_a
     )
 
 
-def test_an_error_that_cannot_be_told_does_not_keep_the_rest_from_being_tried(kernel: Kernel):
+def test_an_error_that_cannot_be_told_does_not_keep_the_rest_from_being_tried(kernel: Kernel) -> None:
     kernel.run(
         "class A:\n    def __init__(self): self.a = 1\n    def __setstate__(self, state):\n"
         "        class Mute(Exception):\n            def __str__(self): raise ValueError\n        raise Mute\n"
@@ -399,7 +403,7 @@ def test_an_error_that_cannot_be_told_does_not_keep_the_rest_from_being_tried(ke
     assert not any(each.get("unsure") for each in looked.values())
 
 
-def test_reading_on_trial_changes_nothing_in_the_kernel(kernel: Kernel, tmp_path: Path):
+def test_reading_on_trial_changes_nothing_in_the_kernel(kernel: Kernel, tmp_path: Path) -> None:
     kernel.run(
         "import os\nlog = open('log', 'w'); log.write('once ')\ncount = 0\n"
         "class Tmp:\n    def __init__(self): open('kept', 'w').close()\n"
@@ -416,7 +420,7 @@ def test_reading_on_trial_changes_nothing_in_the_kernel(kernel: Kernel, tmp_path
     )
 
 
-def test_a_value_that_does_not_come_to_an_end_when_it_is_read_is_not_promised(kernel: Kernel):
+def test_a_value_that_does_not_come_to_an_end_when_it_is_read_is_not_promised(kernel: Kernel) -> None:
     kernel.run(
         "class Slow:\n    def __init__(self): self.a = 1\n"
         "    def __setstate__(self, state): import time; time.sleep(600)\nfirst = 1\nlast = Slow()"
@@ -426,7 +430,7 @@ def test_a_value_that_does_not_come_to_an_end_when_it_is_read_is_not_promised(ke
     assert "unsure" not in found["first"]
 
 
-def test_a_kernel_without_cloudpickle_borrows_it(kernel: Kernel, other: Kernel, tmp_path: Path):
+def test_a_kernel_without_cloudpickle_borrows_it(kernel: Kernel, other: Kernel, tmp_path: Path) -> None:
     path = tmp_path / "state"
     without = (
         "import sys\nclass No:\n    def find_spec(self, name, path=None, target=None):\n"

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from jupyter_client.manager import AsyncKernelManager
@@ -50,7 +51,9 @@ IPC, CURVE = Transport.IPC, Transport.CURVE
         (["own-kernel"], {"supported_encryption": 3}, []),
     ],
 )
-def test_what_a_kernel_can_is_read_from_its_specification(argv, metadata, known):
+def test_what_a_kernel_can_is_read_from_its_specification(
+    argv: list[str], metadata: dict[str, Any], known: list[Transport]
+) -> None:
     assert private_transports(argv, metadata) == known
 
 
@@ -68,17 +71,17 @@ def test_what_a_kernel_can_is_read_from_its_specification(argv, metadata, known)
         ([], []),
     ],
 )
-def test_only_a_python_module_is_started_by_our_file(argv, started):
+def test_only_a_python_module_is_started_by_our_file(argv: list[str], started: list[str]) -> None:
     assert safe_command(argv) == started
     assert safe_command(started) == started, "twice is as once"
 
 
-def test_the_debugger_is_taken_out_of_an_ipykernel_only():
+def test_the_debugger_is_taken_out_of_an_ipykernel_only() -> None:
     assert safe_command(["python", "-m", "ipykernel"], debugger=False)[2:] == ["--no-debugger", "ipykernel"]
     assert safe_command(["python", "-m", "bash_kernel"], debugger=False)[2:] == ["bash_kernel"]
 
 
-def test_a_folder_with_a_long_path_is_refused_before_a_kernel_binds_there():
+def test_a_folder_with_a_long_path_is_refused_before_a_kernel_binds_there() -> None:
     longest = Path("/" + "d" * (LONGEST - len("/k12345678-5") - 1))
     assert len(socket_prefix(longest) + "-5") == LONGEST
     with pytest.raises(OSError, match="too long for the sockets"):
@@ -87,13 +90,15 @@ def test_a_folder_with_a_long_path_is_refused_before_a_kernel_binds_there():
         socket_prefix(Path("/" + "é" * 60))
 
 
-def manager(argv: list[str], metadata: dict[str, object]) -> AsyncKernelManager:
+def manager(argv: list[str], metadata: Any) -> AsyncKernelManager:
     made = AsyncKernelManager(kernel_name="x")
-    made._kernel_spec = SimpleNamespace(argv=argv, metadata=metadata, display_name="X 1")
+    made._kernel_spec = SimpleNamespace(argv=argv, metadata=metadata, display_name="X 1")  # type: ignore[assignment]
     return made
 
 
-def test_a_kernel_that_can_do_neither_is_refused_where_people_have_a_uid_each(monkeypatch, tmp_path):
+def test_a_kernel_that_can_do_neither_is_refused_where_people_have_a_uid_each(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv(VARIABLE, REQUIRED)
     with pytest.raises(NotPrivateError, match="others who work here could read its code"):
         prepare(manager(["x"], {}), lambda: tmp_path)
@@ -104,7 +109,9 @@ def test_a_kernel_that_can_do_neither_is_refused_where_people_have_a_uid_each(mo
 
 
 @pytest.mark.parametrize("policy", [REQUIRED, PREFERRED])
-def test_sockets_come_first_and_encryption_where_it_is_all_there_is(monkeypatch, tmp_path, policy):
+def test_sockets_come_first_and_encryption_where_it_is_all_there_is(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, policy: str
+) -> None:
     monkeypatch.setenv(VARIABLE, policy)
     both = {"supported_encryption": ["curve"]}
     made = manager(["python", "-m", "ipykernel_launcher"], both)
@@ -118,7 +125,7 @@ def test_sockets_come_first_and_encryption_where_it_is_all_there_is(monkeypatch,
     assert made.ip == "127.0.0.1"
 
 
-def test_in_a_pod_nothing_is_changed(monkeypatch):
+def test_in_a_pod_nothing_is_changed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(VARIABLE, raising=False)
     made = manager(["x"], {})
     prepare(made, lambda: pytest.fail("no folder is needed"))
@@ -126,7 +133,7 @@ def test_in_a_pod_nothing_is_changed(monkeypatch):
 
 
 @pytest.mark.parametrize("safe", ["", "1"])
-def test_the_start_takes_only_its_own_folder_off_the_path(tmp_path, safe):
+def test_the_start_takes_only_its_own_folder_off_the_path(tmp_path: Path, safe: str) -> None:
     (tmp_path / "shown.py").write_text("import sys; print(sys.argv[1:], sys.path)")
     done = subprocess.run(
         [sys.executable, START, "shown", "-f", "x"],

@@ -7,7 +7,7 @@ from pathlib import Path
 BUILT = Path(__file__).parents[2] / "aiinfn_lab/labextension"
 
 
-def test_the_container_and_the_plugins_are_no_more_than_twenty_kilobytes():
+def test_the_container_and_the_plugins_are_no_more_than_twenty_kilobytes() -> None:
     entry = BUILT / json.loads((BUILT / "package.json").read_text())["jupyterlab"]["_build"]["load"]
     exposed = re.search(r'"\./extension":\(\)=>(.*?)then', entry.read_text())
     assert exposed

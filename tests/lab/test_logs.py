@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
+from typing import Any
+
+from tests.lab.conftest import Lab, Peer
 
 WORK = {"kind": "script", "path": "a.sh", "snapshot": ".aiinfn/jobs/x/a.sh"}
 
 
-def chunks(*pieces: bytes, end: bool = True, gate: threading.Event | None = None):
+def chunks(*pieces: bytes, end: bool = True, gate: threading.Event | None = None) -> Callable[..., Any]:
     """A peer's way to stream: the first piece at once, the others when the gate opens."""
 
-    def follow(handler) -> None:
+    def follow(handler: Any) -> None:
         handler.send_response(200)
         handler.send_header("Transfer-Encoding", "chunked")
         handler.send_header("X-Log-Attempt", "2")
@@ -29,7 +33,7 @@ def chunks(*pieces: bytes, end: bool = True, gate: threading.Event | None = None
     return follow
 
 
-def until(condition, seconds: float = 5.0) -> bool:
+def until(condition: Callable[..., Any], seconds: float = 5.0) -> bool:
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
@@ -38,7 +42,7 @@ def until(condition, seconds: float = 5.0) -> bool:
     return True
 
 
-def test_a_piece_of_a_log_is_handed_on_as_it_is(lab, peer):
+def test_a_piece_of_a_log_is_handed_on_as_it_is(lab: Lab, peer: Peer) -> None:
     job = peer.add_job(WORK)
     peer.log = b"caf\xc3\xa9 \x00\xff\n"
     reply = lab.get(f"jobs/{job.id}/logs", offset="2", attempt="1", limit="100")
@@ -50,7 +54,7 @@ def test_a_piece_of_a_log_is_handed_on_as_it_is(lab, peer):
     assert "attempt=1&offset=2&limit=100" in peer.requests[-1][1]
 
 
-def test_a_followed_log_arrives_while_it_is_written(lab, peer):
+def test_a_followed_log_arrives_while_it_is_written(lab: Lab, peer: Peer) -> None:
     job = peer.add_job(WORK)
     gate = threading.Event()
     peer.follow = chunks(b"one\n", b"two\n", gate=gate)
@@ -63,11 +67,11 @@ def test_a_followed_log_arrives_while_it_is_written(lab, peer):
     connection.close()
 
 
-def test_leaving_ends_the_stream_to_vkd_although_the_job_is_silent(lab, peer):
+def test_leaving_ends_the_stream_to_vkd_although_the_job_is_silent(lab: Lab, peer: Peer) -> None:
     job = peer.add_job(WORK)
     left = threading.Event()
 
-    def silent(handler) -> None:
+    def silent(handler: Any) -> None:
         chunks(b"begin\n", end=False)(handler)
         handler.connection.settimeout(10)
         if handler.connection.recv(1) == b"":
@@ -81,11 +85,11 @@ def test_leaving_ends_the_stream_to_vkd_although_the_job_is_silent(lab, peer):
     assert left.wait(5)
 
 
-def test_a_slow_reader_slows_vkd_down_instead_of_filling_the_servers_memory(lab, peer):
+def test_a_slow_reader_slows_vkd_down_instead_of_filling_the_servers_memory(lab: Lab, peer: Peer) -> None:
     job = peer.add_job(WORK)
     sent = 0
 
-    def flood(handler) -> None:
+    def flood(handler: Any) -> None:
         nonlocal sent
         handler.send_response(200)
         handler.send_header("Transfer-Encoding", "chunked")
@@ -110,7 +114,7 @@ def test_a_slow_reader_slows_vkd_down_instead_of_filling_the_servers_memory(lab,
     connection.close()
 
 
-def test_a_stream_that_breaks_off_is_not_taken_for_the_end(lab, peer):
+def test_a_stream_that_breaks_off_is_not_taken_for_the_end(lab: Lab, peer: Peer) -> None:
     import http.client
 
     import pytest
@@ -123,7 +127,7 @@ def test_a_stream_that_breaks_off_is_not_taken_for_the_end(lab, peer):
     connection.close()
 
 
-def test_a_refusal_of_a_followed_log_is_a_sentence(lab, peer):
+def test_a_refusal_of_a_followed_log_is_a_sentence(lab: Lab, peer: Peer) -> None:
     reply = lab.get("jobs/nothere/logs", follow="1")
     assert (reply.status, reply.json["reason"]) == (404, "not_found")
     peer.stop()
@@ -131,7 +135,7 @@ def test_a_refusal_of_a_followed_log_is_a_sentence(lab, peer):
     assert (reply.status, reply.json["reason"]) == (503, "unavailable")
 
 
-def test_too_many_followed_logs_are_refused(lab, peer):
+def test_too_many_followed_logs_are_refused(lab: Lab, peer: Peer) -> None:
     job = peer.add_job(WORK)
     gate = threading.Event()
     peer.follow = chunks(b"1\n", b"2\n", gate=gate)
@@ -147,7 +151,7 @@ def test_too_many_followed_logs_are_refused(lab, peer):
     assert lab.get(f"jobs/{job.id}/logs", follow="1").status == 200
 
 
-def test_a_download_is_the_whole_log_as_a_file_fetched_in_pieces(lab, peer):
+def test_a_download_is_the_whole_log_as_a_file_fetched_in_pieces(lab: Lab, peer: Peer) -> None:
     job = peer.add_job(WORK)
     peer.log = b"0123456789abcdef" * (5 * 2**16) + b"end\n"
     reply = lab.get(f"jobs/{job.id}/logs", download="1")
@@ -161,12 +165,12 @@ def test_a_download_is_the_whole_log_as_a_file_fetched_in_pieces(lab, peer):
     assert all("attempt=1" in path for path in pieces[1:])
 
 
-def test_a_download_of_a_job_that_is_not_there_is_refused_in_a_sentence(lab, peer):
+def test_a_download_of_a_job_that_is_not_there_is_refused_in_a_sentence(lab: Lab, peer: Peer) -> None:
     reply = lab.get("jobs/nosuchjob/logs", download="1")
     assert (reply.status, reply.json["reason"]) == (404, "not_found")
 
 
-def test_what_a_job_used_is_handed_on(lab, peer):
+def test_what_a_job_used_is_handed_on(lab: Lab, peer: Peer) -> None:
     job = peer.add_job(WORK)
     reply = lab.get(f"jobs/{job.id}/resources", attempt="2")
     assert (reply.status, reply.json["attempt"], reply.json["memory"]) == (200, 2, 2**30)

@@ -2,6 +2,9 @@
 
 import json
 import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -9,26 +12,26 @@ from aiinfn_lab.cleanup import garbage
 from aiinfn_lab.submission import directives, job_request
 
 
-def make(home, *paths):
+def make(home: Path, *paths: Any) -> None:
     for path in paths:
         (home / path).parent.mkdir(parents=True, exist_ok=True)
         (home / path).write_text("x")
 
 
-def bulk(real, action, *ids):
+def bulk(real: Any, action: str, *ids: Any) -> Any:
     answer = real.lab.ask("POST", "jobs/bulk", body={"action": action, "ids": ids})
     assert answer.status == 200, answer.body
     return answer.json["results"]
 
 
-def until(holds, what, seconds=30):
+def until(holds: Callable[..., Any], what: str, seconds: int = 30) -> None:
     end = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < end, f"not in time: {what}"
         time.sleep(0.05)
 
 
-def test_what_deleted_jobs_left_is_removed_and_nothing_else(tmp_path):
+def test_what_deleted_jobs_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
     home, other = tmp_path / "home", tmp_path / "other"
     make(
         home,
@@ -47,13 +50,13 @@ def test_what_deleted_jobs_left_is_removed_and_nothing_else(tmp_path):
         {"id": "j3", "snapshot": ".aiinfn/jobs/gone/x.py"},
         {"id": "j4", "snapshot": ".aiinfn/jobs/whole/proj/src/fit.py"},
     ]
-    assert garbage.clear(home, left) == ["j1", "j2", "j3", "j4"]
+    assert garbage.clear(home, left) == ["j1", "j2", "j3", "j4"]  # type: ignore[arg-type]
     assert sorted(path.relative_to(home).as_posix() for path in home.rglob("*") if path.is_file()) == [
         ".aiinfn/jobs/def/fit.py",
         "work/out.ipynb",
     ]
     assert (other / "kept").exists(), "a link is not followed"
-    assert garbage.clear(home, left) == ["j1", "j2", "j3", "j4"], "once more is no harm"
+    assert garbage.clear(home, left) == ["j1", "j2", "j3", "j4"], "once more is no harm"  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -63,23 +66,23 @@ def test_what_deleted_jobs_left_is_removed_and_nothing_else(tmp_path):
         ".aiinfn/jobs//out.ipynb", ".aiinfn/jobs/a/../out.ipynb", "/etc/passwd", "", ".aiinfn/jobs/a\0/b", ".aiinfn/jobs",
     ],
 )  # fmt: skip
-def test_a_list_that_names_anything_else_removes_nothing(tmp_path, path):
+def test_a_list_that_names_anything_else_removes_nothing(tmp_path: Path, path: str) -> None:
     make(tmp_path, "work/out.ipynb", ".aiinfn/jobs/a/b/out.ipynb", ".aiinfn/jobs/out.ipynb")
     before = sorted(tmp_path.rglob("*"))
     garbage.clear(tmp_path, [{"id": job, "snapshot": path} for job in ("../x", "", ".", "j1")])
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_what_cannot_be_removed_stays_on_the_list(tmp_path, monkeypatch):
+def test_what_cannot_be_removed_stays_on_the_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make(tmp_path, ".aiinfn/checkpoints/j1/state", ".aiinfn/checkpoints/j2/state")
-    whole = garbage.shutil.rmtree
+    whole = garbage.shutil.rmtree  # type: ignore[attr-defined]
 
-    def stuck(folder):
+    def stuck(folder: Path) -> None:
         if folder.name == "j1":
             raise OSError("busy")
         whole(folder)
 
-    monkeypatch.setattr(garbage.shutil, "rmtree", stuck)
+    monkeypatch.setattr(garbage.shutil, "rmtree", stuck)  # type: ignore[attr-defined]
     assert garbage.clear(tmp_path, [{"id": "j1"}, {"id": "j2"}]) == ["j2"]
 
 
@@ -87,16 +90,18 @@ def test_what_cannot_be_removed_stays_on_the_list(tmp_path, monkeypatch):
     ("given", "labels"),
     [(None, None), ([], None), ("a, b,", ["a", " b"]), (["paper-2026"], ["paper-2026"])],
 )
-def test_labels_come_as_a_list_or_as_a_header_comment_has_them(given, labels):
+def test_labels_come_as_a_list_or_as_a_header_comment_has_them(
+    given: list[str] | str | None, labels: list[str] | None
+) -> None:
     assert (job_request._labels(given) or None) == labels
 
 
-def test_a_header_comment_gives_labels_one_by_one_or_several():
+def test_a_header_comment_gives_labels_one_by_one_or_several() -> None:
     text = "# AIINFN label=paper-2026 time=2h\n# AIINFN label=trial,night\nprint(1)"
     assert directives.read(text, "a.py") == {"labels": "paper-2026,trial,night", "time_limit": "2h"}
 
 
-def test_jobs_are_labelled_found_kept_and_deleted_from_a_terminal(real):
+def test_jobs_are_labelled_found_kept_and_deleted_from_a_terminal(real: Any) -> None:
     real.write("after/fit.py", "# AIINFN label=beam-2026\nprint('x')\n")
     real.write("after/bad.py", "import sys\nsys.exit('quench at 7 TeV')\n")
     good = real.aiinfn("submit", "-q", "after/fit.py").out.strip()
@@ -104,7 +109,7 @@ def test_jobs_are_labelled_found_kept_and_deleted_from_a_terminal(real):
     real.reach(good, "succeeded")
     real.reach(bad, "failed")
 
-    def listed(*words):
+    def listed(*words: Any) -> Any:
         return real.aiinfn("list", "-q", *words).out.split()
 
     assert listed("--label", "beam-2026") == [good]
@@ -136,7 +141,7 @@ def test_jobs_are_labelled_found_kept_and_deleted_from_a_terminal(real):
     assert "entries" in usage
 
 
-def test_the_browser_deletes_edits_and_does_many_at_once(real):
+def test_the_browser_deletes_edits_and_does_many_at_once(real: Any) -> None:
     real.write("after/many.py", "print('x')\n")
     jobs = [real.aiinfn("submit", "-q", "after/many.py").out.strip() for _ in range(2)]
     for job in jobs:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from aiinfn_lab.submission.parameters import read
 
 
-def one(source: str):
+def one(source: str) -> Any:
     (parameter,), note = read(source)
     assert note == ""
     assert json.loads(json.dumps(parameter.as_json())) == parameter.as_json()
@@ -50,12 +52,12 @@ def one(source: str):
         ("x = [y]", "unknown", None),
     ],
 )
-def test_the_type_is_that_of_the_literal(source, kind, default):
+def test_the_type_is_that_of_the_literal(source: str, kind: str, default: Any) -> None:
     parameter = one(source)
     assert (parameter.name, parameter.type, parameter.default) == ("x", kind, default)
 
 
-def test_the_source_is_as_written():
+def test_the_source_is_as_written() -> None:
     assert one("x = [ 1,2 ]  # é").source == "[ 1,2 ]"
     assert one("é = 'ü'").source == "'ü'"
 
@@ -73,26 +75,26 @@ def test_the_source_is_as_written():
         ("x = '# no comment'", ""),
     ],
 )
-def test_the_help_is_the_comment(source, text):
+def test_the_help_is_the_comment(source: str, text: str) -> None:
     assert one(source).help == text
 
 
-def test_what_is_no_plain_assignment_is_left_out():
+def test_what_is_no_plain_assignment_is_left_out() -> None:
     source = "import os\na, b = 1, 2\nc.d = 1\ne = f = 3\ng += 1\nh: int\nif True:\n    i = 1\ndef j(): k = 1\nx = 1\n"
     assert one(source).name == "x"
 
 
-def test_the_last_assignment_counts_in_the_place_of_the_first():
+def test_the_last_assignment_counts_in_the_place_of_the_first() -> None:
     parameters, _ = read("a = 1\nb = 2\na = 'z'")
     assert [(parameter.name, parameter.default) for parameter in parameters] == [("a", "z"), ("b", 2)]
 
 
-def test_magics_are_passed_over():
+def test_magics_are_passed_over() -> None:
     assert one("%matplotlib inline\n!ls\nx = 1").default == 1
 
 
 @pytest.mark.parametrize("source", ["x = ", "x = (\n", "\tx=1\n y=2", "x = '\\ud8", "for", "x = 1\0"])
-def test_what_is_no_python_gives_a_sentence(source):
+def test_what_is_no_python_gives_a_sentence(source: str) -> None:
     parameters, note = read(source)
     assert parameters == []
     assert note.endswith(".")
@@ -107,16 +109,16 @@ def test_what_is_no_python_gives_a_sentence(source):
         "x = " + "1+" * 3000 + "1",
     ],
 )
-def test_a_monster_is_survived(source):
+def test_a_monster_is_survived(source: str) -> None:
     parameters, note = read(source)
     assert parameters or note
 
 
-def test_nothing_is_executed(tmp_path):
+def test_nothing_is_executed(tmp_path: Path) -> None:
     read(f"x = open({str(tmp_path / 'made')!r}, 'w')")
     assert not (tmp_path / "made").exists()
 
 
-def test_an_empty_cell_has_no_parameters():
+def test_an_empty_cell_has_no_parameters() -> None:
     assert read("") == ([], "")
     assert read("# nothing\n") == ([], "")

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import pytest
+
+from tests.lab.conftest import Lab, Peer
 
 WORK = {"kind": "notebook", "path": "work/a.ipynb", "snapshot": ".aiinfn/jobs/x/a.ipynb", "kernel": "python3"}
 
 
-def test_status_names_the_versions_and_the_session(lab):
+def test_status_names_the_versions_and_the_session(lab: Lab) -> None:
     reply = lab.get("status")
     assert reply.status == 200
     found = reply.json
@@ -28,13 +31,13 @@ def test_status_names_the_versions_and_the_session(lab):
     }
 
 
-def test_the_version_of_the_contract_is_the_contracts(lab):
+def test_the_version_of_the_contract_is_the_contracts(lab: Lab) -> None:
     from aiinfn_hub.contract.constants import PREFIX
 
     assert f"/api/{lab.get('status').json['api_version']}" == PREFIX
 
 
-def test_status_says_when_vkd_is_down_and_recovers_by_itself(lab, peer):
+def test_status_says_when_vkd_is_down_and_recovers_by_itself(lab: Lab, peer: Peer) -> None:
     peer.stop()
     found = lab.get("status").json
     assert found["vkd"] == "unavailable"
@@ -48,7 +51,7 @@ def test_status_says_when_vkd_is_down_and_recovers_by_itself(lab, peer):
     assert lab.get("jobs").status == 200
 
 
-def test_a_slow_vkd_becomes_a_sentence_in_time(lab, peer):
+def test_a_slow_vkd_becomes_a_sentence_in_time(lab: Lab, peer: Peer) -> None:
     peer.delay = 60
     began = time.monotonic()
     reply = lab.get("platform")
@@ -57,20 +60,20 @@ def test_a_slow_vkd_becomes_a_sentence_in_time(lab, peer):
     assert time.monotonic() - began < 30
 
 
-def test_platform_queues_and_usage_are_handed_on(lab):
+def test_platform_queues_and_usage_are_handed_on(lab: Lab) -> None:
     assert lab.get("platform").json == {"asked": "platform", "query": {}}
     assert lab.get("queues").json["asked"] == "queues"
     assert lab.get("usage", since="2026-11-01").json["query"] == {"since": ["2026-11-01"]}
 
 
-def test_the_hub_token_goes_to_vkd_and_nowhere_else(lab, peer):
+def test_the_hub_token_goes_to_vkd_and_nowhere_else(lab: Lab, peer: Peer) -> None:
     bodies = [lab.get(path).body for path in ("status", "platform", "jobs")]
     assert peer.requests[-1][2]["Authorization"].startswith("token s3cret")
     assert not any(b"s3cret" in body for body in bodies)
     assert b"s3cret" not in lab.log.read_bytes()
 
 
-def test_the_browsers_token_in_the_address_is_not_handed_on(lab, peer):
+def test_the_browsers_token_in_the_address_is_not_handed_on(lab: Lab, peer: Peer) -> None:
     reply = lab.ask(
         "GET", "jobs", query={"token": "t0ken-of-the-browser", "limit": "5", "x": "y"}, token=None
     )
@@ -78,7 +81,7 @@ def test_the_browsers_token_in_the_address_is_not_handed_on(lab, peer):
     assert peer.requests[-1][1] == "/services/vkd/api/v1/jobs?limit=5"
 
 
-def test_jobs_tell_where_their_files_are_for_jupyterlab(lab, peer):
+def test_jobs_tell_where_their_files_are_for_jupyterlab(lab: Lab, peer: Peer) -> None:
     mine = peer.add_job(WORK)
     other = peer.add_job(WORK, owner="bob")
     lab.write(mine.output, b"{}")
@@ -101,7 +104,7 @@ def test_jobs_tell_where_their_files_are_for_jupyterlab(lab, peer):
     }
 
 
-def test_an_unchanged_list_is_not_sent_again(lab, peer):
+def test_an_unchanged_list_is_not_sent_again(lab: Lab, peer: Peer) -> None:
     peer.add_job(WORK)
     first = lab.get("jobs")
     again = lab.ask("GET", "jobs", headers={"If-None-Match": first.headers["ETag"]})
@@ -112,7 +115,7 @@ def test_an_unchanged_list_is_not_sent_again(lab, peer):
     assert len(changed.json["jobs"]) == 2
 
 
-def test_one_job_its_history_cancel_and_rerun(lab, peer):
+def test_one_job_its_history_cancel_and_rerun(lab: Lab, peer: Peer) -> None:
     job = peer.add_job(WORK)
     assert lab.get(f"jobs/{job.id}").json["lab"]["input"] == "work/a.ipynb"
     assert lab.get(f"jobs/{job.id}/events").json[0]["message"] == "Submitted."
@@ -123,19 +126,19 @@ def test_one_job_its_history_cancel_and_rerun(lab, peer):
     assert peer.requests[-1][2]["Idempotency-Key"] == "k1"
 
 
-def test_a_job_that_does_not_exist_is_not_found(lab):
+def test_a_job_that_does_not_exist_is_not_found(lab: Lab) -> None:
     reply = lab.get("jobs/nothere")
     assert reply.status == 404
     assert reply.json["reason"] == "not_found"
 
 
-def test_a_strange_job_id_never_reaches_vkd(lab, peer):
+def test_a_strange_job_id_never_reaches_vkd(lab: Lab, peer: Peer) -> None:
     for strange in ("..%2F..%2Fplatform", "a%20b", "x" * 100, "%0aX"):
         assert lab.get(f"jobs/{strange}").status in {403, 404}
     assert peer.requests == []
 
 
-def test_what_vkd_refuses_is_passed_on_word_by_word(lab, peer):
+def test_what_vkd_refuses_is_passed_on_word_by_word(lab: Lab, peer: Peer) -> None:
     said = {
         "reason": "forbidden",
         "message": "Queue night is not for demo.",
@@ -147,7 +150,7 @@ def test_what_vkd_refuses_is_passed_on_word_by_word(lab, peer):
     assert (reply.status, reply.json) == (403, said)
 
 
-def test_a_limit_of_vkd_is_passed_on_with_its_time(lab, peer):
+def test_a_limit_of_vkd_is_passed_on_with_its_time(lab: Lab, peer: Peer) -> None:
     peer.refuse, peer.retry_after = (429, {"reason": "too_many", "message": "Slow down.", "hint": ""}), "7"
     # The peer's headers are written with dashes.
     reply = lab.get("queues")
@@ -155,14 +158,14 @@ def test_a_limit_of_vkd_is_passed_on_with_its_time(lab, peer):
     assert reply.headers["Retry-After"] == "7"
 
 
-def test_a_token_that_vkd_does_not_know_is_explained(lab, peer):
+def test_a_token_that_vkd_does_not_know_is_explained(lab: Lab, peer: Peer) -> None:
     peer.refuse = (401, {"reason": "unauthenticated", "message": "no", "hint": ""})
     reply = lab.get("jobs")
     assert reply.status == 401
     assert "start your server" in reply.json["hint"]
 
 
-def test_an_answer_of_something_else_is_explained(lab, peer):
+def test_an_answer_of_something_else_is_explained(lab: Lab, peer: Peer) -> None:
     for status, body in ((404, {"detail": "Not Found"}), (502, b"<html>bad gateway"), (200, b"<html>hello")):
         peer.refuse = (status, body)
         reply = lab.get("platform")
@@ -171,12 +174,12 @@ def test_an_answer_of_something_else_is_explained(lab, peer):
         assert b"html" not in reply.body
 
 
-def test_a_missing_right_without_a_sentence_is_explained(lab, peer):
+def test_a_missing_right_without_a_sentence_is_explained(lab: Lab, peer: Peer) -> None:
     peer.refuse = (403, b"Forbidden")
     assert lab.get("jobs").json["message"] == "This server may not use the batch service."
 
 
-def test_reading_is_no_activity_but_acting_is(lab, peer):
+def test_reading_is_no_activity_but_acting_is(lab: Lab, peer: Peer) -> None:
     def activity() -> str:
         return str(lab.get("/api/status", no_track_activity="1").json["last_activity"])
 
@@ -199,6 +202,8 @@ def test_reading_is_no_activity_but_acting_is(lab, peer):
         ({"Accept-Language": "de\tx"}, "en"),
     ],
 )
-def test_vkd_is_asked_in_the_language_of_who_asks(lab, peer, headers, spoken):
+def test_vkd_is_asked_in_the_language_of_who_asks(
+    lab: Lab, peer: Peer, headers: dict[str, Any], spoken: str
+) -> None:
     assert lab.ask("GET", "platform", headers=headers).status == 200
     assert peer.requests[-1][2]["Accept-Language"] == spoken

@@ -8,14 +8,14 @@ import re
 import stat
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests import checkpoint_example
-from tests.lab.conftest import Lab
+from tests.lab.conftest import Lab, Peer
 from tests.lab.kernels import Kernel, kernel_of
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -40,7 +40,9 @@ def stock(lab: Lab, kernel: object, cell: object, path: str = "a.ipynb") -> Any:
     return lab.ask("POST", "kernel-state", body={"path": path, "kernel": kernel, "cell": cell})
 
 
-def test_what_is_carried_is_said_before_anything_is_written(lab, notebook, kernel):
+def test_what_is_carried_is_said_before_anything_is_written(
+    lab: Lab, notebook: Callable[..., dict[str, Any]], kernel: tuple[str, Kernel]
+) -> None:
     identity, python = kernel
     lab.write(
         "a.ipynb",
@@ -78,7 +80,9 @@ def test_what_is_carried_is_said_before_anything_is_written(lab, notebook, kerne
     assert set(lab.home.rglob("*")) == before
 
 
-def test_a_submission_writes_the_variables_beside_the_copy_and_asks_vkd_once(lab, peer, notebook, kernel):
+def test_a_submission_writes_the_variables_beside_the_copy_and_asks_vkd_once(
+    lab: Lab, peer: Peer, notebook: Callable[..., dict[str, Any]], kernel: tuple[str, Kernel]
+) -> None:
     identity, python = kernel
     lab.write("a.ipynb", notebook("x = 1", "y = x"))
     python.run("x = 5\nunwanted = 6")
@@ -120,7 +124,15 @@ def test_a_submission_writes_the_variables_beside_the_copy_and_asks_vkd_once(lab
         ({"more": 1}, 400, "What to go on from must be a kernel and a cell."),
     ],
 )
-def test_what_cannot_go_on_is_refused_in_a_sentence(lab, peer, notebook, kernel, change, status, sentence):
+def test_what_cannot_go_on_is_refused_in_a_sentence(
+    lab: Lab,
+    peer: Peer,
+    notebook: Callable[..., dict[str, Any]],
+    kernel: tuple[str, Kernel],
+    change: dict[str, Any],
+    status: int,
+    sentence: str,
+) -> None:
     lab.write("a.ipynb", notebook("x = 1", "y = x", ""))
     before = lab.snapshots()
     asked = {"kernel": kernel[0], "cell": 1, "leave_out": [], **change}
@@ -131,7 +143,9 @@ def test_what_cannot_go_on_is_refused_in_a_sentence(lab, peer, notebook, kernel,
     assert not [one for one in peer.requests if one[0] == "POST"]
 
 
-def test_parameters_sweeps_scripts_and_other_languages_do_not_go_on(lab, notebook, kernel):
+def test_parameters_sweeps_scripts_and_other_languages_do_not_go_on(
+    lab: Lab, notebook: Callable[..., dict[str, Any]], kernel: tuple[str, Kernel]
+) -> None:
     lab.write("a.ipynb", notebook("x = 1", "y = x", tagged=True))
     lab.write("a.py", "x = 1")
     lab.write("r.ipynb", notebook("x <- 1", language="r"))
@@ -147,7 +161,9 @@ def test_parameters_sweeps_scripts_and_other_languages_do_not_go_on(lab, noteboo
     assert other.json["message"] == "Only a Python kernel's variables can be carried to a job."
 
 
-def test_a_busy_a_full_and_an_ended_kernel_are_told(lab, notebook, kernel):
+def test_a_busy_a_full_and_an_ended_kernel_are_told(
+    lab: Lab, notebook: Callable[..., dict[str, Any]], kernel: tuple[str, Kernel]
+) -> None:
     identity, python = kernel
     lab.write("a.ipynb", notebook("x = 1", "y = x"))
     python.run("import numpy as np\nx = np.zeros(300_000)")
@@ -183,7 +199,7 @@ def printed(output: Any) -> str:
     )
 
 
-def test_the_second_half_of_the_example_gives_in_a_job_what_it_gives_in_the_session(real):
+def test_the_second_half_of_the_example_gives_in_a_job_what_it_gives_in_the_session(real: Any) -> None:
     content = json.loads((EXAMPLES / "digits.ipynb").read_text())
     cells = content["cells"]
     train = next(index for index, cell in enumerate(cells) if "MLPClassifier(" in "".join(cell["source"]))
@@ -240,7 +256,7 @@ def test_the_second_half_of_the_example_gives_in_a_job_what_it_gives_in_the_sess
     assert result["cells"][train]["id"] == "aiinfn-took-over"
 
 
-def test_the_checkpoint_example_preempted_three_times_ends_as_an_unbroken_run(real):
+def test_the_checkpoint_example_preempted_three_times_ends_as_an_unbroken_run(real: Any) -> None:
     example = json.loads((EXAMPLES / "checkpoint.ipynb").read_text())
     real.write("whole.ipynb", example)
     real.write("checkpoint.ipynb", checkpoint_example.held(example))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
 from aiinfn_lab.session.end import HubClient
-from tests.lab.conftest import HUB_TOKEN, TOKEN, running_server
+from tests.lab.conftest import HUB_TOKEN, TOKEN, Lab, Peer, running_server
 
 VIEW = {
     "now": "2026-11-24T18:00:00Z", "end": "2026-11-24T18:40:00Z", "warnings": [900.0, 300.0],
@@ -24,7 +26,7 @@ REFUSED = {
 
 
 @pytest.fixture(scope="module")
-def session(peer_port, tmp_path_factory):
+def session(peer_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """A server that a hub started, whose API is the peer's."""
     environment = {
         "JUPYTERHUB_API_URL": f"http://127.0.0.1:{peer_port}/hub/api",
@@ -38,14 +40,14 @@ def session(peer_port, tmp_path_factory):
         yield lab
 
 
-def page_config(lab):
+def page_config(lab: Lab) -> Any:
     page = lab.ask("GET", "/lab", headers={"Accept": "text/html"}).body.decode()
     found = re.search(r'<script id="jupyter-config-data" type="application/json">(.*?)</script>', page, re.S)
-    return json.loads(found[1]).get("aiinfnSession")
+    return json.loads(found[1]).get("aiinfnSession")  # type: ignore[index]
 
 
 @contextmanager
-def answering(peer, status, body):
+def answering(peer: Peer, status: int, body: Any) -> Iterator[None]:
     peer.refuse = (status, body)
     try:
         yield
@@ -53,12 +55,12 @@ def answering(peer, status, body):
         peer.refuse = None
 
 
-def test_the_page_knows_the_end_without_asking_anybody(session, peer):
+def test_the_page_knows_the_end_without_asking_anybody(session: Lab, peer: Peer) -> None:
     assert page_config(session) == {"end": "2026-11-24T18:40:00Z", "certainUntil": "2026-11-24T17:40:00Z"}
     assert peer.requests == []
 
 
-def test_the_hub_is_asked_with_the_sessions_token_in_the_readers_language(session, peer):
+def test_the_hub_is_asked_with_the_sessions_token_in_the_readers_language(session: Lab, peer: Peer) -> None:
     with answering(peer, 200, VIEW):
         reply = session.ask("GET", "session-time", headers={"Accept-Language": "it"})
     assert (reply.status, reply.json) == (200, VIEW)
@@ -73,7 +75,7 @@ def test_the_hub_is_asked_with_the_sessions_token_in_the_readers_language(sessio
     assert page_config(session)["end"] == "2026-11-24T19:40:00Z"
 
 
-def test_an_extension_is_asked_for_each_time_and_the_page_knows_it(session, peer):
+def test_an_extension_is_asked_for_each_time_and_the_page_knows_it(session: Lab, peer: Peer) -> None:
     later = VIEW | {"end": "2026-11-24T19:40:00Z", "extends_at": "2026-11-24T18:40:00Z", "extensions_left": 0}
     with answering(peer, 200, later):
         for _ in range(2):
@@ -97,7 +99,9 @@ def test_an_extension_is_asked_for_each_time_and_the_page_knows_it(session, peer
         (409, {"reason": "new", "message": "Not now."}, "conflict", "Not now."),
     ],
 )  # fmt: skip
-def test_what_the_hub_refuses_is_told_in_its_words(session, peer, status, body, reason, message):
+def test_what_the_hub_refuses_is_told_in_its_words(
+    session: Lab, peer: Peer, status: int, body: Any, reason: str, message: str
+) -> None:
     with answering(peer, status, body):
         reply = session.ask("POST", "session-time")
     assert (reply.json["reason"], reply.json["message"]) == (reason, message)
@@ -105,7 +109,7 @@ def test_what_the_hub_refuses_is_told_in_its_words(session, peer, status, body, 
     assert "Traceback" not in session.log.read_text()
 
 
-def test_a_hub_that_is_away_is_told(session, peer):
+def test_a_hub_that_is_away_is_told(session: Lab, peer: Peer) -> None:
     peer.stop()
     try:
         reply = session.ask("POST", "session-time")
@@ -114,13 +118,13 @@ def test_a_hub_that_is_away_is_told(session, peer):
     assert (reply.status, reply.json["message"]) == (503, "The hub does not answer.")
 
 
-def test_nobody_extends_who_is_not_signed_in_to_the_server(session, peer):
+def test_nobody_extends_who_is_not_signed_in_to_the_server(session: Lab, peer: Peer) -> None:
     for token in (None, TOKEN + "x", HUB_TOKEN):
         assert session.ask("POST", "session-time", token=token).status in {401, 403}
     assert peer.requests == []
 
 
-def test_a_server_that_no_hub_started_has_no_end():
+def test_a_server_that_no_hub_started_has_no_end() -> None:
     hub = HubClient.from_environment({"JUPYTERHUB_API_TOKEN": HUB_TOKEN})
     assert hub.url == ""
     assert HUB_TOKEN not in repr(hub)

@@ -5,6 +5,9 @@ import json
 import os
 import shutil
 import subprocess
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,10 +23,10 @@ CRLF = "#!/bin/bash\r\nset -e\r\nfor i in 1 2; do\r\n  echo $i\r\ndone\r\n"
 
 
 @pytest.fixture
-def verdicts(tmp_path):
+def verdicts(tmp_path: Path) -> Callable[..., Any]:
     """What is said of the code of a file, and whether it would be refused."""
 
-    def tell(name, data):
+    def tell(name: str, data: Any) -> list[tuple[Any, Any]]:
         (tmp_path / name).write_bytes(data if isinstance(data, bytes) else data.encode())
         document = Places(tmp_path.resolve(), tmp_path.resolve()).read(name, 10**6)
         subject = Subject.of({}, Target(document, inspect(document)), tmp_path, Session(), None)
@@ -61,11 +64,13 @@ def verdicts(tmp_path):
         ("imported.py", "from IPython import get_ipython\nshell = get_ipython()\n", []),
     ],
 )  # fmt: skip
-def test_scripts(verdicts, name, data, said):
+def test_scripts(
+    verdicts: Callable[..., Any], name: str, data: bytes | str, said: list[tuple[str, ...]]
+) -> None:
     assert verdicts(name, data) == said
 
 
-def of_cells(*sources, tags=()):
+def of_cells(*sources: Any, tags: Sequence[str] = ()) -> dict[str, Any]:
     cells = [
         {"cell_type": "code", "metadata": {"tags": list(tags)}, "source": source, "outputs": [], "execution_count": None, "id": f"c{number}"}
         for number, source in enumerate(sources)
@@ -85,11 +90,13 @@ def of_cells(*sources, tags=()):
         (of_cells("def input(p): return '3'", "x = input()"), []),
     ],
 )  # fmt: skip
-def test_notebooks(verdicts, content, said):
+def test_notebooks(
+    verdicts: Callable[..., Any], content: dict[str, Any], said: list[tuple[str, ...]]
+) -> None:
     assert verdicts("n.ipynb", json.dumps(content)) == said
 
 
-def test_the_check_says_what_really_happens(tmp_path, verdicts):
+def test_the_check_says_what_really_happens(tmp_path: Path, verdicts: Callable[..., Any]) -> None:
     """Each script of the table that is said to fail fails, and the others do not."""
     for name, code in (
         ("a.py", "input()\n"),
@@ -105,7 +112,7 @@ def test_the_check_says_what_really_happens(tmp_path, verdicts):
         assert problem == (ran.returncode != 0), name
 
 
-def test_a_folder_that_cannot_be_written_is_refused(tmp_path, monkeypatch):
+def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.py").write_text("print(1)\n")
     document = Places(tmp_path.resolve(), tmp_path.resolve()).read("a.py", 10**6)
     subject = Subject.of({}, Target(document, inspect(document)), tmp_path, Session(), None)
@@ -120,7 +127,7 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32", "utf-16-le"])
-def test_a_notebook_is_read_in_every_encoding_of_json(encoding):
+def test_a_notebook_is_read_in_every_encoding_of_json(encoding: str) -> None:
     text = json.dumps(of_cells("print('è')"), ensure_ascii=False)
     assert read_notebook(text.encode(encoding), "n.ipynb")["cells"][0]["source"] == "print('è')"
 
@@ -138,12 +145,12 @@ def test_a_notebook_is_read_in_every_encoding_of_json(encoding):
         b'{"nbformat": %s}' % (b"9" * 5000),
     ],
 )
-def test_what_is_no_notebook_is_refused(data):
+def test_what_is_no_notebook_is_refused(data: bytes) -> None:
     with pytest.raises(Refusal):
         read_notebook(data, "n.ipynb")
 
 
-def test_what_may_be_missing_in_a_notebook_is_added():
+def test_what_may_be_missing_in_a_notebook_is_added() -> None:
     content = {"nbformat": 4, "cells": [{"cell_type": "code", "source": "1", "metadata": {"tags": "x"}}, {"cell_type": "markdown", "source": ["a"]}]}  # fmt: skip
     found = read_notebook(json.dumps(content).encode(), "n.ipynb")
     assert found["metadata"] == {}
@@ -151,7 +158,7 @@ def test_what_may_be_missing_in_a_notebook_is_added():
     assert found["cells"][0]["metadata"] == {}
 
 
-ODD = (None, True, 1.5, "x", "", [], [1], ["a", None], {}, {"a": 1}, [[]])
+ODD: Any = (None, True, 1.5, "x", "", [], [1], ["a", None], {}, {"a": 1}, [[]])
 
 
 @pytest.mark.parametrize(
@@ -170,7 +177,7 @@ ODD = (None, True, 1.5, "x", "", [], [1], ["a", None], {}, {"a": 1}, [[]])
     ],
 )
 @pytest.mark.parametrize("odd", ODD)
-def test_what_submission_takes_for_a_notebook_the_runner_does_too(path, odd):
+def test_what_submission_takes_for_a_notebook_the_runner_does_too(path: tuple[Any, ...], odd: Any) -> None:
     content = of_cells("x = 1")
     *outer, last = path
     holder = content
@@ -198,7 +205,9 @@ INTERPRETER = "This environment has no Rscript, which runs the script."
         ("sure/fit.R", "1\n", INTERPRETER),
     ],
 )
-def test_what_is_sure_to_fail_is_refused_by_every_door_unless_one_goes_on(real, name, data, words):
+def test_what_is_sure_to_fail_is_refused_by_every_door_unless_one_goes_on(
+    real: Any, name: str, data: str, words: str
+) -> None:
     real.write(name, data)
     if words == INTERPRETER and shutil.which("Rscript"):
         pytest.skip("R is installed here")
@@ -223,7 +232,7 @@ def test_what_is_sure_to_fail_is_refused_by_every_door_unless_one_goes_on(real, 
         assert real.reach(job, "failed")["work"]["path"] == name
 
 
-def test_of_several_things_the_first_is_told_and_that_there_are_more(tmp_path):
+def test_of_several_things_the_first_is_told_and_that_there_are_more(tmp_path: Path) -> None:
     (tmp_path / "a.py").write_text("import no_such_one_a\ninput()\n")
     document = Places(tmp_path.resolve(), tmp_path.resolve()).read("a.py", 10**6)
     found = look(Subject.of({}, Target(document, inspect(document)), tmp_path, Session(), None))
@@ -232,7 +241,7 @@ def test_of_several_things_the_first_is_told_and_that_there_are_more(tmp_path):
     refuse([each for each in found if each.verdict != "problem"])
 
 
-def test_a_line_of_the_shell_runs_as_in_a_folder(real):
+def test_a_line_of_the_shell_runs_as_in_a_folder(real: Any) -> None:
     (real.home / "line").mkdir()
     for line, state in (
         ("echo one | tee log.txt", "succeeded"),

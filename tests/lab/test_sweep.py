@@ -2,11 +2,17 @@
 
 import csv
 import io
+from collections.abc import Callable
+from typing import Any
+
+from tests.lab.conftest import Lab
 
 SAMPLE = "lr = 0.1\nseed = 1"
 
 
-def test_points_are_made_of_what_is_typed_by_the_notebooks_own_types(lab, notebook):
+def test_points_are_made_of_what_is_typed_by_the_notebooks_own_types(
+    lab: Lab, notebook: Callable[..., dict[str, Any]]
+) -> None:
     lab.write("work/scan.ipynb", notebook(SAMPLE, tagged=True))
     asked = {"path": "work/scan.ipynb", "grid": {"lr": "0.1, 0.2", "seed": "1..2"}}
     reply = lab.ask("POST", "sweep", body=asked)
@@ -28,7 +34,9 @@ def test_points_are_made_of_what_is_typed_by_the_notebooks_own_types(lab, notebo
     assert lab.ask("POST", "sweep", body=asked, token=None).status == 403
 
 
-def test_a_point_with_a_foreign_name_is_refused_before_anything_is_copied(lab, notebook):
+def test_a_point_with_a_foreign_name_is_refused_before_anything_is_copied(
+    lab: Lab, notebook: Callable[..., dict[str, Any]]
+) -> None:
     lab.write("work/scan.ipynb", notebook(SAMPLE, tagged=True))
     before = lab.snapshots()
     sweep = {"points": [{"lr": 0.1}, {"depth": 3}], "parallelism": 2}
@@ -38,7 +46,9 @@ def test_a_point_with_a_foreign_name_is_refused_before_anything_is_copied(lab, n
     assert lab.snapshots() == before
 
 
-def test_a_sweep_of_notebooks_gives_a_table_and_only_what_failed_runs_again(real, notebook):
+def test_a_sweep_of_notebooks_gives_a_table_and_only_what_failed_runs_again(
+    real: Any, notebook: Callable[..., dict[str, Any]]
+) -> None:
     source = (
         "from aiinfn_lab import record\nimport pathlib\n"
         "assert lr < 0.3 or pathlib.Path('mended').exists(), 'too fast'\nrecord(loss=lr * seed)"
@@ -76,7 +86,7 @@ def test_a_sweep_of_notebooks_gives_a_table_and_only_what_failed_runs_again(real
     assert float(lines[2]["loss"]) == 0.6
 
 
-def test_a_sweep_of_a_script_from_the_command_line_and_its_table(real):
+def test_a_sweep_of_a_script_from_the_command_line_and_its_table(real: Any) -> None:
     # A folder of its own: Python looks for modules beside the script, and other tests have files called as some are.
     real.write(
         "swept/fit.py", "import sys\nfrom aiinfn_lab import record\nrecord(args=' '.join(sys.argv[1:]))\n"

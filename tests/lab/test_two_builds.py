@@ -12,7 +12,10 @@ import sys
 import threading
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -20,7 +23,7 @@ import yaml
 from aiinfn_hub.contract.jobs import RunSpec, Work
 from aiinfn_hub.vkd.backends.common.runner_output import Splitter
 from tests.newer import newer
-from tests.other_build import other_build
+from tests.other_build import OtherBuild, other_build
 from tests.vkd.world import PLATFORM, free_port
 
 from .real import PEOPLE, TOKEN, Real, running_hub
@@ -34,12 +37,12 @@ print("ran by", aiinfn_lab.__file__)
 
 
 @pytest.fixture(scope="module")
-def other():
+def other() -> OtherBuild:
     return other_build()
 
 
 @pytest.fixture
-def platform(tmp_path, other):
+def platform(tmp_path: Path, other: OtherBuild) -> Iterator[Any]:
     """A hub, and a vkd that is started by the test, with an image that has the other build."""
     images = {
         **PLATFORM["images"],
@@ -64,7 +67,7 @@ class Newer(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     vkd = ""
 
-    def _hand_on(self):
+    def _hand_on(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0)) or None
         kept = {
             key: value
@@ -92,12 +95,12 @@ class Newer(BaseHTTPRequestHandler):
 
     do_GET = do_POST = do_PATCH = do_DELETE = _hand_on  # noqa: N815 - http.server's names
 
-    def log_message(self, *_args):
+    def log_message(self, *_args: Any) -> None:
         pass
 
 
 @contextlib.contextmanager
-def made_newer(vkd):
+def made_newer(vkd: Any) -> Iterator[str]:
     handler = type("Handler", (Newer,), {"vkd": vkd})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
@@ -111,7 +114,7 @@ def made_newer(vkd):
         thread.join(10)
 
 
-def command(real, environment, url, *words, code=0):
+def command(real: Any, environment: dict[str, Any], url: str, *words: Any, code: int = 0) -> Any:
     """Run ``aiinfn`` as a process of the build that an environment has."""
     kept = {
         key: value
@@ -127,13 +130,13 @@ def command(real, environment, url, *words, code=0):
     return said.stdout
 
 
-def test_an_older_wheel_works_with_a_newer_vkd(platform, other):
+def test_an_older_wheel_works_with_a_newer_vkd(platform: Any, other: OtherBuild) -> None:
     platform.start_vkd()
     platform.write("fit.py", SCRIPT)
     root = platform.vkd_url.removesuffix("/services/vkd")
     with made_newer(root) as url:
 
-        def aiinfn(*words, code=0):
+        def aiinfn(*words: Any, code: int = 0) -> Any:
             return command(platform, other.environment, url, *words, code=code)
 
         assert "pinned" in aiinfn("platform")
@@ -154,7 +157,9 @@ def test_an_older_wheel_works_with_a_newer_vkd(platform, other):
         assert json.load(answer)["state"] == "succeeded"
 
 
-def test_todays_wheel_works_with_an_older_vkd(platform, other, monkeypatch):
+def test_todays_wheel_works_with_an_older_vkd(
+    platform: Any, other: OtherBuild, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name, value in other.environment.items():
         monkeypatch.setenv(name, value)
     platform.start_vkd()
@@ -162,7 +167,7 @@ def test_todays_wheel_works_with_an_older_vkd(platform, other, monkeypatch):
     root = platform.vkd_url.removesuffix("/services/vkd")
     today = {"PYTHONPATH": str(os.path.realpath(f"{__file__}/../../..")), "PYTHONSAFEPATH": "1"}
 
-    def aiinfn(*words, code=0):
+    def aiinfn(*words: Any, code: int = 0) -> Any:
         return command(platform, today, root, *words, code=code)
 
     assert "pinned" in aiinfn("platform")
@@ -176,7 +181,9 @@ def test_todays_wheel_works_with_an_older_vkd(platform, other, monkeypatch):
 
 
 @pytest.mark.parametrize("which", ["older", "today"])
-def test_the_runner_reads_what_a_newer_vkd_says_of_a_job(tmp_path, other, which):
+def test_the_runner_reads_what_a_newer_vkd_says_of_a_job(
+    tmp_path: Path, other: OtherBuild, which: str
+) -> None:
     home = tmp_path / "home"
     place = home / ".aiinfn/jobs/a/fit.py"
     place.parent.mkdir(parents=True)
@@ -203,7 +210,9 @@ def test_the_runner_reads_what_a_newer_vkd_says_of_a_job(tmp_path, other, which)
 
 
 @pytest.mark.parametrize("which", ["older", "today"])
-def test_the_runner_refuses_work_of_an_unknown_kind_in_a_sentence(tmp_path, other, which):
+def test_the_runner_refuses_work_of_an_unknown_kind_in_a_sentence(
+    tmp_path: Path, other: OtherBuild, which: str
+) -> None:
     work = Work(kind="container", path="fit.sif", snapshot=".aiinfn/jobs/a/fit.sif")
     told = RunSpec(job="j1", attempt=1, home=str(tmp_path), work=work, output="fit.j1.log")
     ended = subprocess.run(

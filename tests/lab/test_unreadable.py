@@ -6,11 +6,14 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from aiinfn_lab.cleanup import garbage
-from tests.lab.conftest import HUB_TOKEN
+from tests.lab.conftest import HUB_TOKEN, Lab, Peer
 
 _DROP = "-dac_override,-dac_read_search"
 _DETACH = 2
@@ -18,7 +21,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 @contextlib.contextmanager
-def _without_rights(folder):
+def _without_rights(folder: Path) -> Iterator[str]:
     folder.mkdir(exist_ok=True)
     folder.chmod(0)
     try:
@@ -28,7 +31,7 @@ def _without_rights(folder):
 
 
 @contextlib.contextmanager
-def _stale(folder):
+def _stale(folder: Path) -> Iterator[str]:
     """A file system whose other end is gone, as of a network that failed: every look at it is an error."""
     folder.mkdir(exist_ok=True)
     end = os.open("/dev/fuse", os.O_RDWR)
@@ -44,14 +47,14 @@ def _stale(folder):
 
 
 @pytest.fixture(params=["without rights", "stale"])
-def broken(request):
+def broken(request: pytest.FixtureRequest) -> Any:
     if request.param == "stale" and (os.geteuid() != 0 or not os.path.exists("/dev/fuse")):  # noqa: PTH110
         pytest.skip("only root can mount a file system")
     return _stale if request.param == "stale" else _without_rights
 
 
 @pytest.fixture(scope="module")
-def bound():
+def bound() -> list[Any]:
     """Lets a command of root's obey the modes of files, as that of anybody else does."""
     if os.geteuid() != 0:
         return []
@@ -61,7 +64,12 @@ def bound():
 
 
 @pytest.fixture
-def limited(bound, start_server, peer, tmp_path):
+def limited(
+    bound: list[Any],
+    start_server: Callable[..., contextlib.AbstractContextManager[Lab]],
+    peer: Peer,
+    tmp_path: Path,
+) -> Iterator[Any]:
     environment = {
         "AIINFN_VKD_URL": peer.url,
         "JUPYTERHUB_API_TOKEN": HUB_TOKEN,
@@ -73,12 +81,14 @@ def limited(bound, start_server, peer, tmp_path):
         yield lab
 
 
-def work(path):
+def work(path: str) -> dict[str, Any]:
     name = path.rpartition("/")[2]
     return {"kind": "script", "path": path, "snapshot": f".aiinfn/jobs/x/{name}"}
 
 
-def test_the_list_of_jobs_says_of_which_one_the_folder_cannot_be_read(limited, peer, broken):
+def test_the_list_of_jobs_says_of_which_one_the_folder_cannot_be_read(
+    limited: Any, peer: Peer, broken: Any
+) -> None:
     limited.write("fine/a.py", "1")
     peer.add_job(work("locked/a.py"))
     peer.add_job(work("locked/below/a.py"))
@@ -106,7 +116,9 @@ def test_the_list_of_jobs_says_of_which_one_the_folder_cannot_be_read(limited, p
     assert b"Traceback" not in limited.log.read_bytes()
 
 
-def test_a_folder_with_one_in_it_that_cannot_be_read_is_looked_at_all_the_same(limited, broken):
+def test_a_folder_with_one_in_it_that_cannot_be_read_is_looked_at_all_the_same(
+    limited: Any, broken: Any
+) -> None:
     limited.write("project/main.py", "1")
     with broken(limited.home / "project/locked"):
         reply = limited.get("folder", path="project")
@@ -118,7 +130,7 @@ def test_a_folder_with_one_in_it_that_cannot_be_read_is_looked_at_all_the_same(l
     assert "locked/" in str(check.json["checks"])
 
 
-def test_a_place_for_copies_that_cannot_be_read_is_told(limited, peer, broken):
+def test_a_place_for_copies_that_cannot_be_read_is_told(limited: Any, peer: Peer, broken: Any) -> None:
     limited.write("a.py", "1")
     with broken(limited.home / ".aiinfn"):
         reply = limited.submit({"path": "a.py"})
@@ -127,17 +139,19 @@ def test_a_place_for_copies_that_cannot_be_read_is_told(limited, peer, broken):
     assert not peer.jobs
 
 
-def test_what_cannot_be_removed_stays_on_the_list_and_the_rest_goes(tmp_path):
+def test_what_cannot_be_removed_stays_on_the_list_and_the_rest_goes(tmp_path: Path) -> None:
     if os.geteuid() != 0:
         pytest.skip("only root can mount a file system")
     for job in ("one", "two"):
-        (tmp_path / garbage.CHECKPOINTS / job).mkdir(parents=True)
-    with _stale(tmp_path / garbage.CHECKPOINTS / "one"):
+        (tmp_path / garbage.CHECKPOINTS / job).mkdir(parents=True)  # type: ignore[attr-defined]
+    with _stale(tmp_path / garbage.CHECKPOINTS / "one"):  # type: ignore[attr-defined]
         done = garbage.clear(tmp_path, [{"id": "one"}, {"id": "two"}])
     assert done == ["two"]
 
 
-def test_the_command_line_says_that_it_cannot_be_read(bound, tmp_path, peer, broken):
+def test_the_command_line_says_that_it_cannot_be_read(
+    bound: list[Any], tmp_path: Path, peer: Peer, broken: Any
+) -> None:
     home = tmp_path.resolve()
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AIINFN")}
     environment |= {"HOME": str(home), "AIINFN_VKD_URL": peer.url, "JUPYTERHUB_API_TOKEN": HUB_TOKEN}

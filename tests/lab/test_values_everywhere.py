@@ -1,8 +1,10 @@
 """Values of parameters by every door, against a real vkd with real jobs: what is promised is what Python has."""
 
 import json
+from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +20,7 @@ SHOW = f"print(*(f'{{k}}={{globals()[k]!r}}' for k in {NAMES!r}), sep='|')"
 
 
 @pytest.fixture
-def client(real, monkeypatch):
+def client(real: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
     """The Python client, as in anna's session."""
     for name, value in real.session.items():
         monkeypatch.setenv(name, value)
@@ -27,7 +29,7 @@ def client(real, monkeypatch):
         yield connection
 
 
-def printed(real, job):
+def printed(real: Any, job: str) -> dict[str, Any]:
     """What the notebook said its names are."""
     real.reach(job, "succeeded")
     line = next(line for line in real.aiinfn("logs", job).out.splitlines() if line.startswith("limit="))
@@ -58,7 +60,9 @@ HAD = {
 }
 
 
-def test_the_command_line_and_the_dialog_show_and_give_the_values_that_python_has(real, notebook):
+def test_the_command_line_and_the_dialog_show_and_give_the_values_that_python_has(
+    real: Any, notebook: Callable[..., dict[str, Any]]
+) -> None:
     real.write("words.ipynb", notebook(WORDS, SHOW, tagged=True))
     words = [word for name, text in GIVEN.items() for word in ("-p", f"{name}={text}")]
     dry = real.aiinfn("submit", "words.ipynb", *words, "--dry-run").out
@@ -82,7 +86,9 @@ def test_the_command_line_and_the_dialog_show_and_give_the_values_that_python_ha
     }
 
 
-def test_python_passes_what_it_has(real, notebook, client):
+def test_python_passes_what_it_has(
+    real: Any, notebook: Callable[..., dict[str, Any]], client: Client
+) -> None:
     real.write("words.ipynb", notebook(WORDS, SHOW, tagged=True))
     job = client.submit(
         "words.ipynb",
@@ -118,12 +124,14 @@ def test_python_passes_what_it_has(real, notebook, client):
             client.submit("words.ipynb", sweep=[{"limit": wrong}])
 
 
-def points(real, sweep):
+def points(real: Any, sweep: str) -> list[Any]:
     real.reach(sweep, "succeeded")
     return [point["parameters"] for point in real.lab.get(f"jobs/{sweep}/points").json["points"]]
 
 
-def test_sweeps_and_tables_read_the_same_and_an_empty_cell_is_the_default(real, notebook):
+def test_sweeps_and_tables_read_the_same_and_an_empty_cell_is_the_default(
+    real: Any, notebook: Callable[..., dict[str, Any]]
+) -> None:
     real.write("words.ipynb", notebook(WORDS, SHOW, tagged=True))
     sweep = real.aiinfn(
         "submit", "-q", "words.ipynb", "--sweep", "alpha=0.5,1", "--sweep", "limit=None"
@@ -139,7 +147,7 @@ def test_sweeps_and_tables_read_the_same_and_an_empty_cell_is_the_default(real, 
     assert "larger than Python's can be" in refused
 
 
-def test_a_script_is_swept_over_argparses_usual_names(real, client):
+def test_a_script_is_swept_over_argparses_usual_names(real: Any, client: Client) -> None:
     real.write("args.py", "import sys; print(sys.argv[1:])")
     sweep = real.aiinfn("submit", "-q", "args.py", "--sweep", "learning-rate=0.1,inf").out.strip()
     real.reach(sweep, "succeeded")
@@ -159,7 +167,9 @@ def test_a_script_is_swept_over_argparses_usual_names(real, client):
     assert [point.parameters for point in client.points(sweep.id)] == [{"n": {"$float": "nan"}}, {"n": 2}]
 
 
-def test_what_an_earlier_run_had_set_is_the_default_and_stays(real, notebook):
+def test_what_an_earlier_run_had_set_is_the_default_and_stays(
+    real: Any, notebook: Callable[..., dict[str, Any]]
+) -> None:
     content = notebook("a = 1\nb = 1", "# Parameters\na = 50\nb = 60", "print('a', a, 'b', b)", tagged=True)
     content["cells"][1]["metadata"]["tags"] = ["injected-parameters"]
     real.write("injected.ipynb", content)
@@ -171,7 +181,9 @@ def test_what_an_earlier_run_had_set_is_the_default_and_stays(real, notebook):
         assert said in real.aiinfn("logs", job).out
 
 
-def test_a_value_that_is_computed_from_one_that_is_given_is_told(real, notebook):
+def test_a_value_that_is_computed_from_one_that_is_given_is_told(
+    real: Any, notebook: Callable[..., dict[str, Any]]
+) -> None:
     real.write("derived.ipynb", notebook("n = 10\nstep = n * 2\nlast = step + 1", "1", tagged=True))
     told = real.aiinfn("submit", "derived.ipynb", "-p", "n=50", "--dry-run").out
     assert "notice   step is computed from n in the cell with the parameters" in told

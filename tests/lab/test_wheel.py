@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 
-def test_the_wheel_holds_the_built_labextension_and_switches_the_server_extension_on(tmp_path):
+def test_the_wheel_holds_the_built_labextension_and_switches_the_server_extension_on(tmp_path: Path) -> None:
     subprocess.run(
         [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(tmp_path)],
         cwd=ROOT,

@@ -9,7 +9,7 @@ TIMEOUT = float(os.environ["TEST_CULL_TIMEOUT"])
 PACE = min(300, max(1, round(TIMEOUT / 12)))
 """Seconds between two reports of activity; with a timeout of an hour or more JupyterHub's own 300."""
 
-c = get_config()  # noqa: F821 - JupyterHub puts it here
+c = get_config()  # type: ignore[name-defined]  # noqa: F821 - JupyterHub puts it here
 configure(c)
 c.JupyterHub.services += [
     {"name": "probe", "api_token": os.environ["TEST_PROBE_TOKEN"]},

@@ -82,7 +82,9 @@ def main(sites: list[str]) -> int:
             for name in PEOPLE:
                 for theme, width in LOOKS:
                     context = browser.new_context(
-                        viewport={"width": width, "height": 900}, color_scheme=theme, reduced_motion="reduce"
+                        viewport={"width": width, "height": 900},
+                        color_scheme=theme,  # type: ignore[arg-type]
+                        reduced_motion="reduce",
                     )
                     page = sign_in(context, hub, name)
                     page.route("**/availability*", partial(answer_with, figures(platform)))

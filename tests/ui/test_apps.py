@@ -36,7 +36,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     assert running.marked_processes() == []
 
 
-def test_a_card_opens_an_app_that_ends_with_the_session(demo: Demo, page: Page):
+def test_a_card_opens_an_app_that_ends_with_the_session(demo: Demo, page: Page) -> None:
     steps.sign_in(page, demo, "ada")
     steps.start(page)
     page.goto(f"{steps.server_url(page)}lab?reset")
@@ -72,7 +72,7 @@ def test_a_card_opens_an_app_that_ends_with_the_session(demo: Demo, page: Page):
     assert socket.stat().st_uid == process.uids().real
 
     # Without the session's cookies nobody gets to it, and a port of the machine nobody gets to.
-    with page.context.browser.new_context() as stranger:  # type: ignore[union-attr]
+    with page.context.browser.new_context() as stranger:
         answer = stranger.request.get(f"{demo.url}user/ada/apps/hello/told", max_redirects=0)
         assert answer.status == 302
         assert "oauth_login" in answer.headers["location"] or "/hub/" in answer.headers["location"]
@@ -100,7 +100,7 @@ def test_a_card_opens_an_app_that_ends_with_the_session(demo: Demo, page: Page):
     assert not socket.parent.exists()
 
 
-def test_an_app_opens_inside_jupyterlab_and_a_broken_one_says_why(demo: Demo, page: Page):
+def test_an_app_opens_inside_jupyterlab_and_a_broken_one_says_why(demo: Demo, page: Page) -> None:
     steps.sign_in(page, demo, "carla")
     steps.start(page)
     page.goto(f"{steps.server_url(page)}lab?reset")

@@ -20,7 +20,7 @@ FOLDER = {
 }
 
 
-def test_the_check_the_header_and_a_folder(demo: Demo, page: Page):
+def test_the_check_the_header_and_a_folder(demo: Demo, page: Page) -> None:
     steps.sign_in(page, demo, "ada")
     steps.choose(page, "none")
     steps.start(page)

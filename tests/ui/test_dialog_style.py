@@ -31,7 +31,7 @@ MEASURE = """dialog => {
 """Sizes and positions of the dialog's fields, within its box."""
 
 
-def test_the_dialog_looks_the_same_whatever_was_opened_before(demo: Demo, page: Page):
+def test_the_dialog_looks_the_same_whatever_was_opened_before(demo: Demo, page: Page) -> None:
     steps.sign_in(page, demo, "ada")
     steps.choose(page, "none")
     steps.start(page)
@@ -62,7 +62,7 @@ def test_the_dialog_looks_the_same_whatever_was_opened_before(demo: Demo, page: 
     for name, found in looks.items():
         usual = found[name,]
         assert len(usual) > 8
-        for order, look in found.items():
+        for order, look in found.items():  # type: ignore[assignment]
             different = [(one, other) for one, other in zip(usual, look, strict=True) if one != other]
             assert not different, f"{name} after {order[:-1]}"
     limit = next(

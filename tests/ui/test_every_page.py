@@ -134,7 +134,7 @@ def runs(page: Page, demo: Demo) -> None:
     expect(main).to_have_attribute("data-state", "running", timeout=45_000)
 
 
-def test_somebody_who_is_signed_out(demo: Demo, page: Page):
+def test_somebody_who_is_signed_out(demo: Demo, page: Page) -> None:
     page.goto(demo.url)
     expect(page.locator(".si-button")).to_contain_text("Accedi con")
     examine(page, "sign-in")
@@ -154,7 +154,7 @@ def test_somebody_who_is_signed_out(demo: Demo, page: Page):
     examine(page, "no-access")
 
 
-def test_a_scientist(demo: Demo, page: Page):
+def test_a_scientist(demo: Demo, page: Page) -> None:
     sign_in(page, demo, "bruno")
     page.wait_for_url(re.compile("/hub/home"))
     expect(page.locator("h1")).to_have_text("Le tue sessioni")
@@ -231,7 +231,7 @@ def test_a_scientist(demo: Demo, page: Page):
     assert "/hub/login" in page.url
 
 
-def test_an_operator_and_a_manager(demo: Demo, page: Page):
+def test_an_operator_and_a_manager(demo: Demo, page: Page) -> None:
     sign_in(page, demo, "dora")
     page.wait_for_url(re.compile("/hub/home"))
     page.goto(f"{demo.url}hub/admin")

@@ -38,7 +38,7 @@ def failing_notebook() -> dict[str, Any]:
     """Twenty cells that work, one that fails, and one that is not reached."""
     sources = [f"print('cell {number}')\n" * 4 for number in range(1, 21)]
     sources += ["wrong = {}\nwrong['missing']", "print('never')"]
-    cells = [
+    cells: list[Any] = [
         {"id": f"cell-{n}", "cell_type": "code", "metadata": {}, "execution_count": None, "outputs": [], "source": source}
         for n, source in enumerate(sources, 1)
     ]  # fmt: skip
@@ -54,7 +54,7 @@ def submit(page: Page, path: str) -> str:
     return str(steps.post(page, "jobs", {"path": path})["id"])
 
 
-def test_a_job_is_followed_from_its_start_to_where_it_fails(demo: Demo, page: Page, tmp_path: Path):
+def test_a_job_is_followed_from_its_start_to_where_it_fails(demo: Demo, page: Page, tmp_path: Path) -> None:
     steps.sign_in(page, demo, "ada")
     steps.choose(page, "none")
     steps.start(page)

@@ -10,7 +10,7 @@ from tests.ui import steps
 from tests.ui.demo import Demo
 
 
-def test_two_sessions_are_told_apart_and_stop_stops_the_one_shown(demo: Demo, page: Page):
+def test_two_sessions_are_told_apart_and_stop_stops_the_one_shown(demo: Demo, page: Page) -> None:
     steps.sign_in(page, demo, "dora")
     steps.start_for(page, demo, "dora", "50m")
 
@@ -60,7 +60,7 @@ def test_two_sessions_are_told_apart_and_stop_stops_the_one_shown(demo: Demo, pa
     steps.end_session(page, demo, "dora")
 
 
-def test_a_name_that_is_taken_is_refused_in_words(demo: Demo, page: Page):
+def test_a_name_that_is_taken_is_refused_in_words(demo: Demo, page: Page) -> None:
     steps.sign_in(page, demo, "dora")
     page.goto(f"{demo.url}hub/home")
     for _ in range(2):

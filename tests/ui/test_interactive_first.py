@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 from playwright.sync_api import Browser, expect
 
@@ -12,7 +13,9 @@ from tests.ui.demo import Demo, wait_for
 SLOW = {"path": "examples/cross_validate.py", "arguments": ["40"], "accelerator": "t4", "time_limit": 600}
 
 
-def test_a_session_evicts_a_batch_job_which_later_succeeds(demo: Demo, browser: Browser, record_property):
+def test_a_session_evicts_a_batch_job_which_later_succeeds(
+    demo: Demo, browser: Browser, record_property: Any
+) -> None:
     with browser.new_context() as hers, browser.new_context() as his:
         ada, bruno = hers.new_page(), his.new_page()
         steps.sign_in(ada, demo, "ada")
@@ -41,7 +44,7 @@ def test_a_session_evicts_a_batch_job_which_later_succeeds(demo: Demo, browser: 
         history = steps.ask(ada, f"jobs/{evicted[0]}/events")
         assert any(entry["cause"] == "preempted" and "session" in entry["message"] for entry in history)
         for one in jobs:
-            wait_for(f"{one} succeeds", lambda one=one: steps.job(ada, one)["state"] == "succeeded", 150, 0.5)
+            wait_for(f"{one} succeeds", lambda one=one: steps.job(ada, one)["state"] == "succeeded", 150, 0.5)  # type: ignore[misc]
         assert steps.job(ada, evicted[0])["attempt"] == 2
         assert [entry["state"] for entry in steps.ask(ada, f"jobs/{evicted[0]}/events")][-1] == "succeeded"
         steps.end_session(bruno, demo, "bruno")

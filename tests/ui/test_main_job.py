@@ -10,7 +10,7 @@ from tests.ui import steps
 from tests.ui.demo import Demo, wait_for
 
 
-def test_from_sign_in_to_the_executed_notebook(demo: Demo, page: Page):
+def test_from_sign_in_to_the_executed_notebook(demo: Demo, page: Page) -> None:
     steps.sign_in(page, demo, "ada")
 
     # The form offers what the project may use, and nothing else.
@@ -55,7 +55,7 @@ def test_from_sign_in_to_the_executed_notebook(demo: Demo, page: Page):
     assert states == ["queued", "starting", "running", "succeeded"]
 
 
-def test_what_is_not_offered_cannot_be_started(demo: Demo, page: Page):
+def test_what_is_not_offered_cannot_be_started(demo: Demo, page: Page) -> None:
     steps.sign_in(page, demo, "carla")
     page.evaluate("document.querySelector('#accelerator-t4').value = 'v70'")
     page.locator("[data-card='t4']").click()
@@ -63,14 +63,14 @@ def test_what_is_not_offered_cannot_be_started(demo: Demo, page: Page):
     expect(page.locator("#problem-accelerator")).to_contain_text("may not use AMD Alveo V70")
 
 
-def test_somebody_in_no_group_is_told_whom_to_ask(demo: Demo, page: Page):
+def test_somebody_in_no_group_is_told_whom_to_ask(demo: Demo, page: Page) -> None:
     page.goto(f"{demo.url}hub/spawn")
     page.get_by_role("link", name=re.compile("^Sign in with")).click()
     page.locator("button.account[value=nemo]").click()
     expect(page.locator("main")).to_contain_text("no project")
 
 
-def test_the_demonstration_says_what_is_simulated_and_who_shares_what(demo: Demo, page: Page):
+def test_the_demonstration_says_what_is_simulated_and_who_shares_what(demo: Demo, page: Page) -> None:
     assert "simulated" in demo.printed().lower()
     page.goto(demo.url)
     expect(page.locator("main")).to_contain_text("This is a demonstration")

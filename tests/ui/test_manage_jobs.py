@@ -13,7 +13,7 @@ from tests.ui.demo import Demo, wait_for
 NAMES = ("alpha fit", "beta fit", "gamma scan", "delta fit")
 
 
-def test_jobs_are_found_labelled_chosen_and_deleted(demo: Demo, page: Page):
+def test_jobs_are_found_labelled_chosen_and_deleted(demo: Demo, page: Page) -> None:
     steps.sign_in(page, demo, "ada")
     steps.choose(page, "none")
     steps.start(page)

@@ -53,7 +53,7 @@ def examine(page: Page, name: str, theme: str, width: int, *, within: str | None
         )
 
 
-def test_the_pages_of_the_hub(demo: Demo, look: tuple[Page, str, int]):
+def test_the_pages_of_the_hub(demo: Demo, look: tuple[Page, str, int]) -> None:
     page, theme, width = look
     page.goto(demo.url)
     examine(page, "sign-in", theme, width)
@@ -79,7 +79,7 @@ def test_the_pages_of_the_hub(demo: Demo, look: tuple[Page, str, int]):
     examine(page, "home", theme, width)
 
 
-def test_the_dialog_and_the_jobs_panel(demo: Demo, look: tuple[Page, str, int]):
+def test_the_dialog_and_the_jobs_panel(demo: Demo, look: tuple[Page, str, int]) -> None:
     page, theme, width = look
     page.set_viewport_size({"width": 1280, "height": 900})
     steps.sign_in(page, demo, "ada")

@@ -19,7 +19,7 @@ ONE_FPGA = {
 }
 
 
-def test_killing_vkd_loses_no_job_and_keeps_their_order(demo: Demo, page: Page):
+def test_killing_vkd_loses_no_job_and_keeps_their_order(demo: Demo, page: Page) -> None:
     steps.sign_in(page, demo, "bruno")
     steps.choose(page, "none")
     steps.start(page)
@@ -44,7 +44,7 @@ def test_killing_vkd_loses_no_job_and_keeps_their_order(demo: Demo, page: Page):
         assert earlier["ended"] <= later["started"], "one device, one job at a time"
 
 
-def test_with_vkd_away_the_form_and_the_lab_say_so_and_recover(demo: Demo, page: Page):
+def test_with_vkd_away_the_form_and_the_lab_say_so_and_recover(demo: Demo, page: Page) -> None:
     steps.sign_in(page, demo, "carla")
     stopped = demo.vkd_process()
     assert stopped is not None
@@ -62,7 +62,7 @@ def test_with_vkd_away_the_form_and_the_lab_say_so_and_recover(demo: Demo, page:
     assert steps.ask(page, "status")["vkd"] == "ok"
 
 
-def test_a_job_goes_on_when_the_page_and_then_the_session_go_away(demo: Demo, page: Page):
+def test_a_job_goes_on_when_the_page_and_then_the_session_go_away(demo: Demo, page: Page) -> None:
     steps.sign_in(page, demo, "carla")
     steps.choose(page, "none")
     steps.start(page)

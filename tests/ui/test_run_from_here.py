@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+from typing import Any
 
 from playwright.sync_api import Page, expect
 
@@ -22,7 +23,7 @@ CELLS = [FIRST, "total += 1", "print('in the job', total)\nprint(next(batches))"
 
 
 def notebook(*sources: str) -> dict[str, object]:
-    cells = [
+    cells: list[Any] = [
         {
             "cell_type": "code",
             "id": f"c{number}",
@@ -38,7 +39,7 @@ def notebook(*sources: str) -> dict[str, object]:
     return {"type": "notebook", "format": "json", "content": content}
 
 
-def test_the_rest_of_a_notebook_runs_with_the_kernels_variables(demo: Demo, page: Page):
+def test_the_rest_of_a_notebook_runs_with_the_kernels_variables(demo: Demo, page: Page) -> None:
     steps.sign_in(page, demo, "ada")
     steps.choose(page, "none")
     steps.start(page)

@@ -10,7 +10,7 @@ from tests.ui import steps
 from tests.ui.demo import Demo
 
 
-def test_both_pages_warn_before_the_end_and_more_time_shows_on_both(demo: Demo, page: Page):
+def test_both_pages_warn_before_the_end_and_more_time_shows_on_both(demo: Demo, page: Page) -> None:
     steps.sign_in(page, demo, "dora")
     steps.start_for(page, demo, "dora", "75s")
     item = page.locator(".aiinfn-SessionTime")

@@ -22,7 +22,7 @@ record(loss=lr * seed)
 print("loss", lr * seed)"""
 
 
-def test_a_sweep_of_which_a_point_fails(demo: Demo, page: Page):
+def test_a_sweep_of_which_a_point_fails(demo: Demo, page: Page) -> None:
     steps.sign_in(page, demo, "ada")
     steps.choose(page, "none")
     steps.start(page)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,7 @@ from aiinfn_hub.i18n import language
 from aiinfn_hub.platform import gate
 from aiinfn_hub.platform.loading.loader import load
 from aiinfn_hub.platform.model.accelerator_kinds import AcceleratorKind, visible_devices
+from aiinfn_hub.platform.model.platform import Platform
 from aiinfn_hub.platform.person import Person
 from aiinfn_hub.spawner import profiles
 from aiinfn_hub.vkd.backends.local.devices import RealDevice, assign
@@ -31,7 +33,7 @@ READING = AvailabilityReading(accelerators=[], read_at=datetime(2026, 11, 1, tzi
 
 
 @pytest.fixture(scope="module")
-def platform(tmp_path_factory):
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Platform:
     # The last kind goes first, so that the order of the form is not the file's.
     lines = [
         f"  dev-{kind.value}: {{title: Device, kind: {kind.value}, resource: example.org/{kind.value}, product: P-{kind.value}}}"
@@ -43,17 +45,17 @@ def platform(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def may(platform):
+def may(platform: Platform) -> Any:
     return gate.offer(platform, Person.of("ada", ["p"]))
 
 
-def test_the_form_has_a_group_for_each_in_the_order_of_the_table(may):
+def test_the_form_has_a_group_for_each_in_the_order_of_the_table(may: Any) -> None:
     groups = [card.group for card in profiles.cards_of(may, None)]
     assert groups == ["cpu", *KINDS]
     assert [profiles.group_title(group) for group in groups] == ["CPU", *(kind.heading for kind in KINDS)]
 
 
-def test_each_is_sent_with_its_title_in_the_readers_language(may):
+def test_each_is_sent_with_its_title_in_the_readers_language(may: Any) -> None:
     with language.speaking("it"):
         view = job_view.platform(may, READING, {})
     titles = {choice.kind: choice.kind_title for choice in view.accelerators}
@@ -62,7 +64,7 @@ def test_each_is_sent_with_its_title_in_the_readers_language(may):
     assert all(titles.values())
 
 
-def test_a_client_takes_a_kind_that_it_does_not_know():
+def test_a_client_takes_a_kind_that_it_does_not_know() -> None:
     choice = AcceleratorChoice.model_validate(
         {
             **dict.fromkeys(("name", "title", "kind"), "newer"),
@@ -79,7 +81,9 @@ def test_a_client_takes_a_kind_that_it_does_not_know():
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_process_sees_its_own_devices_and_those_of_no_other_kind(platform, kind):
+def test_a_process_sees_its_own_devices_and_those_of_no_other_kind(
+    platform: Platform, kind: AcceleratorKind
+) -> None:
     environment = device_environment(platform.accelerators[f"dev-{kind.value}"], ["a", "b"])
     assert environment.pop("AIINFN_DEVICES") == "a,b"
     assert environment.keys() == visible_devices(None, ()).keys()
@@ -87,11 +91,11 @@ def test_a_process_sees_its_own_devices_and_those_of_no_other_kind(platform, kin
     assert all(value in {"", "a,b"} for value in environment.values())
 
 
-def test_a_process_without_a_device_sees_none():
+def test_a_process_without_a_device_sees_none() -> None:
     assert visible_devices(None, ())["CUDA_VISIBLE_DEVICES"] == ""
     assert not any(visible_devices(None, ()).values())
 
 
-def test_what_nvml_finds_goes_to_kinds_that_it_can_find(platform):
+def test_what_nvml_finds_goes_to_kinds_that_it_can_find(platform: Platform) -> None:
     found = [RealDevice(f"id-{kind.value}", f"P-{kind.value}") for kind in KINDS]
     assert set(assign(platform, found)) == {f"dev-{kind.value}" for kind in KINDS if kind.found_by_nvml}

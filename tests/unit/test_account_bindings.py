@@ -1,7 +1,9 @@
 """Whose an account is, as the hub asks it: what happens while the table is away, and what a deleted user leaves behind."""
 
 import logging
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from tornado.web import HTTPError
@@ -19,7 +21,9 @@ EVE = Identity.of("https://iam.example.org", "2")
 LOG = logging.getLogger("test")
 
 
-async def test_while_the_table_is_away_nobody_signs_in_and_the_hub_still_starts(tmp_path, caplog):
+async def test_while_the_table_is_away_nobody_signs_in_and_the_hub_still_starts(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     file = tmp_path / "accounts.sqlite"
     file.write_bytes(b"no database" * 1000)
     bindings = Bindings(f"sqlite:///{file}", LOG)
@@ -35,7 +39,9 @@ async def test_while_the_table_is_away_nobody_signs_in_and_the_hub_still_starts(
     assert (await bindings.get("ada")).identity == ADA
 
 
-async def test_a_refusal_is_one_line_in_the_log_that_cannot_be_forged(tmp_path, caplog):
+async def test_a_refusal_is_one_line_in_the_log_that_cannot_be_forged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     bindings = Bindings(f"sqlite:///{tmp_path / 'accounts.sqlite'}", LOG)
     await bindings.bind("ada", ADA)
     caplog.clear()
@@ -46,7 +52,7 @@ async def test_a_refusal_is_one_line_in_the_log_that_cannot_be_forged(tmp_path, 
     assert "\n" not in line
 
 
-async def test_tokens_of_a_deleted_user_are_not_the_next_persons_of_that_name(tmp_path):
+async def test_tokens_of_a_deleted_user_are_not_the_next_persons_of_that_name(tmp_path: Path) -> None:
     authenticator = AccountAuthenticator(
         openid_provider_url="https://iam.example.org",
         accounts_url=f"sqlite:///{tmp_path / 'accounts.sqlite'}",
@@ -56,7 +62,9 @@ async def test_tokens_of_a_deleted_user_are_not_the_next_persons_of_that_name(tm
     assert authenticator._wallets.of("ada") is not wallet
 
 
-async def test_whoever_is_just_signing_in_while_a_release_begins_does_not_get_in(tmp_path, monkeypatch):
+async def test_whoever_is_just_signing_in_while_a_release_begins_does_not_get_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     authenticator = AccountAuthenticator(
         openid_provider_url="https://iam.example.org",
         accounts_url=f"sqlite:///{tmp_path / 'accounts.sqlite'}",
@@ -74,13 +82,15 @@ async def test_whoever_is_just_signing_in_while_a_release_begins_does_not_get_in
     assert (await authenticator.accounts.get("ada")).identity == ADA
 
 
-async def test_a_session_that_starts_while_its_owners_name_is_released_keeps_the_account(tmp_path):
+async def test_a_session_that_starts_while_its_owners_name_is_released_keeps_the_account(
+    tmp_path: Path,
+) -> None:
     """They are signed in until the user is deleted, and vkd takes a while to look at their jobs."""
     spawner = SimpleNamespace(active=False, pending=None)
-    deleted = []
+    deleted: list[Any] = []
 
     class Vkd:
-        async def release_user(self, _name, _released_as, *, dry_run):
+        async def release_user(self, _name: Any, _released_as: Any, *, dry_run: Any) -> int:
             spawner.pending = "spawn"
             assert dry_run
             return 0
@@ -98,13 +108,13 @@ async def test_a_session_that_starts_while_its_owners_name_is_released_keeps_the
         _vkd=Vkd(),
     )
     with pytest.raises(HTTPError, match="Sessions of ada run: the default one"):
-        await ReleaseHandler._release(handler, "ada", dry_run=False, home_moved=False)
+        await ReleaseHandler._release(handler, "ada", dry_run=False, home_moved=False)  # type: ignore[arg-type]
     assert deleted == []
     assert (accounts.get("ada").home / "thesis.txt").exists()
     assert (await bindings.get("ada")).identity == ADA
 
 
-def test_why_sessions_ended_is_forgotten_with_the_person(monkeypatch):
+def test_why_sessions_ended_is_forgotten_with_the_person(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(SessionMixin, "endings", {"ada": "x", "ada/second": "y", "adam": "z"})
     forget_endings("ada")
     assert SessionMixin.endings == {"adam": "z"}

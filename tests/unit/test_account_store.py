@@ -3,7 +3,10 @@
 import sqlite3
 import stat
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -28,18 +31,18 @@ EVE = Identity.of("https://iam.example.org", "2")
 
 
 @pytest.fixture
-def url(tmp_path):
+def url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path / 'hub' / 'accounts.sqlite'}"
 
 
 @pytest.fixture
-def store(url):
+def store(url: str) -> Iterator[AccountStore]:
     found = AccountStore(url)
     yield found
     found.close()
 
 
-def test_an_account_stays_its_first_owners_also_for_another_process(store, url):
+def test_an_account_stays_its_first_owners_also_for_another_process(store: AccountStore, url: str) -> None:
     assert store.bind("ada", ADA).identity == ADA
     other = AccountStore(url)
     assert other.account_for("ada", ADA).name == "ada"
@@ -54,14 +57,14 @@ def test_an_account_stays_its_first_owners_also_for_another_process(store, url):
 @pytest.mark.parametrize(
     "name", ["ada", "\N{FULLWIDTH LATIN SMALL LETTER A}da", "ad\N{FEMININE ORDINAL INDICATOR}", "Ada"]
 )
-def test_another_spelling_is_no_way_in(store, name):
+def test_another_spelling_is_no_way_in(store: AccountStore, name: str) -> None:
     store.bind("ada", ADA)
     with pytest.raises(TakenError):
         store.bind(name, EVE)
     assert [each.name for each in store.all()] == ["ada"]
 
 
-def test_another_spelling_of_an_account_that_is_nobodys_yet_is_no_way_in_either(store):
+def test_another_spelling_of_an_account_that_is_nobodys_yet_is_no_way_in_either(store: AccountStore) -> None:
     store.register("straße")
     with pytest.raises(TakenError):
         store.bind("strasse", EVE)
@@ -71,21 +74,23 @@ def test_another_spelling_of_an_account_that_is_nobodys_yet_is_no_way_in_either(
     assert store.bind("straße", ADA).name == "straße"
 
 
-def test_the_same_subject_of_another_issuer_is_somebody_else(store):
+def test_the_same_subject_of_another_issuer_is_somebody_else(store: AccountStore) -> None:
     store.bind("ada", ADA)
     with pytest.raises(TakenError):
         store.account_for("ada", Identity.of("https://other.example.org", ADA.subject))
     assert store.account_for("ada", Identity.of("https://iam.example.org", ADA.subject)).name == "ada"
 
 
-def test_a_person_who_is_called_otherwise_keeps_the_account_and_the_new_name_stays_free(store):
+def test_a_person_who_is_called_otherwise_keeps_the_account_and_the_new_name_stays_free(
+    store: AccountStore,
+) -> None:
     store.bind("ada", ADA)
     assert store.bind("ada.rossi", ADA).name == "ada"
     assert store.account_for("ada.rossi", ADA).name == "ada"
     assert store.bind("ada.rossi", EVE).name == "ada.rossi"
 
 
-def test_an_account_that_exists_is_bound_once(store):
+def test_an_account_that_exists_is_bound_once(store: AccountStore) -> None:
     store.register("ada")
     store.register("ada")
     assert store.get("ada").identity is None
@@ -95,11 +100,11 @@ def test_an_account_that_exists_is_bound_once(store):
         store.bind("ada", EVE)
 
 
-def test_of_many_at_once_one_gets_the_account(store):
+def test_of_many_at_once_one_gets_the_account(store: AccountStore) -> None:
     store.register("ada")
     start = threading.Barrier(8)
 
-    def come(number):
+    def come(number: Any) -> Any:
         start.wait()
         try:
             return store.bind("ada", Identity.of("https://iam.example.org", str(number))).identity
@@ -111,14 +116,14 @@ def test_of_many_at_once_one_gets_the_account(store):
     assert got == [store.get("ada").identity]
 
 
-def test_a_released_name_is_anybodys(store):
+def test_a_released_name_is_anybodys(store: AccountStore) -> None:
     store.bind("ada", ADA)
     assert store.release("ada")
     assert not store.release("ada")
     assert store.bind("ada", EVE).identity == EVE
 
 
-def test_a_move_to_a_new_issuer_is_all_or_nothing_and_says_what_it_would_do(store):
+def test_a_move_to_a_new_issuer_is_all_or_nothing_and_says_what_it_would_do(store: AccountStore) -> None:
     store.bind("ada", ADA)
     store.bind("eve", EVE)
     store.register("new")
@@ -137,7 +142,7 @@ def test_a_move_to_a_new_issuer_is_all_or_nothing_and_says_what_it_would_do(stor
         store.account_for("ada", ADA)
 
 
-def test_a_move_with_new_subjects_may_swap_them_and_names_who_is_left(store):
+def test_a_move_with_new_subjects_may_swap_them_and_names_who_is_left(store: AccountStore) -> None:
     store.bind("ada", ADA)
     store.bind("eve", EVE)
     store.bind("zoe", Identity.of("https://iam.example.org", "3"))
@@ -148,7 +153,9 @@ def test_a_move_with_new_subjects_may_swap_them_and_names_who_is_left(store):
 
 
 @pytest.mark.parametrize("subjects", [{"1": "x", "2": "x"}, {"1": "9"}], ids=["two alike", "one that exists"])
-def test_a_move_that_makes_two_accounts_one_persons_changes_nothing(store, subjects):
+def test_a_move_that_makes_two_accounts_one_persons_changes_nothing(
+    store: AccountStore, subjects: dict[str, Any]
+) -> None:
     store.bind("ada", ADA)
     store.bind("eve", EVE)
     store.bind("zoe", Identity.of("https://new.example.org", "9"))
@@ -158,14 +165,14 @@ def test_a_move_that_makes_two_accounts_one_persons_changes_nothing(store, subje
     assert store.all() == before
 
 
-def test_nobody_else_can_read_the_table(store, tmp_path):
+def test_nobody_else_can_read_the_table(store: AccountStore, tmp_path: Path) -> None:
     store.open()
     folder = tmp_path / "hub"
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert stat.S_IMODE((folder / "accounts.sqlite").stat().st_mode) == 0o600
 
 
-def test_the_migrations_and_the_table_say_the_same(store, url):
+def test_the_migrations_and_the_table_say_the_same(store: AccountStore, url: str) -> None:
     store.open()
     engine = sa.create_engine(url)
     with engine.connect() as connection:
@@ -174,7 +181,7 @@ def test_the_migrations_and_the_table_say_the_same(store, url):
     engine.dispose()
 
 
-def test_the_table_may_stand_in_the_hubs_own_database(tmp_path):
+def test_the_table_may_stand_in_the_hubs_own_database(tmp_path: Path) -> None:
     file = tmp_path / "jupyterhub.sqlite"
     with sqlite3.connect(file) as connection:
         connection.execute("CREATE TABLE alembic_version (version_num VARCHAR(32))")
@@ -190,7 +197,9 @@ def test_the_table_may_stand_in_the_hubs_own_database(tmp_path):
     connection.close()
 
 
-def test_a_table_of_a_newer_version_and_one_that_cannot_be_read_are_told_in_a_sentence(store, url, tmp_path):
+def test_a_table_of_a_newer_version_and_one_that_cannot_be_read_are_told_in_a_sentence(
+    store: AccountStore, url: str, tmp_path: Path
+) -> None:
     store.open()
     store.close()
     file = tmp_path / "hub" / "accounts.sqlite"
@@ -214,10 +223,12 @@ people = st.builds(Identity.of, st.sampled_from(["https://a", "https://b/"]), st
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(names, people), max_size=12))
-def test_whatever_comes_no_two_people_share_an_account_and_nobody_has_two(tmp_path_factory, comers):
+def test_whatever_comes_no_two_people_share_an_account_and_nobody_has_two(
+    tmp_path_factory: pytest.TempPathFactory, comers: list[Any]
+) -> None:
     folder = tmp_path_factory.mktemp("accounts")
     store = AccountStore(f"sqlite:///{folder / 'accounts.sqlite'}")
-    owner = {}
+    owner: dict[Any, Any] = {}
     for name, person in comers:
         try:
             account = store.bind(name, person)
@@ -233,7 +244,7 @@ def test_whatever_comes_no_two_people_share_an_account_and_nobody_has_two(tmp_pa
     store.close()
 
 
-def test_a_person_with_an_account_who_is_given_anothers_name_is_refused_too(store):
+def test_a_person_with_an_account_who_is_given_anothers_name_is_refused_too(store: AccountStore) -> None:
     store.bind("ada", ADA)
     store.bind("eve", EVE)
     for name in ("ada", "\N{FULLWIDTH LATIN SMALL LETTER A}da"):
@@ -255,7 +266,7 @@ def test_a_person_with_an_account_who_is_given_anothers_name_is_refused_too(stor
         "mysql+nosuch://u:s3cret@h/x",
     ],
 )
-def test_a_table_that_cannot_be_opened_is_told_in_a_sentence_without_a_secret(url):
+def test_a_table_that_cannot_be_opened_is_told_in_a_sentence_without_a_secret(url: str) -> None:
     with pytest.raises(StoreError) as error:
         AccountStore(url).open()
     assert "s3cret" not in str(error.value)

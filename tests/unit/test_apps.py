@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from aiinfn_hub.contract import apps as contract
-from aiinfn_hub.platform.loading.loader import examine, load
+from aiinfn_hub.platform.loading.loader import Examined, examine, load
 from aiinfn_hub.platform.model.apps import variable
 from aiinfn_lab.apps import sentences
 from tests.unit.test_loader import GOOD
@@ -19,14 +20,14 @@ ROOT = Path(__file__).parents[2]
 SVG = '<svg xmlns="http://www.w3.org/2000/svg">%s</svg>'
 
 
-def examined(tmp_path, **app):
+def examined(tmp_path: Path, **app: Any) -> Examined:
     values = {"title": "Board", "command": ["board", "{unix_socket}"]} | app
     path = tmp_path / "platform.yaml"
     path.write_text(f"{GOOD}apps: {json.dumps({'board': values})}\n")
     return examine(path)
 
 
-def test_the_examples_have_tensorboard_and_tell_sessions_of_it():
+def test_the_examples_have_tensorboard_and_tell_sessions_of_it() -> None:
     for path in (ROOT / "platform.yaml", ROOT / "examples/platforms/cnaf.yaml"):
         told, problems = contract.parse_apps(variable(load(path).apps))
         assert problems == []
@@ -61,14 +62,16 @@ def test_the_examples_have_tensorboard_and_tell_sessions_of_it():
         ({"icon": SVG % ("x" * 5000)}, "icon", "4096"),
     ],
 )
-def test_what_is_wrong_with_an_app_is_told_with_its_key(tmp_path, change, key, says):
+def test_what_is_wrong_with_an_app_is_told_with_its_key(
+    tmp_path: Path, change: dict[str, Any], key: str, says: str
+) -> None:
     found = examined(tmp_path, **change).problems
     assert len(found) == 1
     assert found[0].key.startswith(f"apps.board.{key}".rstrip("."))
     assert says in str(found[0])
 
 
-def test_a_good_app_is_fine(tmp_path):
+def test_a_good_app_is_fine(tmp_path: Path) -> None:
     good = examined(
         tmp_path,
         command=["board", "--json={}", "$(HOME)"],
@@ -84,7 +87,7 @@ def test_a_good_app_is_fine(tmp_path):
 
 
 @pytest.mark.parametrize(("name", "good"), [("a-b", True), ("a.b", False), ("A", False), ("x" * 33, False)])
-def test_names_are_parts_of_addresses(tmp_path, name, good):
+def test_names_are_parts_of_addresses(tmp_path: Path, name: str, good: bool) -> None:
     path = tmp_path / "platform.yaml"
     path.write_text(f'{GOOD}apps: {{"{name}": {{title: T, command: [t, "{{unix_socket}}"]}}}}\n')
     assert (examine(path).problems == []) == good
@@ -93,7 +96,7 @@ def test_names_are_parts_of_addresses(tmp_path, name, good):
 @pytest.mark.parametrize(
     ("count", "length", "says"), [(21, 1, "there are 21 apps"), (20, 900, "characters together")]
 )
-def test_apps_fit_into_a_sessions_environment(tmp_path, count, length, says):
+def test_apps_fit_into_a_sessions_environment(tmp_path: Path, count: int, length: int, says: str) -> None:
     app = {"title": "T", "command": ["t", "{unix_socket}", *["x" * length] * 4]}
     path = tmp_path / "platform.yaml"
     path.write_text(f"{GOOD}apps: {json.dumps({f'a{n}': app for n in range(count)})}\n")
@@ -111,13 +114,13 @@ JSON = st.recursive(
 
 
 @given(JSON)
-def test_whatever_a_session_is_told_is_offered_or_explained(told):
+def test_whatever_a_session_is_told_is_offered_or_explained(told: Any) -> None:
     apps, problems = contract.parse_apps(json.dumps(told))
     assert all(isinstance(each, contract.SessionApp) for each in apps)
     assert apps or problems or told == []
 
 
-def test_every_sentence_has_the_same_values_in_italian():
+def test_every_sentence_has_the_same_values_in_italian() -> None:
     for english, italian in sentences.ITALIAN.items():
         for name in ("title", "program", "reason", "status", "seconds", "log"):
             assert (f"{{{name}}}" in english) == (f"{{{name}}}" in italian)

@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import subprocess
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from aiinfn_hub.contract.states import Cause, JobState
-from aiinfn_hub.platform.model.platform import Accelerator, Image, Size
+from aiinfn_hub.i18n.messages import Message
+from aiinfn_hub.platform.model.accelerators import Accelerator
+from aiinfn_hub.platform.model.images import Image
+from aiinfn_hub.platform.model.projects import Size
 from aiinfn_hub.platform.selection import Door, Selection
 from aiinfn_hub.vkd.backends.common import system
 from aiinfn_hub.vkd.backends.common.attempt_files import ExitFacts, Intent, IntentKind
@@ -19,9 +23,9 @@ from aiinfn_hub.vkd.backends.local.supervisor import main
 
 SELECTION = Selection(
     door=Door.JOB, person="alice", project="flavour",
-    image_name="standard", image=Image(title="Standard", reference="example.org/standard:1"),
-    size_name="small", size=Size(title="Small", cores=1, memory="1Gi"),
-    accelerator_name="t4", accelerator=Accelerator(title="Tesla T4", kind="gpu", resource="nvidia.com/gpu"), count=1,
+    image_name="standard", image=Image.model_validate({"title": "Standard", "reference": "example.org/standard:1"}),
+    size_name="small", size=Size.model_validate({"title": "Small", "cores": 1, "memory": "1Gi"}),
+    accelerator_name="t4", accelerator=Accelerator.model_validate({"title": "Tesla T4", "kind": "gpu", "resource": "nvidia.com/gpu"}), count=1,
     queue_name="main", priority=0, time_limit=timedelta(hours=1),
 )  # fmt: skip
 ERROR = {"error": {"type": "error", "error": {"name": "ValueError", "message": "no data", "cell": 3}}}
@@ -102,23 +106,25 @@ def facts(**more: Any) -> ExitFacts:
 
 
 @pytest.mark.parametrize(("end", "order", "cause"), cells())
-def test_the_reason_of_an_end_is_what_happened_first(end, order, cause):
+def test_the_reason_of_an_end_is_what_happened_first(end: str, order: IntentKind | None, cause: str) -> None:
     intent = None if order is None else Intent(order, 1.5)
     outcome = judge(facts(**ENDS[end]), intent, {}, SELECTION, rebooted=False)
     assert (outcome.cause, outcome.state) == (Cause(cause), STATES.get(cause, JobState.FAILED))
     assert outcome.exit_code == ENDS[end].get("exit_code")
 
 
-def test_an_error_that_came_just_before_a_session_wanted_the_device_is_told():
+def test_an_error_that_came_just_before_a_session_wanted_the_device_is_told() -> None:
     outcome = judge(facts(exit_code=1), Intent(IntentKind.PREEMPT, 1.5), ERROR, SELECTION, rebooted=False)
     assert str(outcome.message) == "Failed in cell 3: ValueError: no data"
 
 
 @pytest.mark.parametrize("state", [JobState.QUEUED, JobState.FAILED, JobState.CANCELLED, JobState.SUCCEEDED])
 @pytest.mark.parametrize("order", ORDERS)
-def test_an_order_to_cancel_that_comes_while_the_end_is_being_judged_is_kept(state, order):
+def test_an_order_to_cancel_that_comes_while_the_end_is_being_judged_is_kept(
+    state: JobState, order: IntentKind | None
+) -> None:
     """It comes when the reason was found and not told yet, so a job that would wait again does not."""
-    found = Outcome(state, Cause.PREEMPTED, "Whatever.", 75)
+    found = Outcome(state, Cause.PREEMPTED, Message("history.finished"), 75)
     outcome = unless_cancelled(found, None if order is None else Intent(order, 1.5), SELECTION)
     if order is IntentKind.CANCEL and state is not JobState.SUCCEEDED:
         assert (outcome.state, outcome.cause, outcome.exit_code) == (JobState.CANCELLED, Cause.CANCELLED, 75)
@@ -127,7 +133,7 @@ def test_an_order_to_cancel_that_comes_while_the_end_is_being_judged_is_kept(sta
 
 
 @pytest.fixture
-def supervisor(tmp_path) -> main.Supervisor:
+def supervisor(tmp_path: Path) -> main.Supervisor:
     return main.Supervisor(str(tmp_path), {"log_limit": 1000, "grace": 1.0, "uid": None}, -1, os.getpid())
 
 
@@ -148,8 +154,8 @@ def supervisor(tmp_path) -> main.Supervisor:
     ],
 )
 def test_a_job_that_was_killed_or_stopped_with_all_above_it_is_told_so_in_any_order(
-    supervisor, code, guard_killed, asked, why
-):
+    supervisor: main.Supervisor, code: int, guard_killed: bool, asked: bool, why: str
+) -> None:
     """The guard's death may be noticed after that of the job though it was killed before it."""
     with subprocess.Popen(["sleep", "60"]) as guard:
         if guard_killed:
@@ -173,14 +179,16 @@ def test_a_job_that_was_killed_or_stopped_with_all_above_it_is_told_so_in_any_or
         (b"Z", 0, 0, True),
     ],
 )
-def test_a_process_is_known_to_end_from_when_it_was_killed(monkeypatch, state, flags, pending, ends):
+def test_a_process_is_known_to_end_from_when_it_was_killed(
+    monkeypatch: pytest.MonkeyPatch, state: bytes, flags: int, pending: int, ends: bool
+) -> None:
     fields = [state, *[b"0"] * 40]
     fields[6], fields[28] = b"%d" % flags, b"%d" % pending
     monkeypatch.setattr(system, "stat_fields", lambda _: fields)
     assert system.is_terminating(1) is ends
 
 
-def test_a_living_process_does_not_end_and_one_that_was_killed_does():
+def test_a_living_process_does_not_end_and_one_that_was_killed_does() -> None:
     with subprocess.Popen(["sleep", "60"]) as process:
         assert not system.is_terminating(process.pid)
         process.kill()
@@ -191,7 +199,9 @@ def test_a_living_process_does_not_end_and_one_that_was_killed_does():
 
 @pytest.mark.parametrize("status", [None, 0, 256], ids=["runs", "succeeded", "failed"])
 @pytest.mark.parametrize("why", ["", "stopped", "time_limit"])
-def test_a_guard_that_is_killed_at_last_is_not_why_a_job_ended_before(supervisor, status, why):
+def test_a_guard_that_is_killed_at_last_is_not_why_a_job_ended_before(
+    supervisor: main.Supervisor, status: int | None, why: str
+) -> None:
     supervisor._status, supervisor._why, supervisor.guard_is_gone = status, why, True
     supervisor._heed(float("inf"))
     assert supervisor._kill_at is not None
@@ -201,10 +211,12 @@ def test_a_guard_that_is_killed_at_last_is_not_why_a_job_ended_before(supervisor
     assert supervisor._kill_at == first
 
 
-def test_only_a_lack_of_memory_of_the_last_seconds_can_be_why_a_job_ended(monkeypatch):
+def test_only_a_lack_of_memory_of_the_last_seconds_can_be_why_a_job_ended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     kills, now = [7], [100.0]
     monkeypatch.setattr(system, "oom_kills", lambda _: kills[0])
-    monkeypatch.setattr(system.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(system.time, "monotonic", lambda: now[0])  # type: ignore[attr-defined]
     recent = system.RecentOomKills()
     assert not recent.any()
     kills[0] += 1
@@ -220,7 +232,7 @@ def test_only_a_lack_of_memory_of_the_last_seconds_can_be_why_a_job_ended(monkey
     assert recent.any()
 
 
-def test_of_a_job_with_a_cgroup_that_counts_only_its_own_lack_of_memory_counts(tmp_path):
+def test_of_a_job_with_a_cgroup_that_counts_only_its_own_lack_of_memory_counts(tmp_path: Path) -> None:
     assert system.oom_kills(str(tmp_path)) == system.oom_kills()
     (tmp_path / "memory.events").write_text("low 0\nhigh 0\nmax 4\noom 3\noom_kill 2\noom_group_kill 0\n")
     assert system.oom_kills(str(tmp_path)) == 2

@@ -72,7 +72,7 @@ def read(path: Path) -> Platform:
     return found.platform
 
 
-def test_both_forms_say_the_same_and_check_names_each_older_key(tmp_path):
+def test_both_forms_say_the_same_and_check_names_each_older_key(tmp_path: Path) -> None:
     new, old = write(tmp_path, NEW, "new.yaml"), write(tmp_path, OLD, "old.yaml")
     assert read(old) == read(new)
     assert "Older form" not in CliRunner().invoke(check, [str(new)]).output
@@ -84,12 +84,12 @@ def test_both_forms_say_the_same_and_check_names_each_older_key(tmp_path):
         for key, now in MOVED[section].items():
             line = next(n for n, text in enumerate(lines, 1) if text.startswith(f"    {key}:"))
             expected.append((line, f"{section}.{name}.{key}", ".".join(now)))
-    for line, key, now in expected:
+    for line, key, now in expected:  # type: ignore[assignment]
         assert f"Older form: {old}, line {line}, {key}: this key is now {now}" in said.output
     assert said.output.count("Older form") == len(expected) == 10
 
 
-def test_a_selection_that_an_older_version_kept_is_read(tmp_path):
+def test_a_selection_that_an_older_version_kept_is_read(tmp_path: Path) -> None:
     platform = read(write(tmp_path, NEW))
     granted = resolve({"accelerator": "t4"}, platform, Person.of("ada", ["lab/p1"]), Door.JOB)
     kept = granted.model_dump(mode="json")
@@ -101,7 +101,7 @@ def test_a_selection_that_an_older_version_kept_is_read(tmp_path):
     assert simulated_devices(kept) == simulated_devices(granted.model_dump(mode="json")) == 2
 
 
-def test_an_older_file_is_changed_by_a_newer_one_on_top(tmp_path):
+def test_an_older_file_is_changed_by_a_newer_one_on_top(tmp_path: Path) -> None:
     write(tmp_path, OLD, "base.yaml")
     top = "extends: [base.yaml]\naccelerators: {t4: {kubernetes: {quota: 1, tolerations: null}}}\nsessions: {backend: local}\n"
     platform = read(write(tmp_path, top))
@@ -120,13 +120,15 @@ def test_an_older_file_is_changed_by_a_newer_one_on_top(tmp_path):
         ("    kind: gpu\n", "    kind: gpu\n    quota: 4\n", "accelerators.t4.quota", "accelerators.t4.kubernetes.quota is in this file too"),
     ],
 )  # fmt: skip
-def test_what_is_wrong_is_a_sentence_at_its_key(tmp_path, old, new, key, says):
+def test_what_is_wrong_is_a_sentence_at_its_key(
+    tmp_path: Path, old: str, new: str, key: str, says: str
+) -> None:
     assert old in NEW
     (found,) = examine(write(tmp_path, NEW.replace(old, new, 1))).problems
     assert (found.key, says in found.message) == (key, True), str(found)
 
 
-def test_one_machine_needs_no_words_about_a_cluster(tmp_path):
+def test_one_machine_needs_no_words_about_a_cluster(tmp_path: Path) -> None:
     text = "images: {std: {title: Std}}\naccelerators: {t4: {title: T4, kind: gpu, local: {simulated: 1}}}\n"
     platform = read(write(tmp_path, text + NEW[NEW.index("sizes:") :]))
     assert platform.accelerators["t4"].known_devices == 1

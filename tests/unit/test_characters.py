@@ -22,7 +22,7 @@ INVISIBLE = [
 
 
 @pytest.mark.parametrize("wrong", INVISIBLE, ids=characters.spelled)
-def test_what_cannot_be_seen_is_refused_at_every_door(wrong):
+def test_what_cannot_be_seen_is_refused_at_every_door(wrong: str) -> None:
     text = f"a{wrong}b"
     assert characters.forbidden(text) == wrong
     assert claims.username({"preferred_username": text}) is None
@@ -45,13 +45,13 @@ def test_what_cannot_be_seen_is_refused_at_every_door(wrong):
 @pytest.mark.parametrize(
     "text", ["ada", "Ada.Rossi", "żółć", "данные", "データ", "a\N{NO-BREAK SPACE}b", "σ²", "नमस्ते", "🙂 fit"]
 )
-def test_what_is_seen_is_let_pass(text):
+def test_what_is_seen_is_let_pass(text: str) -> None:
     assert characters.forbidden(text) == ""
     assert validation.job_name(text, "a.py") == text
 
 
 @given(st.text())
-def test_no_text_with_a_control_or_format_character_passes(text):
+def test_no_text_with_a_control_or_format_character_passes(text: str) -> None:
     bad = [each for each in text if unicodedata.category(each) in {"Cc", "Cf", "Cs"}]
     assert not bad or characters.forbidden(text)
     assert not characters.forbidden(characters.shown(text, len(text)))
@@ -72,17 +72,17 @@ def test_no_text_with_a_control_or_format_character_passes(text):
         ("a1", "a¹"),
     ],
 )
-def test_names_that_are_taken_for_each_other(one, other):
+def test_names_that_are_taken_for_each_other(one: str, other: str) -> None:
     assert characters.compared(one) == characters.compared(other)
 
 
 @pytest.mark.parametrize(("one", "other"), [("ada", "adam"), ("émile", "emile"), ("o", "0")])
-def test_names_that_are_two(one, other):
+def test_names_that_are_two(one: str, other: str) -> None:
     assert characters.compared(one) != characters.compared(other)
 
 
 @given(st.text())
-def test_the_compared_form_is_stable_and_knows_no_letter_case(text):
+def test_the_compared_form_is_stable_and_knows_no_letter_case(text: str) -> None:
     form = characters.compared(text)
     assert characters.compared(form) == form
     assert characters.compared(text.lower()) == characters.compared(text.lower().lower())

@@ -7,6 +7,7 @@ import copy
 import json
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,14 +21,14 @@ APIS = {"vkd": vkd, "lab": lab}
 
 
 @pytest.mark.parametrize("name", APIS)
-def test_nothing_that_was_promised_is_broken(name):
+def test_nothing_that_was_promised_is_broken(name: str) -> None:
     promised = json.loads((ROOT / f"docs/api/{TAG}/{name}.json").read_text())
     broken = breaking_changes(promised, json.loads(json.dumps(APIS[name]())))
     assert broken == [], f"only before the tag {TAG} is set: make contract-snapshot"
 
 
 @pytest.mark.parametrize("name", APIS)
-def test_the_promise_is_that_of_the_tag(name):
+def test_the_promise_is_that_of_the_tag(name: str) -> None:
     git = ["git", "-C", str(ROOT)]
     tag = subprocess.run(
         [*git, "rev-parse", "-q", "--verify", f"refs/tags/{TAG}"], capture_output=True, check=False
@@ -40,7 +41,7 @@ def test_the_promise_is_that_of_the_tag(name):
 
 
 @pytest.fixture
-def description():
+def description() -> dict[str, Any]:
     return {
         "paths": {
             "/jobs": {
@@ -96,7 +97,7 @@ LISTED = (*JOBS, "get", "responses", "200")
 REQUEST, JOB = (*SCHEMAS, "JobRequest", "properties"), (*SCHEMAS, "Job", "properties")
 
 
-def changed(description, path, new):
+def changed(description: dict[str, Any], path: tuple[Any, ...], new: Any) -> Any:
     found = copy.deepcopy(description)
     *way, last = path
     value = found
@@ -152,7 +153,9 @@ def changed(description, path, new):
         ((*JOB, "kind"), {"type": "string"}, "retyped: Job.kind may be string"),
     ],
 )  # fmt: skip
-def test_what_breaks_the_promise_is_found(description, path, new, found):
+def test_what_breaks_the_promise_is_found(
+    description: dict[str, Any], path: tuple[Any, ...], new: Any, found: str
+) -> None:
     assert found in breaking_changes(description, changed(description, path, new))
 
 
@@ -177,10 +180,10 @@ def test_what_breaks_the_promise_is_found(description, path, new, found):
         ((*SCHEMAS, "Job", "required"), ["state", "count", "created"]),
     ],
 )  # fmt: skip
-def test_what_is_added_breaks_nothing(description, path, new):
+def test_what_is_added_breaks_nothing(description: dict[str, Any], path: tuple[Any, ...], new: Any) -> None:
     assert breaking_changes(description, changed(description, path, new)) == []
 
 
-def test_a_new_word_of_a_closed_set_in_an_answer_is_found(description):
+def test_a_new_word_of_a_closed_set_in_an_answer_is_found(description: dict[str, Any]) -> None:
     new = changed(description, (*JOB, "kind", "enum"), ["script", "notebook"])
     assert breaking_changes(description, new) == ["new word of a closed set: Job.kind may be 'notebook'"]

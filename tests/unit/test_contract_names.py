@@ -7,6 +7,7 @@ import json
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,12 +18,12 @@ ROOT = Path(__file__).parents[2]
 APIS = {"docs/api/vkd.json": vkd, "docs/api/lab.json": lab}
 
 
-def current(path):
+def current(path: str) -> Any:
     return json.loads(json.dumps(APIS[path]()))
 
 
 @pytest.mark.parametrize("path", APIS)
-def test_the_published_description_is_current(path):
+def test_the_published_description_is_current(path: str) -> None:
     made = json.dumps(current(path), indent=1, ensure_ascii=False) + "\n"
     if os.environ.get("UPDATE_GOLDEN"):
         (ROOT / path).write_text(made)
@@ -30,7 +31,7 @@ def test_the_published_description_is_current(path):
 
 
 @pytest.mark.parametrize("path", APIS)
-def test_names_are_plain_and_no_operation_has_anothers(path):
+def test_names_are_plain_and_no_operation_has_anothers(path: str) -> None:
     description = current(path)
     names = list(description["components"]["schemas"])
     # FastAPI adds -Input and -Output to the names of models that are both.
@@ -44,7 +45,7 @@ def test_names_are_plain_and_no_operation_has_anothers(path):
     assert [name for name in ids if not re.fullmatch(r"[a-z]+(_[a-z]+)+", name)] == []
 
 
-def test_the_lab_describes_every_verb_that_it_has_and_no_other():
+def test_the_lab_describes_every_verb_that_it_has_and_no_other() -> None:
     from aiinfn_lab.handlers import routes
 
     verbs = ("get", "post", "patch", "put", "delete", "head", "options")

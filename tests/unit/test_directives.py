@@ -2,8 +2,10 @@
 
 import json
 import shlex
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -38,7 +40,7 @@ from aiinfn_lab.submission.job_request import CHOICES
         ("x = 1  # AIINFN size=large", {}),
     ],
 )
-def test_what_stands_before_the_code_is_read(source, found):
+def test_what_stands_before_the_code_is_read(source: str, found: dict[str, Any]) -> None:
     assert directives.read(source, "'a.py'") == found
 
 
@@ -53,19 +55,19 @@ def test_what_stands_before_the_code_is_read(source, found):
         ("# AIINFN __import__('os')=1", "Line 2 of 'a.py' has '__import__(os)=1', which is no NAME=VALUE."),
     ],
 )
-def test_a_mistake_is_told_with_its_line_and_an_example(line, words):
+def test_a_mistake_is_told_with_its_line_and_an_example(line: str, words: str) -> None:
     with pytest.raises(Refusal) as told:
         directives.read(f"#!/bin/sh\n{line}\n", "'a.py'")
     assert told.value.message == words
     assert "# AIINFN accelerator=t4 time=2h" in told.value.hint
 
 
-def test_it_sets_only_what_a_submission_has():
+def test_it_sets_only_what_a_submission_has() -> None:
     assert set(directives.KEYS.values()) == {*CHOICES, "name", "labels"}
 
 
 @pytest.mark.parametrize("parts", [str, lambda source: source.splitlines(keepends=True)])
-def test_of_a_notebook_the_first_code_cell_counts(parts):
+def test_of_a_notebook_the_first_code_cell_counts(parts: type[Any] | Callable[..., Any]) -> None:
     cells = [
         {"cell_type": "markdown", "source": parts("# AIINFN size=wrong")},
         {"cell_type": "code", "source": parts("# AIINFN size=large\nx = 1")},
@@ -84,12 +86,14 @@ VALUES = st.dictionaries(
 
 
 @given(VALUES, st.sampled_from(["", "#!/bin/bash\n", "\n\n# by me\n"]), st.text(st.characters(codec="utf-8")))
-def test_what_is_written_is_read_again_whatever_the_code_is(values, head, code):
+def test_what_is_written_is_read_again_whatever_the_code_is(
+    values: dict[str, Any], head: str, code: str
+) -> None:
     assert directives.read(f"{head}{directives.write(values)}\nx = {shlex.quote(code)}", "f") == values
 
 
 @given(st.text())
-def test_any_text_is_read_or_refused_with_a_sentence(text):
+def test_any_text_is_read_or_refused_with_a_sentence(text: str) -> None:
     try:
         found = directives.read(f"# AIINFN {text}", "f")
     except Refusal as refusal:

@@ -3,6 +3,7 @@
 import importlib.util
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 VARIABLE = re.compile(r"\bAIINFN_[A-Z][A-Z_]*[A-Z]\b")
 
 
-def test_every_environment_variable_is_documented_and_every_documented_one_exists():
+def test_every_environment_variable_is_documented_and_every_documented_one_exists() -> None:
     used = {
         name
         for folder in ("aiinfn_hub", "aiinfn_lab")
@@ -21,7 +22,7 @@ def test_every_environment_variable_is_documented_and_every_documented_one_exist
     assert used == documented
 
 
-def test_links_of_the_documentation_lead_somewhere():
+def test_links_of_the_documentation_lead_somewhere() -> None:
     broken = [
         f"{page.relative_to(ROOT)}: {target}"
         for page in [
@@ -36,7 +37,7 @@ def test_links_of_the_documentation_lead_somewhere():
     assert not broken
 
 
-def test_files_and_folders_that_the_architecture_names_are_there():
+def test_files_and_folders_that_the_architecture_names_are_there() -> None:
     bases = [
         ROOT,
         *(ROOT / part for part in ("aiinfn_hub", "aiinfn_hub/vkd", "aiinfn_hub/vkd/backends", "aiinfn_lab")),
@@ -48,22 +49,22 @@ def test_files_and_folders_that_the_architecture_names_are_there():
 
 
 @pytest.fixture(scope="module")
-def packages():
+def packages() -> Any:
     spec = importlib.util.spec_from_file_location("packages", ROOT / "docs/packages.py")
-    module = importlib.util.module_from_spec(spec)
+    module = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
     spec.loader.exec_module(module)
     return module
 
 
-def test_the_pictures_of_the_packages_are_those_of_the_code(packages):
+def test_the_pictures_of_the_packages_are_those_of_the_code(packages: Any) -> None:
     page = (ROOT / "docs/architecture.md").read_text()
     assert packages.drawn(page) == page, "make picture"
 
 
-def test_an_arrow_that_follows_from_others_is_not_drawn(packages):
+def test_an_arrow_that_follows_from_others_is_not_drawn(packages: Any) -> None:
     assert packages.reduced({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == {"a": {"b"}, "b": {"c"}, "c": set()}
 
 
-def test_a_circle_is_not_drawn(packages):
+def test_a_circle_is_not_drawn(packages: Any) -> None:
     with pytest.raises(ValueError, match="a -> b -> a"):
         packages.reduced({"a": {"b"}, "b": {"a"}})

@@ -5,6 +5,7 @@ After a wanted change: ``UPDATE_GOLDEN=1 pytest tests/unit/test_explain.py``, th
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -47,18 +48,18 @@ PEOPLE_OF_EVENTS = {
 }
 
 
-def run(*arguments):
+def run(*arguments: Any) -> Any:
     return CliRunner().invoke(main, [str(each) for each in arguments])
 
 
-def explained(platform, person, at):
+def explained(platform: str, person: str, at: str) -> Any:
     ended = run("explain", EXAMPLES / f"{platform}.yaml", *(PEOPLE | PEOPLE_OF_EVENTS)[person], "--at", at)
     assert ended.exit_code == 0, ended.output
     return ended.output
 
 
 @pytest.mark.parametrize(("platform", "person", "at"), CASES)
-def test_what_people_would_see_is_as_it_was_read(platform, person, at):
+def test_what_people_would_see_is_as_it_was_read(platform: str, person: str, at: str) -> None:
     path = GOLDEN / f"{platform}-{person}.txt"
     text = explained(platform, person, at)
     if UPDATE:
@@ -67,7 +68,7 @@ def test_what_people_would_see_is_as_it_was_read(platform, person, at):
     assert text == path.read_text()
 
 
-def test_nothing_is_kept_that_no_test_reads():
+def test_nothing_is_kept_that_no_test_reads() -> None:
     assert {path.stem for path in GOLDEN.iterdir()} == {
         f"{platform}-{person}" for platform, person, _ in CASES
     }
@@ -75,7 +76,7 @@ def test_nothing_is_kept_that_no_test_reads():
 
 @pytest.mark.parametrize("platform", ["cnaf", "recas", "hackathon"])
 @pytest.mark.parametrize("person", PEOPLE)
-def test_the_reasons_are_the_gates_own(platform, person):
+def test_the_reasons_are_the_gates_own(platform: str, person: str) -> None:
     """Whatever is not offered is refused by the gate, of accelerators, sizes and images in the same words."""
     whole = load(EXAMPLES / f"{platform}.yaml")
     groups = next(iter(PEOPLE[person][3:4])).split(",")
@@ -92,20 +93,20 @@ def test_the_reasons_are_the_gates_own(platform, person):
                 assert refused.value.message == denial.sentence
 
 
-def test_explain_without_a_name_or_groups_is_about_a_stranger():
+def test_explain_without_a_name_or_groups_is_about_a_stranger() -> None:
     ended = run("explain", EXAMPLES / "cnaf.yaml")
     assert ended.exit_code == 0
     assert "Nothing else is offered to somebody who belongs to no project." in ended.output
 
 
 @pytest.mark.parametrize("time", ["soon", "2026-13-01", "12:00"])
-def test_a_time_that_is_none_is_refused_in_words(time):
+def test_a_time_that_is_none_is_refused_in_words(time: str) -> None:
     ended = run("explain", EXAMPLES / "cnaf.yaml", "--at", time)
     assert ended.exit_code == 2
     assert "no date or time; write for example" in ended.output
 
 
-def test_a_broken_file_is_not_explained(tmp_path):
+def test_a_broken_file_is_not_explained(tmp_path: Path) -> None:
     path = tmp_path / "platform.yaml"
     path.write_text("extends: [gone.yaml]\n")
     ended = run("explain", path)
@@ -115,7 +116,7 @@ def test_a_broken_file_is_not_explained(tmp_path):
     )
 
 
-def test_check_lists_everything_that_is_wrong(tmp_path):
+def test_check_lists_everything_that_is_wrong(tmp_path: Path) -> None:
     path = tmp_path / "platform.yaml"
     path.write_text(
         f"extends: [{EXAMPLES}/cnaf.yaml]\nprojects: {{flavour: {{gruops: [a]}}}}\nsizes: {{small: {{memory: 8GB}}}}\n"
@@ -128,7 +129,7 @@ def test_check_lists_everything_that_is_wrong(tmp_path):
     ]
 
 
-def test_check_says_what_a_good_file_declares_and_what_has_ended(tmp_path):
+def test_check_says_what_a_good_file_declares_and_what_has_ended(tmp_path: Path) -> None:
     path = tmp_path / "platform.yaml"
     path.write_text(
         f"extends: [{EXAMPLES}/cnaf.yaml]\ngrants: {{old: {{project: flavour, people: [x], until: 2020-01-01}}}}\n"
@@ -142,7 +143,7 @@ def test_check_says_what_a_good_file_declares_and_what_has_ended(tmp_path):
 @pytest.mark.parametrize(
     ("groups", "told"), [("ai-infn/flavour", True), ("ai-infn/flavour,infn/guests", False)]
 )
-def test_who_lacks_a_required_group_is_told_first(tmp_path, groups, told):
+def test_who_lacks_a_required_group_is_told_first(tmp_path: Path, groups: str, told: bool) -> None:
     platform = tmp_path / "strict.yaml"
     platform.write_text(
         f"extends: [{EXAMPLES / 'cnaf.yaml'}]\niam: {{required_groups: [infn/members, infn/guests]}}\n"

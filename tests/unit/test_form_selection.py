@@ -34,7 +34,7 @@ PLATFORM = Platform.model_validate(
     }
 )  # fmt: skip
 PERSON = Person.of("ada", ["a"])
-VALUES = {
+VALUES: dict[str, list[Any]] = {
     "accelerator": ["none", "t4", "v70", "k80", "", 7, None],
     "project": ["one", "two", "three", "gone", "", ["one"]],
     "image": ["std", "fpga", "x", ""],
@@ -46,7 +46,7 @@ VALUES = {
 
 @settings(max_examples=300, deadline=None)
 @given(st.fixed_dictionaries({}, optional={key: st.sampled_from(values) for key, values in VALUES.items()}))
-def test_whatever_was_chosen_last_the_form_selects_something_that_is_granted(last: dict[str, Any]):
+def test_whatever_was_chosen_last_the_form_selects_something_that_is_granted(last: dict[str, Any]) -> None:
     may = offer(PLATFORM, PERSON)
     selected = form.selected(may, last)
     granted = resolve(selected, PLATFORM, PERSON, Door.SESSION)
@@ -66,10 +66,10 @@ def test_whatever_was_chosen_last_the_form_selects_something_that_is_granted(las
 
 
 @pytest.mark.parametrize("last", [{}, {"x": 1}, {"accelerator": {}}, [], "text", None])
-def test_odd_choices_lead_to_the_usual_one(last):
+def test_odd_choices_lead_to_the_usual_one(last: Any) -> None:
     selected = form.selected(offer(PLATFORM, PERSON), last)
     assert selected == {"accelerator": "none", "project": "one", "image": "std", "size": "s"}
 
 
-def test_who_has_no_project_has_nothing_selected():
+def test_who_has_no_project_has_nothing_selected() -> None:
     assert form.selected(offer(PLATFORM, Person.of("nora", [])), {"accelerator": "t4"}) == {}

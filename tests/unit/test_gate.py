@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -96,7 +97,9 @@ BOTH = Person.of("both", ["a/x", "b/x"])
         (BETA, "job", {"queue": "beta"}, {"queue_name": "beta"}),
     ],
 )  # fmt: skip
-def test_what_is_allowed_is_granted(person, door, request_, expected):
+def test_what_is_allowed_is_granted(
+    person: Person, door: Door, request_: dict[str, Any], expected: dict[str, Any]
+) -> None:
     granted = resolve(request_, PLATFORM, person, Door(door))
     assert {key: getattr(granted, key) for key in expected} == expected
     assert granted.person == person.name
@@ -170,7 +173,9 @@ def test_what_is_allowed_is_granted(person, door, request_, expected):
         (ALPHA, "job", None, "invalid", None),
     ],
 )
-def test_what_is_not_allowed_is_refused_with_its_reason(person, door, request_, reason, field):
+def test_what_is_not_allowed_is_refused_with_its_reason(
+    person: Person, door: Door, request_: Any, reason: str, field: str | None
+) -> None:
     with pytest.raises(Refusal) as refused:
         resolve(request_, PLATFORM, person, Door(door))
     assert (refused.value.reason, refused.value.field) == (reason, field)
@@ -190,13 +195,15 @@ def test_what_is_not_allowed_is_refused_with_its_reason(person, door, request_, 
         (NEMO, [], []),
     ],
 )
-def test_the_demonstration_offers_each_person_what_their_projects_may_use(person, accelerators, queues):
+def test_the_demonstration_offers_each_person_what_their_projects_may_use(
+    person: Person, accelerators: list[str], queues: list[str]
+) -> None:
     may = offer(DEMO, person)
     assert list(may.accelerators) == accelerators
     assert [name for name in may.queues if may.projects] == queues
 
 
-def test_every_reason_has_a_status():
+def test_every_reason_has_a_status() -> None:
     assert set(STATUS) == set(Reason)
 
 
@@ -211,7 +218,9 @@ requests = st.dictionaries(st.sampled_from(sorted(JOB_KEYS)) | st.text(max_size=
 
 @settings(max_examples=400)
 @given(requests, people, st.sampled_from(Door))
-def test_whatever_is_asked_the_gate_grants_within_the_offer_or_refuses(request_, person, door):
+def test_whatever_is_asked_the_gate_grants_within_the_offer_or_refuses(
+    request_: dict[str, Any], person: Person, door: Any
+) -> None:
     try:
         granted = resolve(request_, PLATFORM, person, door)
     except Refusal:
@@ -230,7 +239,7 @@ def test_whatever_is_asked_the_gate_grants_within_the_offer_or_refuses(request_,
 
 
 @given(people, st.data())
-def test_whatever_is_offered_is_granted(person, data):
+def test_whatever_is_offered_is_granted(person: Person, data: st.DataObject) -> None:
     may = offer(PLATFORM, person)
     if not may.projects:
         return
@@ -249,7 +258,7 @@ def test_whatever_is_offered_is_granted(person, data):
     assert resolve(request | {"queue": queue}, PLATFORM, person, Door.JOB).queue_name == queue
 
 
-def test_a_selection_survives_json():
+def test_a_selection_survives_json() -> None:
     granted = resolve({"accelerator": "t4"}, PLATFORM, ALPHA, Door.SESSION)
     assert Selection.model_validate_json(granted.model_dump_json()) == granted
 
@@ -263,20 +272,22 @@ def test_a_selection_survives_json():
         (ALPHA, {"project": "nope"}, "alpha", "beta"),
     ],
 )
-def test_a_hint_names_what_the_person_may_use_and_nothing_else(person, request_, named, not_named):
+def test_a_hint_names_what_the_person_may_use_and_nothing_else(
+    person: Person, request_: dict[str, Any], named: str, not_named: str
+) -> None:
     with pytest.raises(Refusal) as refused:
         resolve(request_, PLATFORM, person, Door.SESSION)
     assert named in refused.value.hint
     assert not_named not in refused.value.hint
 
 
-def test_a_hint_says_that_there_is_more_than_it_names():
+def test_a_hint_says_that_there_is_more_than_it_names() -> None:
     choices = {f"c{number}": None for number in range(9)}
     assert request_fields.instead(choices) == "Choose one of c0, c1, c2, c3, c4, c5, or of 3 more."
     assert request_fields.instead(dict.fromkeys(["a", "b"])) == "Choose one of a, b."
 
 
-def test_blanks_that_do_not_break_are_shown_as_they_are():
+def test_blanks_that_do_not_break_are_shown_as_they_are() -> None:
     with pytest.raises(Refusal) as refused:
         resolve({"image": "a\u00a0b\u202fc\x1b"}, PLATFORM, ALPHA, Door.SESSION)
     assert "“a\u00a0b\u202fc?”" in refused.value.message

@@ -3,6 +3,7 @@
 from collections import Counter
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -20,14 +21,14 @@ from aiinfn_hub.platform.selection import Door
 TABLE = yaml.safe_load(Path(__file__).with_name("gate_cases.yaml").read_text())
 PLATFORM = Platform.model_validate(TABLE["platform"])
 PEOPLE = {name: Person.of(name, groups, admin=name == "op") for name, groups in TABLE["people"].items()}
-CASES = [
+CASES: list[Any] = [
     pytest.param(case, id=f"{title}-{number}")
     for title, cases in TABLE["cases"].items()
     for number, case in enumerate(cases, 1)
 ]
 
 
-def ask(case):
+def ask(case: Any) -> Any:
     return resolve(
         case["ask"],
         PLATFORM,
@@ -38,14 +39,14 @@ def ask(case):
     )
 
 
-def plain(value):
+def plain(value: Any) -> Any:
     if isinstance(value, timedelta):
         return format_duration(value)
     return list(value) if isinstance(value, tuple) else value
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_the_gate_answers_as_the_table_says(case):
+def test_the_gate_answers_as_the_table_says(case: dict[str, Any]) -> None:
     assert case.keys() <= {"who", "door", "at", "ask", "holds", "gets", "refused"}
     assert ("gets" in case) != ("refused" in case)
     if "gets" in case:
@@ -65,7 +66,7 @@ def test_the_gate_answers_as_the_table_says(case):
         assert WORDS[Rule(rule)].reason is refusal.reason
 
 
-def test_the_table_is_large_and_knows_every_rule():
+def test_the_table_is_large_and_knows_every_rule() -> None:
     assert len(CASES) >= 200
     answers = Counter("refused" if "refused" in case.values[0] else "gets" for case in CASES)
     assert min(answers.values()) >= 90
@@ -74,12 +75,12 @@ def test_the_table_is_large_and_knows_every_rule():
     assert {rule for rule in Rule if rule not in only_explained} <= told
 
 
-def test_reasons_are_the_closed_set():
+def test_reasons_are_the_closed_set() -> None:
     assert {words.reason for words in WORDS.values()} <= set(Reason)
     assert set(WORDS) == set(Rule)
 
 
-def test_what_is_refused_says_what_to_choose_instead():
+def test_what_is_refused_says_what_to_choose_instead() -> None:
     """The hint names only things that are offered, so that following it works."""
     for case in (each.values[0] for each in CASES):
         if "refused" not in case or case["refused"][1] not in {
@@ -105,4 +106,4 @@ def test_what_is_refused_says_what_to_choose_instead():
         )
         kind = {"size": may.sizes, "image": may.images, "queue": may.queues, "project": may.projects}
         known = kind.get(case["refused"][1], {**may.accelerators, "none": None})
-        assert first in {*known, "another"}, refused.value.hint
+        assert first in {*known, "another"}, refused.value.hint  # type: ignore[misc]

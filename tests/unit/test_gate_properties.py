@@ -4,6 +4,7 @@
 """
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
@@ -29,16 +30,16 @@ START = datetime(2026, 12, 1, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 
 
-def some(names, least=0):
+def some(names: Any, least: int = 0) -> Any:
     return st.lists(st.sampled_from(names), unique=True, min_size=least, max_size=len(names))
 
 
-def maybe(strategy):
+def maybe(strategy: Any) -> Any:
     return st.none() | strategy
 
 
-@st.composite
-def section(draw, required, **optional):
+@st.composite  # type: ignore[arg-type]
+def section(draw: Any, required: Any, **optional: Any) -> Any:
     """A section of the file with few of its optional keys, so that often enough something is allowed."""
     keys = draw(st.lists(st.sampled_from(sorted(optional)), unique=True, max_size=2))
     return {key: draw(each) for key, each in required.items()} | {key: draw(optional[key]) for key in keys}
@@ -49,7 +50,7 @@ spans = st.tuples(hours, hours).filter(lambda ends: ends[0] < ends[1])
 lengths = st.sampled_from(["30m", "2h", "5h", "12h"])
 
 
-def text(value):
+def text(value: Any) -> Any:
     return st.just(value)
 
 
@@ -136,14 +137,14 @@ doors = st.sampled_from(Door)
 
 
 @st.composite
-def platforms(draw):
+def platforms(draw: Any) -> Platform:
     try:
         return Platform.model_validate(draw(files))
     except ValidationError:  # more is reserved than there is, and the like
         assume(False)
 
 
-def holding(platform, project, person, now):
+def holding(platform: Any, project: Any, person: Person, now: Any) -> list[Any]:
     """The grants of a person in a project that hold for another minute."""
     member = in_project(platform.projects[project], person)
     return [
@@ -156,19 +157,19 @@ def holding(platform, project, person, now):
     ]  # fmt: skip
 
 
-def in_project(project, person):
+def in_project(project: Any, person: Person) -> bool:
     return bool(person.groups & {*project.groups, *project.managers})
 
 
-def listed(allowed, name):
+def listed(allowed: Any, name: str) -> Any:
     return allowed is None or name in allowed
 
 
-def for_groups(thing, person):
+def for_groups(thing: Any, person: Person) -> Any:
     return thing.groups is None or bool(person.groups & {*thing.groups})
 
 
-def kept_for_others(platform, project, accelerator, at, door):
+def kept_for_others(platform: Any, project: Any, accelerator: str, at: Any, door: Any) -> int:
     found = [
         each
         for each in platform.reservations.values()
@@ -180,7 +181,7 @@ def kept_for_others(platform, project, accelerator, at, door):
     )
 
 
-def allowed(platform, person, door, now, usage, ask):  # noqa: C901, PLR0912
+def allowed(platform: Any, person: Person, door: Any, now: Any, usage: Any, ask: dict[str, Any]) -> Any:  # noqa: C901, PLR0912
     """Say whether a complete request may be granted, from the file alone; of ``usage`` only the limits at once."""
     project, accelerator, count = platform.projects[ask["project"]], ask["accelerator"], ask["count"]
     size, image, time = platform.sizes[ask["size"]], platform.images[ask["image"]], ask["time_limit"]
@@ -248,12 +249,12 @@ def allowed(platform, person, door, now, usage, ask):  # noqa: C901, PLR0912
     )  # fmt: skip
 
 
-def sum_of(used, accelerator=None):
+def sum_of(used: Any, accelerator: str | None = None) -> Any:
     used = used or {}
     return used.get(accelerator, 0) if accelerator else sum(used.values())
 
 
-def answer(ask, platform, person, door, now, usage):
+def answer(ask: dict[str, Any], platform: Any, person: Person, door: Any, now: Any, usage: Any) -> Any:
     """The gate's Selection, or None for a Refusal; anything else fails the test."""
     try:
         granted = resolve(ask, platform, person, door, now=now, usage=usage)
@@ -274,7 +275,9 @@ complete = st.fixed_dictionaries(
 
 @settings(max_examples=150, deadline=None)
 @given(platforms(), people, doors, times, maybe(st.builds(QuotaUse, held)), complete, st.sampled_from(QUEUES))
-def test_the_gate_grants_exactly_what_the_file_allows(platform, person, door, now, usage, ask, queue):
+def test_the_gate_grants_exactly_what_the_file_allows(
+    platform: Any, person: Any, door: Any, now: Any, usage: Any, ask: Any, queue: Any
+) -> None:
     if door is Door.JOB:
         ask = ask | {"queue": queue}
     if ask["accelerator"] == CPU_ONLY:
@@ -314,8 +317,8 @@ requests = st.dictionaries(st.sampled_from(sorted(JOB_KEYS)) | st.text(max_size=
 @settings(max_examples=150, deadline=None)
 @given(platforms(), people, doors, times, usages, requests | anything)
 def test_the_gate_is_total_and_grants_nothing_that_is_not_allowed(
-    platform, person, door, now, usage, request_
-):
+    platform: Any, person: Any, door: Any, now: Any, usage: Any, request_: Any
+) -> None:
     granted = answer(request_, platform, person, door, now, usage)
     event("granted" if granted else "refused")
     if granted is None:
@@ -330,7 +333,9 @@ def test_the_gate_is_total_and_grants_nothing_that_is_not_allowed(
 
 @settings(max_examples=80, deadline=None)
 @given(platforms(), people, times, usages, st.data())
-def test_no_profile_list_offers_what_the_gate_refuses(platform, person, now, usage, data):
+def test_no_profile_list_offers_what_the_gate_refuses(
+    platform: Any, person: Any, now: Any, usage: Any, data: st.DataObject
+) -> None:
     cards = profiles(platform, person, None, now=now, usage=usage)
     assume(cards)
     card = data.draw(st.sampled_from(cards))
@@ -354,7 +359,9 @@ def test_no_profile_list_offers_what_the_gate_refuses(platform, person, now, usa
 
 @settings(max_examples=80, deadline=None)
 @given(platforms(), people, doors, times, usages, st.data())
-def test_every_thing_is_offered_or_has_one_reason(platform, person, door, now, usage, data):
+def test_every_thing_is_offered_or_has_one_reason(
+    platform: Any, person: Any, door: Any, now: Any, usage: Any, data: st.DataObject
+) -> None:
     may = offer(platform, person, now=now, usage=usage, door=door)
     kind, names = data.draw(
         st.sampled_from(

@@ -20,7 +20,9 @@ from aiinfn_hub.vkd.backends.kubernetes.job_api import hopeless, obstacle, refus
         (KubeError(422, "Invalid", "spec.template.spec.volumes: Invalid"), True, "vkd's log"),
     ],
 )
-def test_what_is_refused_for_good_is_told_from_what_may_still_come(error, for_good, words):
+def test_what_is_refused_for_good_is_told_from_what_may_still_come(
+    error: KubeError, for_good: bool, words: str
+) -> None:
     assert hopeless(error) is for_good
     assert words in str(obstacle(error))
     assert error.message not in str(obstacle(error))

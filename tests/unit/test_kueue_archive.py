@@ -6,6 +6,7 @@ import json
 import random
 import time
 import tracemalloc
+from pathlib import Path
 
 import pytest
 
@@ -15,17 +16,17 @@ from aiinfn_hub.vkd.backends.kubernetes.archive import LogArchive, NoLineError
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path: Path) -> AttemptFolder:
     return AttemptFolder(tmp_path / "1")
 
 
-def archive(folder, pod="p1", limit=10_000):
+def archive(folder: AttemptFolder, pod: str = "p1", limit: int = 10_000) -> LogArchive:
     made = LogArchive(folder, pod, limit)
     made.open()
     return made
 
 
-def stamp(number):
+def stamp(number: int) -> str:
     """Several lines have the same stamp."""
     return f"2026-11-24T12:00:{number // 4:02}.{number // 4:09}Z"
 
@@ -34,7 +35,7 @@ LINES = [f"line {number}\n".encode() for number in range(40)]
 STREAM = [f"{stamp(number)} ".encode() + line for number, line in enumerate(LINES)]
 
 
-def test_a_stream_in_one_piece(folder):
+def test_a_stream_in_one_piece(folder: AttemptFolder) -> None:
     made = archive(folder)
     made.feed(b"".join(STREAM))
     made.finish()
@@ -42,7 +43,7 @@ def test_a_stream_in_one_piece(folder):
     assert archive(folder).complete
 
 
-def test_a_stream_that_is_cut_anywhere_and_taken_up_again(folder):
+def test_a_stream_that_is_cut_anywhere_and_taken_up_again(folder: AttemptFolder) -> None:
     rng = random.Random(1)
     text = b"".join(STREAM)
     made = archive(folder)
@@ -66,7 +67,7 @@ def test_a_stream_that_is_cut_anywhere_and_taken_up_again(folder):
     assert folder.log.read_bytes() == b"".join(LINES)
 
 
-def test_what_was_written_but_not_noted_comes_again(folder):
+def test_what_was_written_but_not_noted_comes_again(folder: AttemptFolder) -> None:
     made = archive(folder)
     made.feed(STREAM[0])
     with folder.log.open("ab") as log:
@@ -76,13 +77,13 @@ def test_what_was_written_but_not_noted_comes_again(folder):
     assert folder.log.read_bytes() == LINES[0] + LINES[1]
 
 
-def test_another_pods_log_is_thrown_away(folder):
+def test_another_pods_log_is_thrown_away(folder: AttemptFolder) -> None:
     archive(folder, "p1").feed(STREAM[0])
     archive(folder, "p2").feed(STREAM[7])
     assert folder.log.read_bytes() == LINES[7]
 
 
-def test_records_are_taken_out_and_the_last_is_kept(folder):
+def test_records_are_taken_out_and_the_last_is_kept(folder: AttemptFolder) -> None:
     made = archive(folder)
     at = "2026-11-24T12:00:00.000000000Z"
     progress = [json.dumps({"type": "progress", "progress": {"cell": n, "cells": 9}}) for n in (1, 2)]
@@ -98,21 +99,21 @@ def test_records_are_taken_out_and_the_last_is_kept(folder):
     assert folder.log.read_bytes() == b"a\nb\n\x1enonsense\n"
 
 
-def test_what_the_kubelet_says_in_between_is_no_log(folder):
+def test_what_the_kubelet_says_in_between_is_no_log(folder: AttemptFolder) -> None:
     made = archive(folder)
     with pytest.raises(NoLineError):
         made.feed(STREAM[0] + b"unable to retrieve container logs for containerd://1\n")
     assert folder.log.read_bytes() == LINES[0]
 
 
-def test_a_last_line_without_an_end_is_kept(folder):
+def test_a_last_line_without_an_end_is_kept(folder: AttemptFolder) -> None:
     made = archive(folder)
     made.feed(STREAM[0] + STREAM[5].rstrip())
     made.finish()
     assert folder.log.read_bytes() == LINES[0] + LINES[5]
 
 
-def test_a_log_that_is_too_long_ends_with_a_word_about_it(folder):
+def test_a_log_that_is_too_long_ends_with_a_word_about_it(folder: AttemptFolder) -> None:
     made = archive(folder, limit=20)
     for line in STREAM:
         made.feed(line)
@@ -124,7 +125,7 @@ def test_a_log_that_is_too_long_ends_with_a_word_about_it(folder):
     assert folder.log.read_bytes() == text
 
 
-def test_a_line_without_an_end_is_written_as_it_comes_and_held_nowhere(folder):
+def test_a_line_without_an_end_is_written_as_it_comes_and_held_nowhere(folder: AttemptFolder) -> None:
     made = archive(folder, limit=2**30)
     made.feed(STREAM[0] + f"{stamp(1)} ".encode())
     piece = b"\r[" + b"#" * 65533 + b"]"
@@ -145,7 +146,7 @@ def test_a_line_without_an_end_is_written_as_it_comes_and_held_nowhere(folder):
 
 
 @pytest.mark.parametrize("restart", [False, True])
-def test_a_line_of_which_part_was_written_is_completed_once(folder, restart):
+def test_a_line_of_which_part_was_written_is_completed_once(folder: AttemptFolder, restart: bool) -> None:
     made = archive(folder)
     at = stamp(1)
     made.feed(STREAM[0] + f"{at} half of".encode())
@@ -163,7 +164,7 @@ def test_a_line_of_which_part_was_written_is_completed_once(folder, restart):
     assert folder.log.read_bytes() == LINES[0] + b"half of it\n"
 
 
-def test_a_line_that_is_no_line_of_the_log_is_noticed_before_it_ends(folder):
+def test_a_line_that_is_no_line_of_the_log_is_noticed_before_it_ends(folder: AttemptFolder) -> None:
     made = archive(folder)
     for _ in range(63):
         assert not made.feed(b"x")
@@ -172,7 +173,7 @@ def test_a_line_that_is_no_line_of_the_log_is_noticed_before_it_ends(folder):
 
 
 @pytest.mark.parametrize("text", [b"\x1e", b"\x1e{", b"\x1e\n", b"\n\x1e\x1e", b"a\x1e" + b"b" * 50])
-def test_what_only_looks_like_records_takes_time_in_proportion(text):
+def test_what_only_looks_like_records_takes_time_in_proportion(text: bytes) -> None:
     data = text * (2**20 // len(text))
     splitter = Splitter()
     began = time.perf_counter()

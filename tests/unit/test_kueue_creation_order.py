@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -18,11 +19,11 @@ from aiinfn_hub.vkd.backends.kubernetes.creation_order import APART, CreationOrd
 from aiinfn_hub.vkd.domain.backend import BackendJob
 
 AT = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
-T4 = Accelerator(title="NVIDIA T4", kind="gpu", resource="nvidia.com/gpu")
+T4 = Accelerator.model_validate({"title": "NVIDIA T4", "kind": "gpu", "resource": "nvidia.com/gpu"})
 SELECTION = Selection(
     door=Door.JOB, person="ada", project="flavour",
-    image_name="standard", image=Image(title="Standard", reference="example.org/standard:1"),
-    size_name="small", size=Size(title="Small", cores=1, memory="2Gi"),
+    image_name="standard", image=Image.model_validate({"title": "Standard", "reference": "example.org/standard:1"}),
+    size_name="small", size=Size.model_validate({"title": "Small", "cores": 1, "memory": "2Gi"}),
     accelerator_name="t4", accelerator=T4, count=1, queue_name="main", priority=0, time_limit=timedelta(hours=1),
 )  # fmt: skip
 NONE = SELECTION.model_copy(update={"accelerator_name": "none", "accelerator": None, "count": 0})
@@ -55,7 +56,7 @@ def cluster() -> Cluster:
     return Cluster()
 
 
-def test_the_next_one_comes_a_second_after_kueue_has_the_one_before(cluster):
+def test_the_next_one_comes_a_second_after_kueue_has_the_one_before(cluster: Cluster) -> None:
     first, second, third = (point(number) for number in (1, 2, 3))
     for job in (first, second, third):
         cluster.order.add(job)
@@ -73,7 +74,7 @@ def test_the_next_one_comes_a_second_after_kueue_has_the_one_before(cluster):
     assert cluster.order.pause(third) is None
 
 
-def test_lines_of_other_projects_queues_and_accelerators_go_on(cluster):
+def test_lines_of_other_projects_queues_and_accelerators_go_on(cluster: Cluster) -> None:
     cluster.order.add(point(1))
     cluster.create(point(1))
     others = [{"project": "medphys"}, {"queue_name": "short"}, {"accelerator_name": "slice"}]
@@ -83,7 +84,9 @@ def test_lines_of_other_projects_queues_and_accelerators_go_on(cluster):
         assert cluster.order.pause(other) == 0
 
 
-def test_without_an_accelerator_a_job_follows_as_soon_as_the_one_before_has_its_quota(cluster):
+def test_without_an_accelerator_a_job_follows_as_soon_as_the_one_before_has_its_quota(
+    cluster: Cluster,
+) -> None:
     first, second = point(1, NONE), point(2, NONE)
     cluster.order.add(first)
     cluster.order.add(second)
@@ -95,7 +98,7 @@ def test_without_an_accelerator_a_job_follows_as_soon_as_the_one_before_has_its_
 
 
 @pytest.mark.parametrize("which", ["waits for its turn", "was created last"])
-def test_one_that_ended_holds_up_nobody(cluster, which):
+def test_one_that_ended_holds_up_nobody(cluster: Cluster, which: str) -> None:
     first, second, third = (point(number) for number in (1, 2, 3))
     for job in (first, second, third):
         cluster.order.add(job)
@@ -109,7 +112,7 @@ def test_one_that_ended_holds_up_nobody(cluster, which):
         assert cluster.order.pause(third) == APART
 
 
-def test_a_restarted_vkd_begins_after_the_last_one_in_the_cluster(cluster):
+def test_a_restarted_vkd_begins_after_the_last_one_in_the_cluster(cluster: Cluster) -> None:
     for number in (2, 1):
         cluster.order.created(point(number))
     cluster.order.add(point(3))
@@ -126,7 +129,9 @@ def test_a_restarted_vkd_begins_after_the_last_one_in_the_cluster(cluster):
     delays=st.lists(st.floats(0, 3), min_size=6, max_size=6),
     cancelled=st.sets(st.integers(0, 5)),
 )
-def test_the_seconds_of_workloads_are_in_the_order_of_submission(arrive, delays, cancelled):
+def test_the_seconds_of_workloads_are_in_the_order_of_submission(
+    arrive: list[Any], delays: list[Any], cancelled: set[Any]
+) -> None:
     cluster = Cluster()
     jobs = [replace(point(number), queued_at=AT + timedelta(seconds=number // 2)) for number in range(6)]
     for number in arrive:
@@ -142,7 +147,7 @@ def test_the_seconds_of_workloads_are_in_the_order_of_submission(arrive, delays,
     assert made == sorted(set(made))
 
 
-def test_a_job_that_is_held_keeps_nobody_waiting_and_comes_back_at_its_place(cluster):
+def test_a_job_that_is_held_keeps_nobody_waiting_and_comes_back_at_its_place(cluster: Cluster) -> None:
     first, second, third = (point(number) for number in (1, 2, 3))
     for job in (first, second, third):
         cluster.order.add(job)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import random
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -18,15 +20,12 @@ from aiinfn_hub.platform.model.projects import Project, Size
 GPU, MIG, MODEL = "nvidia.com/gpu", "nvidia.com/mig-1g.5gb", "nvidia.com/gpu.product"
 PLATFORM = Platform(
     accelerators={
-        "t4": Accelerator(title="T4", kind="gpu", resource=GPU, node_labels={MODEL: "Tesla-T4"}),
-        "a100": Accelerator(
-            title="A100", kind="gpu", resource=GPU, node_labels={MODEL: "A100"},
-            tolerations=({"key": "reserved", "operator": "Exists", "effect": "NoSchedule"},),
-        ),
-        "slice": Accelerator(title="Slice", kind="mig", resource=MIG),
+        "t4": Accelerator.model_validate({"title": "T4", "kind": "gpu", "resource": GPU, "node_labels": {MODEL: "Tesla-T4"}}),
+        "a100": Accelerator.model_validate({"title": "A100", "kind": "gpu", "resource": GPU, "node_labels": {MODEL: "A100"}, "tolerations": ({"key": "reserved", "operator": "Exists", "effect": "NoSchedule"},)}),
+        "slice": Accelerator.model_validate({"title": "Slice", "kind": "mig", "resource": MIG}),
     },
-    images={"standard": Image(title="Standard", reference="example.org/standard:1")},
-    sizes={"small": Size(title="Small", cores=1, memory="1Gi")},
+    images={"standard": Image.model_validate({"title": "Standard", "reference": "example.org/standard:1"})},
+    sizes={"small": Size.model_validate({"title": "Small", "cores": 1, "memory": "1Gi"})},
     projects={"flavour": Project(title="Flavour", groups=("org/flavour",))},
 )  # fmt: skip
 READER = InventoryReader(PLATFORM)
@@ -35,16 +34,16 @@ numbers = itertools.count()
 
 
 def node(
-    name="n1",
-    model="Tesla-T4",
-    amounts=None,
+    name: str = "n1",
+    model: str = "Tesla-T4",
+    amounts: dict[str, Any] | None = None,
     *,
-    ready=True,
-    cordoned=False,
-    taints=(),
-    healthy=None,
-    **labels,
-):
+    ready: bool = True,
+    cordoned: bool = False,
+    taints: Sequence[dict[str, Any]] = (),
+    healthy: dict[str, Any] | None = None,
+    **labels: Any,
+) -> dict[str, Any]:
     amounts = {GPU: "4"} if amounts is None else amounts
     return {
         "metadata": {"name": name, "uid": f"node-{name}", "labels": {MODEL: model, **labels}},
@@ -58,17 +57,17 @@ def node(
 
 
 def pod(
-    node="n1",
-    kind=None,
-    count=1,
-    resource=GPU,
+    node: Any = "n1",
+    kind: str | None = None,
+    count: int = 1,
+    resource: str = GPU,
     *,
-    phase="Running",
-    accelerator="t4",
-    until=None,
-    namespace="x",
-    **more,
-):
+    phase: str = "Running",
+    accelerator: str = "t4",
+    until: Any = None,
+    namespace: str = "x",
+    **more: Any,
+) -> dict[str, Any]:
     labels = {
         "ai.infn.it/kind": kind,
         "ai.infn.it/accelerator": accelerator,
@@ -87,18 +86,18 @@ def pod(
     }  # fmt: skip
 
 
-def read(nodes=(), pods=()):
+def read(nodes: Sequence[dict[str, Any]] = (), pods: Sequence[dict[str, Any]] = ()) -> ClusterInventory:
     inventory = ClusterInventory(PLATFORM)
     for each in nodes:
         if facts := READER.node(each):
             inventory.see_node(None, facts)
     for each in pods:
-        if facts := READER.pod(each):
+        if facts := READER.pod(each):  # type: ignore[assignment]
             inventory.see_pod(None, facts)
     return inventory
 
 
-def counts(inventory, accelerator="t4"):
+def counts(inventory: ClusterInventory, accelerator: str = "t4") -> tuple[Any, Any, Any, Any]:
     found = inventory.counts(accelerator)
     assert found.total == found.free + found.sessions + found.batch + found.offline
     return found.free, found.sessions, found.batch, found.offline
@@ -127,18 +126,20 @@ def counts(inventory, accelerator="t4"):
         ([node(healthy={GPU: "3"})], [pod(kind="job")], (2, 0, 1, 1)),
         ([node(healthy={GPU: "0"})], [pod(kind="job")], (0, 0, 1, 3)),
         # Remote sites behind a virtual node are none of ours.
-        ([node(type="virtual-kubelet"), node("n2", **{"virtual-node.interlink/type": "virtual-kubelet"})], [], (0, 0, 0, 0)),
+        ([node(type="virtual-kubelet"), node("n2", **{"virtual-node.interlink/type": "virtual-kubelet"})], [], (0, 0, 0, 0)),  # type: ignore[arg-type]
         # More in use than there is.
         ([node(amounts={GPU: "1"})], [pod(count=3)], (0, 3, 0, 0)),
         # A pod on a node that nobody has seen yet.
         ([], [pod("elsewhere")], (0, 0, 0, 0)),
     ],
 )  # fmt: skip
-def test_what_there_is(nodes, pods, expected):
+def test_what_there_is(
+    nodes: list[dict[str, Any]], pods: list[dict[str, Any]], expected: tuple[int, ...]
+) -> None:
     assert counts(read(nodes, pods)) == expected
 
 
-def test_tolerated_taints_and_several_kinds_on_one_node():
+def test_tolerated_taints_and_several_kinds_on_one_node() -> None:
     reserved = {"key": "reserved", "value": "medphys", "effect": "NoSchedule"}
     inventory = read(
         [node(model="A100", amounts={GPU: "2", MIG: "7"}, taints=[reserved])], [pod(resource=MIG, count=3)]
@@ -147,14 +148,14 @@ def test_tolerated_taints_and_several_kinds_on_one_node():
     assert counts(inventory, "slice") == (0, 3, 0, 4)  # the slices' own pods do not tolerate it
 
 
-def test_a_label_alone_does_not_make_a_pod_batch():
+def test_a_label_alone_does_not_make_a_pod_batch() -> None:
     impostor = pod(kind="job")
     impostor["metadata"]["namespace"] = "aiinfn-sessions"
     assert counts(read([node()], [impostor])) == (3, 1, 0, 0)
 
 
-def test_init_containers_count_as_kube_scheduler_counts_them():
-    def with_init(*inits):
+def test_init_containers_count_as_kube_scheduler_counts_them() -> None:
+    def with_init(*inits: Any) -> Any:
         item = pod()
         item["spec"]["initContainers"] = [
             {"resources": {"requests": {GPU: str(n)}}, "restartPolicy": policy} for n, policy in inits
@@ -166,7 +167,7 @@ def test_init_containers_count_as_kube_scheduler_counts_them():
     assert with_init((1, "Always")) == 2
 
 
-def test_sessions_that_wait_and_the_first_end():
+def test_sessions_that_wait_and_the_first_end() -> None:
     inventory = read([node()])
     waiting = READER.pod(pod(node=None, kind="session", phase="Pending", until=UNTIL))
     later = READER.pod(pod(kind="session", until=UNTIL + timedelta(hours=1)))
@@ -187,7 +188,7 @@ def test_sessions_that_wait_and_the_first_end():
     assert not inventory.is_bound("s1")
 
 
-def test_a_name_that_went_to_another_node_keeps_its_new_devices():
+def test_a_name_that_went_to_another_node_keeps_its_new_devices() -> None:
     inventory = read([node()])
     old, new = READER.node(node()), READER.node(node(amounts={GPU: "2"}))
     inventory.see_node(None, new)
@@ -197,7 +198,7 @@ def test_a_name_that_went_to_another_node_keeps_its_new_devices():
     assert counts(inventory) == (0, 0, 0, 0)
 
 
-def test_any_order_of_changes_gives_what_a_fresh_count_gives():
+def test_any_order_of_changes_gives_what_a_fresh_count_gives() -> None:
     rng = random.Random(4)
     for _ in range(30):
         nodes = [READER.node(node(f"n{i}", cordoned=rng.random() < 0.3)) for i in range(4)]
@@ -205,18 +206,19 @@ def test_any_order_of_changes_gives_what_a_fresh_count_gives():
             READER.pod(pod(f"n{rng.randrange(5)}", kind=rng.choice(["job", "session", None])))
             for _ in range(12)
         ]
-        inventory, there = ClusterInventory(PLATFORM), set()
+        inventory = ClusterInventory(PLATFORM)
+        there: set[int] = set()
         everything = [("node", each) for each in nodes] + [("pod", each) for each in pods]
         for _ in range(120):
             number = rng.randrange(len(everything))
             kind, facts = everything[number]
             see = inventory.see_node if kind == "node" else inventory.see_pod
-            see(facts, None) if number in there else see(None, facts)
+            see(facts, None) if number in there else see(None, facts)  # type: ignore[arg-type]
             there ^= {number}
         fresh = ClusterInventory(PLATFORM)
         for number in there:
             kind, facts = everything[number]
-            (fresh.see_node if kind == "node" else fresh.see_pod)(None, facts)
+            (fresh.see_node if kind == "node" else fresh.see_pod)(None, facts)  # type: ignore[arg-type]
         assert counts(inventory) == counts(fresh)
         assert inventory.largest("t4") == fresh.largest("t4")
         assert sorted(p.node for p in inventory.places("t4")) == sorted(p.node for p in fresh.places("t4"))
@@ -225,15 +227,15 @@ def test_any_order_of_changes_gives_what_a_fresh_count_gives():
 # --- what operators are told ---------------------------------------------------------------------------------------------
 
 
-def told(*nodes):
+def told(*nodes: Any) -> dict[str, Any]:
     return {each.accelerator: each for each in read(nodes).notices()}
 
 
-def test_nodes_that_fit_are_no_notice():
+def test_nodes_that_fit_are_no_notice() -> None:
     assert told(node(), node("n2", "A100"), node("n3", amounts={MIG: "7"})) == {}
 
 
-def test_labels_that_fit_no_node_are_told_with_what_nodes_have():
+def test_labels_that_fit_no_node_are_told_with_what_nodes_have() -> None:
     found = told(node(model="Tesla-T4-SHARED"), node("n2", "A100"), node("n3", amounts={MIG: "7"}))
     notice = found.pop("t4")
     assert (notice.code, notice.label, notice.found) == ("no_labels", MODEL, ("A100", "Tesla-T4-SHARED"))
@@ -243,7 +245,7 @@ def test_labels_that_fit_no_node_are_told_with_what_nodes_have():
     assert "what nodes have is A100, Tesla-T4-SHARED" in text
 
 
-def test_a_resource_that_no_node_has_is_told():
+def test_a_resource_that_no_node_has_is_told() -> None:
     assert told(node(), node("n2", "A100"))["slice"].code == "no_resource"
     assert set(told()) == {"t4", "a100", "slice"}
     assert "no node has nvidia.com/mig-1g.5gb" in sentence(told()["slice"], PLATFORM)
@@ -257,7 +259,7 @@ def test_a_resource_that_no_node_has_is_told():
         {"nvidia.com/gpu.sharing-strategy": "mps", "nvidia.com/gpu.replicas": "1"},
     ],
 )
-def test_a_node_that_hands_one_device_out_several_times_is_told(labels):
+def test_a_node_that_hands_one_device_out_several_times_is_told(labels: dict[str, Any]) -> None:
     found = told(node(**labels), node("n2", "A100"), node("n3", amounts={MIG: "7"}))
     assert {name: (each.code, each.nodes) for name, each in found.items()} == {"t4": ("shared", ("n1",))}
     assert "the node n1 hands one device out several times" in sentence(found["t4"], PLATFORM)
@@ -271,11 +273,11 @@ def test_a_node_that_hands_one_device_out_several_times_is_told(labels):
         {"nvidia.com/gpu.replicas": "x"},
     ],
 )
-def test_a_node_that_shares_nothing_is_no_notice(labels):
+def test_a_node_that_shares_nothing_is_no_notice(labels: dict[str, Any]) -> None:
     assert told(node(**labels), node("n2", "A100"), node("n3", amounts={MIG: "7"})) == {}
 
 
-def test_notices_follow_the_nodes():
+def test_notices_follow_the_nodes() -> None:
     inventory = read([node(model="other"), node("n2", "A100"), node("n3", amounts={MIG: "7"})])
     before = READER.node(node(model="other"))
     assert [each.accelerator for each in inventory.notices()] == ["t4"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -19,11 +20,13 @@ from aiinfn_hub.platform.selection import Door, Selection
 from aiinfn_hub.vkd.backends.kubernetes import facts
 from aiinfn_hub.vkd.backends.kubernetes.status_text import waiting
 
-T4 = Accelerator(title="T4", kind="gpu", resource="nvidia.com/gpu", node_labels={"model": "T4"})
+T4 = Accelerator.model_validate(
+    {"title": "T4", "kind": "gpu", "resource": "nvidia.com/gpu", "node_labels": {"model": "T4"}}
+)
 PLATFORM = Platform(
     accelerators={"t4": T4},
-    images={"standard": Image(title="Standard", reference="example.org/standard:1")},
-    sizes={"small": Size(title="Small", cores=1, memory="1Gi")},
+    images={"standard": Image.model_validate({"title": "Standard", "reference": "example.org/standard:1"})},
+    sizes={"small": Size.model_validate({"title": "Small", "cores": 1, "memory": "1Gi"})},
     projects={"flavour": Project(title="Flavour", groups=("org/flavour",))},
     queues={"main": Queue(title="Main")},
     limits=Limits(grace=timedelta(seconds=30)),
@@ -43,7 +46,7 @@ WORK = Work(
 LABEL = "ai.infn.it/job"
 
 
-def test_the_job_is_suspended_bounded_and_survives_evictions():
+def test_the_job_is_suspended_bounded_and_survives_evictions() -> None:
     made = jobs.job("abc", SELECTION, WORK, "a/b.abc.ipynb", PLATFORM)
     spec = made["spec"]
     assert made["metadata"]["name"] == "job-abc"
@@ -58,7 +61,7 @@ def test_the_job_is_suspended_bounded_and_survives_evictions():
     json.dumps(made)
 
 
-def test_the_runner_reads_everything_from_the_pods_own_annotation():
+def test_the_runner_reads_everything_from_the_pods_own_annotation() -> None:
     template = jobs.job("abc", SELECTION, WORK, "a/b.abc.ipynb", PLATFORM)["spec"]["template"]
     spec = RunSpec.model_validate_json(template["metadata"]["annotations"]["ai.infn.it/run-spec"])
     assert (spec.job, spec.attempt, spec.work) == ("abc", 0, WORK)
@@ -70,11 +73,11 @@ def test_the_runner_reads_everything_from_the_pods_own_annotation():
     assert f"{mount['mountPath']}/{item['path']}" == jobs.RUNNER[-1]
 
 
-def condition(kind, status="True", reason="R"):
+def condition(kind: str, status: str = "True", reason: str = "R") -> dict[str, Any]:
     return {"type": kind, "status": status, "reason": reason}
 
 
-def workload(*conditions, **spec):
+def workload(*conditions: Any, **spec: Any) -> facts.WorkloadFacts | None:
     owner = {"kind": "Job", "name": "job-abc"}
     return facts.read_workload(
         {
@@ -85,7 +88,7 @@ def workload(*conditions, **spec):
     )
 
 
-def test_what_is_read_of_a_workload():
+def test_what_is_read_of_a_workload() -> None:
     assert workload().job_id == "abc"
     assert workload().active
     assert not workload(active=False).active
@@ -97,7 +100,7 @@ def test_what_is_read_of_a_workload():
     assert facts.read_workload({"metadata": {"uid": "w", "name": "x"}}) is None
 
 
-def test_what_is_read_of_a_job():
+def test_what_is_read_of_a_job() -> None:
     item = {"metadata": {"uid": "j", "labels": {LABEL: "abc"}}, "spec": {"suspend": True}}
     assert facts.read_job(item, LABEL).suspended
     assert facts.read_job({"metadata": {"uid": "j"}}, LABEL) is None
@@ -125,7 +128,7 @@ AT = datetime(2026, 11, 24, 12, tzinfo=UTC)
         ({"conditions": [condition("PodScheduled", "False", "SchedulingGated")]}, {"unschedulable": False}),
     ],
 )  # fmt: skip
-def test_what_is_read_of_a_pod(status, expected):
+def test_what_is_read_of_a_pod(status: dict[str, Any], expected: dict[str, Any]) -> None:
     item = {"metadata": {"uid": "p", "name": "job-abc-x", "labels": {LABEL: "abc"}}, "status": status}
     pod = facts.read_pod(item, LABEL)
     assert {key: getattr(pod, key) for key in expected} == expected
@@ -145,12 +148,14 @@ def test_what_is_read_of_a_pod(status, expected):
         ("WaitingForQuota", 4, True, "it is about to start"),
     ],
 )
-def test_why_a_job_waits_is_said_without_kueues_own_text(reason, largest, admitted, words):
+def test_why_a_job_waits_is_said_without_kueues_own_text(
+    reason: str | None, largest: int, admitted: bool, words: str | None
+) -> None:
     found = waiting(reason, SELECTION, largest, admitted=admitted)
     assert (found and str(found)) == words
 
 
-def test_a_job_that_asks_for_more_than_any_node_has_says_so():
+def test_a_job_that_asks_for_more_than_any_node_has_says_so() -> None:
     two = SELECTION.model_copy(update={"count": 2})
     assert (
         str(waiting("TopologyPlacementFailed", two, 1, admitted=False)) == "no node has 2 x T4, the most is 1"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -28,9 +29,9 @@ OK, BAD, OFF = JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED
 AT = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 SELECTION = Selection(
     door=Door.JOB, person="ada", project="flavour",
-    image_name="standard", image=Image(title="Standard", reference="example.org/standard:1"),
-    size_name="small", size=Size(title="Small", cores=1, memory="2Gi"),
-    accelerator_name="t4", accelerator=Accelerator(title="NVIDIA T4", kind="gpu", resource="nvidia.com/gpu"),
+    image_name="standard", image=Image.model_validate({"title": "Standard", "reference": "example.org/standard:1"}),
+    size_name="small", size=Size.model_validate({"title": "Small", "cores": 1, "memory": "2Gi"}),
+    accelerator_name="t4", accelerator=Accelerator.model_validate({"title": "NVIDIA T4", "kind": "gpu", "resource": "nvidia.com/gpu"}),
     count=1, queue_name="main", priority=0, time_limit=timedelta(hours=1),
 )  # fmt: skip
 
@@ -44,7 +45,7 @@ GOING = replace(RUNS, ending=True)
 ADMITTED = WorkloadFacts("w", "job-a-1", "a", admitted=True)
 
 
-def pod(uid="p1", **facts):
+def pod(uid: str = "p1", **facts: Any) -> JobPodFacts:
     return JobPodFacts(uid, f"job-a-{uid}", "a", facts.pop("created", "2026-11-24T12:00:00Z"), **facts)
 
 
@@ -57,11 +58,11 @@ KILLED = replace(FAILED, exit_code=75, ending=True)
 EVICTED = replace(KILLED, disrupted="PreemptionByScheduler")
 
 
-def seen(job=RUNS, workload=ADMITTED, *pods):
+def seen(job: Any = RUNS, workload: WorkloadFacts | None = ADMITTED, *pods: Any) -> Seen:
     return Seen(job, workload, {each.uid: each for each in pods})
 
 
-def kueue_evicts(reason):
+def kueue_evicts(reason: str) -> Any:
     return replace(ADMITTED, evicted=reason)
 
 
@@ -71,7 +72,7 @@ STARTING, RUNNING = Known(S, ("p1",), appeared=True), Known(R, ("p1",), appeared
 YIELDED = replace(RUNNING, yielded=frozenset({"p1"}))
 
 
-def cancelling(known):
+def cancelling(known: Known) -> Any:
     return replace(known, cancelling=True)
 
 
@@ -149,7 +150,7 @@ def cancelling(known):
         (LAST, seen(RUNS, ADMITTED, EVICTED), []),
     ],
 )  # fmt: skip
-def test_what_is_told(known, shown, told):
+def test_what_is_told(known: Known, shown: Seen, told: list[tuple[JobState, Cause]]) -> None:
     advice = advance(known, shown, SELECTION)
     assert [(step.state, step.cause) for step in advice.steps] == told
     before = known.state
@@ -168,7 +169,9 @@ def test_what_is_told(known, shown, told):
         (seen(None, None, KILLED), (OFF, Cause.CANCELLED)),
     ],
 )
-def test_where_two_watches_may_disagree_it_is_told_only_after_a_while(shown, told):
+def test_where_two_watches_may_disagree_it_is_told_only_after_a_while(
+    shown: Seen, told: tuple[JobState, Cause]
+) -> None:
     doubt = advance(RUNNING, shown, SELECTION).doubt
     assert doubt is not None
     assert advance(RUNNING, shown, SELECTION, (doubt.key, doubt.seconds / 2)).steps == ()
@@ -190,7 +193,9 @@ def test_where_two_watches_may_disagree_it_is_told_only_after_a_while(shown, tol
         ("CreateContainerConfigError", "", False, "could not be made"),
     ],
 )
-def test_a_job_that_cannot_start_ends_early_and_says_what_to_do(reason, message, at_once, words):
+def test_a_job_that_cannot_start_ends_early_and_says_what_to_do(
+    reason: str, message: str, at_once: bool | None, words: str
+) -> None:
     shown = seen(RUNS, ADMITTED, replace(PLACED, stuck=reason, stuck_message=message))
     advice = advance(STARTING, shown, SELECTION)
     if at_once is None:
@@ -206,7 +211,7 @@ def test_a_job_that_cannot_start_ends_early_and_says_what_to_do(reason, message,
     assert message == "" or message not in str(step.message)
 
 
-def test_attempts_count_pods_and_each_step_says_which():
+def test_attempts_count_pods_and_each_step_says_which() -> None:
     shown = seen(RUNS, ADMITTED, EVICTED, pod("p2", node="n", created="2026-11-24T13:00:00Z"))
     steps = advance(RUNNING, shown, SELECTION).steps
     assert [(step.attempt, step.pod) for step in steps] == [(1, "p1"), (2, "p2")]
@@ -215,7 +220,7 @@ def test_attempts_count_pods_and_each_step_says_which():
     assert (steps[-1].started, steps[-1].ended) == (AT, AT)
 
 
-def test_the_end_of_a_job_that_never_started_is_about_no_attempt():
+def test_the_end_of_a_job_that_never_started_is_about_no_attempt() -> None:
     (step,) = advance(cancelling(NEW), seen(None, None), SELECTION).steps
     assert (step.attempt, step.pod) == (0, "")
 
@@ -233,7 +238,9 @@ ERROR = {"error": {"type": "error", "error": {"name": "ValueError", "message": "
         ({"exit_code": 128, "ended_by": "StartError"}, {}, Cause.START_FAILED, "The image Standard has no Python that starts the job. Choose another image."),
     ],
 )  # fmt: skip
-def test_the_end_of_a_job_in_words(facts, records, cause, message):
+def test_the_end_of_a_job_in_words(
+    facts: dict[str, Any], records: dict[str, Any], cause: Cause, message: str
+) -> None:
     advice = advance(RUNNING, seen(RUNS, ADMITTED, replace(FAILED, **facts)), SELECTION)
     job = BackendJob("a", SELECTION, WORK, "run.a.log", AT)
     update = update_of(job, advice.steps[-1], records, AT)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -41,17 +42,17 @@ class Nodes:
 
     def shown(self, *sessions: str) -> list[tuple[str, int | None]]:
         claims = [self.sessions.state(session) for session in sessions]
-        return [(claim.state.value, claim.position) for claim in claims if claim is not None]
+        return [(claim.state.value, claim.position) for claim in claims if claim is not None]  # type: ignore[attr-defined]
 
 
 @pytest.fixture
-async def one():
+async def one() -> AsyncIterator[Nodes]:
     nodes = Nodes(1)
     yield nodes
     await nodes.sessions.close()
 
 
-async def test_a_device_that_became_free_is_the_first_ones_before_its_pod_has_its_node(one):
+async def test_a_device_that_became_free_is_the_first_ones_before_its_pod_has_its_node(one: Nodes) -> None:
     await one.claim("first")
     one.pod("first", "n1")
     assert [(await one.claim(name)).position for name in ("second", "third")] == [1, 2]
@@ -63,14 +64,16 @@ async def test_a_device_that_became_free_is_the_first_ones_before_its_pod_has_it
     assert one.shown("second", "third") == [("granted", None), ("waiting", 1)]
 
 
-async def test_a_session_whose_pod_never_came_is_before_nobody_after_a_while(one, monkeypatch):
+async def test_a_session_whose_pod_never_came_is_before_nobody_after_a_while(
+    one: Nodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("aiinfn_hub.vkd.backends.kubernetes.session_claims.HOLD", 0.0)
     assert (await one.claim("lost")).state is ClaimState.GRANTED
-    await one.sessions._claims["lost"].task
+    await one.sessions._claims["lost"].task  # type: ignore[misc]
     assert (await one.claim("next")).state is ClaimState.GRANTED
 
 
-async def test_one_that_fits_passes_one_that_does_not():
+async def test_one_that_fits_passes_one_that_does_not() -> None:
     nodes = Nodes(2)
     await nodes.claim("first")
     nodes.pod("first", "n1")

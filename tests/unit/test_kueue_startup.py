@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,9 @@ SELECTION = gate.resolve(
 )
 
 
-def event(component, reason, message, *, pod="job-k3x9abcdef-7xk2p", kind="Pod"):
+def event(
+    component: str, reason: str, message: str, *, pod: str = "job-k3x9abcdef-7xk2p", kind: str = "Pod"
+) -> dict[str, Any]:
     return {
         "metadata": {"name": "x", "uid": "e1", "creationTimestamp": "2026-11-26T12:00:05Z"},
         "involvedObject": {"kind": kind, "name": pod, "uid": "p1", "fieldPath": "spec.containers{job}"},
@@ -46,7 +49,7 @@ def event(component, reason, message, *, pod="job-k3x9abcdef-7xk2p", kind="Pod")
         ("kubelet", "Evicted", "The node was low on resource: memory.", None),
     ],
 )  # fmt: skip
-def test_what_an_event_says_of_a_start(component, reason, message, said):
+def test_what_an_event_says_of_a_start(component: str, reason: str, message: str, said: str | None) -> None:
     facts = read_event(event(component, reason, message))
     assert facts is not None
     assert (facts.pod, facts.job_id) == ("p1", "k3x9abcdef")
@@ -56,12 +59,12 @@ def test_what_an_event_says_of_a_start(component, reason, message, said):
         assert step.time == datetime(2026, 11, 26, 12, 0, 1, tzinfo=UTC)
 
 
-def test_a_repetition_is_no_news():
+def test_a_repetition_is_no_news() -> None:
     once = event("kubelet", "BackOff", "Back-off pulling image")
     again = {**once, "count": 18, "lastTimestamp": "2026-11-26T12:10:00Z"}
     assert read_event(once) == read_event(again)
 
 
-def test_what_is_not_about_a_pod_of_a_job_is_left_out():
+def test_what_is_not_about_a_pod_of_a_job_is_left_out() -> None:
     assert read_event(event("kubelet", "Started", "x", pod="jupyter-anna")) is None
     assert read_event(event("job-controller", "SuccessfulCreate", "x", kind="Job")) is None

@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 from babel.messages.catalog import Catalog, Message
@@ -49,10 +50,10 @@ def entries(code: str) -> list[Message]:
 
 
 def key(message: Message) -> Key:
-    return message.context, message.id
+    return message.context, message.id  # type: ignore[return-value]
 
 
-def forms(text: str | tuple[str, ...] | list[str]) -> list[str]:
+def forms(text: Any) -> list[str]:
     return [text] if isinstance(text, str) else list(text)
 
 
@@ -60,11 +61,11 @@ def placeholders(text: str) -> set[str]:
     return set(re.findall(r"%\d", text))
 
 
-def test_there_is_italian():
+def test_there_is_italian() -> None:
     assert "it_IT" in CODES
 
 
-def test_every_call_in_the_code_is_found():
+def test_every_call_in_the_code_is_found() -> None:
     sources = [*LABEXTENSION.glob("src/**/*.ts"), *LABEXTENSION.glob("src/**/*.tsx")]
     calls = {
         str(path.relative_to(LABEXTENSION)): len(re.findall(r"\.(?:__|_n|_p|_np)\(", path.read_text()))
@@ -75,7 +76,7 @@ def test_every_call_in_the_code_is_found():
     assert {path: count for path, count in calls.items() if count} == said
 
 
-def test_no_sentence_is_said_both_alone_and_as_a_plural():
+def test_no_sentence_is_said_both_alone_and_as_a_plural() -> None:
     # JupyterLab keeps them by the singular, and would translate neither.
     alone = {(context, text) for context, text in sentences() if isinstance(text, str)}
     assert not [
@@ -84,14 +85,14 @@ def test_no_sentence_is_said_both_alone_and_as_a_plural():
 
 
 @pytest.mark.parametrize("code", CODES)
-def test_every_sentence_is_in_the_catalogue(code: str):
+def test_every_sentence_is_in_the_catalogue(code: str) -> None:
     known = {key(message) for message in entries(code)}
     missing = [f"{place}: {text!r}" for text, place in sentences().items() if text not in known]
     assert not missing, "run `make messages`:\n" + "\n".join(missing)
 
 
 @pytest.mark.parametrize("code", CODES)
-def test_every_sentence_is_translated(code: str):
+def test_every_sentence_is_translated(code: str) -> None:
     lacking = [
         m.id for m in entries(code) if not all(forms(m.string)) or len(forms(m.string)) != len(forms(m.id))
     ]
@@ -100,14 +101,14 @@ def test_every_sentence_is_translated(code: str):
 
 
 @pytest.mark.parametrize("code", CODES)
-def test_the_catalogue_has_nothing_that_is_not_said(code: str):
+def test_the_catalogue_has_nothing_that_is_not_said(code: str) -> None:
     stale = [message.id for message in entries(code) if key(message) not in sentences()]
     assert not stale, "run `make messages`"
     assert not catalogue(code).obsolete
 
 
 @pytest.mark.parametrize("code", CODES)
-def test_a_translation_is_filled_in_with_the_same_facts(code: str):
+def test_a_translation_is_filled_in_with_the_same_facts(code: str) -> None:
     wrong = []
     for message in entries(code):
         # Of a singular with “one” for the number, the plural knows more.
@@ -119,7 +120,7 @@ def test_a_translation_is_filled_in_with_the_same_facts(code: str):
 
 
 @pytest.mark.parametrize("code", CODES)
-def test_a_translation_ends_alike(code: str):
+def test_a_translation_ends_alike(code: str) -> None:
     for message in entries(code):
         for english, other in zip(forms(message.id), forms(message.string), strict=True):
             for end in ("…", "?", "."):
@@ -129,7 +130,7 @@ def test_a_translation_ends_alike(code: str):
 
 
 @pytest.mark.parametrize("code", CODES)
-def test_jupyterlab_gets_the_whole_catalogue(code: str):
+def test_jupyterlab_gets_the_whole_catalogue(code: str) -> None:
     told = json.loads(hatch_build.to_json(catalogue(code), "1.2.3"))
     about = told.pop("")
     assert about["language"] == code.replace("_", "-")

@@ -35,7 +35,7 @@ def write(tmp_path: Path, text: str) -> Path:
     return path
 
 
-def test_the_platform_file_of_the_demonstration_loads():
+def test_the_platform_file_of_the_demonstration_loads() -> None:
     platform = load(Path(__file__).parents[2] / "platform.yaml")
     assert {name: device.local.simulated for name, device in platform.accelerators.items()} == {
         "t4": 2,
@@ -44,7 +44,7 @@ def test_the_platform_file_of_the_demonstration_loads():
     }
 
 
-def test_a_good_file_loads(tmp_path):
+def test_a_good_file_loads(tmp_path: Path) -> None:
     assert load(write(tmp_path, GOOD)).projects["alpha"].groups == ("a/x",)
 
 
@@ -74,7 +74,9 @@ def test_a_good_file_loads(tmp_path):
         ("sizes:", "\tsizes:", 3, "", "indentation"),
     ],
 )  # fmt: skip
-def test_what_is_wrong_is_named_with_file_line_and_key(tmp_path, old, new, line, key, says):
+def test_what_is_wrong_is_named_with_file_line_and_key(
+    tmp_path: Path, old: str, new: str, line: int, key: str, says: str
+) -> None:
     assert old in GOOD
     path = write(tmp_path, GOOD.replace(old, new, 1))
     with pytest.raises(PlatformError) as wrong:
@@ -86,31 +88,31 @@ def test_what_is_wrong_is_named_with_file_line_and_key(tmp_path, old, new, line,
 
 
 @pytest.mark.parametrize("text", ["", "[]", "3", "# nothing\n", "a: b", "projects: {}", "\x00", "- 1"])
-def test_a_file_that_is_no_platform_is_refused(tmp_path, text):
+def test_a_file_that_is_no_platform_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(PlatformError):
         load(write(tmp_path, text))
 
 
-def test_a_missing_file_says_which_variable_to_set(tmp_path):
+def test_a_missing_file_says_which_variable_to_set(tmp_path: Path) -> None:
     with pytest.raises(PlatformError, match="AIINFN_PLATFORM"):
         load(tmp_path / "none.yaml")
 
 
-def test_a_file_in_another_encoding_is_refused(tmp_path):
+def test_a_file_in_another_encoding_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "platform.yaml"
     path.write_bytes(b"title: \xff\xfe")
     with pytest.raises(PlatformError, match="UTF-8"):
         load(path)
 
 
-def test_the_file_in_use_comes_from_the_environment(monkeypatch, tmp_path):
+def test_the_file_in_use_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("AIINFN_PLATFORM", str(tmp_path / "p.yaml"))
     assert default_path() == tmp_path / "p.yaml"
     monkeypatch.delenv("AIINFN_PLATFORM")
     assert default_path() == Path.cwd() / "platform.yaml"
 
 
-def test_a_loaded_platform_survives_json(tmp_path):
+def test_a_loaded_platform_survives_json(tmp_path: Path) -> None:
     platform = load(write(tmp_path, GOOD))
     assert Platform.model_validate_json(platform.model_dump_json()) == platform
 
@@ -154,7 +156,9 @@ grants:
         ("images:\n", "storage: {h: {title: H, kind: home, mount: /h, groups: [a]}}\nimages:\n", 1, "storage.h", "a home cannot be for some groups only"),
     ],
 )  # fmt: skip
-def test_what_is_wrong_with_a_period_or_a_pair_is_named(tmp_path, old, new, line, key, says):
+def test_what_is_wrong_with_a_period_or_a_pair_is_named(
+    tmp_path: Path, old: str, new: str, line: int, key: str, says: str
+) -> None:
     text = GOOD + RESERVED + GRANTED
     assert old in text
     path = write(tmp_path, text.replace(old, new, 1))
@@ -165,7 +169,7 @@ def test_what_is_wrong_with_a_period_or_a_pair_is_named(tmp_path, old, new, line
     assert wrong.value.line == line, found
 
 
-def test_more_than_there_is_cannot_be_reserved_at_one_time(tmp_path):
+def test_more_than_there_is_cannot_be_reserved_at_one_time(tmp_path: Path) -> None:
     good = GOOD.replace("    kind: gpu", "    devices: 4\n    kind: gpu")
     one = RESERVED + "    count: 3\n"
     two = one.replace("week", "other").replace("2026-12-05", "2026-12-08").replace("reservations:\n", "")
@@ -176,14 +180,14 @@ def test_more_than_there_is_cannot_be_reserved_at_one_time(tmp_path):
         load(write(tmp_path, good + one + third))
 
 
-def test_all_devices_cannot_be_kept_for_two_projects(tmp_path):
+def test_all_devices_cannot_be_kept_for_two_projects(tmp_path: Path) -> None:
     text = GOOD.replace("projects:\n", "projects:\n  beta: {title: Beta, groups: [b/x]}\n") + RESERVED
     text += "  other: {title: O, project: beta, accelerator: t4, from: 2026-12-05, to: 2026-12-06}\n"
     with pytest.raises(PlatformError, match="it keeps all t4 while other keeps some for another project"):
         load(write(tmp_path, text))
 
 
-def test_dates_include_the_last_day_and_are_utc(tmp_path):
+def test_dates_include_the_last_day_and_are_utc(tmp_path: Path) -> None:
     platform = load(write(tmp_path, GOOD + RESERVED + GRANTED))
     held = platform.reservations["week"]
     assert held.begin.isoformat() == "2026-12-01T00:00:00+00:00"
@@ -211,12 +215,12 @@ def test_dates_include_the_last_day_and_are_utc(tmp_path):
         ("sizes:", "extend: [x]\nsizes:", "is extends meant?"),
     ],
 )
-def test_what_was_probably_meant_is_said(tmp_path, old, new, says):
+def test_what_was_probably_meant_is_said(tmp_path: Path, old: str, new: str, says: str) -> None:
     path = write(tmp_path, GOOD.replace(old, new, 1))
     assert any(says in each.message for each in examine(path).problems)
 
 
-def test_all_that_is_wrong_is_found_in_the_order_of_the_file(tmp_path):
+def test_all_that_is_wrong_is_found_in_the_order_of_the_file(tmp_path: Path) -> None:
     text = (GOOD + RESERVED).replace("cores: 1", "cores: 0").replace("kind: gpu", "kind: gup")
     text = text.replace("groups: [a/x]", "groups: [a/x]\n    images: [bsae]").replace(
         "project: alpha", "project: alhpa"
@@ -229,10 +233,10 @@ def test_all_that_is_wrong_is_found_in_the_order_of_the_file(tmp_path):
         "accelerators.t4.kind",
         "reservations.week.project",
     ]
-    assert [each.line for each in found.problems] == sorted(each.line for each in found.problems)
+    assert [each.line for each in found.problems] == sorted(each.line for each in found.problems)  # type: ignore[type-var]
 
 
-def test_a_platform_with_periods_survives_json(tmp_path):
+def test_a_platform_with_periods_survives_json(tmp_path: Path) -> None:
     platform = load(write(tmp_path, GOOD + RESERVED + GRANTED))
     assert Platform.model_validate_json(platform.model_dump_json()) == platform
     assert Platform.model_validate(platform.model_dump()) == platform

@@ -6,7 +6,9 @@ To renew them: ``UPDATE_GOLDEN=1 pytest tests/unit/test_loader_docs.py``.
 import json
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -33,7 +35,7 @@ MODELS = schema.models()
         ("docs/schema/overlay.json", ["schema", "--overlay"]),
     ],
 )
-def test_what_is_published_is_current(path, arguments):
+def test_what_is_published_is_current(path: str, arguments: list[str]) -> None:
     made = CliRunner().invoke(main, arguments).output
     if os.environ.get("UPDATE_GOLDEN"):
         (ROOT / path).write_text(made)
@@ -41,7 +43,7 @@ def test_what_is_published_is_current(path, arguments):
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
-def test_every_key_says_what_it_means_in_a_sentence(model):
+def test_every_key_says_what_it_means_in_a_sentence(model: type[Any]) -> None:
     assert model.__doc__
     for name, field in model.model_fields.items():
         assert field.description, f"{model.__name__}.{name}"
@@ -49,7 +51,7 @@ def test_every_key_says_what_it_means_in_a_sentence(model):
         assert field.description.endswith(".")
 
 
-def test_every_section_and_key_is_documented():
+def test_every_section_and_key_is_documented() -> None:
     text = (ROOT / "docs/platform.md").read_text()
     for model in MODELS:
         for name, field in model.model_fields.items():
@@ -57,7 +59,7 @@ def test_every_section_and_key_is_documented():
     assert set(_sections(Platform)) == set(MODELS)
 
 
-def _sections(model):
+def _sections(model: type[Any]) -> Iterator[type[Any] | None]:
     yield model
     for field in model.model_fields.values():
         for each in _parts(field.annotation):
@@ -65,12 +67,12 @@ def _sections(model):
                 yield from _sections(each)
 
 
-def _parts(annotation):
+def _parts(annotation: Any) -> list[Any]:
     inner = getattr(annotation, "__args__", ())
     return [annotation, *(part for each in inner for part in _parts(each))]
 
 
-def test_links_within_the_documentation_have_a_target():
+def test_links_within_the_documentation_have_a_target() -> None:
     text = (ROOT / "docs/platform.md").read_text()
     headings = {
         "".join(c for c in line.lstrip("# ").lower().replace(" ", "-") if c.isalnum() or c in "-_")
@@ -80,23 +82,23 @@ def test_links_within_the_documentation_have_a_target():
     assert set(re.findall(r"\]\(#([^)]*)\)", text)) <= headings
 
 
-def test_the_schemas_are_schemas():
+def test_the_schemas_are_schemas() -> None:
     for validator in (WHOLE, PART):
         validator.check_schema(validator.schema)
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
-def test_editors_find_nothing_wrong_with_the_examples(path):
+def test_editors_find_nothing_wrong_with_the_examples(path: Path) -> None:
     text = path.read_text()
     assert list(PART.iter_errors(yaml.safe_load(_without_dates(text)))) == []
     assert "$schema=../../docs/schema/overlay.json" in text.splitlines()[0]
 
 
-def test_editors_find_nothing_wrong_with_the_demonstration():
+def test_editors_find_nothing_wrong_with_the_demonstration() -> None:
     assert list(WHOLE.iter_errors(yaml.safe_load((ROOT / "platform.yaml").read_text()))) == []
 
 
-def _without_dates(text):
+def _without_dates(text: str) -> Any:
     """Editors read a date as text, as the loader does."""
     return re.sub(r"(\d{4}-\d\d-\d\d(T[\d:+]+)?)", r"'\1'", text)
 
@@ -116,13 +118,13 @@ def _without_dates(text):
         ({"reservations": {"r": {"from": "2026-12-01"}}}, False, True),
     ],
 )
-def test_editors_find_what_is_wrong(change, whole, part):
+def test_editors_find_what_is_wrong(change: dict[str, Any], whole: bool, part: bool) -> None:
     demonstration = yaml.safe_load((ROOT / "platform.yaml").read_text())
     assert WHOLE.is_valid(demonstration | change) == whole
     assert PART.is_valid(change) == part
 
 
-def test_defaults_are_written_as_in_the_file():
+def test_defaults_are_written_as_in_the_file() -> None:
     limits = schema.json_schema()["$defs"]["Limits"]["properties"]
     assert limits["session_default"]["default"] == "8h"
     kubernetes = schema.json_schema()["$defs"]["KubernetesSettings"]["properties"]

@@ -7,6 +7,7 @@ import os
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -35,7 +36,7 @@ storage:
 
 
 @pytest.fixture
-def platform(tmp_path) -> Platform:
+def platform(tmp_path: Path) -> Platform:
     path = tmp_path / "platform.yaml"
     path.write_text(FILE.replace("PATH", str(tmp_path)))
     found = examine(path)
@@ -44,7 +45,7 @@ def platform(tmp_path) -> Platform:
 
 
 @pytest.fixture
-def account(tmp_path) -> Account:
+def account(tmp_path: Path) -> Account:
     home = tmp_path / "home"
     home.mkdir()
     return Account("ada", "ada", None, None, home)
@@ -58,7 +59,9 @@ def links(account: Account) -> dict[str, str]:
     return {each.name: str(each.readlink()) for each in account.home.iterdir() if each.is_symlink()}
 
 
-def test_a_home_has_links_to_what_was_granted(platform, account, tmp_path, caplog):
+def test_a_home_has_links_to_what_was_granted(
+    platform: Platform, account: Account, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.INFO)
     for name in ("data", "one", "two"):
         (tmp_path / name).mkdir()
@@ -77,7 +80,9 @@ def test_a_home_has_links_to_what_was_granted(platform, account, tmp_path, caplo
     assert links(account) == expected | {"common-two": f"{tmp_path}/two"}
 
 
-def test_what_is_in_the_way_stays(platform, account, tmp_path, caplog):
+def test_what_is_in_the_way_stays(
+    platform: Platform, account: Account, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     (tmp_path / "mine").mkdir()
     (account.home / "data").write_text("precious")
     (account.home / "common-one").symlink_to(tmp_path / "mine")
@@ -88,7 +93,9 @@ def test_what_is_in_the_way_stays(platform, account, tmp_path, caplog):
     assert "storage data is not in the home of ada: File exists" in caplog.text
 
 
-def test_a_home_that_is_a_link_is_not_followed(platform, account, tmp_path, caplog):
+def test_a_home_that_is_a_link_is_not_followed(
+    platform: Platform, account: Account, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     account.home.rmdir()
     (tmp_path / "elsewhere").mkdir()
     account.home.symlink_to(tmp_path / "elsewhere")
@@ -98,7 +105,9 @@ def test_a_home_that_is_a_link_is_not_followed(platform, account, tmp_path, capl
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
-def test_a_file_that_took_the_place_of_a_link_is_not_given_away(platform, account, tmp_path, monkeypatch):
+def test_a_file_that_took_the_place_of_a_link_is_not_given_away(
+    platform: Platform, account: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The home's owner puts a hard link to another's file there, as soon as the name appears."""
     theirs = replace(account, uid=60123, gid=60123)
     secret = tmp_path / "of-root"
@@ -106,7 +115,7 @@ def test_a_file_that_took_the_place_of_a_link_is_not_given_away(platform, accoun
     (tmp_path / "data").mkdir()
     symlink = os.symlink
 
-    def exchanged(target, name, *, dir_fd):
+    def exchanged(target: Any, name: str, *, dir_fd: Any) -> None:
         symlink(target, name, dir_fd=dir_fd)
         os.unlink(name, dir_fd=dir_fd)
         os.link(secret, account.home / name)
@@ -117,13 +126,15 @@ def test_a_file_that_took_the_place_of_a_link_is_not_given_away(platform, accoun
     assert secret.stat().st_uid == 0
 
 
-def test_what_an_older_version_granted_has_no_links(platform, account, tmp_path):
+def test_what_an_older_version_granted_has_no_links(
+    platform: Platform, account: Account, tmp_path: Path
+) -> None:
     old = granted(platform, "one").model_copy(update={"storage": None, "time_limit": timedelta(hours=1)})
     local_mounts.link(account, old, platform, tmp_path)
     assert links(account) == {}
 
 
-def test_check_and_the_form_say_what_is_not_there(platform, tmp_path):
+def test_check_and_the_form_say_what_is_not_there(platform: Platform, tmp_path: Path) -> None:
     said = CliRunner().invoke(check, [str(tmp_path / "platform.yaml")])
     assert said.exit_code == 0
     for words in (
@@ -139,7 +150,7 @@ def test_check_and_the_form_say_what_is_not_there(platform, tmp_path):
 
 
 @pytest.mark.parametrize("path", ["relative", "/", "/a/../b", "/a/{x}", "/a/{person"])
-def test_a_path_that_is_none_is_refused(tmp_path, path):
+def test_a_path_that_is_none_is_refused(tmp_path: Path, path: str) -> None:
     file = tmp_path / "platform.yaml"
     file.write_text(FILE.replace('"PATH/data"', f'"{path}"'))
     assert "storage.data.local.path" in [each.key for each in examine(file).problems]
@@ -155,7 +166,9 @@ def test_a_path_that_is_none_is_refused(tmp_path, path):
         ),
     ],
 )
-def test_on_kubernetes_check_says_where_homes_are_not_ones_own(tmp_path, storage, says):
+def test_on_kubernetes_check_says_where_homes_are_not_ones_own(
+    tmp_path: Path, storage: str, says: str
+) -> None:
     file = Path(tmp_path / "platform.yaml")
     file.write_text(
         'backend: kubernetes\nimages: {std: {title: Std, reference: "a:1"}}\nsizes: {s: {title: S, cores: 1, memory: 1Gi}}\n'

@@ -3,7 +3,9 @@
 import asyncio
 import logging
 from types import SimpleNamespace
+from typing import Any
 
+import pytest
 import sqlalchemy as sa
 from jupyterhub import orm
 from sqlalchemy.orm import Session
@@ -12,7 +14,9 @@ from aiinfn_hub.auth import membership_watch
 from aiinfn_hub.auth.membership_watch import MembershipVerdict, MembershipWatch
 
 
-async def test_what_is_not_known_at_the_end_of_the_grace_is_asked_again_until_it_is(monkeypatch, caplog):
+async def test_what_is_not_known_at_the_end_of_the_grace_is_asked_again_until_it_is(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr(membership_watch, "_AGAIN", 0.0)
     # JupyterHub's own way would set up logging anew, for all tests.
     db = Session(sa.create_engine("sqlite://"))
@@ -22,10 +26,10 @@ async def test_what_is_not_known_at_the_end_of_the_grace_is_asked_again_until_it
     db.commit()
     stopped = asyncio.Event()
 
-    async def stop(_name):
+    async def stop(_name: Any) -> None:
         stopped.set()
 
-    async def delete_user(_user, _name):
+    async def delete_user(_user: Any, _name: Any) -> None:
         pass
 
     spawner = SimpleNamespace(active=True, pending=None)
@@ -38,7 +42,7 @@ async def test_what_is_not_known_at_the_end_of_the_grace_is_asked_again_until_it
         MembershipVerdict.REVOKED,
     ]
 
-    async def look(_user):
+    async def look(_user: Any) -> Any:
         answer = answers.pop(0)
         if isinstance(answer, Exception):
             raise answer

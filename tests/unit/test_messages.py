@@ -1,8 +1,10 @@
 """Messages: codes and facts that become sentences where they are shown."""
 
 import ast
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -31,7 +33,7 @@ SAME = {"nothing", "text", "and", "size.with_devices", "state.again", "state.aga
 """What joins others, and what is called the same in all languages."""
 
 
-def sample(code, count=2):
+def sample(code: str, count: int = 2) -> Message:
     """Give a message of a code with facts of the right kinds."""
     known = CATALOGUE[code]
     facts = {name: SAMPLES.get(spec, "x") for name, spec in known.facts.items()}
@@ -45,7 +47,7 @@ def sample(code, count=2):
 
 @pytest.mark.parametrize("code", sorted(CATALOGUE))
 @pytest.mark.parametrize("spoken", sorted(LANGUAGES))
-def test_every_message_is_a_sentence_in_every_language(code, spoken):
+def test_every_message_is_a_sentence_in_every_language(code: str, spoken: str) -> None:
     english = [render(sample(code, count), ENGLISH) for count in (1, 2)]
     told = [render(sample(code, count), spoken) for count in (1, 2)]
     for text in told:
@@ -56,12 +58,12 @@ def test_every_message_is_a_sentence_in_every_language(code, spoken):
         assert told[1] != english[1]
 
 
-def test_a_code_that_is_there_twice_is_refused():
+def test_a_code_that_is_there_twice_is_refused() -> None:
     with pytest.raises(ValueError, match="one is there twice"):
         table([template("one", "One")], [template("one", "Another")])
 
 
-def test_the_ways_of_writing_a_fact_are_known():
+def test_the_ways_of_writing_a_fact_are_known() -> None:
     assert {spec for each in CATALOGUE.values() for spec in each.facts.values() if spec} <= set(WAYS)
 
 
@@ -69,12 +71,12 @@ def test_the_ways_of_writing_a_fact_are_known():
     ("code", "facts"),
     [("history.submitted", {}), ("history.submitted", {"queue": "q", "more": 1}), ("no.such", {})],
 )
-def test_a_message_without_its_facts_is_a_slip(code, facts):
+def test_a_message_without_its_facts_is_a_slip(code: str, facts: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=code):
         Message(code, **facts)
 
 
-def used():
+def used() -> Iterator[tuple[Any, ...]]:
     """Find the messages that the code makes, with the facts where they stand there, and every code it names."""
     for path in sorted(HUB.rglob("*.py")):
         if path.name == "message_catalogue.py":
@@ -93,7 +95,7 @@ def used():
                 yield node.value, None, place
 
 
-def test_the_code_makes_messages_of_the_table_with_their_facts():
+def test_the_code_makes_messages_of_the_table_with_their_facts() -> None:
     wrong = [
         f"{place}: {code}"
         for code, facts, place in used()
@@ -105,7 +107,7 @@ def test_the_code_makes_messages_of_the_table_with_their_facts():
 # Reading and writing
 
 
-def test_a_message_is_read_back_as_it_was_kept():
+def test_a_message_is_read_back_as_it_was_kept() -> None:
     size = Message("size.cores_and_memory", cores=2, memory=2**30)
     message = Message("state.because", state=size, reason=[Message("reason.turn"), "x"])
     again = Message.parse(message.as_text())
@@ -115,7 +117,7 @@ def test_a_message_is_read_back_as_it_was_kept():
     assert str(again) == "2 cores and 1\N{NO-BREAK SPACE}GiB; it comes when others of its sweep have ended, x"
 
 
-def test_moments_and_durations_are_kept_as_json():
+def test_moments_and_durations_are_kept_as_json() -> None:
     at = datetime(2026, 7, 1, 12, 5, tzinfo=ROME)
     assert Message("again.gave.place", at=at).as_json() == {
         "code": "again.gave.place",
@@ -137,12 +139,12 @@ def test_moments_and_durations_are_kept_as_json():
         ("", ""),
     ],
 )  # fmt: skip
-def test_what_another_version_kept_is_shown_as_it_is(kept, shown):
+def test_what_another_version_kept_is_shown_as_it_is(kept: str, shown: str) -> None:
     assert str(Message.parse(kept)) == shown
 
 
 @given(st.text(max_size=60))
-def test_any_text_is_read(text):
+def test_any_text_is_read(text: str) -> None:
     assert isinstance(str(Message.parse(text)), str)
 
 
@@ -157,7 +159,7 @@ JSON = st.recursive(
     st.sampled_from(sorted(CATALOGUE)),
     st.dictionaries(st.sampled_from(["at", "queue", "count", "cores", "limit", "done"]), JSON),
 )
-def test_any_facts_are_shown(code, facts):
+def test_any_facts_are_shown(code: Any, facts: dict[str, Any]) -> None:
     assert isinstance(str(Message.read({"code": code, "facts": facts})), str)
 
 
@@ -177,7 +179,7 @@ def test_any_facts_are_shown(code, facts):
         ("+99:00", "en", "Gave its place to a session at 10:05 UTC; waiting again."),
     ],
 )
-def test_a_moment_is_told_in_the_readers_zone(zone, spoken, text):
+def test_a_moment_is_told_in_the_readers_zone(zone: str, spoken: str, text: str) -> None:
     message = Message("again.gave.place", at=datetime(2026, 7, 1, 10, 5, tzinfo=UTC))
     assert render(message, spoken, messages.zone_named(zone)) == text
 
@@ -193,12 +195,12 @@ def test_a_moment_is_told_in_the_readers_zone(zone, spoken, text):
         ("timezone=" + "A" * 200, "UTC"),
     ],
 )
-def test_the_zone_comes_with_the_request(header, zone):
+def test_the_zone_comes_with_the_request(header: str, zone: str) -> None:
     assert str(messages.preferred_zone(header)) == zone
 
 
 @given(st.text(max_size=80))
-def test_whatever_a_request_asks_there_is_a_zone(name):
+def test_whatever_a_request_asks_there_is_a_zone(name: str) -> None:
     at = datetime(2026, 7, 1, 10, 5, tzinfo=UTC)
     assert at.astimezone(messages.preferred_zone(f"timezone={name}"))
 
@@ -212,13 +214,13 @@ def test_whatever_a_request_asks_there_is_a_zone(name):
         (2 * 86400 + 60, "2 days 1 minute", "2 giorni 1 minuto"),
     ],
 )
-def test_a_duration_is_told_in_words(seconds, english, italian):
+def test_a_duration_is_told_in_words(seconds: int, english: str, italian: str) -> None:
     assert messages.duration_in_words(seconds) == english
     with language.speaking("it"):
         assert messages.duration_in_words(seconds) == italian
 
 
-def test_a_count_takes_the_right_form():
+def test_a_count_takes_the_right_form() -> None:
     several = counted("c", "{n} point", "{n} points", count="n")
     assert [several.spoken({"n": n}) for n in (0, 1, 2)] == ["{n} points", "{n} point", "{n} points"]
     assert [str(Message("sweep.part.failed", number=n)) for n in (1, 2)] == ["1 failed", "2 failed"]

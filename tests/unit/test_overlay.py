@@ -1,6 +1,8 @@
 """Platform files on top of each other: how they merge, and where what is wrong is told to be."""
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -34,8 +36,8 @@ accelerators:
 
 
 @pytest.fixture
-def files(tmp_path):
-    def write(**texts):
+def files(tmp_path: Path) -> Callable[..., Any]:
+    def write(**texts: Any) -> Any:
         for name, text in texts.items():
             path = tmp_path / f"{name.replace('__', '/')}.yaml"
             path.parent.mkdir(exist_ok=True, parents=True)
@@ -46,13 +48,13 @@ def files(tmp_path):
     return write
 
 
-def problems(path):
+def problems(path: Any) -> list[tuple[Any, Any, Any, Any]]:
     examined = examine(path)
     assert examined.platform is None
     return [(each.path.name, each.line, each.key, each.message) for each in examined.problems]
 
 
-def test_mappings_merge_by_key_and_new_keys_come_last(files):
+def test_mappings_merge_by_key_and_new_keys_come_last(files: Callable[..., Any]) -> None:
     folder = files(
         event="extends: [site.yaml]\n"
         "projects:\n  beta: {title: Beta, groups: [b/x]}\n  alpha: {title: First}\n"
@@ -72,13 +74,13 @@ def test_mappings_merge_by_key_and_new_keys_come_last(files):
     ]
 
 
-def test_lists_and_single_values_replace(files):
+def test_lists_and_single_values_replace(files: Callable[..., Any]) -> None:
     folder = files(event="extends: [base.yaml]\nprojects: {alpha: {images: [torch], groups: [z/z]}}\n")
     alpha = load(folder / "event.yaml").projects["alpha"]
     assert (alpha.images, alpha.groups) == (("torch",), ("z/z",))
 
 
-def test_null_removes_a_key_with_all_in_it(files):
+def test_null_removes_a_key_with_all_in_it(files: Callable[..., Any]) -> None:
     folder = files(
         event="extends: [site.yaml]\nimages: {torch: null}\nprojects: {alpha: {images: ~}}\naccelerators:\n"
     )
@@ -88,7 +90,7 @@ def test_null_removes_a_key_with_all_in_it(files):
     assert platform.accelerators == {}
 
 
-def test_null_in_a_file_that_extends_nothing_is_a_plain_value(files):
+def test_null_in_a_file_that_extends_nothing_is_a_plain_value(files: Callable[..., Any]) -> None:
     assert (
         load(files(base=BASE + "queues: {q: {title: Q, max_time: null}}\n") / "base.yaml")
         .queues["q"]
@@ -97,7 +99,7 @@ def test_null_in_a_file_that_extends_nothing_is_a_plain_value(files):
     )
 
 
-def test_several_files_are_merged_in_their_order(files):
+def test_several_files_are_merged_in_their_order(files: Callable[..., Any]) -> None:
     folder = files(
         one="title: One\nlimits: {grace: 1s}\n",
         two="title: Two\nuse_real_devices: false\n",
@@ -108,21 +110,21 @@ def test_several_files_are_merged_in_their_order(files):
     assert platform.limits.grace.total_seconds() == 1
 
 
-def test_paths_are_relative_to_the_file_that_names_them(files):
+def test_paths_are_relative_to_the_file_that_names_them(files: Callable[..., Any]) -> None:
     folder = files(
         sites__far__cnaf="extends: [../../site.yaml]\n", sites__event="extends: [far/cnaf.yaml]\ntitle: E\n"
     )
     assert load(folder / "sites/event.yaml").title == "E"
 
 
-def test_a_file_may_be_below_two_others(files):
+def test_a_file_may_be_below_two_others(files: Callable[..., Any]) -> None:
     folder = files(
         left=SITE, right="extends: [base.yaml]\ntitle: Right\n", top="extends: [left.yaml, right.yaml]\n"
     )
     assert load(folder / "top.yaml").title == "Right"
 
 
-def test_what_an_alias_names_twice_is_changed_in_one_place(files):
+def test_what_an_alias_names_twice_is_changed_in_one_place(files: Callable[..., Any]) -> None:
     folder = files(
         base=BASE.replace("  s: {", "  s: &s {") + "queues: {}\n",
         site="extends: [base.yaml, more.yaml]\nsizes: {m: {cores: 2}}\n",
@@ -161,7 +163,9 @@ def test_what_an_alias_names_twice_is_changed_in_one_place(files):
         ("extends: [empty.yaml]\n", ("empty.yaml", None, "", "empty")),
     ],
 )  # fmt: skip
-def test_what_is_wrong_is_told_of_the_file_where_it_stands(files, event, where):
+def test_what_is_wrong_is_told_of_the_file_where_it_stands(
+    files: Callable[..., Any], event: str, where: tuple[Any, ...]
+) -> None:
     folder = files(
         event=event, loop="extends: [event.yaml]\n", broken="images:\n\ta: 1\n", empty="# nothing\n"
     )
@@ -172,7 +176,7 @@ def test_what_is_wrong_is_told_of_the_file_where_it_stands(files, event, where):
         load(folder / "event.yaml")
 
 
-def test_everything_that_is_wrong_is_found_in_all_files_at_once(files):
+def test_everything_that_is_wrong_is_found_in_all_files_at_once(files: Callable[..., Any]) -> None:
     folder = files(
         site=SITE + "queues:\n  q: {title: Q, projects: [alpa]}\n",
         event="extends: [site.yaml]\nlimits: {session_max: 1x, gracce: 3s}\nprojects:\n  beta: {title: B, groups: [a//b]}\n"
@@ -193,7 +197,7 @@ def test_everything_that_is_wrong_is_found_in_all_files_at_once(files):
     ["a: &a\n  b: *a\n", "a: &a [*a]\n", "[" * 200 + "]" * 200, "{a: " * 60 + "1" + "}" * 60, "? [a]\n: 1\n", "a: !!int x\n",
      "a: !!timestamp 2026-02-30\n", "a: !!python/object:os.system {}\n", "a: 2026-02-30\n", "1: 2\n", "~: 1\n", "true: 1\n"],
 )  # fmt: skip
-def test_odd_files_are_refused_in_words(files, text):
+def test_odd_files_are_refused_in_words(files: Callable[..., Any], text: str) -> None:
     folder = files(odd=text, event="extends: [odd.yaml]\ntitle: T\n")
     for name in ("odd.yaml", "event.yaml"):
         for each in examine(folder / name).problems:
@@ -202,7 +206,7 @@ def test_odd_files_are_refused_in_words(files, text):
         assert examine(folder / name).platform is None
 
 
-def test_a_file_that_grows_by_aliases_is_refused(files):
+def test_a_file_that_grows_by_aliases_is_refused(files: Callable[..., Any]) -> None:
     bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
         f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 10)
     )
@@ -223,7 +227,7 @@ overlays = st.recursive(
 ).filter(lambda value: isinstance(value, dict))
 
 
-def merged(under, over):
+def merged(under: Any, over: Any) -> dict[str, Any]:
     """The rules in five lines."""
     result = dict(under)
     for key, value in over.items():
@@ -237,7 +241,7 @@ def merged(under, over):
 
 
 @given(mappings.filter(bool), overlays)
-def test_merging_follows_its_rules(tmp_path_factory, under, over):
+def test_merging_follows_its_rules(tmp_path_factory: pytest.TempPathFactory, under: Any, over: Any) -> None:
     folder = tmp_path_factory.mktemp("overlay")
     (folder / "under.yaml").write_text(yaml.safe_dump(under))
     (folder / "over.yaml").write_text(yaml.safe_dump({"extends": ["under.yaml"], **over}))
@@ -247,14 +251,14 @@ def test_merging_follows_its_rules(tmp_path_factory, under, over):
     assert keys == set(_all_keys(layers.data, ()))
 
 
-def _all_keys(value, at):
+def _all_keys(value: Any, at: tuple[Any, ...]) -> Iterator[tuple[Any, Any] | None]:
     inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, each in inner:
         yield (*at, key)
         yield from _all_keys(each, (*at, key))
 
 
-def _reach(value, key):
+def _reach(value: Any, key: Any) -> bool:
     for part in key:
         try:
             value = value[part]
@@ -267,5 +271,5 @@ EXAMPLES = Path(__file__).parents[2] / "examples/platforms"
 
 
 @pytest.mark.parametrize("name", ["base", "cnaf", "recas", "hackathon"])
-def test_the_examples_load(name):
+def test_the_examples_load(name: str) -> None:
     assert examine(EXAMPLES / f"{name}.yaml").problems == []

@@ -65,12 +65,12 @@ _MOUNT = "kubernetes: {volumes: [{name: a, emptyDir: {}}], volume_mounts: [{name
         ("///dev/shm", "/dev/shm is taken"),
     ],
 )
-def test_two_slashes_at_the_beginning_name_no_other_place(tmp_path, path, says):
+def test_two_slashes_at_the_beginning_name_no_other_place(tmp_path: Path, path: str, says: str) -> None:
     (found,) = problems(tmp_path, CLUSTER + _MOUNT % path)
     assert says in found.message
 
 
-def test_amounts_have_the_digits_that_kubernetes_reads(tmp_path):
+def test_amounts_have_the_digits_that_kubernetes_reads(tmp_path: Path) -> None:
     (found,) = problems(
         tmp_path, CLUSTER + "kubernetes: {volumes: [{name: a, emptyDir: {sizeLimit: \u0661Gi}}]}\n"
     )
@@ -85,12 +85,12 @@ def test_amounts_have_the_digits_that_kubernetes_reads(tmp_path):
         ("a: *x\n", "found undefined alias 'x'"),
     ],
 )
-def test_what_is_wrong_with_documents_and_anchors_is_a_sentence(tmp_path, text, says):
+def test_what_is_wrong_with_documents_and_anchors_is_a_sentence(tmp_path: Path, text: str, says: str) -> None:
     (found,) = problems(tmp_path, text)
     assert found.message == says
 
 
-def test_the_file_without_its_faults_is_in_order(tmp_path):
+def test_the_file_without_its_faults_is_in_order(tmp_path: Path) -> None:
     assert problems(tmp_path, CLUSTER) == []
 
 
@@ -121,7 +121,7 @@ def test_the_file_without_its_faults_is_in_order(tmp_path):
         ("two-mounts", 6, "storage.b.mount", "is the place of a too"),
     ],
 )
-def test_each_case_is_refused_with_line_key_and_remedy(case, line, key, says):
+def test_each_case_is_refused_with_line_key_and_remedy(case: str, line: int, key: str, says: str) -> None:
     path = CASES / f"{case}.yaml"
     found = {each.key: each for each in examine(path).problems}
     assert key in found, list(map(str, found.values()))
@@ -210,14 +210,16 @@ def test_each_case_is_refused_with_line_key_and_remedy(case, line, key, says):
         ("title: Trial site", "kubernetes: {volumes: [{name: a, emptyDir: {}}], volume_mounts: [{name: a, mountPath: /a}, {name: a, mountPath: /a/}]}", "kubernetes.volume_mounts.1.mountPath", "mounted twice"),
     ],
 )  # fmt: skip
-def test_what_the_cluster_would_refuse_is_refused(tmp_path, old, new, key, says):
+def test_what_the_cluster_would_refuse_is_refused(
+    tmp_path: Path, old: str, new: str, key: str, says: str
+) -> None:
     assert old in CLUSTER
     text = CLUSTER.replace(old, new, 1)
     found = {each.key: each for each in problems(tmp_path, text)}
     assert key in found, list(map(str, found.values()))
     assert says in found[key].message
     assert found[key].line == next(
-        number for number, line in enumerate(text.splitlines(), 1) if new.split("\n")[0] in line
+        number for number, line in enumerate(text.splitlines(), 1) if new.split("\n", maxsplit=1)[0] in line
     )
 
 
@@ -239,12 +241,12 @@ def test_what_the_cluster_would_refuse_is_refused(tmp_path, old, new, key, says)
         ("groups: [lab/p1]", "groups: [/lab/p1/]"),
     ],
 )  # fmt: skip
-def test_what_people_mean_is_read(tmp_path, old, new):
+def test_what_people_mean_is_read(tmp_path: Path, old: str, new: str) -> None:
     assert old in CLUSTER
     assert problems(tmp_path, CLUSTER.replace(old, new, 1)) == []
 
 
-def test_merged_mappings_have_the_places_of_what_they_merge(tmp_path):
+def test_merged_mappings_have_the_places_of_what_they_merge(tmp_path: Path) -> None:
     text = CLUSTER.replace(
         "sizes: {s: {title: S, cores: 1, memory: 2Gi}}",
         "sizes:\n  s: &s {title: S, cores: 1, memory: 2Gi}\n  t:\n    <<: *s\n    cores: 500m\n  u: {<<: [*s, {memory: 16}]}",
@@ -284,7 +286,7 @@ def _odd_bases(folder: Path) -> dict[str, str]:
     }
 
 
-def test_a_file_that_cannot_be_below_another_is_a_sentence(tmp_path):
+def test_a_file_that_cannot_be_below_another_is_a_sentence(tmp_path: Path) -> None:
     path = tmp_path / "platform.yaml"
     for said, key in _odd_bases(tmp_path).items():
         path.write_text(f"extends: {said}\n{CLUSTER}")
@@ -296,14 +298,16 @@ def test_a_file_that_cannot_be_below_another_is_a_sentence(tmp_path):
         assert "Traceback" not in result.output
 
 
-def test_files_that_name_each_other_many_times_are_bounded(tmp_path):
+def test_files_that_name_each_other_many_times_are_bounded(tmp_path: Path) -> None:
     for number in range(40):
         (tmp_path / f"f{number}.yaml").write_text(f"extends: [f{number + 1}.yaml, f{number + 1}.yaml]\n")
     (tmp_path / "f40.yaml").write_text(CLUSTER)
     assert any("more than 100 files" in str(each) for each in examine(tmp_path / "f0.yaml").problems)
 
 
-def test_while_the_hub_runs_a_bad_file_below_keeps_what_was_in_force(tmp_path, caplog):
+def test_while_the_hub_runs_a_bad_file_below_keeps_what_was_in_force(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     path = tmp_path / "platform.yaml"
     path.write_text(CLUSTER)
     file = PlatformFile.open(path)
@@ -320,7 +324,7 @@ def test_while_the_hub_runs_a_bad_file_below_keeps_what_was_in_force(tmp_path, c
     assert not [each for each in caplog.records if each.exc_info]
 
 
-def test_a_link_that_is_mended_is_seen_while_the_hub_runs(tmp_path):
+def test_a_link_that_is_mended_is_seen_while_the_hub_runs(tmp_path: Path) -> None:
     path, base = tmp_path / "platform.yaml", tmp_path / "base.yaml"
     path.write_text(CLUSTER)
     file = PlatformFile.open(path)
@@ -339,7 +343,7 @@ def test_a_link_that_is_mended_is_seen_while_the_hub_runs(tmp_path):
 
 
 @given(st.text(alphabet="a/ \t\n", max_size=8))
-def test_a_group_is_the_same_for_sign_in_explain_and_the_file(text):
+def test_a_group_is_the_same_for_sign_in_explain_and_the_file(text: str) -> None:
     signed_in = claims.groups({"groups": [text]})
     assert Person.of("ada", [text]).groups == signed_in
     body = yaml.safe_load(CLUSTER)
@@ -351,7 +355,7 @@ def test_a_group_is_the_same_for_sign_in_explain_and_the_file(text):
     assert set(platform.projects["p1"].groups) == signed_in
 
 
-def test_explain_reads_groups_as_sign_in_does():
+def test_explain_reads_groups_as_sign_in_does() -> None:
     path = ROOT / "platform.yaml"
     plain = CliRunner().invoke(explain, [str(path), "--groups", "ai-infn/flavour"])
     spaced = CliRunner().invoke(explain, [str(path), "--groups", " / ai-infn/flavour/ ,"])
@@ -376,7 +380,7 @@ accelerators:
 """
 
 
-def test_two_names_without_rules_of_their_own_are_in_order(tmp_path):
+def test_two_names_without_rules_of_their_own_are_in_order(tmp_path: Path) -> None:
     assert problems(tmp_path, PAIR) == []
 
 
@@ -397,7 +401,7 @@ def test_two_names_without_rules_of_their_own_are_in_order(tmp_path):
         ("title: Pair", "grants: {g: {project: school, accelerators: [t4], until: 2099-01-01}}"),
     ],
 )  # fmt: skip
-def test_two_names_for_one_device_with_a_rule_for_one_are_refused(tmp_path, old, new):
+def test_two_names_for_one_device_with_a_rule_for_one_are_refused(tmp_path: Path, old: str, new: str) -> None:
     assert old in PAIR
     text = PAIR.replace(old, new, 1)
     assert [each.key for each in problems(tmp_path, text)] == ["accelerators.any"]
@@ -407,7 +411,7 @@ def test_two_names_for_one_device_with_a_rule_for_one_are_refused(tmp_path, old,
     assert problems(tmp_path, apart) == []
 
 
-def test_on_a_workstation_two_names_of_one_product_are_refused(tmp_path):
+def test_on_a_workstation_two_names_of_one_product_are_refused(tmp_path: Path) -> None:
     text = PAIR.replace("kubernetes", "local").replace("title: T4,", "title: T4, product: Tesla T4,")
     assert problems(tmp_path, text) == []
     found = problems(tmp_path, text.replace("title: Any,", "title: Any, product: Tesla-T4,"))
@@ -588,7 +592,9 @@ def right(body: dict[str, Any]) -> None:
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 @given(body=mutated())
-def test_whatever_a_file_says_check_says_a_sentence_or_the_cluster_takes_it(tmp_path_factory, body):
+def test_whatever_a_file_says_check_says_a_sentence_or_the_cluster_takes_it(
+    tmp_path_factory: pytest.TempPathFactory, body: Any
+) -> None:
     path = tmp_path_factory.getbasetemp() / "mutated.yaml"
     try:
         path.write_text(yaml.safe_dump(body, allow_unicode=False))
@@ -609,13 +615,13 @@ def test_whatever_a_file_says_check_says_a_sentence_or_the_cluster_takes_it(tmp_
 
 @settings(max_examples=200, deadline=None)
 @given(text=st.text(alphabet="abno019:.-_?*&!|>[]{}<'\"#~%@\\ \n\tyes/", max_size=60))
-def test_no_text_makes_check_raise(tmp_path_factory, text):
+def test_no_text_makes_check_raise(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
     path = tmp_path_factory.getbasetemp() / "text.yaml"
     path.write_text(text)
     assert examine(path).platform is None
 
 
-def test_names_of_the_rules_are_those_of_the_objects():
+def test_names_of_the_rules_are_those_of_the_objects() -> None:
     """The suite's own volumes and places, which nobody may take."""
     assert {pods.SHARED_MEMORY, pods.ACCOUNT_VOLUME, pods.EMPTY_HOME, "run-spec"} == set(
         kubernetes_rules._OWN_VOLUMES

@@ -1,6 +1,7 @@
 """From a selection to a pod, as a table: what was granted is what is requested, and nothing else."""
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,6 +13,7 @@ from aiinfn_hub.kube.objects.pods import (
     ACCOUNT_FILES,
     ACCOUNT_VOLUME,
     DEFAULT_HOME,
+    PodParts,
     home_of,
     pod_parts,
     pod_spec,
@@ -21,7 +23,7 @@ from aiinfn_hub.platform.model.platform import Platform
 from aiinfn_hub.platform.person import Person
 from aiinfn_hub.platform.selection import Door
 
-FILE = {
+FILE: dict[str, Any] = {
     "accelerators": {
         "t4": {
             "title": "T4",
@@ -99,11 +101,17 @@ ADA = Person.of("ada@example.org", ["a", "b"])
 PRODUCT = "nvidia.com/gpu.product"
 
 
-def parts(request=None, *, platform=PLATFORM, door=Door.SESSION, person=ADA):
+def parts(
+    request: dict[str, Any] | None = None,
+    *,
+    platform: Platform = PLATFORM,
+    door: Door = Door.SESSION,
+    person: Person = ADA,
+) -> PodParts:
     return pod_parts(resolve(request or {}, platform, person, door), platform)
 
 
-def requirements(affinity):
+def requirements(affinity: Any) -> dict[str, Any]:
     """The one thing that an affinity may be: every label, required."""
     ((kind, node),) = affinity.items()
     ((how, terms),) = node.items()
@@ -140,7 +148,13 @@ def requirements(affinity):
     ],
 )
 @pytest.mark.parametrize("door", list(Door))
-def test_the_accelerator_is_requested_and_its_model_required(request_, devices, labels, tolerations, door):
+def test_the_accelerator_is_requested_and_its_model_required(
+    request_: dict[str, Any],
+    devices: dict[str, Any],
+    labels: dict[str, Any] | None,
+    tolerations: list[dict[str, Any]],
+    door: Door,
+) -> None:
     made = parts(request_, door=door)
     others = {"cpu", "memory"}
     assert {key: value for key, value in made.resources["limits"].items() if key not in others} == devices
@@ -150,12 +164,12 @@ def test_the_accelerator_is_requested_and_its_model_required(request_, devices, 
 
 
 @pytest.mark.parametrize(("size", "cores", "memory"), [("s", "500m", "1Gi"), ("l", "8", "64Gi")])
-def test_memory_is_reserved_whole_and_cores_are_a_share(size, cores, memory):
+def test_memory_is_reserved_whole_and_cores_are_a_share(size: str, cores: str, memory: str) -> None:
     made = parts({"size": size})
     assert made.resources == {"requests": {"cpu": cores, "memory": memory}, "limits": {"memory": memory}}
 
 
-def test_labels_hold_slugs_and_annotations_names():
+def test_labels_hold_slugs_and_annotations_names() -> None:
     made = parts({"accelerator": "t4", "count": 2})
     assert made.labels == {
         "ai.infn.it/kind": "session",
@@ -168,7 +182,7 @@ def test_labels_hold_slugs_and_annotations_names():
     assert made.annotations.keys() - made.labels.keys() == {f"ai.infn.it/{name}" for name in ACCOUNT_FILES}
 
 
-def test_a_session_and_a_job_of_one_choice_differ_in_what_tells_them_apart_only():
+def test_a_session_and_a_job_of_one_choice_differ_in_what_tells_them_apart_only() -> None:
     session = parts({"accelerator": "t4"})
     job = parts({"accelerator": "t4"}, door=Door.JOB)
     assert session.priority_class_name == names.SESSION_PRIORITY_CLASS
@@ -189,7 +203,7 @@ def test_a_session_and_a_job_of_one_choice_differ_in_what_tells_them_apart_only(
     assert all(getattr(session, field) == getattr(job, field) for field in same)
 
 
-def test_the_image_brings_its_environment_and_the_platform_has_the_last_word():
+def test_the_image_brings_its_environment_and_the_platform_has_the_last_word() -> None:
     assert parts({"project": "beta"}).environment == {
         "PATH": "/env/bin",
         "HOME": "/home/user",
@@ -201,7 +215,7 @@ def test_the_image_brings_its_environment_and_the_platform_has_the_last_word():
     }
 
 
-def account_files(made):
+def account_files(made: PodParts) -> dict[str, Any]:
     """Return what the container reads at each place, following the volume to the pod's annotations."""
     (volume,) = [each for each in made.volumes if each["name"] == ACCOUNT_VOLUME]
     texts = {
@@ -214,7 +228,7 @@ def account_files(made):
 
 
 @pytest.mark.parametrize("door", [Door.SESSION, Door.JOB])
-def test_the_persons_uid_has_a_name_in_the_pod_and_login_shells_keep_the_path(door):
+def test_the_persons_uid_has_a_name_in_the_pod_and_login_shells_keep_the_path(door: Door) -> None:
     found = account_files(parts(door=door))
     login = names.slug("ada@example.org")
     assert found["/etc/passwd"].splitlines()[0] == f"{login}:x:1234:4321:ada@example.org:/home/user:/bin/bash"
@@ -224,12 +238,12 @@ def test_the_persons_uid_has_a_name_in_the_pod_and_login_shells_keep_the_path(do
 
 
 @given(st.text(max_size=60))
-def test_no_name_adds_an_account(name):
+def test_no_name_adds_an_account(name: str) -> None:
     found = account_files(parts(person=Person.of(name, ["a"])))
     assert found["/etc/passwd"].split("\n")[1:] == [*posix_accounts.BASE_ACCOUNTS.split("\n")]
 
 
-def test_an_operators_own_list_of_accounts_goes_first():
+def test_an_operators_own_list_of_accounts_goes_first() -> None:
     own = {
         "volumes": [{"name": "own", "configMap": {"name": "own"}}],
         "volume_mounts": [{"name": "own", "mountPath": "/etc/passwd", "subPath": "passwd"}],
@@ -241,7 +255,7 @@ def test_an_operators_own_list_of_accounts_goes_first():
     assert "/etc/passwd" not in account_files(made)
 
 
-def volumes_of(made):
+def volumes_of(made: PodParts) -> dict[str, Any]:
     """Mount path -> (source, mount without name and path)."""
     sources = {volume["name"]: volume for volume in made.volumes}
     assert len(sources) == len(made.volumes)
@@ -257,7 +271,7 @@ def volumes_of(made):
     return found
 
 
-def test_a_project_sees_its_own_storage():
+def test_a_project_sees_its_own_storage() -> None:
     alpha, beta = volumes_of(parts({"project": "alpha"})), volumes_of(parts({"project": "beta"}))
     assert alpha.pop("/data") == (
         {"csi": {"driver": "nfs.csi.k8s.io"}},
@@ -275,7 +289,7 @@ def test_a_project_sees_its_own_storage():
     }
 
 
-def test_a_project_without_a_home_gets_an_empty_one():
+def test_a_project_without_a_home_gets_an_empty_one() -> None:
     platform = Platform.model_validate(FILE | {"storage": {}})
     assert home_of(platform, "alpha") == DEFAULT_HOME
     made = parts(platform=platform)
@@ -284,7 +298,7 @@ def test_a_project_without_a_home_gets_an_empty_one():
 
 
 @given(st.text(max_size=60))
-def test_no_name_leads_out_of_its_folder(name):
+def test_no_name_leads_out_of_its_folder(name: str) -> None:
     made = parts(person=Person.of(name, ["a"]))
     (path,) = [mount["subPath"] for mount in made.volume_mounts if mount["mountPath"] == "/home/user"]
     folder, _, rest = path.partition("/")
@@ -294,7 +308,7 @@ def test_no_name_leads_out_of_its_folder(name):
     assert all(len(value) <= 63 for value in made.labels.values())
 
 
-def test_the_whole_pod():
+def test_the_whole_pod() -> None:
     made = parts({"accelerator": "v70"})
     spec = pod_spec(
         made,
@@ -325,7 +339,7 @@ def test_the_whole_pod():
     assert "tolerations" not in bare
 
 
-def test_the_security_floor():
+def test_the_security_floor() -> None:
     """What the restricted standard demands; that the API server agrees is tested on a real one."""
     made = parts()
     assert made.pod_security_context == {
@@ -355,7 +369,7 @@ def test_the_security_floor():
         ({"sub_path": ""}, "no folder"),
     ],
 )
-def test_storage_that_no_pod_could_have_is_refused_with_the_file(change, says):
+def test_storage_that_no_pod_could_have_is_refused_with_the_file(change: dict[str, Any], says: str) -> None:
     source = {"kind": "volume", "volume": {"persistentVolumeClaim": {"claimName": "a"}}} | change
     storage = {"home": {"title": "Home", "use": "home", "mount": "/home/user", "kubernetes": source}}
     with pytest.raises(ValueError, match=says):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from aiinfn_hub.kube.inventory import DevicePlace, DevicePodFacts
@@ -10,18 +12,20 @@ from aiinfn_hub.vkd.backends.kubernetes.preemption import Relief, choose
 GPU = "nvidia.com/gpu"
 
 
-def job(name, count=1, minute=0, *, ending=False, priority=-1000):
+def job(
+    name: str, count: int = 1, minute: int = 0, *, ending: bool = False, priority: Any = -1000
+) -> DevicePodFacts:
     started = f"2026-11-24T12:{minute:02}:00Z"
     return DevicePodFacts(
         name, "n", ((GPU, count),), job=name, priority=priority, started=started, ending=ending
     )
 
 
-def session(count=1, *, ending=False):
+def session(count: int = 1, *, ending: bool = False) -> DevicePodFacts:
     return DevicePodFacts("s", "n", ((GPU, count),), session="s", priority=1000, ending=ending)
 
 
-def place(name, free, *pods, healthy=4):
+def place(name: str, free: int, *pods: Any, healthy: int = 4) -> DevicePlace:
     return DevicePlace(name, healthy, free, pods)
 
 
@@ -53,6 +57,8 @@ def place(name, free, *pods, healthy=4):
         ([place("a", 0, job("x", ending=True), job("y"))], 1, {"a": 1}, (Relief.BY_EVICTION, "a", ["y"])),
     ],
 )  # fmt: skip
-def test_the_choice(places, count, promised, expected):
+def test_the_choice(
+    places: list[DevicePlace], count: int, promised: dict[str, Any], expected: tuple[Any, ...]
+) -> None:
     choice = choose(places, GPU, count, promised)
     assert (choice.room, choice.node, [pod.uid for pod in choice.victims]) == expected

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -37,7 +38,7 @@ BASE = f"extends: [{EXAMPLES}/cnaf.yaml]\n"
         ("{title: P, time_limit: 9h, project: training}", "presets.p.time_limit", "allowed in the project"),
     ],
 )
-def test_a_preset_that_nobody_can_have_is_an_error(tmp_path, preset, key, words):
+def test_a_preset_that_nobody_can_have_is_an_error(tmp_path: Path, preset: str, key: str, words: str) -> None:
     path = tmp_path / "platform.yaml"
     path.write_text(f"{BASE}presets:\n  p: {preset}\n")
     examined = examine(path)
@@ -58,13 +59,13 @@ def test_a_preset_that_nobody_can_have_is_an_error(tmp_path, preset, key, words)
         "{title: P, accelerator: a100-slice, time_limit: 20h}",
     ],
 )
-def test_a_preset_that_somebody_can_have_some_day_is_in_order(tmp_path, preset):
+def test_a_preset_that_somebody_can_have_some_day_is_in_order(tmp_path: Path, preset: str) -> None:
     path = tmp_path / "platform.yaml"
     path.write_text(f"{BASE}presets:\n  p: {preset}\n")
     assert examine(path).problems == []
 
 
-def test_reservations_are_no_error_of_a_preset(tmp_path):
+def test_reservations_are_no_error_of_a_preset(tmp_path: Path) -> None:
     """All slices are the hackathon's in its week."""
     path = tmp_path / "platform.yaml"
     path.write_text(
@@ -73,11 +74,11 @@ def test_reservations_are_no_error_of_a_preset(tmp_path):
     assert examine(path).problems == []
 
 
-def test_people_get_the_presets_that_the_gate_would_grant_them():
+def test_people_get_the_presets_that_the_gate_would_grant_them() -> None:
     platform = load(EXAMPLES / "cnaf.yaml")
     now = datetime(2026, 12, 2, 9, tzinfo=UTC)
 
-    def of(*groups):
+    def of(*groups: Any) -> Any:
         return list(presets.granted(platform, Person.of("ada", groups), now=now))
 
     assert of("ai-infn/flavour") == ["course", "training"]

@@ -3,6 +3,8 @@
 import errno
 import os
 import stat
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,11 +15,11 @@ from aiinfn_lab.paths import private_folder
 pytestmark = pytest.mark.usefixtures("restored_umask")
 
 
-def mode(path):
+def mode(path: Path) -> Any:
     return stat.S_IMODE(path.lstat().st_mode)
 
 
-def test_what_was_left_open_is_closed_and_what_comes_is_closed(tmp_path):
+def test_what_was_left_open_is_closed_and_what_comes_is_closed(tmp_path: Path) -> None:
     data, outside = tmp_path / "data", tmp_path / "outside"
     outside.write_text("somebody else's")
     for name in ("hub", "vkd/jobs", "logs", "homes/ada"):
@@ -47,12 +49,12 @@ def test_what_was_left_open_is_closed_and_what_comes_is_closed(tmp_path):
     assert mode(data / "hub/new") == 0o600
 
 
-def test_a_folder_that_is_not_there_is_made_so_that_people_can_pass_through(tmp_path):
+def test_a_folder_that_is_not_there_is_made_so_that_people_can_pass_through(tmp_path: Path) -> None:
     keep_private(tmp_path / "above/data")
     assert (mode(tmp_path / "above"), mode(tmp_path / "above/data")) == (0o755, 0o711)
 
 
-def test_vkd_reads_its_secrets_from_a_file_that_only_its_account_reads(tmp_path):
+def test_vkd_reads_its_secrets_from_a_file_that_only_its_account_reads(tmp_path: Path) -> None:
     place = tmp_path / "vkd.secrets"
     write_secrets(place, {"AIINFN_TICKET_KEY": "old"})
     write_secrets(
@@ -66,12 +68,12 @@ def test_vkd_reads_its_secrets_from_a_file_that_only_its_account_reads(tmp_path)
 
 
 def test_secrets_that_are_there_already_need_no_room_and_others_leave_nothing_on_a_full_disk(
-    tmp_path, monkeypatch
-):
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     place = tmp_path / "vkd.secrets"
     write_secrets(place, {"AIINFN_TICKET_KEY": "old"})
 
-    def full(_descriptor):
+    def full(_descriptor: Any) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", full)
@@ -83,7 +85,7 @@ def test_secrets_that_are_there_already_need_no_room_and_others_leave_nothing_on
 
 
 @pytest.mark.parametrize("text", [None, "", "[]", "nonsense"])
-def test_secrets_that_cannot_be_read_are_told(tmp_path, text):
+def test_secrets_that_cannot_be_read_are_told(tmp_path: Path, text: str | None) -> None:
     place = tmp_path / "vkd.secrets"
     if text is not None:
         place.write_text(text)
@@ -91,7 +93,7 @@ def test_secrets_that_cannot_be_read_are_told(tmp_path, text):
         VkdSettings.of({"AIINFN_VKD_SECRETS": str(place)})
 
 
-def test_each_missing_level_of_a_folder_in_the_home_is_its_owners_only(tmp_path):
+def test_each_missing_level_of_a_folder_in_the_home_is_its_owners_only(tmp_path: Path) -> None:
     (tmp_path / "open").mkdir(mode=0o755)
     before = os.umask(0o022)
     try:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pytest
 
@@ -11,7 +13,7 @@ from aiinfn_hub.kube.apply import apply, diff, usage_check
 from aiinfn_hub.kube.objects import queues, rbac
 from aiinfn_hub.platform.model.platform import Platform
 
-FILE = {
+FILE: dict[str, Any] = {
     "sessions": {"backend": "kubernetes"},
     "accelerators": {
         "t4": {
@@ -45,23 +47,23 @@ FILE = {
 }
 
 
-def platform(**changes):
+def platform(**changes: Any) -> Platform:
     return Platform.model_validate(copy.deepcopy(FILE) | changes)
 
 
-def named(kind, where=None):
+def named(kind: str, where: Any = None) -> dict[str, Any]:
     found = queues.objects(where or platform())
     return {each["metadata"]["name"]: each for each in found if each["kind"] == kind}
 
 
-def quota(group):
+def quota(group: Any) -> dict[str, Any]:
     return {
         flavor["name"]: {each["name"]: each["nominalQuota"] for each in flavor["resources"]}
         for flavor in group["flavors"]
     }
 
 
-def test_the_cohort_holds_the_whole_quota_and_what_is_not_stated_is_no_limit():
+def test_the_cohort_holds_the_whole_quota_and_what_is_not_stated_is_no_limit() -> None:
     (group,) = named("Cohort")["aiinfn"]["spec"]["resourceGroups"]
     assert group["coveredResources"] == ["cpu", "memory", "nvidia.com/gpu", "nvidia.com/mig-1g.5gb"]
     plain = {"cpu": "1500m", "memory": "64Gi", "nvidia.com/gpu": "0", "nvidia.com/mig-1g.5gb": "0"}
@@ -73,7 +75,7 @@ def test_the_cohort_holds_the_whole_quota_and_what_is_not_stated_is_no_limit():
     }
 
 
-def test_a_queue_owns_nothing_and_offers_its_accelerators_only():
+def test_a_queue_owns_nothing_and_offers_its_accelerators_only() -> None:
     short = named("ClusterQueue")["aiinfn-short"]["spec"]
     assert short["cohortName"] == "aiinfn"
     assert short["preemption"]["withinClusterQueue"] == "Never"
@@ -85,7 +87,7 @@ def test_a_queue_owns_nothing_and_offers_its_accelerators_only():
     assert "resourceGroups" not in named("ClusterQueue")["aiinfn-nothing"]["spec"]
 
 
-def test_every_flavor_has_the_topology_a_label_and_the_tolerations_of_its_nodes():
+def test_every_flavor_has_the_topology_a_label_and_the_tolerations_of_its_nodes() -> None:
     flavors = {name: each["spec"] for name, each in named("ResourceFlavor").items()}
     assert all(spec["topologyName"] == "aiinfn" for spec in flavors.values())
     assert flavors["aiinfn-none"]["nodeLabels"] == {"kubernetes.io/os": "linux"}
@@ -94,7 +96,7 @@ def test_every_flavor_has_the_topology_a_label_and_the_tolerations_of_its_nodes(
     assert flavors["aiinfn-t4"]["tolerations"] == [{"key": "gpu", "operator": "Exists"}]
 
 
-def test_projects_have_a_local_queue_in_each_queue_that_is_open_to_them():
+def test_projects_have_a_local_queue_in_each_queue_that_is_open_to_them() -> None:
     local = {
         (each["spec"]["clusterQueue"], each["metadata"]["annotations"]["ai.infn.it/project"])
         for each in named("LocalQueue").values()
@@ -109,7 +111,7 @@ def test_projects_have_a_local_queue_in_each_queue_that_is_open_to_them():
     assert names.local_queue("short", "medphys") in named("LocalQueue")
 
 
-def test_kueue_sees_the_batch_namespace_only_and_people_s_pods_are_restricted():
+def test_kueue_sees_the_batch_namespace_only_and_people_s_pods_are_restricted() -> None:
     labels = {name: each["metadata"].get("labels", {}) for name, each in named("Namespace").items()}
     enforce = "pod-security.kubernetes.io/enforce"
     assert labels["aiinfn-batch"]["kueue-managed"] == "true"
@@ -117,14 +119,14 @@ def test_kueue_sees_the_batch_namespace_only_and_people_s_pods_are_restricted():
     assert labels["aiinfn-batch"][enforce] == labels["aiinfn-sessions"][enforce] == "restricted"
 
 
-def test_batch_pods_yield_and_the_order_of_queues_is_another_number():
+def test_batch_pods_yield_and_the_order_of_queues_is_another_number() -> None:
     classes = named("PriorityClass")
     assert classes["aiinfn-batch"]["value"] < 0 < classes["aiinfn-session"]["value"]
     assert classes["aiinfn-batch"]["preemptionPolicy"] == "Never"
     assert named("WorkloadPriorityClass")["aiinfn-short"]["value"] == 10
 
 
-def test_everything_is_marked_as_ours_is_named_once_and_comes_after_what_it_needs():
+def test_everything_is_marked_as_ours_is_named_once_and_comes_after_what_it_needs() -> None:
     wanted = apply.wanted(platform(label_prefix="example.org"))
     assert all(each["metadata"]["labels"]["example.org/managed"] == "true" for each in wanted)
     keys = [(e["kind"], e["metadata"].get("namespace"), e["metadata"]["name"]) for e in wanted]
@@ -151,12 +153,14 @@ def test_everything_is_marked_as_ours_is_named_once_and_comes_after_what_it_need
         ({"accelerators": {"t4": FILE["accelerators"]["t4"] | {"tolerations": [{"key": str(n)} for n in range(9)]}}, "queues": {}}, "accelerators.t4.kubernetes.tolerations"),
     ],
 )  # fmt: skip
-def test_what_kueue_cannot_express_is_said_before_the_cluster_is_asked(changes, words):
+def test_what_kueue_cannot_express_is_said_before_the_cluster_is_asked(
+    changes: dict[str, Any], words: str
+) -> None:
     with pytest.raises(apply.ApplyError, match=words):
         apply.wanted(platform(**changes))
 
 
-def test_long_names_and_many_queues_stay_within_kubernetes_limits():
+def test_long_names_and_many_queues_stay_within_kubernetes_limits() -> None:
     long = "q" * 63
     many = {f"queue-{n}": {"title": "Q"} for n in range(100)} | {long: {"title": "Q"}}
     projects = {"p" * 63: FILE["projects"]["flavour"], "p" * 62: FILE["projects"]["medphys"]}
@@ -165,7 +169,7 @@ def test_long_names_and_many_queues_stay_within_kubernetes_limits():
     assert len({each["metadata"]["name"] for each in found if each["kind"] == "LocalQueue"}) == 202
 
 
-def test_nobody_gets_a_right_on_secrets_or_on_rights():
+def test_nobody_gets_a_right_on_secrets_or_on_rights() -> None:
     rules = [rule for each in rbac.objects(platform()) for rule in each.get("rules", [])]
     resources = {resource for rule in rules for resource in rule["resources"]}
     assert not resources & {"secrets", "pods/exec", "serviceaccounts", "roles", "rolebindings", "*"}
@@ -179,7 +183,7 @@ def test_nobody_gets_a_right_on_secrets_or_on_rights():
 # What differs
 
 
-def changed(before, after):
+def changed(before: dict[str, Any], after: dict[str, Any]) -> list[tuple[Any, Any, Any]]:
     return [(f.path, f.old, f.new) for f in diff.fields(before, after)]
 
 
@@ -196,7 +200,9 @@ def changed(before, after):
         ({"metadata": {"resourceVersion": "1", "managedFields": [1]}, "status": {"x": 1}}, {"metadata": {"resourceVersion": "2"}}, []),
     ],
 )  # fmt: skip
-def test_a_difference_is_told_by_path_with_old_and_new(before, after, expected):
+def test_a_difference_is_told_by_path_with_old_and_new(
+    before: dict[str, Any], after: dict[str, Any], expected: list[Any]
+) -> None:
     assert changed(before, after) == expected
 
 
@@ -205,7 +211,9 @@ def test_a_difference_is_told_by_path_with_old_and_new(before, after, expected):
 LABELS = names.Labels()
 
 
-def queue_objects(flavors=("aiinfn-none", "aiinfn-t4"), local=("o-f", "o-m")):
+def queue_objects(
+    flavors: Sequence[str] = ("aiinfn-none", "aiinfn-t4"), local: Sequence[str] = ("o-f", "o-m")
+) -> Iterator[dict[str, Any]]:
     groups = [{"flavors": [{"name": name} for name in flavors]}]
     yield {"kind": "ClusterQueue", "metadata": {"name": "o"}, "spec": {"resourceGroups": groups}}
     for name in local:
@@ -216,7 +224,16 @@ def queue_objects(flavors=("aiinfn-none", "aiinfn-t4"), local=("o-f", "o-m")):
         }
 
 
-def workload(job, queue="o-f", accelerator="t4", user="ada", *, has=None, finished=False, namespace="b"):
+def workload(
+    job: str,
+    queue: str = "o-f",
+    accelerator: str = "t4",
+    user: str = "ada",
+    *,
+    has: str | None = None,
+    finished: bool = False,
+    namespace: str = "b",
+) -> dict[str, Any]:
     template = {"annotations": {LABELS.accelerator: accelerator, LABELS.user: user}}
     found = {
         "metadata": {"name": f"w-{job}", "namespace": namespace, "ownerReferences": [{"name": job}]},
@@ -224,7 +241,7 @@ def workload(job, queue="o-f", accelerator="t4", user="ada", *, has=None, finish
         "status": {"conditions": [{"type": "Finished", "status": str(finished)}]},
     }
     if has:
-        found["status"]["admission"] = {"podSetAssignments": [{"flavors": {"cpu": has}}]}
+        found["status"]["admission"] = {"podSetAssignments": [{"flavors": {"cpu": has}}]}  # type: ignore[index]
     return found
 
 
@@ -244,11 +261,13 @@ BEFORE = usage_check.Queues.of(queue_objects())
         ([], [workload("j")], ["LocalQueue b/o-f (of ClusterQueue o) cannot be removed: 1 job needs it: j of ada (waiting). Let them end or cancel them first."]),
     ],
 )  # fmt: skip
-def test_unfinished_jobs_keep_their_queue_and_their_accelerator(after, workloads, expected):
+def test_unfinished_jobs_keep_their_queue_and_their_accelerator(
+    after: Iterator[Any] | list[Any], workloads: list[dict[str, Any]], expected: list[str]
+) -> None:
     assert list(usage_check.obstacles(BEFORE, usage_check.Queues.of(after), workloads, LABELS)) == expected
 
 
-def test_of_many_jobs_some_are_named_and_the_rest_is_counted():
+def test_of_many_jobs_some_are_named_and_the_rest_is_counted() -> None:
     jobs = [workload(f"j{n}") for n in range(25)]
     (sentence,) = usage_check.obstacles(BEFORE, usage_check.Queues(), jobs, LABELS)
     assert "25 jobs" in sentence
@@ -260,5 +279,5 @@ def test_of_many_jobs_some_are_named_and_the_rest_is_counted():
     ("after", "expected"),
     [(queue_objects(), False), (queue_objects(["aiinfn-none"]), True), (queue_objects(local=["o-f"]), True)],
 )
-def test_jobs_are_only_looked_at_where_something_goes(after, expected):
+def test_jobs_are_only_looked_at_where_something_goes(after: Iterator[Any], expected: bool) -> None:
     assert BEFORE.lost(usage_check.Queues.of(after)) is expected

@@ -1,12 +1,15 @@
 """What Kubernetes says -> what people read. The texts come from a real cluster (Kubernetes 1.36), but for those of registries."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import pytest
 
 from aiinfn_hub.contract.problem import Reason
 from aiinfn_hub.kube.objects.pods import storage_volume
 from aiinfn_hub.kube.reasons import pod_reasons
 from aiinfn_hub.kube.reasons.pod_reasons import Statement, Words, explain
-from aiinfn_hub.kube.reasons.table import RULES
+from aiinfn_hub.kube.reasons.table import RULES, ReasonRule
 
 WORDS = Words(
     what="session",
@@ -108,7 +111,7 @@ PLACING = [
 
 
 @pytest.mark.parametrize(("message", "says", "hopeless"), PLACING)
-def test_why_it_has_no_node(message, says, hopeless):
+def test_why_it_has_no_node(message: str, says: str, hopeless: Reason | None) -> None:
     explanation = explain(Statement("default-scheduler", "FailedScheduling", message), WORDS)
     assert explanation.step == "placed"
     assert says in explanation.sentence
@@ -272,7 +275,7 @@ def test_why_it_has_no_node(message, says, hopeless):
         ("Completed", "exit code 0", "ended", "has ended by itself", None),
     ],
 )
-def test_what_the_node_says(reason, message, step, says, hopeless):
+def test_what_the_node_says(reason: str, message: str, step: str, says: str, hopeless: Reason | None) -> None:
     explanation = explain(Statement("kubelet", reason, message), WORDS)
     assert (explanation.step, explanation.hopeless) == (step, hopeless)
     assert says in explanation.sentence.replace("\N{NO-BREAK SPACE}", " ")
@@ -332,13 +335,21 @@ def test_what_the_node_says(reason, message, step, says, hopeless):
         ("NoAnswer", "", "does not answer now", None),
     ],
 )
-def test_what_the_api_server_refuses(reason, message, says, hopeless):
+def test_what_the_api_server_refuses(reason: str, message: str, says: str, hopeless: Reason | None) -> None:
     explanation = explain(pod_reasons.of_refusal(403, reason, message), WORDS)
     assert says in explanation.sentence
     assert explanation.hopeless == hopeless
 
 
-def pod(phase="Pending", *, node=None, nominated=None, conditions=(), state=None, **status):
+def pod(
+    phase: str = "Pending",
+    *,
+    node: str | None = None,
+    nominated: str | None = None,
+    conditions: Sequence[dict[str, Any]] = (),
+    state: dict[str, Any] | None = None,
+    **status: Any,
+) -> dict[str, Any]:
     status |= {"phase": phase, "conditions": list(conditions)}
     if nominated:
         status["nominatedNodeName"] = nominated
@@ -347,16 +358,16 @@ def pod(phase="Pending", *, node=None, nominated=None, conditions=(), state=None
     return {"spec": {"nodeName": node}, "status": status}
 
 
-def scheduled(status, message=""):
+def scheduled(status: str, message: str = "") -> dict[str, Any]:
     reason = "Unschedulable" if status == "False" else None
     return {"type": "PodScheduled", "status": status, "reason": reason, "message": message}
 
 
-def disruption(reason):
+def disruption(reason: str) -> dict[str, Any]:
     return {"type": "DisruptionTarget", "status": "True", "reason": reason, "message": "x: y"}
 
 
-def deleted(pod):
+def deleted(pod: dict[str, Any]) -> Any:
     return pod | {"metadata": {"deletionTimestamp": "2026-11-24T18:40:00Z"}}
 
 
@@ -402,7 +413,7 @@ BUSY = "0/1 nodes are available: 1 Insufficient nvidia.com/gpu."
         ),
     ],
 )
-def test_what_the_status_of_a_pod_says_first(status, says):
+def test_what_the_status_of_a_pod_says_first(status: dict[str, Any], says: str) -> None:
     first = next(iter(pod_reasons.of_pod(status)))
     assert says in explain(first, WORDS).sentence
 
@@ -441,12 +452,12 @@ def test_what_the_status_of_a_pod_says_first(status, says):
         (deleted(pod("Failed", state=OOM_KILLED)), "more than its 8 GiB of memory"),
     ],
 )
-def test_why_a_pod_ends(status, says):
+def test_why_a_pod_ends(status: dict[str, Any], says: str | None) -> None:
     explanation = pod_reasons.ending(status, WORDS)
     assert explanation is None if says is None else says in explanation.sentence
 
 
-def test_an_event_is_read_in_both_its_forms():
+def test_an_event_is_read_in_both_its_forms() -> None:
     old = {
         "reason": "Pulling",
         "message": 'Pulling image "x"',
@@ -470,7 +481,7 @@ def test_an_event_is_read_in_both_its_forms():
     assert pod_reasons.of_event(new) == ("default-scheduler", "Scheduled", "m", "")
 
 
-def test_what_nobody_needs_to_know_is_not_said():
+def test_what_nobody_needs_to_know_is_not_said() -> None:
     assert (
         explain(Statement("kubelet", "MissingClusterDNS", "pod: kubelet does not have ClusterDNS IP"), WORDS)
         is None
@@ -479,7 +490,7 @@ def test_what_nobody_needs_to_know_is_not_said():
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.reason.pattern)
-def test_every_rule_gives_a_whole_sentence_without_kubernetes_words(rule):
+def test_every_rule_gives_a_whole_sentence_without_kubernetes_words(rule: ReasonRule) -> None:
     found = dict.fromkeys(rule.message.groupindex, "x")
     sentence = str(pod_reasons._message(rule, pod_reasons._said(found, WORDS)))
     assert sentence[0].isupper() or sentence[0] == "“"
@@ -491,7 +502,7 @@ def test_every_rule_gives_a_whole_sentence_without_kubernetes_words(rule):
     assert not rule.hopeless or rule.hint
 
 
-def test_where_evicting_helps_nowhere():
+def test_where_evicting_helps_nowhere() -> None:
     said = {
         message: pod_reasons.eviction_helps_nowhere(
             Statement("default-scheduler", "FailedScheduling", message)
@@ -505,6 +516,6 @@ def test_where_evicting_helps_nowhere():
     ]
 
 
-def test_the_size_of_an_image_is_read_where_it_is_said():
+def test_the_size_of_an_image_is_read_where_it_is_said() -> None:
     assert pod_reasons.image_size("Successfully pulled image in 1s. Image size: 123 bytes.") == 123
     assert pod_reasons.image_size("already present") is None

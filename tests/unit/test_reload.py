@@ -2,6 +2,8 @@
 
 import os
 import shutil
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,24 +19,25 @@ ABOVE = "extends: [base.yaml]\ntitle: Above\n"
 
 
 @pytest.fixture
-def files(tmp_path):
+def files(tmp_path: Path) -> Path:
     (tmp_path / "base.yaml").write_text(BASE)
     (tmp_path / "site.yaml").write_text(ABOVE)
     return tmp_path
 
 
 @pytest.fixture
-def platform(files):
+def platform(files: Path) -> PlatformFile:
     return PlatformFile.open(files / "site.yaml")
 
 
-def test_nothing_new_is_nothing_read(platform, monkeypatch):
+def test_nothing_new_is_nothing_read(platform: PlatformFile, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loader, "examine", lambda _path: pytest.fail("the files did not change"))
     assert not platform.look()
 
 
-def test_a_change_is_in_force_at_the_next_look_and_told(platform, files):
-    told, before = [], platform.version
+def test_a_change_is_in_force_at_the_next_look_and_told(platform: PlatformFile, files: Path) -> None:
+    told: list[Any] = []
+    before = platform.version
     platform.listen(told.append)
     (files / "site.yaml").write_text(ABOVE + "limits: {grace: 7s}\n")
     assert platform.look()
@@ -44,13 +47,13 @@ def test_a_change_is_in_force_at_the_next_look_and_told(platform, files):
     assert not platform.look()
 
 
-def test_a_change_of_a_file_below_counts(platform, files):
+def test_a_change_of_a_file_below_counts(platform: PlatformFile, files: Path) -> None:
     (files / "base.yaml").write_text(BASE.replace("title: Flavour", "title: Flavour physics"))
     assert platform.look()
     assert platform.current.projects["flavour"].title == "Flavour physics"
 
 
-def test_a_file_that_is_newly_named_is_followed_from_then_on(platform, files):
+def test_a_file_that_is_newly_named_is_followed_from_then_on(platform: PlatformFile, files: Path) -> None:
     (files / "event.yaml").write_text("title: Event\n")
     (files / "site.yaml").write_text("extends: [base.yaml, event.yaml]\n")
     assert platform.look()
@@ -60,18 +63,20 @@ def test_a_file_that_is_newly_named_is_followed_from_then_on(platform, files):
     assert platform.current.title == "Second event"
 
 
-def test_the_same_content_written_anew_is_no_change(platform, files):
+def test_the_same_content_written_anew_is_no_change(platform: PlatformFile, files: Path) -> None:
     version = platform.version
     os.utime(files / "site.yaml", (1, 1))
     assert not platform.look()
     assert platform.version == version
 
 
-def test_two_processes_with_the_same_file_have_the_same_version(platform, files):
+def test_two_processes_with_the_same_file_have_the_same_version(platform: PlatformFile, files: Path) -> None:
     assert PlatformFile.open(files / "site.yaml").version == platform.version
 
 
-def test_a_broken_change_leaves_the_last_good_state_and_says_what_is_wrong(platform, files):
+def test_a_broken_change_leaves_the_last_good_state_and_says_what_is_wrong(
+    platform: PlatformFile, files: Path
+) -> None:
     good = platform.current
     (files / "site.yaml").write_text(ABOVE + "limitz: {}\n")
     assert not platform.look()
@@ -85,7 +90,9 @@ def test_a_broken_change_leaves_the_last_good_state_and_says_what_is_wrong(platf
     assert platform.problem == ""
 
 
-def test_a_half_written_file_is_not_complained_of(platform, files, caplog):
+def test_a_half_written_file_is_not_complained_of(
+    platform: PlatformFile, files: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     (files / "site.yaml").write_text("exten")
     assert not platform.look()
     (files / "site.yaml").write_text(ABOVE + "limits: {grace: 7s}\n")
@@ -94,7 +101,9 @@ def test_a_half_written_file_is_not_complained_of(platform, files, caplog):
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
-def test_of_several_problems_the_first_is_told_and_the_others_counted(platform, files):
+def test_of_several_problems_the_first_is_told_and_the_others_counted(
+    platform: PlatformFile, files: Path
+) -> None:
     (files / "site.yaml").write_text(ABOVE + "limitz: {}\nsize: {}\n")
     platform.look()
     platform.look()
@@ -106,7 +115,7 @@ def test_of_several_problems_the_first_is_told_and_the_others_counted(platform, 
     "gone",
     ["site.yaml", "base.yaml"],
 )
-def test_a_file_that_vanishes_and_comes_back(platform, files, gone):
+def test_a_file_that_vanishes_and_comes_back(platform: PlatformFile, files: Path, gone: str) -> None:
     good, text = platform.current, (files / gone).read_text()
     (files / gone).unlink()
     platform.look()
@@ -127,7 +136,9 @@ def test_a_file_that_vanishes_and_comes_back(platform, files, gone):
         ("use_real_devices: false\n", "use_real_devices"),
     ],
 )
-def test_what_takes_a_restart_says_so_and_nothing_of_the_change_is_taken(platform, files, change, key):
+def test_what_takes_a_restart_says_so_and_nothing_of_the_change_is_taken(
+    platform: PlatformFile, files: Path, change: str, key: str
+) -> None:
     (files / "site.yaml").write_text(ABOVE.replace("Above", "New") + change)
     platform.look()
     assert not platform.look()
@@ -136,7 +147,7 @@ def test_what_takes_a_restart_says_so_and_nothing_of_the_change_is_taken(platfor
     assert platform.current.title == "Above"
 
 
-def test_a_configmap_changes_by_its_link(tmp_path, files):
+def test_a_configmap_changes_by_its_link(tmp_path: Path, files: Path) -> None:
     """The kubelet makes a folder with the new files and then turns one link to it."""
     shutil.copytree(files, tmp_path / "..1")
     shutil.copytree(files, tmp_path / "..2")
@@ -153,7 +164,7 @@ def test_a_configmap_changes_by_its_link(tmp_path, files):
     assert platform.current.title == "Later"
 
 
-def test_a_fixed_platform_never_changes(platform):
+def test_a_fixed_platform_never_changes(platform: PlatformFile) -> None:
     fixed = PlatformFile.fixed(platform.current)
     assert not fixed.look()
     assert fixed.current is platform.current

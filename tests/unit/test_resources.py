@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,11 +17,11 @@ from aiinfn_hub.vkd.presentation import resource_summary
 GIB = 2**30
 
 
-def record(time, cores=1.0, memory=GIB, **more):
+def record(time: int, cores: float = 1.0, memory: Any = GIB, **more: Any) -> dict[str, Any]:
     return {"type": "resources", "resources": {"time": time, "cores": cores, "memory": memory, **more}}
 
 
-def test_the_supervisor_keeps_as_many_points_as_the_contract_says():
+def test_the_supervisor_keeps_as_many_points_as_the_contract_says() -> None:
     assert MOST_POINTS == constants.MOST_RESOURCE_POINTS
 
 
@@ -28,7 +30,7 @@ def test_the_supervisor_keeps_as_many_points_as_the_contract_says():
         st.tuples(st.floats(0.1, 50), st.floats(0, 64), st.integers(0, 2**40)), min_size=1, max_size=1500
     )
 )
-def test_however_long_a_job_runs_its_points_are_few_and_say_the_same(stretches):
+def test_however_long_a_job_runs_its_points_are_few_and_say_the_same(stretches: list[Any]) -> None:
     series = Series()
     time, seconds, used = 0.0, 0.0, 0.0
     for length, cores, memory in stretches:
@@ -44,7 +46,7 @@ def test_however_long_a_job_runs_its_points_are_few_and_say_the_same(stretches):
     assert resource_summary.average(points, "cores") == pytest.approx(used / seconds, abs=0.01)
 
 
-def test_what_is_told_twice_or_is_no_point_is_left_out():
+def test_what_is_told_twice_or_is_no_point_is_left_out() -> None:
     series = Series()
     assert series.add(record(2)["resources"])
     assert not series.add(record(2)["resources"])
@@ -53,16 +55,21 @@ def test_what_is_told_twice_or_is_no_point_is_left_out():
     assert len(series.points) == 1
 
 
-def used(*points, cores=4.0, memory=8 * GIB, **more):
+def used(*points: Any, cores: Any = 4.0, memory: Any = 8 * GIB, **more: Any) -> Resources:
     named = {"accelerator": "none", "accelerator_title": "", "count": 0, **more}
     return Resources(attempt=1, final=True, cores=cores, memory=memory, points=list(points), **named)
 
 
-def point(time=120.0, cores=2.0, gib=2.0, **more):
+def point(time: Any = 120.0, cores: float = 2.0, gib: float = 2.0, **more: Any) -> ResourcePoint:
     return ResourcePoint(time=time, cores=cores, memory=round(gib * GIB), **more)
 
 
-T4 = {"accelerator": "t4", "accelerator_title": "NVIDIA T4", "count": 1, "accelerator_memory": 16 * GIB}
+T4: dict[str, Any] = {
+    "accelerator": "t4",
+    "accelerator_title": "NVIDIA T4",
+    "count": 1,
+    "accelerator_memory": 16 * GIB,
+}
 
 
 @pytest.mark.parametrize(
@@ -92,7 +99,7 @@ T4 = {"accelerator": "t4", "accelerator_title": "NVIDIA T4", "count": 1, "accele
         ),
     ],
 )  # fmt: skip
-def test_figures_in_words(shown, sentences):
+def test_figures_in_words(shown: Resources, sentences: list[Any]) -> None:
     said = resource_summary._sentences(shown)
     assert len(said) == len(sentences)
     assert all(wanted in (..., found) for found, wanted in zip(said, sentences, strict=True))
@@ -129,6 +136,6 @@ SIZES = {
         (used(point(gib=5), **T4), None),
     ],
 )
-def test_advice_only_where_the_size_is_clearly_wrong(shown, advice):
+def test_advice_only_where_the_size_is_clearly_wrong(shown: Resources, advice: str | None) -> None:
     name = "small" if shown.memory == 2 * GIB else "large"
     assert resource_summary._advice(shown, name, SIZES) == ([advice] if advice else [])

@@ -35,7 +35,7 @@ def jupyterlab(pieces: list[str]) -> str:
 
 
 @given(PIECES)
-def test_control_characters_do_what_they_do_in_jupyterlab(pieces):
+def test_control_characters_do_what_they_do_in_jupyterlab(pieces: list[Any]) -> None:
     stream = Stream("stdout")
     for number, piece in enumerate(pieces):
         stream.add(piece)
@@ -60,7 +60,7 @@ def shown(text: str) -> Any:
     return make("display_data", data={"text/plain": text})
 
 
-def test_neighbours_on_one_stream_are_one_output(cell):
+def test_neighbours_on_one_stream_are_one_output(cell: Any) -> None:
     outputs = Outputs()
     area = outputs.of_cell(cell)
     for name, text in [("stdout", "a"), ("stdout", "b"), ("stderr", "c"), ("stdout", "d"), ("stdout", "e")]:
@@ -71,7 +71,7 @@ def test_neighbours_on_one_stream_are_one_output(cell):
     assert texts(cell) == ["ab", "c", "de", "f", "g"]
 
 
-def test_what_was_cleared_is_not_written_to_again(cell):
+def test_what_was_cleared_is_not_written_to_again(cell: Any) -> None:
     outputs = Outputs()
     area = outputs.of_cell(cell)
     area.write("stdout", "a")
@@ -87,7 +87,7 @@ def test_what_was_cleared_is_not_written_to_again(cell):
     assert texts(cell) == ["d"]
 
 
-def test_an_update_reaches_every_output_of_its_id(cell):
+def test_an_update_reaches_every_output_of_its_id(cell: Any) -> None:
     outputs = Outputs()
     area, other = outputs.of_cell(cell), outputs.of_cell(new_code_cell("2"))
     area.add(shown("a"), "id")
@@ -98,7 +98,7 @@ def test_an_update_reaches_every_output_of_its_id(cell):
     assert texts(cell) == ["d", "b"]
 
 
-def test_a_million_lines_cost_no_more_than_their_number(cell):
+def test_a_million_lines_cost_no_more_than_their_number(cell: Any) -> None:
     def seconds(lines: int) -> float:
         outputs = Outputs()
         area = outputs.of_cell(cell)

@@ -1,6 +1,7 @@
 """More time for a session that runs: a table on the platform of gate_cases.yaml, and what always holds."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import assume, event, given, settings
@@ -28,19 +29,19 @@ HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 EXTENDED = {"session_extension": "1h", "session_extensions": 2}
 
 
-def platform(**limits) -> Platform:
+def platform(**limits: Any) -> Platform:
     """The table's platform: sessions of 8 h at most, with the size L of 3 h, with Big of 6 h, in Beta of 4 h."""
     known = PLATFORM.limits.model_dump() | EXTENDED | limits
     return PLATFORM.model_copy(update={"limits": Limits.model_validate(known)})
 
 
-def running(who, began="2026-11-24T08:00", extensions=0, **ask) -> Running:
+def running(who: str, began: str = "2026-11-24T08:00", extensions: int = 0, **ask: Any) -> Running:
     start = parse_moment(began)
     granted = resolve(ask, platform(), PEOPLE[who], Door.SESSION, now=start)
     return Running(granted, start, start + granted.time_limit + extensions * HOUR, extensions)
 
 
-T4 = {"accelerator": "t4"}
+T4: dict[str, Any] = {"accelerator": "t4"}
 CASES = [
     # what runs, limits, minutes before its end, what else -> minutes more and extensions left, or reason and words
     ("first", running("ann"), {}, 30, {}, (60, 1)),
@@ -78,7 +79,9 @@ CASES = [
 
 
 @pytest.mark.parametrize(("session", "limits", "left", "more", "answer"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])  # fmt: skip
-def test_an_extension_is_granted_as_the_table_says(session, limits, left, more, answer):
+def test_an_extension_is_granted_as_the_table_says(
+    session: Running, limits: dict[str, Any], left: float, more: dict[str, Any], answer: tuple[Any, ...]
+) -> None:
     more = dict(more)
     person = more.pop("who", None) or PEOPLE[session.selection.person]
     now = session.end - left * MINUTE
@@ -96,7 +99,7 @@ def test_an_extension_is_granted_as_the_table_says(session, limits, left, more, 
     assert "Choose" not in refused.value.hint
 
 
-def test_what_went_from_the_platform_file_is_not_extended():
+def test_what_went_from_the_platform_file_is_not_extended() -> None:
     session = running("ann", image="torch")
     images = {name: image for name, image in PLATFORM.images.items() if name != "torch"}
     with pytest.raises(Refusal, match="There is no image") as refused:
@@ -109,12 +112,12 @@ def test_what_went_from_the_platform_file_is_not_extended():
 @pytest.mark.parametrize(
     ("hours", "first", "second"), [(8, "15m", "5m"), (2.5, "15m", "5m"), (1, "6m", "2m"), (0.1, "36s", "12s")]
 )
-def test_a_session_warns_in_its_last_tenth_at_the_earliest(hours, first, second):
+def test_a_session_warns_in_its_last_tenth_at_the_earliest(hours: float, first: str, second: str) -> None:
     session = running("ann", time_limit=hours * 3600)
     assert warnings(platform().limits, session) == (parse_duration(first), parse_duration(second))
 
 
-def test_the_end_is_certain_until_it_can_be_extended():
+def test_the_end_is_certain_until_it_can_be_extended() -> None:
     session = running("ann")
     assert opens(platform().limits, session) == session.end - HOUR
     # Whoever is warned can extend, however little an extension gives.
@@ -133,8 +136,8 @@ def test_the_end_is_certain_until_it_can_be_extended():
     ),
 )  # fmt: skip
 def test_an_extension_never_gives_what_the_gate_would_not(
-    file, person, now, usage, ask, left, waiting, limits
-):
+    file: Any, person: Any, now: Any, usage: Any, ask: Any, left: int, waiting: int, limits: Any
+) -> None:
     ask["count"] = 0 if ask["accelerator"] == "none" else ask["count"]
     began = min(now, now - ask["time_limit"] + left * MINUTE)
     extensions = limits.pop("extensions")
@@ -164,7 +167,7 @@ def test_an_extension_never_gives_what_the_gate_would_not(
         assert resolve(longest, timeless, person, Door.SESSION, now=now)
 
 
-def far(grants):
+def far(grants: Any) -> dict[str, Any]:
     """The same grants, which end much later."""
     until = datetime.max.replace(year=9000, tzinfo=random.START.tzinfo)
     return {name: grant.model_copy(update={"until": until}) for name, grant in grants.items()}

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from types import SimpleNamespace
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,18 +27,18 @@ CHANGES = st.lists(
 
 
 @given(CHANGES)
-def test_the_sums_are_those_of_the_sessions_that_hold_something_now(changes):
+def test_the_sums_are_those_of_the_sessions_that_hold_something_now(changes: list[Any]) -> None:
     held, now = SessionUsage(), {}
     for session, selection in changes:
         held.note(session, selection)
         now[session] = selection
     holders = [each for each in now.values() if each is not None and each.accelerator]
     for person in ("ada", "ben"):
-        own = Counter()
+        own: Counter[Any] = Counter()
         for each in holders:
             own[each.accelerator_name] += each.count if each.person == person else 0
         assert held.usage(person).person == +own
-    projects: dict[str, Counter] = {}
+    projects: dict[str, Counter[str]] = {}
     for each in holders:
         projects.setdefault(each.project, Counter())[each.accelerator_name] += each.count
     assert held.usage("ada").projects == projects
@@ -48,5 +49,5 @@ def test_the_sums_are_those_of_the_sessions_that_hold_something_now(changes):
         for person in ("ada", "ben"):
             usage = held.usage(person, without=aside)
             assert usage.person == rest.usage(person).person, left
-            assert {name: +own for name, own in usage.projects.items() if +own} == rest.usage(person).projects
+            assert {name: +own for name, own in usage.projects.items() if +own} == rest.usage(person).projects  # type: ignore[operator]
     assert held.usage("ada", without="nobody") == held.usage("ada")

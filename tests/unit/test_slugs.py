@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -16,24 +17,24 @@ ROOT = Path(__file__).parents[2]
 
 
 @given(st.text(max_size=80) | st.from_regex(r"[-a-z0-9 ]{1,70}", fullmatch=True))
-def test_slugs_are_those_that_kubespawner_calls_safe(name):
+def test_slugs_are_those_that_kubespawner_calls_safe(name: Any) -> None:
     assert slug(name) == safe_slug(name)
 
 
 @pytest.mark.parametrize("name", ["ada", "ada-lovelace", "user007"])
-def test_a_safe_name_is_kept(name):
+def test_a_safe_name_is_kept(name: str) -> None:
     assert slug(name) == name
 
 
 @pytest.mark.parametrize(
     "name", ["Ada", "ada@infn.it", "a--b", "../../etc", "9lives", "émile", "", "a" * 64, "\udcff"]
 )
-def test_any_other_name_becomes_a_safe_one(name):
+def test_any_other_name_becomes_a_safe_one(name: str) -> None:
     assert "---" in slug(name)
 
 
 @given(st.text(max_size=300), st.text(max_size=300))
-def test_slugs_are_safe_and_two_names_never_share_one(one, other):
+def test_slugs_are_safe_and_two_names_never_share_one(one: str, other: str) -> None:
     first, second = slug(one), slug(other)
     assert (first == second) == (one == other)
     for made in (first, second):
@@ -43,7 +44,7 @@ def test_slugs_are_safe_and_two_names_never_share_one(one, other):
         assert made[-1] != "-"
 
 
-def test_there_is_one_such_function_for_both_back_ends():
+def test_there_is_one_such_function_for_both_back_ends() -> None:
     assert names.slug is slug
     defined = [
         path
@@ -54,7 +55,7 @@ def test_there_is_one_such_function_for_both_back_ends():
     assert defined == [ROOT / "aiinfn_hub/platform/slugs.py"]
 
 
-def test_vkd_need_not_load_kubespawner_for_it():
+def test_vkd_need_not_load_kubespawner_for_it() -> None:
     program = "import sys, aiinfn_hub.platform.slugs, aiinfn_hub.host.accounts, aiinfn_hub.kube.names; print('kubespawner' in sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT

@@ -48,7 +48,7 @@ def sections(path: Path) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("kind", STORAGE_KINDS)
-def test_each_kind_of_the_table_has_a_projection_and_a_sentence_for_the_other(kind):
+def test_each_kind_of_the_table_has_a_projection_and_a_sentence_for_the_other(kind: str) -> None:
     model = STORAGE_KINDS[kind]
     assert get_args(model.model_fields["kind"].annotation) == (kind,)
     if kind not in EXAMPLES:
@@ -69,7 +69,7 @@ def test_each_kind_of_the_table_has_a_projection_and_a_sentence_for_the_other(ki
 
 
 @pytest.mark.parametrize("door", Door)
-def test_sessions_and_jobs_get_the_claim_of_the_person_and_its_folder(tmp_path, door):
+def test_sessions_and_jobs_get_the_claim_of_the_person_and_its_folder(tmp_path: Path, door: Door) -> None:
     platform = read(
         write(
             tmp_path,
@@ -101,7 +101,9 @@ def test_sessions_and_jobs_get_the_claim_of_the_person_and_its_folder(tmp_path, 
         ("read_only: false", "storage.h", "a home without a place in the cluster"),
     ],
 )  # fmt: skip
-def test_what_is_wrong_with_a_kind_is_a_sentence_at_its_key(tmp_path, source, key, says):
+def test_what_is_wrong_with_a_kind_is_a_sentence_at_its_key(
+    tmp_path: Path, source: str, key: str, says: str
+) -> None:
     path = write(
         tmp_path, CLUSTER + f"storage:\n  h:\n    title: H\n    use: home\n    mount: /h\n    {source}\n"
     )
@@ -124,7 +126,7 @@ storage:
 """
 
 
-def test_a_file_of_the_older_form_is_read_and_check_says_what_to_write_now(tmp_path):
+def test_a_file_of_the_older_form_is_read_and_check_says_what_to_write_now(tmp_path: Path) -> None:
     path = write(tmp_path, CLUSTER + OLD)
     storage = read(path).storage
     whose = Whose("ada", "one")
@@ -152,7 +154,7 @@ def test_a_file_of_the_older_form_is_read_and_check_says_what_to_write_now(tmp_p
         assert f"{path}, line {line}, {words}" in said.output
 
 
-def test_faults_of_an_older_file_are_told_with_the_keys_that_it_has(tmp_path):
+def test_faults_of_an_older_file_are_told_with_the_keys_that_it_has(tmp_path: Path) -> None:
     path = write(
         tmp_path, CLUSTER + OLD.replace("claimName", "claim").replace("kind: scratch", "kind: scratsh")
     )
@@ -165,7 +167,7 @@ def test_faults_of_an_older_file_are_told_with_the_keys_that_it_has(tmp_path):
     assert "is claimName meant?" in found["storage.home.volume.persistentVolumeClaim.claim"][1]
 
 
-def test_an_older_and_a_newer_key_for_one_thing_are_refused(tmp_path):
+def test_an_older_and_a_newer_key_for_one_thing_are_refused(tmp_path: Path) -> None:
     path = write(tmp_path, CLUSTER + OLD.replace("    kind: home\n", "    kind: home\n    use: share\n"))
     (found,) = examine(path).problems
     assert (found.line, found.key) == (8, "storage.home.kind")
@@ -173,12 +175,12 @@ def test_an_older_and_a_newer_key_for_one_thing_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize("above_is_old", [True, False])
-def test_files_of_both_forms_are_merged(tmp_path, above_is_old):
+def test_files_of_both_forms_are_merged(tmp_path: Path, above_is_old: bool) -> None:
     write(tmp_path, CLUSTER + OLD, "base.yaml")
     change = 'sub_path: "all/{person}"' if above_is_old else 'kubernetes: {sub_path: "all/{person}"}'
     top = f"extends: [base.yaml]\nstorage: {{home: {{{change}}}, data: null}}\n"
     storage = sections(write(tmp_path, top))
-    assert storage["home"]["kubernetes"] == {
+    assert storage["home"]["kubernetes"] == {  # type: ignore[index]
         "kind": "volume",
         "volume": {"persistentVolumeClaim": {"claimName": "homes"}},
         "sub_path": "all/{person}",

@@ -1,6 +1,7 @@
 """The points of a sweep, out of what people type."""
 
 import contextlib
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -44,11 +45,11 @@ KNOWN = [
         ("unheard_of", "1, text", [1, "text"]),
     ],
 )
-def test_a_value_is_read_as_its_parameter_says(name, typed, values):
+def test_a_value_is_read_as_its_parameter_says(name: str, typed: str, values: list[Any]) -> None:
     assert [point[name] for point in sweep.grid({name: typed}, KNOWN)] == values
 
 
-def test_a_grid_gives_every_combination_and_the_last_name_varies_fastest():
+def test_a_grid_gives_every_combination_and_the_last_name_varies_fastest() -> None:
     points = sweep.grid({"lr": "0.1, 0.2", "seed": "1..2"}, KNOWN)
     assert points == [
         {"lr": 0.1, "seed": 1},
@@ -58,7 +59,7 @@ def test_a_grid_gives_every_combination_and_the_last_name_varies_fastest():
     ]
 
 
-def test_numbers_at_equal_distances_over_the_whole_range_of_floats():
+def test_numbers_at_equal_distances_over_the_whole_range_of_floats() -> None:
     points = sweep.grid({"lr": "lin(-1.7e308, 1.7e308, 3)"}, KNOWN)
     assert [point["lr"] for point in points] == [-1.7e308, 0.0, 1.7e308]
 
@@ -81,7 +82,7 @@ def test_numbers_at_equal_distances_over_the_whole_range_of_floats():
         ({"lr": "lin(0, 1, 100)", "seed": "1..11"}, "That makes 1,100 points"),
     ],
 )
-def test_what_makes_no_sweep_is_refused_with_what_to_write(typed, words):
+def test_what_makes_no_sweep_is_refused_with_what_to_write(typed: dict[str, Any], words: str) -> None:
     with pytest.raises(Refusal) as refused:
         sweep.grid(typed, KNOWN)
     assert words in refused.value.message
@@ -90,7 +91,7 @@ def test_what_makes_no_sweep_is_refused_with_what_to_write(typed, words):
 
 
 @given(st.dictionaries(st.text(max_size=8), st.text(max_size=30), max_size=4))
-def test_whatever_is_typed_gives_points_or_a_refusal(typed):
+def test_whatever_is_typed_gives_points_or_a_refusal(typed: dict[str, Any]) -> None:
     try:
         points = sweep.grid(typed, KNOWN)
     except Refusal:
@@ -100,7 +101,7 @@ def test_whatever_is_typed_gives_points_or_a_refusal(typed):
 
 
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
-def test_a_table_is_read_whatever_separates_it(separator):
+def test_a_table_is_read_whatever_separates_it(separator: str) -> None:
     text = separator.join(["lr", "seed", "optimiser"]) + "\n"
     text += separator.join(["0.1", "3", "adam"]) + "\r\n\n" + separator.join(["0.2", "4", "sgd"]) + "\n"
     assert sweep.table(text, KNOWN) == [
@@ -119,7 +120,9 @@ def test_a_table_is_read_whatever_separates_it(separator):
         ('word\n"""1"""\nsgd\nTrue\n', [{"word": "1"}, {"word": "sgd"}, {"word": True}]),
     ],
 )
-def test_a_table_that_the_dialog_writes_gives_the_same_points(text, points):
+def test_a_table_that_the_dialog_writes_gives_the_same_points(
+    text: str, points: list[dict[str, Any]]
+) -> None:
     # The same texts as in labextension/src/__tests__/again.spec.ts.
     assert sweep.table(text, KNOWN) == points
 
@@ -149,29 +152,29 @@ def test_a_table_that_the_dialog_writes_gives_the_same_points(text, points):
         ('"sep=|"\nlr|seed\n0.5|2\n', [{"lr": 0.5, "seed": 2}]),
     ],
 )
-def test_tables_of_spreadsheets_are_read(text, points):
+def test_tables_of_spreadsheets_are_read(text: str, points: list[dict[str, Any]]) -> None:
     assert sweep.table(text, KNOWN) == points
     assert sweep.table(sweep.from_bytes(text.encode("utf-8-sig")), KNOWN) == points
     assert sweep.table(sweep.from_bytes(text.encode("utf-16")), KNOWN) == points
 
 
-def test_values_and_points_of_python_are_taken_whatever_holds_them():
+def test_values_and_points_of_python_are_taken_whatever_holds_them() -> None:
     np = pytest.importorskip("numpy")
     assert sweep.grid({"lr": np.linspace(0, 1, 3), "seed": range(2)}, KNOWN)[1] == {"lr": 0, "seed": 1}
-    assert [point["lr"] for point in sweep.grid({"lr": map(float, "123")}, KNOWN)] == [1, 2, 3]
+    assert [point["lr"] for point in sweep.grid({"lr": map(float, "123")}, KNOWN)] == [1, 2, 3]  # type: ignore[dict-item]
     assert [point["lr"] for point in sweep.grid({"lr": (0.1, np.float32(0.5))}, KNOWN)] == [0.1, 0.5]
 
     class DataFrame:
         columns = ("lr",)
 
-        def to_dict(self, orient):
+        def to_dict(self, orient: Any) -> dict[str, Any] | list[dict[str, Any]]:
             return [{"lr": np.float64(0.5)}, {"lr": float("nan")}] if orient == "records" else {}
 
     assert sweep.points(DataFrame()) == [{"lr": 0.5}, {"lr": {"$float": "nan"}}]
 
 
 @pytest.mark.parametrize("given_points", [5, [], [1], ["ab"], [{1: 2}], [{"a": {1}}], iter([None])])
-def test_points_that_are_none_are_refused(given_points):
+def test_points_that_are_none_are_refused(given_points: Any) -> None:
     with pytest.raises(Refusal) as refused:
         sweep.points(given_points)
     assert refused.value.hint
@@ -189,13 +192,13 @@ def test_points_that_are_none_are_refused(given_points):
         ("seed\n" + "1\n" * 1001, "at most 1,000"),
     ],
 )
-def test_what_is_no_table_is_refused_with_its_line(text, words):
+def test_what_is_no_table_is_refused_with_its_line(text: str, words: str) -> None:
     with pytest.raises(Refusal) as refused:
         sweep.table(text, KNOWN)
     assert words in refused.value.message
 
 
 @given(st.text(max_size=200))
-def test_whatever_text_gives_points_or_a_refusal(text):
+def test_whatever_text_gives_points_or_a_refusal(text: str) -> None:
     with contextlib.suppress(Refusal):
         assert 1 <= len(sweep.table(text, KNOWN)) <= 1000

@@ -50,11 +50,11 @@ from aiinfn_lab.kernel_state.used_names import read
         (["a b"], {"a", "b"}),
     ],
 )
-def test_names_that_are_read_before_they_are_assigned(cells, needed):
+def test_names_that_are_read_before_they_are_assigned(cells: list[str], needed: set[str]) -> None:
     assert read(cells).names == needed
 
 
-def test_history_and_names_that_are_made_while_the_code_runs_are_told():
+def test_history_and_names_that_are_made_while_the_code_runs_are_told() -> None:
     assert read(["y = Out[3] + _ + _12 + _i"]).history == ["Out", "_", "_12", "_i"]
     assert read(["_private = 1\nself_ = 2"]).history == []
     assert read(["exec(text)"]).dynamic

@@ -8,6 +8,7 @@ from decimal import Decimal
 from enum import IntEnum, StrEnum
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -26,12 +27,14 @@ from aiinfn_lab.submission.values import Typed
 CASES = json.loads(Path(__file__).parents[1].joinpath("cases/values.json").read_text())
 
 
-def parameter(source):
+def parameter(source: str) -> Any:
     return parameters.read(f"x = {source}")[0][0]
 
 
 @pytest.mark.parametrize(("default", "typed", "value", "written"), CASES["read"])
-def test_what_is_typed_is_read_as_python_would_and_shown_so(default, typed, value, written):
+def test_what_is_typed_is_read_as_python_would_and_shown_so(
+    default: str, typed: str, value: Any, written: str
+) -> None:
     known = parameter(default)
     found = values.read(known, typed)
     assert json.dumps(found) == json.dumps(value)
@@ -42,7 +45,7 @@ def test_what_is_typed_is_read_as_python_would_and_shown_so(default, typed, valu
 
 
 @pytest.mark.parametrize(("default", "typed", "words"), CASES["refused"])
-def test_what_does_not_fit_is_refused_with_an_example(default, typed, words):
+def test_what_does_not_fit_is_refused_with_an_example(default: str, typed: str, words: str) -> None:
     with pytest.raises(Refusal) as told:
         values.read(parameter(default), typed)
     assert words in told.value.message
@@ -51,7 +54,9 @@ def test_what_does_not_fit_is_refused_with_an_example(default, typed, words):
 
 
 @pytest.mark.parametrize(("default", "typed", "value", "written"), CASES["read"])
-def test_a_sweep_and_a_table_read_by_the_same_rule(default, typed, value, written):
+def test_a_sweep_and_a_table_read_by_the_same_rule(
+    default: str, typed: str, value: Any, written: str
+) -> None:
     known = [parameter(default)]
     if typed.strip() and "," not in typed:
         assert json.dumps(sweep.grid({"x": typed}, known)[0]["x"]) in {
@@ -65,7 +70,7 @@ def test_a_sweep_and_a_table_read_by_the_same_rule(default, typed, value, writte
 
 
 @pytest.mark.parametrize("digits", ["9" * 5000, "9" * 1001, "0x" + "f" * 4000])
-def test_a_number_of_thousands_of_digits_is_refused(digits):
+def test_a_number_of_thousands_of_digits_is_refused(digits: str) -> None:
     with pytest.raises(Refusal):
         values.read(parameter("10"), digits)
     with pytest.raises(Refusal):
@@ -84,14 +89,14 @@ def test_a_number_of_thousands_of_digits_is_refused(digits):
         ("x: Path | None = None", "none", True),
     ],
 )
-def test_an_annotation_says_what_a_parameter_takes(source, kind, nullable):
+def test_an_annotation_says_what_a_parameter_takes(source: str, kind: str, nullable: bool) -> None:
     (found,), _ = parameters.read(source)
     assert (found.type, found.nullable) == (kind, nullable)
     if nullable:
         assert values.read(found, "None") is None
 
 
-def test_values_from_python_and_typed_ones_go_together():
+def test_values_from_python_and_typed_ones_go_together() -> None:
     known = [parameter("10")]
     assert values.read_all({"x": 2.5, "y": Typed("1")}, known) == {"x": 2.5, "y": 1}
     assert values.read_all({"x": Typed("3")}, known) == {"x": 3}
@@ -107,7 +112,7 @@ class Level(IntEnum):
 
 class Breaks:
     @property
-    def shape(self):
+    def shape(self) -> None:
         raise RuntimeError("no")
 
 
@@ -116,7 +121,7 @@ class Config:
     lr: float = 0.1
 
 
-def of_numpy():
+def of_numpy() -> list[tuple[Any, ...]]:
     np = pytest.importorskip("numpy")
     return [
         (np.int64(3), 3),
@@ -130,19 +135,19 @@ def of_numpy():
     ]
 
 
-def test_scalars_and_arrays_of_numpy_are_numbers_and_lists():
+def test_scalars_and_arrays_of_numpy_are_numbers_and_lists() -> None:
     for given_value, wire in of_numpy():
         found = literals.encode(given_value, "x")
         assert json.dumps(found, allow_nan=False) == json.dumps(wire)
 
 
-def test_a_series_is_a_list_and_a_frame_is_refused():
+def test_a_series_is_a_list_and_a_frame_is_refused() -> None:
     class Series:
         """As pandas has it."""
 
         shape = (2,)
 
-        def tolist(self):
+        def tolist(self) -> list[int]:
             return [1, 2]
 
     class DataFrame:
@@ -169,7 +174,7 @@ def test_a_series_is_a_list_and_a_frame_is_refused():
         ({"$float": "x"}, {"$float": "x"}),
     ],
 )
-def test_objects_of_python_are_sent_as_what_they_stand_for(given_value, wire):
+def test_objects_of_python_are_sent_as_what_they_stand_for(given_value: Any, wire: Any) -> None:
     assert literals.encode(given_value, "x") == wire
     json.dumps(wire, allow_nan=False)
 
@@ -200,7 +205,7 @@ CYCLE.append(CYCLE)
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_what_cannot_be_passed_on_is_refused_in_a_sentence(given_value):
+def test_what_cannot_be_passed_on_is_refused_in_a_sentence(given_value: Any) -> None:
     for attempt in (
         lambda: literals.encode(given_value, "x", "parameters.x"),
         lambda: parameters.check({"x": given_value}, [parameter("None")], ""),
@@ -213,7 +218,7 @@ def test_what_cannot_be_passed_on_is_refused_in_a_sentence(given_value):
         assert told.value.hint.endswith(".")
 
 
-def test_a_script_gets_values_as_its_own_parser_reads_them():
+def test_a_script_gets_values_as_its_own_parser_reads_them() -> None:
     found = [
         as_argument(value) for value in (True, None, 0.5, "a b", {"$float": "inf"}, {"$int": str(2**60)})
     ]
@@ -236,7 +241,7 @@ PYTHON = st.recursive(
 
 
 @given(PYTHON)
-def test_what_python_passes_arrives_as_it_was_by_every_way(value):
+def test_what_python_passes_arrives_as_it_was_by_every_way(value: Any) -> None:
     wire = literals.encode(value, "x")
     sent = json.loads(json.dumps(wire, allow_nan=False))
     assert repr(decode(sent)) == repr(value)
@@ -246,6 +251,6 @@ def test_what_python_passes_arrives_as_it_was_by_every_way(value):
 
 
 @given(st.text(max_size=60), st.sampled_from(["'a'", "True", "1", "0.5", "[1]", "{}", "None", "f()"]))
-def test_whatever_is_typed_gives_a_value_or_a_refusal(text, default):
+def test_whatever_is_typed_gives_a_value_or_a_refusal(text: str, default: str) -> None:
     with contextlib.suppress(Refusal):
         json.dumps(values.read(parameter(default), text), allow_nan=False)

@@ -50,7 +50,7 @@ class BackendContract:
                 assert message.code in CATALOGUE, message
                 assert message.code != "text", message
 
-    async def test_a_job_is_queued_started_and_succeeds(self, world):
+    async def test_a_job_is_queued_started_and_succeeds(self, world: Any) -> None:
         job = await world.submit(QUICK)
         end = await world.until(job, "succeeded")
         assert world.states(job) == ["starting", "running", "succeeded"]
@@ -59,17 +59,17 @@ class BackendContract:
         chunk = await world.backend.read_log(job, 1, 0, 1000)
         assert (chunk.data, chunk.complete) == (b"hello\n", True)
 
-    async def test_a_failure_says_what_and_where(self, world):
+    async def test_a_failure_says_what_and_where(self, world: Any) -> None:
         job = await world.submit(FAILING)
         end = await world.until(job, "failed")
         assert (end.cause, end.exit_code, end.error.cell) == (Cause.ERROR, 1, 13)
         assert str(end.message) == "Failed in cell 13: ValueError: no data"
 
-    async def test_what_happens_while_a_job_starts_is_told(self, world):
+    async def test_what_happens_while_a_job_starts_is_told(self, world: Any) -> None:
         job = await world.submit(SLOW, accelerator="slice")
         await world.until(job, "running")
 
-        def said():
+        def said() -> set[str]:
             return {
                 str(step.message) for update in world.told if update.job_id == job for step in update.startup
             }
@@ -79,7 +79,7 @@ class BackendContract:
         assert {update.attempt for update in world.told if update.job_id == job and update.startup} == {1}
         await world.backend.cancel(job)
 
-    async def test_what_a_job_uses_is_kept_and_stays_out_of_its_log(self, world):
+    async def test_what_a_job_uses_is_kept_and_stays_out_of_its_log(self, world: Any) -> None:
         many = "[record(type='resources', resources=dict(time=n + 1.0, cores=0.5, memory=1000 + n)) for n in range(600)]"
         job = await world.submit(f"say('one'); {many}; say('two')")
         await world.until(job, "succeeded")
@@ -89,7 +89,7 @@ class BackendContract:
         assert (await world.backend.read_log(job, 1, 0, 1000)).data == b"one\ntwo\n"
         assert await world.backend.read_resources(job, 2) == []
 
-    async def test_submitting_twice_runs_once(self, world):
+    async def test_submitting_twice_runs_once(self, world: Any) -> None:
         job = world.job(QUICK)
         world.jobs[job.id] = job
         await world.backend.submit(job)
@@ -99,7 +99,7 @@ class BackendContract:
         await world.until(await world.submit(QUICK), "succeeded")
         assert world.states(job.id) == ["starting", "running", "succeeded"]
 
-    async def test_what_does_not_fit_waits_in_its_place(self, world):
+    async def test_what_does_not_fit_waits_in_its_place(self, world: Any) -> None:
         running = await world.submit(SLOW, accelerator="slice")
         await world.until(running, "running")
         first = await world.submit(QUICK, accelerator="slice")
@@ -113,7 +113,7 @@ class BackendContract:
         await world.until(second, "succeeded")
         assert world.started() == [running, first, second]
 
-    async def test_a_changed_platform_file_hurts_nothing_that_runs(self, world):
+    async def test_a_changed_platform_file_hurts_nothing_that_runs(self, world: Any) -> None:
         job = await world.submit(SLOW, accelerator="slice")
         await world.until(job, "running")
         await world.session("s", "t4")
@@ -134,14 +134,14 @@ class BackendContract:
         await world.until(job, "cancelled")
         await world.until(await world.submit(QUICK, accelerator="slice"), "succeeded")
 
-    async def test_a_stuck_lane_does_not_hold_up_another(self, world):
+    async def test_a_stuck_lane_does_not_hold_up_another(self, world: Any) -> None:
         await world.until(await world.submit(SLOW, accelerator="slice"), "running")
         stuck = await world.submit(QUICK, accelerator="slice")
         await world.until(await world.submit(QUICK, accelerator="t4"), "succeeded")
         await world.until(await world.submit(QUICK), "succeeded")
         assert world.states(stuck) == []
 
-    async def test_cancelling_works_in_every_state(self, world):
+    async def test_cancelling_works_in_every_state(self, world: Any) -> None:
         running = await world.submit(SLOW, accelerator="slice")
         waiting = await world.submit(QUICK, accelerator="slice")
         await world.backend.cancel(waiting)
@@ -160,7 +160,7 @@ class BackendContract:
         assert world.last(done).state is JobState.SUCCEEDED
         await world.until_counts("slice", 1, 0, 0, 0)
 
-    async def test_jobs_of_who_lost_the_access_are_held_and_go_on_when_it_is_back(self, world):
+    async def test_jobs_of_who_lost_the_access_are_held_and_go_on_when_it_is_back(self, world: Any) -> None:
         running = await world.submit(SLOW, accelerator="slice")
         await world.until(running, "running")
         waiting = await world.submit(QUICK, accelerator="slice")
@@ -188,19 +188,19 @@ class BackendContract:
         await world.until(waiting, "succeeded")
         assert world.last(waiting).attempt == 1
 
-    async def test_a_job_that_can_never_fit_fails_with_the_reason(self, world):
+    async def test_a_job_that_can_never_fit_fails_with_the_reason(self, world: Any) -> None:
         job = await world.submit(QUICK, accelerator="slice", count=2)
         end = await world.until(job, "failed")
         assert end.cause is Cause.NEVER_FITS
         assert "2 x A100 slice" in str(end.message)
 
-    async def test_a_time_limit_ends_the_job(self, world):
+    async def test_a_time_limit_ends_the_job(self, world: Any) -> None:
         job = await world.submit(SLOW, time_limit=1)
         end = await world.until(job, "failed")
         assert end.cause is Cause.TIME_LIMIT
         assert "time limit" in str(end.message)
 
-    async def test_a_session_gets_a_free_device_at_once(self, world):
+    async def test_a_session_gets_a_free_device_at_once(self, world: Any) -> None:
         claim = await world.session("bob", "slice")
         assert claim.state is ClaimState.GRANTED
         await world.until_counts("slice", 0, 1, 0, 0)
@@ -212,7 +212,9 @@ class BackendContract:
         await world.until_counts("slice", 1, 0, 0, 0)
 
     @pytest.mark.parametrize("code", [SLOW, STUBBORN], ids=["kind", "stubborn"])
-    async def test_a_session_evicts_a_job_within_the_grace_period_and_the_job_comes_back(self, world, code):
+    async def test_a_session_evicts_a_job_within_the_grace_period_and_the_job_comes_back(
+        self, world: Any, code: str
+    ) -> None:
         job = await world.submit(code, accelerator="slice")
         await world.until_log(job, b"waiting")
         claim = await world.session("bob", "slice")
@@ -235,7 +237,7 @@ class BackendContract:
         await world.end_session("bob")
         await world.until(job, "running", attempt=2)
 
-    async def test_sessions_wait_for_sessions_in_their_order_and_before_jobs(self, world):
+    async def test_sessions_wait_for_sessions_in_their_order_and_before_jobs(self, world: Any) -> None:
         await world.session("first", "slice")
         await world.until_counts("slice", 0, 1, 0, 0)
         job = await world.submit(QUICK, accelerator="slice")
@@ -250,13 +252,15 @@ class BackendContract:
         await world.end_session("second")
         await world.until(job, "succeeded")
 
-    async def test_a_claim_on_more_than_there_is_is_refused(self, world):
+    async def test_a_claim_on_more_than_there_is_is_refused(self, world: Any) -> None:
         with pytest.raises(Refusal, match="2 x A100 slice"):
             await world.backend.claim("bob", claim_request("slice", count=2))
         with pytest.raises(Refusal, match="no accelerator"):
             await world.backend.claim("bob", claim_request("h200"))
 
-    async def test_after_a_restart_what_runs_is_followed_and_the_rest_keeps_its_order(self, world):
+    async def test_after_a_restart_what_runs_is_followed_and_the_rest_keeps_its_order(
+        self, world: Any
+    ) -> None:
         running = await world.submit(SLOW, accelerator="slice")
         waiting = [await world.submit(QUICK, accelerator="slice") for _ in range(3)]
         await world.until(running, "running")
@@ -272,7 +276,7 @@ class BackendContract:
         assert world.started() == [running, *waiting]
         assert all(world.states(job) == ["starting", "running", "succeeded"] for job in waiting)
 
-    async def test_an_interruption_puts_running_jobs_back(self, world):
+    async def test_an_interruption_puts_running_jobs_back(self, world: Any) -> None:
         job = await world.submit(SLOW, accelerator="slice")
         await world.until(job, "running")
         await world.backend.interrupt()
@@ -280,7 +284,7 @@ class BackendContract:
         await world.restart()
         await world.until(job, "running", attempt=2)
 
-    async def test_a_log_is_read_in_pieces_and_from_the_end(self, world):
+    async def test_a_log_is_read_in_pieces_and_from_the_end(self, world: Any) -> None:
         job = await world.submit(QUICK)
         await world.until(job, "succeeded")
         first = await world.backend.read_log(job, 1, 0, 2)
@@ -292,7 +296,7 @@ class BackendContract:
         beyond = await world.backend.read_log(job, 1, 100, 100)
         assert (beyond.data, beyond.complete) == (b"", True)
 
-    async def test_forgetting_deletes_the_log_of_a_final_job_only(self, world):
+    async def test_forgetting_deletes_the_log_of_a_final_job_only(self, world: Any) -> None:
         job = await world.submit(SLOW)
         await world.until_log(job, b"waiting")
         await world.backend.forget(job)

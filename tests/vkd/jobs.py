@@ -1,12 +1,14 @@
 """Jobs for the tests of the store."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from aiinfn_hub.contract.jobs import Work
 from aiinfn_hub.contract.states import Cause, JobState
 from aiinfn_hub.platform import gate
 from aiinfn_hub.platform.person import Person
 from aiinfn_hub.platform.selection import Door
+from aiinfn_hub.vkd.database.jobs import JobStore
 from aiinfn_hub.vkd.domain.backend import Update
 from aiinfn_hub.vkd.domain.records import NewJob, new_id
 from tests.vkd.world import platform
@@ -28,7 +30,14 @@ CAUSES = {
 
 
 def a_job(
-    owner="anna", project="flavour", *, key=None, digest=None, created=START, name="train", **choices
+    owner: str = "anna",
+    project: str = "flavour",
+    *,
+    key: str | None = None,
+    digest: str | None = None,
+    created: Any = START,
+    name: str = "train",
+    **choices: Any,
 ) -> NewJob:
     labels = choices.pop("labels", ())
     person = Person.of(owner, [GROUPS[project]])
@@ -42,9 +51,14 @@ def a_job(
     )
 
 
-def told(job_id, state, attempt=1, minutes=0.0, **more) -> Update:
+def told(job_id: str, state: JobState | str, attempt: int = 1, minutes: Any = 0.0, **more: Any) -> Update:
     return Update(
-        job_id, START + timedelta(minutes=minutes), attempt, state, more.pop("cause", CAUSES[state]), **more
+        job_id,
+        START + timedelta(minutes=minutes),
+        attempt,
+        state,  # type: ignore[arg-type]
+        more.pop("cause", CAUSES[state]),  # type: ignore[index]
+        **more,
     )
 
 
@@ -52,7 +66,7 @@ PATHS = {Q: [], S: [S], R: [S, R], OK: [S, R, OK], BAD: [S, R, BAD], OFF: [S, OF
 """How a job gets into each state."""
 
 
-async def job_in(store, state):
+async def job_in(store: JobStore, state: JobState) -> Any:
     job = await store.insert(a_job())
     for step in PATHS[state]:
         await store.apply(told(job.id, step))

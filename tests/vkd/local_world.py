@@ -23,7 +23,7 @@ from aiinfn_hub.platform.model.projects import Project, Queue, Size
 from aiinfn_hub.platform.model.settings import Limits
 from aiinfn_hub.platform.selection import Door, Selection
 from aiinfn_hub.vkd.backends.local.backend import LocalBackend
-from aiinfn_hub.vkd.domain.backend import BackendJob, Start, Update
+from aiinfn_hub.vkd.domain.backend import BackendJob, JobBackend, Start, Update
 
 SMALL_JOB = Path(__file__).with_name("small_job.py")
 GRACE = 1.0
@@ -38,17 +38,12 @@ def make_platform(*, t4: int = 2, a100: int = 1, grace: float = GRACE, **more: A
     """Two T4, one A100 slice, one FPGA, all simulated."""
     return Platform(
         accelerators={
-            "t4": Accelerator(
-                title="Tesla T4", kind="gpu", resource="nvidia.com/gpu", product="Tesla-T4", simulated=t4,
-                max_per_session=2, max_per_job=2,
-            ),
-            "slice": Accelerator(
-                title="A100 slice", kind="mig", resource="nvidia.com/mig-1g.5gb", simulated=a100
-            ),
-            "v70": Accelerator(title="Alveo V70", kind="fpga", resource="amd.com/v70", simulated=1),
+            "t4": Accelerator.model_validate({"title": "Tesla T4", "kind": "gpu", "resource": "nvidia.com/gpu", "product": "Tesla-T4", "simulated": t4, "max_per_session": 2, "max_per_job": 2}),
+            "slice": Accelerator.model_validate({"title": "A100 slice", "kind": "mig", "resource": "nvidia.com/mig-1g.5gb", "simulated": a100}),
+            "v70": Accelerator.model_validate({"title": "Alveo V70", "kind": "fpga", "resource": "amd.com/v70", "simulated": 1}),
         },
-        images={"standard": Image(title="Standard", reference="example.org/standard:1")},
-        sizes={"small": Size(title="Small", cores=1, memory="1Gi")},
+        images={"standard": Image.model_validate({"title": "Standard", "reference": "example.org/standard:1"})},
+        sizes={"small": Size.model_validate({"title": "Small", "cores": 1, "memory": "1Gi"})},
         projects={name: Project(title=name, groups=(f"org/{name}",)) for name in ("flavour", "medphys")},
         queues={"main": Queue(title="Main"), "short": Queue(title="Short", priority=10)},
         limits=Limits(grace=timedelta(seconds=grace)),
@@ -98,7 +93,7 @@ class World:
         await self.backend.start(Start(jobs=active))
         return self.backend
 
-    async def _read(self, backend: LocalBackend) -> None:
+    async def _read(self, backend: JobBackend) -> None:
         async for update in backend.updates():
             self.told.append(update)
             job = self.jobs[update.job_id]
@@ -256,10 +251,14 @@ class World:
 def claim_request(accelerator: str = "t4", count: int = 1, **more: Any) -> ClaimRequest:
     """Ask for devices for a session of eight hours."""
     until = datetime.now(UTC) + timedelta(hours=8)
-    return ClaimRequest(
-        **{"owner": "bob", "project": "flavour", "accelerator": accelerator, "count": count, "until": until}
-        | more
-    )
+    fields: dict[str, Any] = {
+        "owner": "bob",
+        "project": "flavour",
+        "accelerator": accelerator,
+        "count": count,
+        "until": until,
+    }
+    return ClaimRequest(**fields | more)
 
 
 async def eventually(look: Callable[[], Any], what: str | Callable[[], str], within: float = 20) -> Any:

@@ -241,7 +241,7 @@ class MemoryBatch:
             found[job.id] = places[queue]
         return found
 
-    def reason(self, job_id):
+    def reason(self, job_id: str) -> Any:
         return self.reasons.get(job_id)
 
     def queues(self) -> Mapping[str, QueueLength]:

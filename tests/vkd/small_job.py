@@ -6,22 +6,23 @@ import signal
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 
-def say(text):
+def say(text: str) -> None:
     print(text, flush=True)
 
 
-def record(**value):
+def record(**value: Any) -> None:
     sys.stdout.write("\x1e" + json.dumps(value) + "\n")
     sys.stdout.flush()
 
 
-def ignore_sigterm():
+def ignore_sigterm() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
-def daemon():
+def daemon() -> None:
     """Detach a child as daemons do, which ignores SIGTERM, too; print its process id once it is another program."""
     reading, writing = os.pipe()
     if os.fork() == 0:

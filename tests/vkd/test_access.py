@@ -1,6 +1,7 @@
 """Whose access was withdrawn: what the hub tells, what is kept, and what people read."""
 
 import sqlite3
+from pathlib import Path
 
 from aiinfn_hub.vkd.database.migrations import HEAD
 from aiinfn_hub.vkd.domain.backend import Holds
@@ -12,7 +13,7 @@ from tests.vkd.world import notebook, reaches, vkd
 ANNA = {"owner": "anna", "project": "", "reason": "withdrawn", "stop": False}
 
 
-async def test_only_the_hub_holds_jobs(tmp_path):
+async def test_only_the_hub_holds_jobs(tmp_path: Path) -> None:
     async with vkd(tmp_path, MemoryBackend) as world:
         for who in ("anna", "oscar", "mara", "other"):
             for method in ("GET", "PUT"):
@@ -21,7 +22,9 @@ async def test_only_the_hub_holds_jobs(tmp_path):
         assert world.backend.holds == Holds()
 
 
-async def test_a_held_job_says_why_and_counts_as_changed_and_the_hub_learns_who_has_jobs(tmp_path):
+async def test_a_held_job_says_why_and_counts_as_changed_and_the_hub_learns_who_has_jobs(
+    tmp_path: Path,
+) -> None:
     async with vkd(tmp_path, MemoryBackend) as world:
         anna, hub = world.as_("anna"), world.as_("hub")
         job = await anna.post("/jobs", notebook())
@@ -46,7 +49,7 @@ async def test_a_held_job_says_why_and_counts_as_changed_and_the_hub_learns_who_
         assert (await hub.get("/access"))["jobs"] == {}
 
 
-async def test_what_is_held_stays_held_over_a_restart(tmp_path):
+async def test_what_is_held_stays_held_over_a_restart(tmp_path: Path) -> None:
     async with vkd(tmp_path, MemoryBackend) as world:
         job = await world.as_("anna").post("/jobs", notebook())
         await world.as_("hub").ask("PUT", "/access", json={"holds": [ANNA]}, status=200)
@@ -55,7 +58,7 @@ async def test_what_is_held_stays_held_over_a_restart(tmp_path):
         assert "held" in (await world.as_("anna").get(f"/jobs/{job['id']}"))["sentence"]
 
 
-async def test_a_list_that_cannot_be_is_refused(tmp_path):
+async def test_a_list_that_cannot_be_is_refused(tmp_path: Path) -> None:
     async with vkd(tmp_path, MemoryBackend) as world:
         hub = world.as_("hub")
         for holds in (
@@ -74,7 +77,7 @@ async def test_a_list_that_cannot_be_is_refused(tmp_path):
         assert world.backend.holds.entries == {("anna", ""): True}
 
 
-async def test_a_database_of_the_version_before_gets_the_table(tmp_path):
+async def test_a_database_of_the_version_before_gets_the_table(tmp_path: Path) -> None:
     async with vkd(tmp_path, MemoryBackend) as world:
         job = await world.as_("anna").post("/jobs", notebook())
     connection = sqlite3.connect(tmp_path / "vkd.sqlite")
@@ -90,7 +93,7 @@ async def test_a_database_of_the_version_before_gets_the_table(tmp_path):
     connection.close()
 
 
-async def test_a_vkd_that_starts_stops_what_may_not_go_on(tmp_path):
+async def test_a_vkd_that_starts_stops_what_may_not_go_on(tmp_path: Path) -> None:
     world = LocalWorld(tmp_path)
     await world.start()
     try:

@@ -2,6 +2,9 @@
 
 import asyncio
 import logging
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -16,13 +19,13 @@ from tests.vkd.world import TICKET_KEY, Client, notebook, until, vkd
 
 
 @pytest.fixture
-async def v(tmp_path):
+async def v(tmp_path: Path) -> AsyncIterator[world.World]:
     async with vkd(tmp_path, MemoryBackend) as running:
         yield running
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def shared(tmp_path_factory):
+async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[world.World]:
     """One vkd for the tables of what is refused."""
     async with vkd(tmp_path_factory.mktemp("vkd"), MemoryBackend) as running:
         yield running
@@ -46,7 +49,9 @@ async def shared(tmp_path_factory):
         ("bearer token-anna", 200, None),
     ],
 )
-async def test_only_people_with_a_good_token_and_the_scope_come_in(shared, header, status, reason):
+async def test_only_people_with_a_good_token_and_the_scope_come_in(
+    shared: world.World, header: str | None, status: int, reason: str | None
+) -> None:
     client = shared.as_(None)
     got, body = await client.ask("GET", "/jobs", headers={"Authorization": header} if header else {})
     assert got == status
@@ -55,13 +60,13 @@ async def test_only_people_with_a_good_token_and_the_scope_come_in(shared, heade
         assert body["message"].endswith(".")
 
 
-async def test_the_hub_is_asked_once_for_many_requests_of_one_token(v):
+async def test_the_hub_is_asked_once_for_many_requests_of_one_token(v: world.World) -> None:
     await asyncio.gather(*(v.as_("anna").get("/jobs") for _ in range(20)))
     await v.as_("anna").get("/platform")
     assert v.hub.asked == ["token-anna"]
 
 
-async def test_a_change_of_groups_arrives_when_the_answer_of_the_hub_is_old(tmp_path):
+async def test_a_change_of_groups_arrives_when_the_answer_of_the_hub_is_old(tmp_path: Path) -> None:
     async with vkd(tmp_path, MemoryBackend, keep=0) as v:
         nina = v.as_("nina")
         assert (await nina.get("/platform"))["projects"] == []
@@ -71,18 +76,18 @@ async def test_a_change_of_groups_arrives_when_the_answer_of_the_hub_is_old(tmp_
         await nina.ask("GET", "/platform", status=401)
 
 
-async def test_a_token_ends_at_its_second_however_lately_the_hub_was_asked(v):
+async def test_a_token_ends_at_its_second_however_lately_the_hub_was_asked(v: world.World) -> None:
     v.hub.people["token-anna"] = world.PEOPLE["token-anna"] | {"expires_in": 0.4}
     await v.as_("anna").get("/jobs")
     del v.hub.people["token-anna"]
 
-    async def refused():
+    async def refused() -> bool:
         return (await v.as_("anna").ask("GET", "/jobs"))[0] == 401
 
     await until(refused, "the token ended", seconds=5)
 
 
-async def test_a_revoked_token_ends_when_the_hub_says_so_and_others_stay(v):
+async def test_a_revoked_token_ends_when_the_hub_says_so_and_others_stay(v: world.World) -> None:
     v.hub.people["token-anna"] = world.PEOPLE["token-anna"] | {"token_id": "a7"}
     for name in ("anna", "bruno"):
         await v.as_(name).get("/jobs")
@@ -94,13 +99,13 @@ async def test_a_revoked_token_ends_when_the_hub_says_so_and_others_stay(v):
     await v.as_("bruno").get("/jobs")
 
 
-async def test_what_the_hub_said_before_a_revocation_is_not_kept(v):
+async def test_what_the_hub_said_before_a_revocation_is_not_kept(v: world.World) -> None:
     hub = Client(v.http, v.root, "token-hub")
     await hub.get("/availability")
     v.hub.hold = asyncio.Event()
     asking = asyncio.create_task(v.as_("anna").get("/jobs"))
 
-    async def asked():
+    async def asked() -> bool:
         return "token-anna" in v.hub.asked
 
     await until(asked, "vkd asks the hub")
@@ -113,12 +118,12 @@ async def test_what_the_hub_said_before_a_revocation_is_not_kept(v):
 
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("who", ["anna", "oscar", "other", None])
-async def test_nobody_but_the_hub_revokes(shared, who):
+async def test_nobody_but_the_hub_revokes(shared: world.World, who: str | None) -> None:
     status, _ = await shared.as_(who).ask("POST", "/token-revocations", json={"token_ids": ["a27"]})
     assert status == (403 if who else 401)
 
 
-async def test_without_the_hub_nobody_is_let_in_and_the_sentence_says_so(tmp_path):
+async def test_without_the_hub_nobody_is_let_in_and_the_sentence_says_so(tmp_path: Path) -> None:
     async with vkd(tmp_path, MemoryBackend, keep=0) as v:
         v.hub.broken = True
         body = await v.as_("anna").get("/jobs", status=503)
@@ -133,7 +138,9 @@ async def test_without_the_hub_nobody_is_let_in_and_the_sentence_says_so(tmp_pat
         assert body["message"] == "The hub does not answer, so nobody can be identified."
 
 
-async def test_no_token_and_no_ticket_gets_into_the_log(v, caplog):
+async def test_no_token_and_no_ticket_gets_into_the_log(
+    v: world.World, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.DEBUG)
     await v.as_("anna").post("/jobs", notebook())
     await v.as_("anna").get("/jobs")
@@ -146,12 +153,12 @@ async def test_no_token_and_no_ticket_gets_into_the_log(v, caplog):
     assert ticket[:20] not in caplog.text
 
 
-async def test_people_see_their_own_jobs_managers_their_projects_operators_all(v):
+async def test_people_see_their_own_jobs_managers_their_projects_operators_all(v: world.World) -> None:
     mine = await v.as_("anna").post("/jobs", notebook())
     brunos = await v.as_("bruno").post("/jobs", notebook(project="flavour"))
     medical = await v.as_("bruno").post("/jobs", notebook(project="medical"))
 
-    async def seen(name):
+    async def seen(name: str) -> set[Any]:
         return {job["id"] for job in (await v.as_(name).get("/jobs"))["jobs"]}
 
     assert await seen("anna") == {mine["id"]}
@@ -166,7 +173,7 @@ async def test_people_see_their_own_jobs_managers_their_projects_operators_all(v
     ("method", "rest"),
     [("GET", ""), ("GET", "/events"), ("GET", "/logs"), ("POST", "/cancel"), ("POST", "/rerun")],
 )
-async def test_a_job_of_somebody_else_does_not_exist(shared, method, rest):
+async def test_a_job_of_somebody_else_does_not_exist(shared: world.World, method: str, rest: str) -> None:
     job = await shared.as_("bruno").post("/jobs", notebook(project="medical"))
     for name in ("anna", "mara", "nina"):
         _, hidden = await shared.as_(name).ask(method, f"/jobs/{job['id']}{rest}", status=404)
@@ -175,7 +182,7 @@ async def test_a_job_of_somebody_else_does_not_exist(shared, method, rest):
     assert shared.backend.cancelled == []
 
 
-async def test_a_manager_stops_a_job_of_the_project_but_cannot_run_it_again(v):
+async def test_a_manager_stops_a_job_of_the_project_but_cannot_run_it_again(v: world.World) -> None:
     job = await v.as_("anna").post("/jobs", notebook())
     mara = v.as_("mara")
     assert (await mara.get(f"/jobs/{job['id']}"))["actions"] == ["cancel"]
@@ -184,7 +191,7 @@ async def test_a_manager_stops_a_job_of_the_project_but_cannot_run_it_again(v):
     assert (await v.as_("anna").get(f"/jobs/{job['id']}"))["sentence"] == "Being cancelled by mara"
     v.backend.tell(job["id"], JobState.CANCELLED, attempt=0)
 
-    async def over():
+    async def over() -> Any:
         found = await mara.get(f"/jobs/{job['id']}")
         return found if found["state"] == "cancelled" else None
 
@@ -198,7 +205,7 @@ async def test_a_manager_stops_a_job_of_the_project_but_cannot_run_it_again(v):
 # Tickets
 
 
-async def test_a_ticket_opens_the_availability_of_its_accelerators_and_nothing_else(v):
+async def test_a_ticket_opens_the_availability_of_its_accelerators_and_nothing_else(v: world.World) -> None:
     ticket = tickets.issue(TICKET_KEY, ["v70", "nosuch"])
     reading = await v.as_(None).get(f"/availability?ticket={ticket}")
     assert [entry["accelerator"] for entry in reading["accelerators"]] == ["v70"]
@@ -207,7 +214,7 @@ async def test_a_ticket_opens_the_availability_of_its_accelerators_and_nothing_e
         await v.as_(None).ask("GET", f"{path}?ticket={ticket}", status=401)
 
 
-async def test_the_hub_reads_the_availability_of_all(v):
+async def test_the_hub_reads_the_availability_of_all(v: world.World) -> None:
     reading = await Client(v.http, v.root, "token-hub").get("/availability")
     assert [entry["accelerator"] for entry in reading["accelerators"]] == ["t4", "v70"]
     await v.as_("anna").ask("GET", "/availability", status=403)
@@ -226,20 +233,22 @@ async def test_the_hub_reads_the_availability_of_all(v):
     ],
     ids=["empty", "nonsense", "another key", "another use", "no list", "a list of lists"],
 )
-def test_a_foreign_ticket_is_refused(ticket):
+def test_a_foreign_ticket_is_refused(ticket: str) -> None:
     with pytest.raises(Refusal) as refused:
         tickets.verify(TICKET_KEY, ticket)
     assert refused.value.reason is Reason.UNAUTHENTICATED
 
 
-def test_an_old_ticket_is_refused_with_the_advice_to_load_the_page_again(monkeypatch):
+def test_an_old_ticket_is_refused_with_the_advice_to_load_the_page_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     ticket = tickets.issue(TICKET_KEY, ["t4"])
     monkeypatch.setattr(tickets, "LIFETIME", -1)
     with pytest.raises(Refusal, match="Load the page again"):
         tickets.verify(TICKET_KEY, ticket)
 
 
-def test_without_a_key_no_ticket_is_taken():
+def test_without_a_key_no_ticket_is_taken() -> None:
     with pytest.raises(Refusal):
         tickets.verify(None, tickets.issue("", ["t4"]))
 
@@ -255,7 +264,7 @@ CLAIM = {
 }
 
 
-async def test_the_hub_claims_looks_at_and_gives_back_devices(v):
+async def test_the_hub_claims_looks_at_and_gives_back_devices(v: world.World) -> None:
     hub = Client(v.http, v.root, "token-hub")
     for name, accelerator in (("anna", "t4"), ("anna%2Fsecond", "t4"), ("a%20b%40c", "v70")):
         wanted = {**CLAIM, "accelerator": accelerator}
@@ -273,7 +282,7 @@ async def test_the_hub_claims_looks_at_and_gives_back_devices(v):
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("who", ["anna", "oscar", "other", None])
 @pytest.mark.parametrize("method", ["PUT", "GET", "DELETE"])
-async def test_nobody_but_the_hub_touches_sessions(shared, who, method):
+async def test_nobody_but_the_hub_touches_sessions(shared: world.World, who: str | None, method: str) -> None:
     status, _ = await shared.as_(who).ask(method, "/claims/anna", json=CLAIM if method == "PUT" else None)
     assert status == (403 if who else 401)
     assert shared.backend.claims == {}
@@ -292,14 +301,16 @@ async def test_nobody_but_the_hub_touches_sessions(shared, who, method):
         ({"extra": 1}, 400, "extra"),
     ],
 )
-async def test_a_bad_claim_is_refused_with_its_field(shared, change, status, field):
+async def test_a_bad_claim_is_refused_with_its_field(
+    shared: world.World, change: dict[str, Any], status: int, field: str
+) -> None:
     _, body = await Client(shared.http, shared.root, "token-hub").ask(
         "PUT", "/claims/anna", status=status, json={**CLAIM, **change}
     )
     assert body["field"] == field
 
 
-async def test_a_moment_without_a_zone_is_utc(v):
+async def test_a_moment_without_a_zone_is_utc(v: world.World) -> None:
     await Client(v.http, v.root, "token-hub").ask(
         "PUT", "/claims/anna", status=200, json={**CLAIM, "until": "2030-01-01T00:00:00"}
     )

@@ -3,13 +3,16 @@
 import asyncio
 import io
 import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
 
 from aiinfn_hub.vkd.services import validation
 from tests.vkd.memory_backend import MemoryBackend
-from tests.vkd.world import API, Client, notebook, vkd
+from tests.vkd.world import API, Client, World, notebook, vkd
 
 SNAPSHOT = ".aiinfn/jobs/x/a.py"
 NB_SNAPSHOT = ".aiinfn/jobs/x7f/train.ipynb"
@@ -17,7 +20,7 @@ STATE = ".aiinfn/jobs/x7f/variables.state"
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def v(tmp_path_factory):
+async def v(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
     async with vkd(tmp_path_factory.mktemp("vkd"), MemoryBackend) as running:
         yield running
 
@@ -25,21 +28,21 @@ async def v(tmp_path_factory):
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-def script(**changes):
+def script(**changes: Any) -> dict[str, Any]:
     return {"work": {"kind": "script", "path": "a.py", "snapshot": SNAPSHOT, **changes}}
 
 
-def command(**changes):
+def command(**changes: Any) -> dict[str, Any]:
     work = {"kind": "command", "path": "proj", "snapshot": ".aiinfn/jobs/x/proj", "folder": "proj"}
     return {"work": {**work, "command": "make", **changes}}
 
 
-def nb(**changes):
+def nb(**changes: Any) -> dict[str, Any]:
     return notebook(work=changes)
 
 
-def nested(depth):
-    value = 1
+def nested(depth: int) -> list[Any]:
+    value: Any = 1
     for _ in range(depth):
         value = [value]
     return value
@@ -76,7 +79,7 @@ def nested(depth):
         ({}, 400, "invalid", "work"),
         ({"work": {}}, 400, "invalid", "work.kind"),
         ({"work": None}, 400, "invalid", "work"),
-        (notebook(**{"x\n" * 50: 1}), 400, "invalid", "x?" * 30),
+        (notebook(**{"x\n" * 50: 1}), 400, "invalid", "x?" * 30),  # type: ignore[arg-type]
         # paths
         (nb(path="/etc/passwd.ipynb"), 400, "invalid", "work.path"),
         (nb(path="../other/a.ipynb"), 400, "invalid", "work.path"),
@@ -159,8 +162,8 @@ def nested(depth):
     ids=lambda value: json.dumps(value)[:60] if isinstance(value, dict) else None,
 )
 async def test_a_bad_request_is_refused_about_its_field_and_nothing_is_kept(
-    v, request_body, status, reason, field
-):
+    v: World, request_body: dict[str, Any], status: int, reason: str, field: str
+) -> None:
     anna = v.as_("anna")
     for path in ("/jobs", "/jobs?dry_run=1"):
         body = await anna.post(path, request_body, status=status)
@@ -218,14 +221,16 @@ async def test_a_bad_request_is_refused_about_its_field_and_nothing_is_kept(
     ],
     ids=lambda value: repr(value[:40]) if isinstance(value, bytes) else None,
 )
-async def test_a_body_that_is_no_request_is_told_as_such(v, raw, kind, status):
+async def test_a_body_that_is_no_request_is_told_as_such(
+    v: World, raw: bytes, kind: str, status: int
+) -> None:
     got, body = await v.as_("anna").ask("POST", "/jobs", data=io.BytesIO(raw), headers={"Content-Type": kind})
     assert got == status
     assert set(body) == {"reason", "message", "hint", "field"}
 
 
-async def test_a_large_body_without_a_length_is_cut_off(v):
-    async def endless():
+async def test_a_large_body_without_a_length_is_cut_off(v: World) -> None:
+    async def endless() -> AsyncIterator[Any]:
         for _ in range(64):
             yield b"x" * 65536
 
@@ -249,7 +254,7 @@ async def test_a_large_body_without_a_length_is_cut_off(v):
         "a.b.c.ipynb",
     ],
 )
-async def test_an_unusual_name_is_a_name(tmp_path, name):
+async def test_an_unusual_name_is_a_name(tmp_path: Path, name: str) -> None:
     async with vkd(tmp_path, MemoryBackend) as v:
         job = await v.as_("anna").post("/jobs", notebook(f"dir/{name}"))
     assert job["work"]["path"] == f"dir/{name}"
@@ -278,7 +283,7 @@ async def test_an_unusual_name_is_a_name(tmp_path, name):
         ("owner=" + "x" * 300, "owner"),
     ],
 )
-async def test_a_bad_filter_is_refused(v, query, field):
+async def test_a_bad_filter_is_refused(v: World, query: str, field: str) -> None:
     body = await v.as_("anna").get(f"/jobs?{query}", status=400)
     assert body["field"] == field
 
@@ -298,7 +303,9 @@ async def test_a_bad_filter_is_refused(v, query, field):
         ("PUT", f"{API}/jobs/abc", 405),
     ],
 )
-async def test_a_wrong_address_or_method_is_a_problem_too(v, method, path, status):
+async def test_a_wrong_address_or_method_is_a_problem_too(
+    v: World, method: str, path: str, status: int
+) -> None:
     headers = {"Authorization": "token token-anna"}
     async with v.http.request(method, v.root + path, headers=headers) as answer:
         assert answer.status == status
@@ -306,21 +313,21 @@ async def test_a_wrong_address_or_method_is_a_problem_too(v, method, path, statu
 
 
 @pytest.mark.parametrize("key", ["x" * 201, "schlüssel"])
-async def test_a_bad_idempotency_key_is_refused(v, key):
+async def test_a_bad_idempotency_key_is_refused(v: World, key: str) -> None:
     body = await v.as_("anna").post("/jobs", notebook(), headers={"Idempotency-Key": key}, status=400)
     assert body["field"] == "Idempotency-Key"
 
 
-async def test_somebody_in_no_group_is_told_whom_to_ask(v):
+async def test_somebody_in_no_group_is_told_whom_to_ask(v: World) -> None:
     body = await v.as_("nina").post("/jobs", notebook(), status=403)
     assert body["reason"] == "forbidden"
     assert "manager" in body["hint"]
 
 
-async def test_a_refusal_is_in_the_language_that_is_asked_for(v):
+async def test_a_refusal_is_in_the_language_that_is_asked_for(v: World) -> None:
     italian, english = {"Accept-Language": "it-IT,it;q=0.9"}, {"Accept-Language": "en"}
 
-    async def asked(headers):
+    async def asked(headers: Any) -> Any:
         return (await v.as_("nina").post("/jobs", notebook(), headers=headers, status=403))["message"]
 
     told = await asyncio.gather(*(asked(headers) for headers in (italian, english, {}) * 3))
@@ -333,7 +340,7 @@ async def test_a_refusal_is_in_the_language_that_is_asked_for(v):
     )
 
 
-async def test_a_bad_offset_of_a_log_is_refused(v):
+async def test_a_bad_offset_of_a_log_is_refused(v: World) -> None:
     client: Client = v.as_("anna")
     for query in ("offset=99999999999999999999999", "limit=0", "attempt=0", "offset=x"):
         await client.get(f"/jobs/whatever/logs?{query}", status=400)
@@ -342,7 +349,7 @@ async def test_a_bad_offset_of_a_log_is_refused(v):
 # A full disk
 
 
-async def test_a_full_disk_refuses_new_jobs_changes_nothing_and_shows_the_old_ones(tmp_path):
+async def test_a_full_disk_refuses_new_jobs_changes_nothing_and_shows_the_old_ones(tmp_path: Path) -> None:
     import sqlalchemy as sa
 
     async with vkd(tmp_path, MemoryBackend) as v:
@@ -352,7 +359,7 @@ async def test_a_full_disk_refuses_new_jobs_changes_nothing_and_shows_the_old_on
             pages = (await connection.execute(sa.text("PRAGMA page_count"))).scalar()
 
         @sa.event.listens_for(engine.sync_engine, "connect")
-        def full(connection, _record):
+        def full(connection: Any, _record: Any) -> None:
             connection.execute(f"PRAGMA max_page_count={pages}")
 
         await engine.dispose()

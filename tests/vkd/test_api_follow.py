@@ -1,6 +1,9 @@
 """Following a job over HTTP: what it uses, and what happened while it started."""
 
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,18 +13,18 @@ from aiinfn_hub.contract.states import Cause, JobState
 from aiinfn_hub.i18n.messages import Message
 from aiinfn_hub.vkd.domain.backend import StartupEvent
 from tests.vkd.memory_backend import MemoryBackend
-from tests.vkd.world import notebook, until, vkd
+from tests.vkd.world import World, notebook, until, vkd
 
 NOON = datetime(2026, 11, 26, 12, 0, tzinfo=UTC)
 
 
 @pytest.fixture
-async def v(tmp_path):
+async def v(tmp_path: Path) -> AsyncIterator[World]:
     async with vkd(tmp_path, MemoryBackend) as running:
         yield running
 
 
-async def begun(v, **choices):
+async def begun(v: World, **choices: Any) -> Any:
     """Give a job that runs."""
     job_id = (await v.as_("anna").post("/jobs", notebook(**choices)))["id"]
     v.backend.run(job_id)
@@ -29,18 +32,18 @@ async def begun(v, **choices):
     return job_id
 
 
-async def in_state(v, job_id, state):
-    async def so():
+async def in_state(v: World, job_id: str, state: str) -> None:
+    async def so() -> bool:
         return (await v.as_("anna").get(f"/jobs/{job_id}"))["state"] == state
 
     await until(so, f"the job is {state}")
 
 
-def step(message, seconds=0):
+def step(message: str, seconds: float = 0) -> StartupEvent:
     return StartupEvent(NOON + timedelta(seconds=seconds), Message("text", text=message))
 
 
-async def startup(v, job_id):
+async def startup(v: World, job_id: str) -> dict[int, list[str]]:
     """Give the messages by the index of their entry."""
     entries = await v.as_("anna").get(f"/jobs/{job_id}/events")
     return {
@@ -50,7 +53,7 @@ async def startup(v, job_id):
     }
 
 
-async def test_what_a_job_uses_is_shown_with_its_size_as_the_scale(v):
+async def test_what_a_job_uses_is_shown_with_its_size_as_the_scale(v: World) -> None:
     job = await begun(v, size="large", accelerator="t4")
     before = await v.as_("anna").get(f"/jobs/{job}/resources")
     assert (before["points"], before["sentences"], before["final"]) == ([], [], False)
@@ -74,7 +77,7 @@ async def test_what_a_job_uses_is_shown_with_its_size_as_the_scale(v):
     assert shown["advice"] == [], "a smaller size has too few cores for it"
 
 
-async def test_advice_comes_when_the_job_is_over(v):
+async def test_advice_comes_when_the_job_is_over(v: World) -> None:
     job = await begun(v, size="large")
     v.backend.used[job, 1] = [ResourcePoint(time=90, cores=0.5, memory=2**26)]
     assert (await v.as_("anna").get(f"/jobs/{job}/resources"))["advice"] == []
@@ -89,13 +92,13 @@ async def test_advice_comes_when_the_job_is_over(v):
     assert italian["advice"] != [advice]
 
 
-async def test_each_attempt_has_its_own_figures(v):
+async def test_each_attempt_has_its_own_figures(v: World) -> None:
     job = await begun(v)
     v.backend.used[job, 1] = [ResourcePoint(time=2, cores=1, memory=100)]
     v.backend.tell(job, JobState.QUEUED, Cause.PREEMPTED)
     v.backend.run(job, 2)
 
-    async def again():
+    async def again() -> bool:
         found = await v.as_("anna").get(f"/jobs/{job}")
         return (found["state"], found["attempt"]) == ("running", 2)
 
@@ -107,16 +110,16 @@ async def test_each_attempt_has_its_own_figures(v):
     assert refused["message"] == "This job has no attempt 3."
 
 
-async def test_nobody_else_sees_what_a_job_uses(v):
+async def test_nobody_else_sees_what_a_job_uses(v: World) -> None:
     job = await begun(v)
     await v.as_("nina").get(f"/jobs/{job}/resources", status=404)
 
 
-async def test_what_happens_at_a_start_is_kept_with_its_attempt(v):
+async def test_what_happens_at_a_start_is_kept_with_its_attempt(v: World) -> None:
     job = (await v.as_("anna").post("/jobs", notebook()))["id"]
     v.backend.tell(job, None, startup=(step("No node has a T4 free now."),))
 
-    async def told():
+    async def told() -> dict[int, list[str]]:
         return await startup(v, job)
 
     await until(told, "the message is kept")
@@ -126,7 +129,7 @@ async def test_what_happens_at_a_start_is_kept_with_its_attempt(v):
     v.backend.tell(job, None, startup=(step("Fetching.", 30),))
     await in_state(v, job, "running")
 
-    async def both():
+    async def both() -> bool:
         return len((await startup(v, job)).get(1, [])) == 3
 
     await until(both, "the messages are kept")
@@ -135,19 +138,19 @@ async def test_what_happens_at_a_start_is_kept_with_its_attempt(v):
     v.backend.run(job, 2)
     v.backend.tell(job, None, attempt=2, startup=(step("On node-2.", 99),))
 
-    async def again():
+    async def again() -> bool:
         return (await startup(v, job)).get(4) == ["On node-2."]
 
     await until(again, "the second start is kept apart")
     assert len((await startup(v, job))[1]) == 3
 
 
-async def test_a_start_that_does_not_come_to_an_end_is_kept_in_part(v):
+async def test_a_start_that_does_not_come_to_an_end_is_kept_in_part(v: World) -> None:
     job = await begun(v)
     for number in range(MOST_STARTUP_STEPS + 20):
         v.backend.tell(job, None, startup=(step(f"Message {number}.", number),))
 
-    async def full():
+    async def full() -> bool:
         return len((await startup(v, job)).get(1, [])) == MOST_STARTUP_STEPS
 
     await until(full, "the messages are kept")
@@ -159,7 +162,7 @@ async def test_a_start_that_does_not_come_to_an_end_is_kept_in_part(v):
     assert len((await startup(v, job))[1]) == MOST_STARTUP_STEPS
 
 
-async def test_history_is_told_in_the_language_and_the_zone_of_the_request(v):
+async def test_history_is_told_in_the_language_and_the_zone_of_the_request(v: Any) -> None:
     job_id = await begun(v)
     at = datetime(2026, 7, 1, 10, 5, tzinfo=UTC)
     v.backend.tell(

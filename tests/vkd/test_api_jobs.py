@@ -4,7 +4,10 @@ import asyncio
 import contextlib
 import json
 import re
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,16 +17,16 @@ from aiinfn_hub.i18n.messages import Message
 from aiinfn_hub.vkd.database.engine import storage_full
 from tests.vkd.jobs import BAD, OFF, OK, Q, R, S
 from tests.vkd.memory_backend import MemoryBackend
-from tests.vkd.world import Hub, notebook, reaches, until, vkd
+from tests.vkd.world import Client, Hub, World, notebook, reaches, until, vkd
 
 
 @pytest.fixture
-async def v(tmp_path):
+async def v(tmp_path: Path) -> AsyncIterator[World]:
     async with vkd(tmp_path, MemoryBackend) as running:
         yield running
 
 
-async def test_a_job_gets_defaults_an_id_an_output_and_a_place(v):
+async def test_a_job_gets_defaults_an_id_an_output_and_a_place(v: World) -> None:
     before = datetime.now(UTC)
     job = await v.as_("anna").post(
         "/jobs", notebook("data/it's né\"w.ipynb", accelerator="t4", name=" My job ")
@@ -47,13 +50,13 @@ async def test_a_job_gets_defaults_an_id_an_output_and_a_place(v):
     )
 
 
-async def test_paths_are_normalised(v):
+async def test_paths_are_normalised(v: World) -> None:
     job = await v.as_("anna").post("/jobs", notebook("./a//b/./c.ipynb"))
     assert job["work"]["path"] == "a/b/c.ipynb"
     assert job["name"] == "c.ipynb"
 
 
-async def test_a_script_is_a_job_too(v):
+async def test_a_script_is_a_job_too(v: World) -> None:
     work = {
         "kind": "script",
         "path": "run.sh",
@@ -66,7 +69,7 @@ async def test_a_script_is_a_job_too(v):
     assert job["work"]["arguments"] == ["--epochs", "3", "a b"]
 
 
-async def test_a_dry_run_says_what_would_happen_and_does_nothing(v):
+async def test_a_dry_run_says_what_would_happen_and_does_nothing(v: World) -> None:
     anna = v.as_("anna")
     told = await anna.post("/jobs?dry_run=1", notebook(accelerator="t4"), status=200)
     assert (told["sentence"], told["ahead"]) == ("Starts now on a free T4.", 0)
@@ -82,10 +85,10 @@ async def test_a_dry_run_says_what_would_happen_and_does_nothing(v):
 # Double clicks
 
 
-async def test_a_double_click_is_one_job(v):
+async def test_a_double_click_is_one_job(v: World) -> None:
     anna, key = v.as_("anna"), {"Idempotency-Key": "click-1"}
 
-    async def click(number):
+    async def click(number: int) -> Any:
         request = notebook(work={"snapshot": f".aiinfn/jobs/copy{number}/train.ipynb"})
         return await anna.ask("POST", "/jobs", json=request, headers=key)
 
@@ -96,7 +99,7 @@ async def test_a_double_click_is_one_job(v):
     assert len(v.backend.all) == 1
 
 
-async def test_a_key_used_for_another_request_is_a_conflict_but_free_for_somebody_else(v):
+async def test_a_key_used_for_another_request_is_a_conflict_but_free_for_somebody_else(v: World) -> None:
     key = {"Idempotency-Key": "click-1"}
     await v.as_("anna").post("/jobs", notebook(), headers=key)
     body = await v.as_("anna").post("/jobs", notebook(size="large"), headers=key, status=409)
@@ -105,13 +108,13 @@ async def test_a_key_used_for_another_request_is_a_conflict_but_free_for_somebod
     assert len(v.backend.all) == 2
 
 
-async def test_without_a_key_the_same_request_twice_is_two_jobs(v):
+async def test_without_a_key_the_same_request_twice_is_two_jobs(v: World) -> None:
     for _ in range(2):
         await v.as_("anna").post("/jobs", notebook())
     assert len(v.backend.all) == 2
 
 
-async def test_nobody_can_fill_the_queue(tmp_path):
+async def test_nobody_can_fill_the_queue(tmp_path: Path) -> None:
     limits = {"jobs_waiting_per_person": 3, "grace": "2s", "job_default": "10m"}
     async with vkd(tmp_path, MemoryBackend, limits=limits) as v:
         anna = v.as_("anna")
@@ -125,7 +128,7 @@ async def test_nobody_can_fill_the_queue(tmp_path):
 # What the back end tells
 
 
-async def test_a_job_is_followed_from_its_start_to_its_end(v):
+async def test_a_job_is_followed_from_its_start_to_its_end(v: World) -> None:
     anna = v.as_("anna")
     job_id = (await anna.post("/jobs", notebook(accelerator="t4")))["id"]
     v.backend.run(job_id)
@@ -133,7 +136,7 @@ async def test_a_job_is_followed_from_its_start_to_its_end(v):
     assert (job["sentence"], job["attempt"], job["position"]) == ("Running", 1, None)
     v.backend.tell(job_id, None, progress=Progress(cell=12, cells=40))
 
-    async def told():
+    async def told() -> bool:
         return (await anna.get(f"/jobs/{job_id}"))["sentence"] == "Running: cell 12 of 40"
 
     await until(told, "the progress is shown", seconds=5)
@@ -151,7 +154,7 @@ async def test_a_job_is_followed_from_its_start_to_its_end(v):
     assert (events[-1]["code"], events[-1]["facts"]) == ("failed.exit_code", {"code": 1})
 
 
-async def test_a_job_that_made_room_says_so_and_history_tells_it(v):
+async def test_a_job_that_made_room_says_so_and_history_tells_it(v: World) -> None:
     anna = v.as_("anna")
     job_id = (await anna.post("/jobs", notebook(accelerator="t4")))["id"]
     v.backend.run(job_id)
@@ -167,12 +170,14 @@ async def test_a_job_that_made_room_says_so_and_history_tells_it(v):
     assert [(e["state"], e["attempt"]) for e in events][3] == ("queued", 1)
 
 
-async def preempted(client, job_id):
+async def preempted(client: Client, job_id: str) -> Any:
     job = await client.get(f"/jobs/{job_id}")
     return job if job["cause"] == "preempted" else None
 
 
-async def test_an_impossible_update_changes_nothing_and_the_rest_goes_on(v, caplog):
+async def test_an_impossible_update_changes_nothing_and_the_rest_goes_on(
+    v: World, caplog: pytest.LogCaptureFixture
+) -> None:
     anna = v.as_("anna")
     job_id = (await anna.post("/jobs", notebook()))["id"]
     v.backend.tell(job_id, OK, Cause.COMPLETED)
@@ -183,13 +188,15 @@ async def test_an_impossible_update_changes_nothing_and_the_rest_goes_on(v, capl
     assert "illegal transition" in caplog.text
 
 
-async def test_an_update_is_not_lost_while_the_store_cannot_write(v, monkeypatch):
+async def test_an_update_is_not_lost_while_the_store_cannot_write(
+    v: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     anna = v.as_("anna")
     job_id = (await anna.post("/jobs", notebook()))["id"]
     lock = v.service.store._database.write
     failures = 0
 
-    def full():
+    def full() -> None:
         nonlocal failures
         failures += 1
         raise OSError(28, "No space left on device")
@@ -197,7 +204,7 @@ async def test_an_update_is_not_lost_while_the_store_cannot_write(v, monkeypatch
     monkeypatch.setattr(v.service.store._database, "write", full)
     v.backend.run(job_id)
 
-    async def tried():
+    async def tried() -> bool:
         return failures >= 2
 
     await until(tried, "the store was tried twice")
@@ -206,7 +213,9 @@ async def test_an_update_is_not_lost_while_the_store_cannot_write(v, monkeypatch
     await reaches(anna, job_id, "running")
 
 
-async def test_on_a_full_disk_a_job_can_be_cancelled_and_that_is_written_later(v, monkeypatch):
+async def test_on_a_full_disk_a_job_can_be_cancelled_and_that_is_written_later(
+    v: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     anna = v.as_("anna")
     job_id = (await anna.post("/jobs", notebook()))["id"]
     waiting = (await anna.post("/jobs", notebook()))["id"]
@@ -215,9 +224,9 @@ async def test_on_a_full_disk_a_job_can_be_cancelled_and_that_is_written_later(v
     write = v.service.store._database.write
 
     @contextlib.asynccontextmanager
-    async def full():
+    async def full() -> AsyncIterator[None]:
         raise storage_full()
-        yield
+        yield  # type: ignore[unreachable]
 
     monkeypatch.setattr(v.service.store._database, "write", full)
     oscar = v.as_("oscar")
@@ -233,7 +242,7 @@ async def test_on_a_full_disk_a_job_can_be_cancelled_and_that_is_written_later(v
     assert (await reaches(anna, waiting, "cancelled"))["sentence"] == "Cancelled"
 
 
-async def test_a_job_that_the_back_end_does_not_take_leaves_nothing(v):
+async def test_a_job_that_the_back_end_does_not_take_leaves_nothing(v: World) -> None:
     v.backend.refuse = OSError(28, "No space left on device")
     body = await v.as_("anna").post("/jobs", notebook(), status=507)
     assert body["message"] == "The platform's disk is full; nothing was changed."
@@ -242,10 +251,12 @@ async def test_a_job_that_the_back_end_does_not_take_leaves_nothing(v):
     await v.as_("anna").post("/jobs", notebook())
 
 
-async def test_a_fault_is_a_number_for_the_operators_and_never_a_traceback(v, caplog):
+async def test_a_fault_is_a_number_for_the_operators_and_never_a_traceback(
+    v: World, caplog: pytest.LogCaptureFixture
+) -> None:
     v.backend.refuse = RuntimeError("inner secret")
     body = await v.as_("anna").post("/jobs", notebook(), status=500)
-    number = re.search(r"the number ([0-9a-f]{8}):", body["hint"])[1]
+    number = re.search(r"the number ([0-9a-f]{8}):", body["hint"])[1]  # type: ignore[index]
     assert body["reason"] == "internal"
     assert "inner secret" not in json.dumps(body)
     assert f"incident={number}" in caplog.text
@@ -254,7 +265,7 @@ async def test_a_fault_is_a_number_for_the_operators_and_never_a_traceback(v, ca
 # Cancelling and running again
 
 
-async def test_cancelling_is_remembered_and_repeated_without_harm(v):
+async def test_cancelling_is_remembered_and_repeated_without_harm(v: World) -> None:
     anna = v.as_("anna")
     job_id = (await anna.post("/jobs", notebook()))["id"]
     v.backend.run(job_id)
@@ -268,7 +279,7 @@ async def test_cancelling_is_remembered_and_repeated_without_harm(v):
     await anna.post(f"/jobs/{job_id}/cancel", status=202)
 
 
-async def test_a_job_that_is_over_cannot_be_cancelled(v):
+async def test_a_job_that_is_over_cannot_be_cancelled(v: World) -> None:
     anna = v.as_("anna")
     job_id = (await anna.post("/jobs", notebook()))["id"]
     v.backend.run(job_id)
@@ -284,7 +295,7 @@ async def test_a_job_that_is_over_cannot_be_cancelled(v):
     assert v.backend.cancelled == []
 
 
-async def test_running_again_is_a_new_job_of_the_same_copy(v):
+async def test_running_again_is_a_new_job_of_the_same_copy(v: World) -> None:
     bruno = v.as_("bruno")
     request = notebook(
         accelerator="t4",
@@ -308,7 +319,7 @@ async def test_running_again_is_a_new_job_of_the_same_copy(v):
     assert again["output"] != first["output"]
 
 
-async def test_running_again_asks_the_gate_again(tmp_path):
+async def test_running_again_asks_the_gate_again(tmp_path: Path) -> None:
     async with vkd(tmp_path, MemoryBackend, keep=0) as v:
         bruno = v.as_("bruno")
         job = await bruno.post("/jobs", notebook(project="medical"))
@@ -326,7 +337,7 @@ async def test_running_again_asks_the_gate_again(tmp_path):
 # Lists
 
 
-async def test_pages_lead_through_all_jobs(v):
+async def test_pages_lead_through_all_jobs(v: World) -> None:
     anna = v.as_("anna")
     made = [(await anna.post("/jobs", notebook(name=f"job {i}")))["id"] for i in range(7)]
     found, cursor = [], ""
@@ -340,7 +351,7 @@ async def test_pages_lead_through_all_jobs(v):
     assert page["active"] == 7
 
 
-async def test_since_tells_only_what_changed(v):
+async def test_since_tells_only_what_changed(v: World) -> None:
     anna = v.as_("anna")
     first, second = [(await anna.post("/jobs", notebook()))["id"] for _ in range(2)]
     await v.service.recorder.flush()
@@ -357,26 +368,26 @@ async def test_since_tells_only_what_changed(v):
     assert [job["id"] for job in newer["jobs"]] == [first]
 
 
-async def test_since_tells_of_a_better_place_in_the_queue(v):
+async def test_since_tells_of_a_better_place_in_the_queue(v: World) -> None:
     anna = v.as_("anna")
     first, second = [(await anna.post("/jobs", notebook()))["id"] for _ in range(2)]
     await v.service.recorder.flush()
     through = (await anna.get("/jobs"))["revision"]
     v.backend.run(first)
 
-    async def moved():
+    async def moved() -> Any:
         jobs = (await anna.get(f"/jobs?since_revision={through}"))["jobs"]
         return next((job for job in jobs if job["id"] == second), None)
 
     assert (await until(moved, "the second job moved up"))["position"] == 1
 
 
-async def test_the_same_list_is_not_sent_twice(v):
+async def test_the_same_list_is_not_sent_twice(v: World) -> None:
     anna = v.as_("anna")
     job_id = (await anna.post("/jobs", notebook()))["id"]
     await v.service.recorder.flush()
 
-    async def ask(tag=None, path="/jobs"):
+    async def ask(tag: str | None = None, path: str = "/jobs") -> tuple[Any, Any, Any]:
         async with (
             anna.stream(path)
             if tag is None
@@ -396,7 +407,7 @@ async def test_the_same_list_is_not_sent_twice(v):
     assert (await ask(tag))[0] == 200
 
 
-async def test_jobs_are_chosen_by_state_project_and_owner(v):
+async def test_jobs_are_chosen_by_state_project_and_owner(v: World) -> None:
     bruno, oscar = v.as_("bruno"), v.as_("oscar")
     flavour = (await bruno.post("/jobs", notebook(project="flavour")))["id"]
     medical = (await bruno.post("/jobs", notebook(project="medical")))["id"]
@@ -404,7 +415,7 @@ async def test_jobs_are_chosen_by_state_project_and_owner(v):
     v.backend.run(medical)
     await reaches(bruno, medical, "running")
 
-    async def chosen(query):
+    async def chosen(query: str) -> set[Any]:
         return {job["id"] for job in (await oscar.get(f"/jobs?{query}"))["jobs"]}
 
     assert await chosen("state=running") == {medical}
@@ -421,7 +432,7 @@ async def test_jobs_are_chosen_by_state_project_and_owner(v):
 # The rest
 
 
-async def test_queues_and_platform_show_what_a_person_may_use(v):
+async def test_queues_and_platform_show_what_a_person_may_use(v: World) -> None:
     await v.as_("anna").post("/jobs", notebook())
     assert [queue["name"] for queue in await v.as_("anna").get("/queues")] == ["opportunistic"]
     queues = await v.as_("bruno").get("/queues")
@@ -436,7 +447,7 @@ async def test_queues_and_platform_show_what_a_person_may_use(v):
     assert (nobody["accelerators"], nobody["projects"]) == ([], [])
 
 
-async def test_use_is_summed_for_whom_it_concerns(v):
+async def test_use_is_summed_for_whom_it_concerns(v: World) -> None:
     anna = v.as_("anna")
     job_id = (await anna.post("/jobs", notebook(accelerator="t4", count=2)))["id"]
     start = datetime.now(UTC) - timedelta(hours=1)
@@ -465,14 +476,14 @@ async def test_use_is_summed_for_whom_it_concerns(v):
     ("who", "status"),
     [(None, 401), ("unknown", 401), ("anna", 403), ("mara", 403), ("other", 403), ("metrics", 200), ("oscar", 200)],
 )  # fmt: skip
-async def test_figures_are_for_prometheus_and_operators(v, who, status):
+async def test_figures_are_for_prometheus_and_operators(v: World, who: str | None, status: int) -> None:
     headers = v.as_(who).headers
     async with v.http.get(f"{v.root}/services/vkd/metrics", headers=headers) as answer:
         assert answer.status == status
         assert ("vkd_jobs" in await answer.text()) is (status == 200)
 
 
-async def test_health_and_documentation_need_no_token_and_metrics_tell_nothing_about_people(v):
+async def test_health_and_documentation_need_no_token_and_metrics_tell_nothing_about_people(v: World) -> None:
     job = await v.as_("anna").post("/jobs", notebook(accelerator="t4", name="secret-name"))
     base = f"{v.root}/services/vkd"
     async with v.http.get(f"{base}/health") as answer:
@@ -494,7 +505,7 @@ async def test_health_and_documentation_need_no_token_and_metrics_tell_nothing_a
 # Coming back
 
 
-async def test_vkd_that_comes_back_hands_over_what_is_not_over_and_what_never_arrived(tmp_path):
+async def test_vkd_that_comes_back_hands_over_what_is_not_over_and_what_never_arrived(tmp_path: Path) -> None:
     hub = Hub()
     async with hub.run():
         async with vkd(tmp_path, MemoryBackend, hub=hub) as v:
@@ -555,7 +566,9 @@ async def test_vkd_that_comes_back_hands_over_what_is_not_over_and_what_never_ar
         ),
     ],
 )
-async def test_a_folder_is_submitted_as_a_whole_and_runs_again_from_its_copy(v, work, job_name, output):
+async def test_a_folder_is_submitted_as_a_whole_and_runs_again_from_its_copy(
+    v: World, work: dict[str, Any], job_name: str, output: str
+) -> None:
     anna = v.as_("anna")
     job = await anna.post("/jobs", {"work": {**work, "folder": "a//proj/"}})
     assert (job["name"], job["output"]) == (job_name, output.format(id=job["id"]))
@@ -568,7 +581,7 @@ async def test_a_folder_is_submitted_as_a_whole_and_runs_again_from_its_copy(v, 
     assert again["output"] == output.format(id=again["id"])
 
 
-async def test_points_of_a_swept_folder_have_a_folder_each(v):
+async def test_points_of_a_swept_folder_have_a_folder_each(v: World) -> None:
     work = {"kind": "script", "path": "p/fit.py", "snapshot": ".aiinfn/jobs/q/p/fit.py", "folder": "p"}
     sweep = await v.as_("anna").post("/jobs", {"work": work, "sweep": {"points": [{"a": 1}, {"a": 2}]}})
     assert sweep["output"] == f"p.{sweep['id']}"

@@ -5,8 +5,10 @@ import contextlib
 import os
 import signal
 import sys
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import psutil
@@ -28,13 +30,13 @@ class Host:
     process: asyncio.subprocess.Process | None = None
 
     @property
-    def log(self):
+    def log(self) -> str:
         return (self.folder / "vkd.log").read_text()
 
-    def client(self, name):
+    def client(self, name: str) -> Client:
         return Client(self.http, f"http://127.0.0.1:{self.port}", f"token-{name}")
 
-    async def start(self, wait=True, **environment):
+    async def start(self, wait: bool = True, **environment: Any) -> None:
         (self.folder / "platform.yaml").write_text(environment.pop("platform", yaml.safe_dump(PLATFORM)))
         with (self.folder / "vkd.log").open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
@@ -53,7 +55,7 @@ class Host:
         if wait:
             await until(self.healthy, "vkd is healthy", seconds=40)
 
-    async def healthy(self):
+    async def healthy(self) -> bool:
         assert self.process.returncode is None, self.log
         try:
             async with self.http.get(f"http://127.0.0.1:{self.port}/services/vkd/health") as answer:
@@ -61,11 +63,11 @@ class Host:
         except aiohttp.ClientError:
             return False
 
-    async def end(self, how=signal.SIGTERM):
+    async def end(self, how: Any = signal.SIGTERM) -> Any:
         self.process.send_signal(how)
         return await asyncio.wait_for(self.process.wait(), 20)
 
-    def write(self, name, path, text):
+    def write(self, name: str, path: str, text: Any) -> dict[str, Any]:
         """Put a script into somebody's home, and the copy of it that is executed; gives the request for it."""
         home = Accounts(self.folder / "data").get(name).home
         for place in (path, f".aiinfn/jobs/s/{path}"):
@@ -73,7 +75,7 @@ class Host:
             (home / place).write_text(text)
         return {"work": {"kind": "script", "path": path, "snapshot": f".aiinfn/jobs/s/{path}"}}
 
-    def processes(self):
+    def processes(self) -> list[Any]:
         """Everything that runs in this host's data folder."""
         found = []
         for process in psutil.process_iter():
@@ -85,7 +87,7 @@ class Host:
 
 
 @pytest.fixture
-async def host(tmp_path):
+async def host(tmp_path: Path) -> AsyncIterator[Host]:
     hub = Hub()
     async with hub.run(), aiohttp.ClientSession() as http:
         host = Host(tmp_path, hub, http, free_port())
@@ -99,8 +101,8 @@ async def host(tmp_path):
                     process.kill()
 
 
-async def reaches(client, job_id, state, seconds=40):
-    async def there():
+async def reaches(client: Client, job_id: str, state: str, seconds: int = 40) -> Any:
+    async def there() -> Any:
         try:
             job = await client.get(f"/jobs/{job_id}")
         except aiohttp.ClientError:
@@ -110,7 +112,7 @@ async def reaches(client, job_id, state, seconds=40):
     return await until(there, f"{job_id} is {state}", seconds)
 
 
-async def test_a_real_job_runs_prints_and_leaves_its_result(host):
+async def test_a_real_job_runs_prints_and_leaves_its_result(host: Host) -> None:
     await host.start()
     anna = host.client("anna")
     request = host.write("anna", "work/hello.sh", "echo devices: $CUDA_VISIBLE_DEVICES; echo arguments: $1\n")
@@ -134,7 +136,7 @@ async def test_a_real_job_runs_prints_and_leaves_its_result(host):
     assert 0 < entry["device_seconds"] < 60
 
 
-async def test_killing_vkd_loses_no_job_and_runs_none_twice(host):
+async def test_killing_vkd_loses_no_job_and_runs_none_twice(host: Host) -> None:
     await host.start()
     anna = host.client("anna")
     order = host.folder / "order"
@@ -157,7 +159,7 @@ async def test_killing_vkd_loses_no_job_and_runs_none_twice(host):
 
 
 @pytest.mark.parametrize("moment", [0.0, 0.2])
-async def test_vkd_killed_just_after_it_took_a_job_still_runs_it(host, moment):
+async def test_vkd_killed_just_after_it_took_a_job_still_runs_it(host: Host, moment: float) -> None:
     await host.start()
     anna = host.client("anna")
     order = host.folder / "order"
@@ -174,7 +176,7 @@ async def test_vkd_killed_just_after_it_took_a_job_still_runs_it(host, moment):
     assert "illegal transition" not in host.log
 
 
-async def test_stopping_vkd_is_quick_and_jobs_go_on(host):
+async def test_stopping_vkd_is_quick_and_jobs_go_on(host: Host) -> None:
     await host.start()
     anna = host.client("anna")
     hold = host.folder / "hold"
@@ -198,7 +200,7 @@ async def test_stopping_vkd_is_quick_and_jobs_go_on(host):
         assert "over" in (await answer.read()).decode()
 
 
-async def test_the_demonstration_leaves_no_process_and_its_jobs_wait_for_the_next_time(host):
+async def test_the_demonstration_leaves_no_process_and_its_jobs_wait_for_the_next_time(host: Host) -> None:
     await host.start(AIINFN_JOBS_END_WITH_VKD="1")
     anna = host.client("anna")
     hold = host.folder / "hold"
@@ -216,7 +218,7 @@ async def test_the_demonstration_leaves_no_process_and_its_jobs_wait_for_the_nex
     assert "interrupted" in causes
 
 
-async def test_a_session_makes_a_job_give_way_and_the_job_comes_back(host):
+async def test_a_session_makes_a_job_give_way_and_the_job_comes_back(host: Host) -> None:
     await host.start()
     anna, hub = host.client("anna"), host.client("hub")
     hold = host.folder / "hold"
@@ -234,7 +236,7 @@ async def test_a_session_makes_a_job_give_way_and_the_job_comes_back(host):
     _, made = await hub.ask("PUT", "/claims/bruno", status=200, json=claim)
     assert made["state"] == "making_room"
 
-    async def granted():
+    async def granted() -> bool:
         return (await hub.get("/claims/bruno"))["state"] == "granted"
 
     await until(granted, "the session got its device", seconds=6)
@@ -255,14 +257,18 @@ async def test_a_session_makes_a_job_give_way_and_the_job_comes_back(host):
         ({"AIINFN_VKD_DATABASE": "sqlite+aiosqlite:////proc/nowhere/vkd.sqlite"}, "/proc/nowhere"),
     ],
 )
-async def test_vkd_that_cannot_start_says_why_in_one_line(host, environment, words):
+async def test_vkd_that_cannot_start_says_why_in_one_line(
+    host: Host, environment: dict[str, Any], words: str
+) -> None:
     await host.start(wait=False, **environment)
     assert await asyncio.wait_for(host.process.wait(), 30) == 2
     assert words in host.log
     assert "Traceback" not in host.log
 
 
-async def test_a_second_vkd_on_the_same_data_waits_and_then_gives_up(host, monkeypatch):
+async def test_a_second_vkd_on_the_same_data_waits_and_then_gives_up(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from aiinfn_hub.vkd import __main__ as start
     from aiinfn_hub.vkd.settings import SettingsError
 
@@ -274,7 +280,7 @@ async def test_a_second_vkd_on_the_same_data_waits_and_then_gives_up(host, monke
     os.close(await asyncio.to_thread(start._alone, host.folder / "data"))
 
 
-async def test_neither_tokens_nor_keys_get_into_the_log_of_the_process(host):
+async def test_neither_tokens_nor_keys_get_into_the_log_of_the_process(host: Host) -> None:
     await host.start(JUPYTERHUB_API_TOKEN="the-own-token")
     await host.client("anna").get("/platform")
     await host.client("anna").get("/availability?ticket=abc.def.ghi", status=401)

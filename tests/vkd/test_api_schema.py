@@ -2,7 +2,9 @@
 
 import asyncio
 import threading
+from collections.abc import Iterator
 from contextlib import AsyncExitStack
+from typing import Any
 
 import pytest
 import requests
@@ -50,18 +52,18 @@ PREFIX = "/services/vkd/api/v1"
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory):
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """vkd on an event loop of another thread, because schemathesis waits for its answers."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
 
-    def do(work):
+    def do(work: Any) -> Any:
         return asyncio.run_coroutine_threadsafe(work, loop).result(60)
 
     stack = AsyncExitStack()
 
-    async def start():
+    async def start() -> Any:
         hub = await stack.enter_async_context(Hub().run())
         world = await stack.enter_async_context(vkd(tmp_path_factory.mktemp("vkd"), MemoryBackend, hub=hub))
         await world.as_("anna").post("/jobs", notebook())
@@ -77,11 +79,11 @@ def running(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def schema(running):
+def schema(running: Any) -> Any:
     return schemathesis.openapi.from_url(f"{running.root}/services/vkd/openapi.json")
 
 
-def test_every_operation_is_described_and_tried(schema):
+def test_every_operation_is_described_and_tried(schema: Any) -> None:
     found = {result.ok().label for result in schema.get_all_operations()}
     ours = {f"{method} {PREFIX}{path}" for method, path in (name.split() for name in OPERATIONS)}
     assert found - ours == {"GET /services/vkd/health", "GET /services/vkd/metrics"}
@@ -90,7 +92,9 @@ def test_every_operation_is_described_and_tried(schema):
 
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
 @pytest.mark.parametrize("name", OPERATIONS)
-def test_answers_are_as_described_and_errors_are_problems(running, schema, name, mode):
+def test_answers_are_as_described_and_errors_are_problems(
+    running: Any, schema: Any, name: str, mode: schemathesis.GenerationMode
+) -> None:
     method, path = name.split()
     operation = schema[PREFIX + path][method]
     own = {"claims", "availability", "users", "access"}
@@ -106,7 +110,7 @@ def test_answers_are_as_described_and_errors_are_problems(running, schema, name,
         suppress_health_check=list(HealthCheck),
     )
     @given(case=operation.as_strategy(generation_mode=mode))
-    def attack(case):
+    def attack(case: Any) -> None:
         case.headers = {
             key: value for key, value in (case.headers or {}).items() if key.lower() != "authorization"
         }

@@ -1,6 +1,7 @@
 """States in words."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -72,11 +73,11 @@ ERROR = JobError(name="ValueError", message="no such file\nmore", cell=7)
         (BAD, Cause.START_FAILED, {}, "Failed: it could not be started"),
     ],
 )
-def test_a_state_is_told_in_words(state, cause, more, sentence):
+def test_a_state_is_told_in_words(state: JobState, cause: Cause, more: dict[str, Any], sentence: str) -> None:
     assert str(status_text.job(state, cause, queue="Opportunistic", **more)) == sentence
 
 
-def test_every_state_and_cause_has_a_sentence_on_one_line():
+def test_every_state_and_cause_has_a_sentence_on_one_line() -> None:
     for state in JobState:
         for cause in Cause:
             text = str(status_text.job(state, cause, queue="Q"))
@@ -85,7 +86,7 @@ def test_every_state_and_cause_has_a_sentence_on_one_line():
             assert "\n" not in text
 
 
-def test_a_long_or_strange_error_stays_one_short_line():
+def test_a_long_or_strange_error_stays_one_short_line() -> None:
     error = JobError(name="Boom", message="x\x1b[31m" * 300)
     text = str(status_text.job(BAD, Cause.ERROR, queue="Q", error=error))
     assert len(text) < 160
@@ -107,7 +108,7 @@ def test_a_long_or_strange_error_stays_one_short_line():
         (113, "113th"),
     ],
 )
-def test_ordinals(number, word):
+def test_ordinals(number: int, word: str) -> None:
     assert messages.ordinal(number) == word
 
 
@@ -122,5 +123,5 @@ def test_ordinals(number, word):
         (1, 1, 4, "Waits behind 4 jobs in Q."),
     ],
 )
-def test_a_dry_run_says_what_would_happen(count, free, ahead, sentence):
+def test_a_dry_run_says_what_would_happen(count: int, free: int, ahead: int, sentence: str) -> None:
     assert str(status_text.would_start(count, "T4", free, ahead, "Q")) == sentence

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -33,12 +34,12 @@ def claim(accelerator: str) -> dict[str, Any]:
 
 
 @pytest.fixture
-async def batch_only(tmp_path) -> Any:
+async def batch_only(tmp_path: Path) -> Any:
     async with vkd(tmp_path, without_devices) as world:
         yield world
 
 
-async def test_a_session_is_told_that_it_can_have_no_device_there(batch_only):
+async def test_a_session_is_told_that_it_can_have_no_device_there(batch_only: Any) -> None:
     hub = batch_only.as_("hub")
     _, body = await hub.ask("PUT", "/claims/anna", status=422, json=claim("t4"))
     assert body["reason"] == "impossible"
@@ -51,7 +52,7 @@ async def test_a_session_is_told_that_it_can_have_no_device_there(batch_only):
     assert body["reason"] == "unknown"
 
 
-async def test_jobs_are_as_everywhere_where_sessions_have_no_devices(batch_only):
+async def test_jobs_are_as_everywhere_where_sessions_have_no_devices(batch_only: Any) -> None:
     anna = batch_only.as_("anna")
     body = {**notebook(), "accelerator": "t4", "count": 2}
     checks = (await anna.post("/jobs?dry_run=1", body, status=200))["checks"]
@@ -78,7 +79,7 @@ class Broker(NoSessionDevices):
         self.told.append("stop")
 
 
-async def test_parts_go_over_to_a_changed_file_and_stop_each_once():
+async def test_parts_go_over_to_a_changed_file_and_stop_each_once() -> None:
     what, changed = platform(), platform(title="Changed")
     jobs, devices = MemoryBackend(what), Broker(what)
     for parts in (Backends.complete(jobs), Backends.batch(jobs, devices=devices)):
@@ -88,7 +89,7 @@ async def test_parts_go_over_to_a_changed_file_and_stop_each_once():
     assert devices.told == [changed, "stop"]
 
 
-async def test_devices_of_sessions_are_let_go_also_when_jobs_cannot_be():
+async def test_devices_of_sessions_are_let_go_also_when_jobs_cannot_be() -> None:
     class Failing(MemoryBatch):
         async def stop(self) -> None:
             raise OSError("no space left")
@@ -100,5 +101,5 @@ async def test_devices_of_sessions_are_let_go_also_when_jobs_cannot_be():
     assert devices.told == ["stop"]
 
 
-def test_every_back_end_of_the_platform_file_is_in_the_table():
+def test_every_back_end_of_the_platform_file_is_in_the_table() -> None:
     assert set(registry.FACTORIES) == set(BackendKind)

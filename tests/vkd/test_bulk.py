@@ -1,6 +1,9 @@
 """What happens with jobs afterwards: labels, search, many at once, deletion, and how long they are kept."""
 
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -23,16 +26,16 @@ from aiinfn_hub.vkd.domain.records import snapshot_digest
 from aiinfn_hub.vkd.services import retention, validation
 from tests.vkd.jobs import BAD, OK, R, S
 from tests.vkd.memory_backend import MemoryBackend
-from tests.vkd.world import notebook, reaches, until, vkd
+from tests.vkd.world import Client, World, notebook, reaches, until, vkd
 
 
 @pytest.fixture
-async def v(tmp_path):
+async def v(tmp_path: Path) -> AsyncIterator[World]:
     async with vkd(tmp_path, MemoryBackend) as running:
         yield running
 
 
-async def ended(v, client, state=OK, *, start=None, **more):
+async def ended(v: World, client: Client, state: Any = OK, *, start: Any = None, **more: Any) -> Any:
     """Submit a job and let it end."""
     job = await client.post("/jobs", notebook(**more))
     start = start or datetime.now(UTC) - timedelta(minutes=5)
@@ -47,12 +50,12 @@ async def ended(v, client, state=OK, *, start=None, **more):
     return await reaches(client, job["id"], state)
 
 
-async def swept(v, client, points=2, **more):
+async def swept(v: World, client: Client, points: int = 2, **more: Any) -> Any:
     """Submit a sweep and let it end."""
     request = notebook(sweep={"points": [{"lr": i} for i in range(points)], "parallelism": points}, **more)
     job = await client.post("/jobs", request)
 
-    async def handed():
+    async def handed() -> list[Any] | None:
         found = [each for each in v.backend.waiting.values() if job["id"] in each.output]
         return found if len(found) == points else None
 
@@ -62,18 +65,18 @@ async def swept(v, client, points=2, **more):
     return await reaches(client, job["id"], OK)
 
 
-async def rows(v, table, *conditions):
+async def rows(v: World, table: Any, *conditions: Any) -> list[dict[str, Any]]:
     async with v.service.store.reading() as connection:
         return [
             dict(row) for row in (await connection.execute(sa.select(table).where(*conditions))).mappings()
         ]
 
 
-def tidy(v):
+def tidy(v: World) -> Any:
     return until(lambda: _no_logs(v), "the logs of deleted jobs are gone")
 
 
-async def _no_logs(v):
+async def _no_logs(v: World) -> bool:
     return not await rows(v, removed, removed.c.log.is_(True))
 
 
@@ -89,21 +92,21 @@ async def _no_logs(v):
         ([], []),
     ],
 )
-def test_labels_are_short_words_in_small_letters_each_once(typed, kept):
+def test_labels_are_short_words_in_small_letters_each_once(typed: list[str], kept: list[str]) -> None:
     assert validation.check_labels(typed) == kept
 
 
 @pytest.mark.parametrize(
     "typed", ["", " ", "two words", "-x", "a,b", "x" * 41, "a\nb", "a\u202eb", "\ud800", "<b>"]
 )
-def test_what_is_no_label_is_told_in_a_sentence(typed):
+def test_what_is_no_label_is_told_in_a_sentence(typed: str) -> None:
     with pytest.raises(Refusal, match="cannot be a label") as refusal:
         validation.check_labels([typed])
     assert "one word of at most 40" in refusal.value.hint
     assert refusal.value.message.isprintable()
 
 
-async def test_labels_come_with_the_submission_are_edited_and_go_along_when_run_again(v):
+async def test_labels_come_with_the_submission_are_edited_and_go_along_when_run_again(v: World) -> None:
     anna = v.as_("anna")
     job = await ended(v, anna, labels=["Paper-2026", "trial"], name="fit")
     assert job["labels"] == ["paper-2026", "trial"]
@@ -131,7 +134,9 @@ async def test_labels_come_with_the_submission_are_edited_and_go_along_when_run_
         ({"state": "failed"}, 400, "state"),
     ],
 )
-async def test_a_change_that_cannot_be_made_changes_nothing(v, body, status, field):
+async def test_a_change_that_cannot_be_made_changes_nothing(
+    v: World, body: dict[str, Any], status: int, field: str
+) -> None:
     anna = v.as_("anna")
     job = await anna.post("/jobs", notebook(labels=["x"]))
     _, told = await anna.ask("PATCH", f"/jobs/{job['id']}", json=body, status=status)
@@ -140,7 +145,7 @@ async def test_a_change_that_cannot_be_made_changes_nothing(v, body, status, fie
     assert (await anna.post("/jobs", notebook(labels=["a b"]), status=400))["field"] == "labels"
 
 
-async def test_only_the_owner_and_operators_change_and_delete(v):
+async def test_only_the_owner_and_operators_change_and_delete(v: World) -> None:
     job = await ended(v, v.as_("anna"))
     for method, body in (("PATCH", {"labels": ["mine"]}), ("DELETE", None)):
         _, told = await v.as_("mara").ask(method, f"/jobs/{job['id']}", json=body, status=403)
@@ -153,12 +158,12 @@ async def test_only_the_owner_and_operators_change_and_delete(v):
 # Search
 
 
-async def test_jobs_are_found_by_name_path_id_label_and_error(v):
+async def test_jobs_are_found_by_name_path_id_label_and_error(v: World) -> None:
     anna = v.as_("anna")
     one = await ended(v, anna, BAD, path="studies/Jets/tag.ipynb", labels=["paper-2026"])
     two = await anna.post("/jobs", notebook(name="Perché no", accelerator="t4"))
 
-    async def found(search, **more):
+    async def found(search: str, **more: Any) -> list[Any]:
         query = {"search": search, **more}
         return [job["id"] for job in (await anna.get("/jobs", params=query))["jobs"]]
 
@@ -178,7 +183,9 @@ async def test_jobs_are_found_by_name_path_id_label_and_error(v):
     assert (await anna.get("/jobs?label=a+b", status=400))["field"] == "label"
 
 
-async def test_a_long_history_is_looked_through_step_by_step(v, monkeypatch):
+async def test_a_long_history_is_looked_through_step_by_step(
+    v: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from aiinfn_hub.vkd.database import job_search
 
     monkeypatch.setattr(job_search, "LOOKED_THROUGH", 3)
@@ -196,7 +203,7 @@ async def test_a_long_history_is_looked_through_step_by_step(v, monkeypatch):
 # Deleting
 
 
-async def test_a_deleted_job_is_gone_with_its_log_but_its_device_time_stays(v):
+async def test_a_deleted_job_is_gone_with_its_log_but_its_device_time_stays(v: World) -> None:
     anna = v.as_("anna")
     job = await ended(v, anna, BAD, accelerator="t4", labels=["x"])
     before = await anna.get("/usage")
@@ -218,7 +225,7 @@ async def test_a_deleted_job_is_gone_with_its_log_but_its_device_time_stays(v):
     await anna.ask("DELETE", f"/jobs/{job['id']}", status=404)
 
 
-async def test_an_active_job_is_not_deleted_and_told_why(v):
+async def test_an_active_job_is_not_deleted_and_told_why(v: World) -> None:
     anna = v.as_("anna")
     job = await anna.post("/jobs", notebook())
     _, told = await anna.ask("DELETE", f"/jobs/{job['id']}", status=409)
@@ -226,7 +233,7 @@ async def test_an_active_job_is_not_deleted_and_told_why(v):
     assert (await anna.get(f"/jobs/{job['id']}"))["state"] == "queued"
 
 
-async def test_a_sweep_goes_with_its_points_and_stays_while_a_later_one_shows_its_results(v):
+async def test_a_sweep_goes_with_its_points_and_stays_while_a_later_one_shows_its_results(v: World) -> None:
     anna = v.as_("anna")
     first = await swept(v, anna)
     point = (await anna.get(f"/jobs/{first['id']}/points"))["points"][0]["job"]
@@ -246,11 +253,11 @@ async def test_a_sweep_goes_with_its_points_and_stays_while_a_later_one_shows_it
     assert await rows(v, jobs) == []
 
 
-async def _waiting(v, sweep_id):
+async def _waiting(v: World, sweep_id: Any) -> list[Any]:
     return [job.id for job in v.backend.waiting.values() if sweep_id in job.output]
 
 
-async def test_the_copy_of_the_input_goes_when_the_last_that_uses_it_does(v):
+async def test_the_copy_of_the_input_goes_when_the_last_that_uses_it_does(v: World) -> None:
     anna = v.as_("anna")
     job = await ended(v, anna, work={"snapshot": ".aiinfn/jobs/abc/train.ipynb"})
     again = await anna.post(f"/jobs/{job['id']}/rerun")
@@ -269,7 +276,7 @@ async def test_the_copy_of_the_input_goes_when_the_last_that_uses_it_does(v):
     assert await anna.get("/tombstones") == []
 
 
-async def test_a_copy_that_is_used_again_meanwhile_is_not_left_over(v):
+async def test_a_copy_that_is_used_again_meanwhile_is_not_left_over(v: World) -> None:
     anna, copy = v.as_("anna"), {"snapshot": ".aiinfn/jobs/abc/train.ipynb"}
     job = await ended(v, anna, work=copy)
     await anna.ask("DELETE", f"/jobs/{job['id']}", status=204)
@@ -277,7 +284,9 @@ async def test_a_copy_that_is_used_again_meanwhile_is_not_left_over(v):
     assert await anna.get("/tombstones") == [{"id": job["id"], "snapshot": None}]
 
 
-async def test_a_log_that_cannot_be_removed_is_tried_again_also_by_the_next_vkd(tmp_path, monkeypatch):
+async def test_a_log_that_cannot_be_removed_is_tried_again_also_by_the_next_vkd(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(retention, "RETRY", 0.05)
     async with vkd(tmp_path, MemoryBackend) as v:
         anna = v.as_("anna")
@@ -285,7 +294,7 @@ async def test_a_log_that_cannot_be_removed_is_tried_again_also_by_the_next_vkd(
         v.backend.unforgettable = True
         await anna.ask("DELETE", f"/jobs/{job['id']}", status=204)
 
-        async def tried():
+        async def tried() -> bool:
             (row,) = await rows(v, removed)
             return row["tries"] > 1
 
@@ -296,30 +305,30 @@ async def test_a_log_that_cannot_be_removed_is_tried_again_also_by_the_next_vkd(
         assert v.backend.forgotten == [job["id"]]
 
 
-async def test_whoever_deletes_a_job_while_it_is_run_again_gets_one_or_the_other(v):
+async def test_whoever_deletes_a_job_while_it_is_run_again_gets_one_or_the_other(v: World) -> None:
     anna = v.as_("anna")
     job = await ended(v, anna)
     old = await v.service.store.get(job["id"])
     await anna.ask("DELETE", f"/jobs/{job['id']}", status=204)
     with pytest.raises(Refusal, match="deleted meanwhile"):
-        await v.service.run_again(Person.of("anna", ["ai-infn/flavour"]), old, None)
+        await v.service.run_again(Person.of("anna", ["ai-infn/flavour"]), old, None)  # type: ignore[arg-type]
     assert await rows(v, jobs) == []
 
 
 # Many at once
 
 
-async def test_many_are_cancelled_run_again_labelled_and_deleted_and_each_refusal_is_told(v):
+async def test_many_are_cancelled_run_again_labelled_and_deleted_and_each_refusal_is_told(v: World) -> None:
     anna = v.as_("anna")
     done, waiting = await ended(v, anna), await anna.post("/jobs", notebook())
     foreign = await v.as_("bruno").post("/jobs", notebook())
     ids = [done["id"], waiting["id"], foreign["id"], done["id"], "nosuchjob2"]
     v.backend.unhurried = True
 
-    async def bulk(action, **more):
+    async def bulk(action: str, **more: Any) -> Any:
         return (await anna.post("/jobs/bulk", {"action": action, "ids": ids, **more}, status=200))["results"]
 
-    def why(results):
+    def why(results: Any) -> list[Any]:
         return [result["problem"] and result["problem"]["message"] for result in results]
 
     none = "There is no such job."
@@ -339,7 +348,7 @@ async def test_many_are_cancelled_run_again_labelled_and_deleted_and_each_refusa
     assert (await anna.get(f"/jobs/{waiting['id']}"))["sentence"] == "Being cancelled"
 
 
-async def test_many_at_once_have_bounds_and_a_double_click_makes_no_second_job(v):
+async def test_many_at_once_have_bounds_and_a_double_click_makes_no_second_job(v: World) -> None:
     anna = v.as_("anna")
     job = await ended(v, anna)
     ids = [f"j{i}" for i in range(501)]
@@ -364,7 +373,9 @@ async def test_many_at_once_have_bounds_and_a_double_click_makes_no_second_job(v
 # How long they are kept
 
 
-async def test_a_job_says_how_long_it_is_kept_and_the_platform_for_how_long_in_general(tmp_path):
+async def test_a_job_says_how_long_it_is_kept_and_the_platform_for_how_long_in_general(
+    tmp_path: Path,
+) -> None:
     async with vkd(tmp_path, MemoryBackend, limits={"keep_jobs": "30d", "pinned_jobs_per_person": 1}) as v:
         anna = v.as_("anna")
         view = await anna.get("/platform")
@@ -380,7 +391,7 @@ async def test_a_job_says_how_long_it_is_kept_and_the_platform_for_how_long_in_g
         await anna.ask("PATCH", f"/jobs/{two['id']}", json={"pinned": True}, status=200)
 
 
-async def test_old_jobs_go_by_themselves_but_not_what_is_pinned_runs_or_is_shown(v):
+async def test_old_jobs_go_by_themselves_but_not_what_is_pinned_runs_or_is_shown(v: World) -> None:
     anna = v.as_("anna")
     long_ago = datetime.now(UTC) - timedelta(days=100)
     old = [await ended(v, anna, start=long_ago, accelerator="t4") for _ in range(3)]
@@ -397,7 +408,9 @@ async def test_old_jobs_go_by_themselves_but_not_what_is_pinned_runs_or_is_shown
     assert await v.service.retention.expire() == 0
 
 
-async def test_a_long_history_expires_in_portions_with_its_sweeps(v, monkeypatch):
+async def test_a_long_history_expires_in_portions_with_its_sweeps(
+    v: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(retention, "BATCH", 2)
     anna = v.as_("anna")
     long_ago = datetime.now(UTC) - timedelta(days=100)
@@ -412,7 +425,7 @@ async def test_a_long_history_expires_in_portions_with_its_sweeps(v, monkeypatch
     assert len(v.backend.forgotten) == 8
 
 
-async def test_notes_of_deleted_jobs_do_not_stay_for_ever(v, monkeypatch):
+async def test_notes_of_deleted_jobs_do_not_stay_for_ever(v: World, monkeypatch: pytest.MonkeyPatch) -> None:
     anna = v.as_("anna")
     job = await ended(v, anna, work={"snapshot": ".aiinfn/jobs/abc/train.ipynb"})
     await anna.ask("DELETE", f"/jobs/{job['id']}", status=204)
@@ -425,11 +438,13 @@ async def test_notes_of_deleted_jobs_do_not_stay_for_ever(v, monkeypatch):
     assert await rows(v, removed) == []
 
 
-async def test_old_jobs_are_found_by_an_index(tmp_path):
+async def test_old_jobs_are_found_by_an_index(tmp_path: Path) -> None:
     store = await JobStore.open(f"sqlite+aiosqlite:///{tmp_path / 'vkd.sqlite'}")
     seen = []
 
-    def watch(_connection, _cursor, statement, parameters, _context, _many):
+    def watch(
+        _connection: Any, _cursor: Any, statement: Any, parameters: Any, _context: Any, _many: Any
+    ) -> None:
         seen.append((statement, parameters))
 
     sa.event.listen(store._database.engine.sync_engine, "before_cursor_execute", watch)
@@ -442,12 +457,12 @@ async def test_old_jobs_are_found_by_an_index(tmp_path):
     async with store.reading() as connection:
         for statement, parameters in asked:
             plan = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
-            steps = [str(row[3]) for row in plan]
+            steps = [str(row[3]) for row in plan]  # type: ignore[misc]
             assert all("SCAN" not in step and "TEMP B-TREE" not in step for step in steps), (statement, steps)
     await store.close()
 
 
-async def test_jobs_of_an_older_version_are_found_and_their_copies_known(tmp_path, v):
+async def test_jobs_of_an_older_version_are_found_and_their_copies_known(tmp_path: Path, v: World) -> None:
     """A history that the migration meets: what it fills in is what a new job gets."""
     from alembic import command
     from alembic.config import Config
@@ -458,7 +473,7 @@ async def test_jobs_of_an_older_version_are_found_and_their_copies_known(tmp_pat
     wanted = await rows(v, texts), (await rows(v, jobs))[0]["snapshot"]
     assert wanted[1] == snapshot_digest(job["work"]["snapshot"])
 
-    def back_and_forth(connection):
+    def back_and_forth(connection: Any) -> None:
         config = Config()
         config.set_main_option("script_location", migrations.__path__[0])
         config.attributes["connection"] = connection

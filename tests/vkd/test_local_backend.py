@@ -46,18 +46,18 @@ NOW = datetime(2026, 11, 1, tzinfo=UTC)
 
 
 @pytest.fixture
-async def world(tmp_path) -> Any:
+async def world(tmp_path: Path) -> Any:
     world = World(tmp_path)
     await world.start()
     yield world
     await world.end()
 
 
-def victim(name, devices=1, priority=0, minutes=0):
+def victim(name: str, devices: int = 1, priority: int = 0, minutes: int = 0) -> Victim:
     return Victim(name, devices, priority, NOW + timedelta(minutes=minutes))
 
 
-def held(name, order, count=1):
+def held(name: str, order: int, count: int = 1) -> ClaimRecord:
     return ClaimRecord(id=name, request=claim_request("t4", count), order=order, asked_at=NOW)
 
 
@@ -77,11 +77,13 @@ def held(name, order, count=1):
         ([victim("a")], 0, []),
     ],
 )
-def test_few_jobs_make_room_of_low_priority_and_started_last(candidates, needed, chosen):
+def test_few_jobs_make_room_of_low_priority_and_started_last(
+    candidates: list[Victim], needed: int, chosen: list[str]
+) -> None:
     assert [v.job_id for v in choose_victims(candidates, needed)] == chosen
 
 
-def test_no_job_is_stopped_in_vain_and_nobody_is_stopped_for_what_comes_free_anyway():
+def test_no_job_is_stopped_in_vain_and_nobody_is_stopped_for_what_comes_free_anyway() -> None:
     jobs = [victim("a"), victim("b", minutes=1)]
     assert decide([held("s", 1, count=3)], 0, 0, jobs).evict == ()
     assert decide([held("s", 1, count=3)], 1, 0, jobs).evict == ("b", "a")
@@ -94,7 +96,7 @@ def test_no_job_is_stopped_in_vain_and_nobody_is_stopped_for_what_comes_free_any
     assert (decision.grant, decision.evict) == (("s",), ("b",))
 
 
-async def test_of_two_idle_projects_each_gets_one_of_two_devices(world):
+async def test_of_two_idle_projects_each_gets_one_of_two_devices(world: Any) -> None:
     block = await world.submit(SLOW, accelerator="t4", count=2)
     await world.until(block, "running")
     many = [await world.submit(SLOW, accelerator="t4", age=90 - n) for n in range(5)]
@@ -105,7 +107,7 @@ async def test_of_two_idle_projects_each_gets_one_of_two_devices(world):
     assert set(world.started()[1:]) == {many[0], one}
 
 
-async def test_a_queue_of_higher_priority_is_served_first(world):
+async def test_a_queue_of_higher_priority_is_served_first(world: Any) -> None:
     block = await world.submit(SLOW, accelerator="slice")
     await world.until(block, "running")
     later = await world.submit(QUICK, accelerator="slice", age=100)
@@ -117,7 +119,7 @@ async def test_a_queue_of_higher_priority_is_served_first(world):
     assert world.started() == [block, sooner, later]
 
 
-async def test_only_as_many_jobs_run_as_the_host_has_cores_for(world):
+async def test_only_as_many_jobs_run_as_the_host_has_cores_for(world: Any) -> None:
     await world.restart(cores=2)
     jobs = [await world.submit(SLOW) for _ in range(4)]
     await world.until(jobs[1], "running")
@@ -127,7 +129,7 @@ async def test_only_as_many_jobs_run_as_the_host_has_cores_for(world):
     assert world.states(jobs[3]) == []
 
 
-async def test_the_job_that_started_last_makes_room_and_a_second_session_takes_the_other(world):
+async def test_the_job_that_started_last_makes_room_and_a_second_session_takes_the_other(world: Any) -> None:
     old = await world.submit(SLOW, accelerator="t4")
     await world.until_log(old, b"waiting")
     new = await world.submit(SLOW, accelerator="t4")
@@ -145,7 +147,7 @@ async def test_the_job_that_started_last_makes_room_and_a_second_session_takes_t
     assert world.backend.inventory().accelerators[0].waiting_sessions == 1
 
 
-async def test_a_job_that_is_only_being_started_makes_room_as_well(world):
+async def test_a_job_that_is_only_being_started_makes_room_as_well(world: Any) -> None:
     job = await world.submit(SLOW, accelerator="slice")
     claim = await world.backend.claim("bob", claim_request("slice"))
     assert claim.state is ClaimState.MAKING_ROOM
@@ -154,7 +156,7 @@ async def test_a_job_that_is_only_being_started_makes_room_as_well(world):
     assert (await world.backend.claim_state("bob")).state is ClaimState.GRANTED
 
 
-async def test_cancelling_an_evicted_job_wins(world):
+async def test_cancelling_an_evicted_job_wins(world: Any) -> None:
     job = await world.submit(STUBBORN, accelerator="slice")
     await world.until_log(job, b"waiting")
     await world.backend.claim("bob", claim_request("slice"))
@@ -163,7 +165,9 @@ async def test_cancelling_an_evicted_job_wins(world):
     assert world.backend.positions() == {}
 
 
-async def test_cancelling_a_job_whose_end_is_just_being_judged_wins(world, monkeypatch):
+async def test_cancelling_a_job_whose_end_is_just_being_judged_wins(
+    world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Its files are read in a thread meanwhile. That it gave way was found; it must not wait again."""
     judged, cancelled, conclude = threading.Event(), threading.Event(), Attempt.conclude
 
@@ -185,7 +189,9 @@ async def test_cancelling_a_job_whose_end_is_just_being_judged_wins(world, monke
     assert world.backend.positions() == {}
 
 
-async def test_cancelling_a_job_that_could_not_be_started_just_then_wins(world, monkeypatch):
+async def test_cancelling_a_job_that_could_not_be_started_just_then_wins(
+    world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     tried, cancelled = threading.Event(), threading.Event()
 
     def spawn(_: Path) -> tuple[int, int]:
@@ -203,7 +209,9 @@ async def test_cancelling_a_job_that_could_not_be_started_just_then_wins(world, 
     assert world.backend.positions() == {}
 
 
-async def test_a_job_at_its_time_limit_has_reached_it_though_a_session_wants_its_device_meanwhile(world):
+async def test_a_job_at_its_time_limit_has_reached_it_though_a_session_wants_its_device_meanwhile(
+    world: Any,
+) -> None:
     """It would run its whole time once more, and as often as somebody comes in its last seconds."""
     code = "signal.signal(signal.SIGTERM, lambda *_: say('limit')); say('waiting')\nwhile True: sleep(.1)"
     job = await world.submit(code, accelerator="slice", time_limit=0.5)
@@ -213,7 +221,7 @@ async def test_a_job_at_its_time_limit_has_reached_it_though_a_session_wants_its
     assert (await world.backend.claim_state("bob")).state is ClaimState.GRANTED
 
 
-async def test_a_claim_that_is_given_up_lets_the_job_come_back(world):
+async def test_a_claim_that_is_given_up_lets_the_job_come_back(world: Any) -> None:
     job = await world.submit(STUBBORN, accelerator="slice")
     await world.until_log(job, b"waiting")
     await world.backend.claim("bob", claim_request("slice"))
@@ -221,7 +229,7 @@ async def test_a_claim_that_is_given_up_lets_the_job_come_back(world):
     await world.until(job, "running", attempt=2)
 
 
-async def test_a_session_that_asks_for_something_else_gives_back_what_it_had(world):
+async def test_a_session_that_asks_for_something_else_gives_back_what_it_had(world: Any) -> None:
     await world.backend.claim("bob", claim_request("slice"))
     claim = await world.backend.claim("bob", claim_request("t4", count=2))
     assert claim.devices == ["SIM-t4-0", "SIM-t4-1"]
@@ -234,7 +242,9 @@ async def test_a_session_that_asks_for_something_else_gives_back_what_it_had(wor
     assert fpga.environment == {"CUDA_VISIBLE_DEVICES": "", "AIINFN_DEVICES": "SIM-v70-0"}
 
 
-async def test_the_queue_goes_on_as_soon_as_a_full_disk_has_room_again(world, monkeypatch):
+async def test_the_queue_goes_on_as_soon_as_a_full_disk_has_room_again(
+    world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(dispatcher, "_HOLD_BACK", 3600.0)
     monkeypatch.setattr(dispatcher, "_LOOK_FOR_ROOM", 0.05)
     full = [True]
@@ -242,7 +252,7 @@ async def test_the_queue_goes_on_as_soon_as_a_full_disk_has_room_again(world, mo
     folder = type(world.backend._files.attempt("j0001", 1))
     prepare = folder.prepare
 
-    def on_a_full_disk(self, spec):
+    def on_a_full_disk(self: Any, spec: Any) -> None:
         if full:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         prepare(self, spec)
@@ -254,12 +264,14 @@ async def test_the_queue_goes_on_as_soon_as_a_full_disk_has_room_again(world, mo
     await world.until(job, "succeeded")
 
 
-async def test_while_the_disk_is_full_the_queue_waits_instead_of_failing_job_by_job(world, monkeypatch):
+async def test_while_the_disk_is_full_the_queue_waits_instead_of_failing_job_by_job(
+    world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(dispatcher, "_HOLD_BACK", 0.5)
     folder = world.backend._files.attempt("j0001", 1)
     prepare, full = type(folder).prepare, [True]
 
-    def on_a_full_disk(self, spec):
+    def on_a_full_disk(self: Any, spec: Any) -> None:
         if full:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         prepare(self, spec)
@@ -279,8 +291,10 @@ async def test_while_the_disk_is_full_the_queue_waits_instead_of_failing_job_by_
     await world.until(first, "succeeded")
 
 
-async def test_a_fault_of_the_platform_fails_the_job_and_frees_its_device(world, monkeypatch, caplog):
-    def broken(*_, **__):
+async def test_a_fault_of_the_platform_fails_the_job_and_frees_its_device(
+    world: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: Any, **__: Any) -> None:
         raise RuntimeError("a fault")
 
     monkeypatch.setattr(launch, "attempt_spec", broken)
@@ -291,7 +305,7 @@ async def test_a_fault_of_the_platform_fails_the_job_and_frees_its_device(world,
 
 
 @pytest.mark.parametrize("bad", ["../x", "a/b", "", ".", "x" * 200, "a\n"])
-async def test_an_id_that_could_leave_the_folder_is_not_accepted(world, bad):
+async def test_an_id_that_could_leave_the_folder_is_not_accepted(world: Any, bad: str) -> None:
     job = replace(world.job(), id=bad)
     with pytest.raises(ValueError, match="is no job id"):
         await world.backend.submit(job)
@@ -299,11 +313,11 @@ async def test_an_id_that_could_leave_the_folder_is_not_accepted(world, bad):
         await world.backend.read_log(bad, 1, 0, 1)
 
 
-async def test_a_thousand_submissions_keep_the_loop_free(world):
+async def test_a_thousand_submissions_keep_the_loop_free(world: Any) -> None:
     await world.until(await world.submit(SLOW, accelerator="slice"), "running")
     worst, done = 0.0, asyncio.Event()
 
-    async def watch():
+    async def watch() -> None:
         nonlocal worst
         while not done.is_set():
             begun = time.perf_counter()
@@ -323,7 +337,7 @@ async def test_a_thousand_submissions_keep_the_loop_free(world):
     assert len(world.backend.positions()) == 1000
 
 
-async def test_people_with_own_accounts_run_as_themselves_and_see_no_others_files():
+async def test_people_with_own_accounts_run_as_themselves_and_see_no_others_files() -> None:
     if os.geteuid() != 0:
         pytest.skip("only root can give people a uid each")
     # Not in pytest's own folder, which is for root only: people must be able to pass through.
@@ -332,7 +346,7 @@ async def test_people_with_own_accounts_run_as_themselves_and_see_no_others_file
     try:
         accounts = Accounts(data)
         if not accounts.separate:
-            pytest.skip(accounts.notice)
+            pytest.skip(accounts.notice)  # type: ignore[arg-type]
         await world.start(accounts=accounts)
         await _see_that_people_are_separated(world, accounts)
         await world.end()
@@ -340,7 +354,7 @@ async def test_people_with_own_accounts_run_as_themselves_and_see_no_others_file
         shutil.rmtree(data)
 
 
-async def _see_that_people_are_separated(world, accounts):
+async def _see_that_people_are_separated(world: World, accounts: Accounts) -> None:
     code = (
         "say(f'{os.getuid()} {os.getgid()} {os.getgroups()}')\n"
         "say(open('/proc/self/status').read().split('NoNewPrivs:')[1].split()[0])\n"
@@ -370,7 +384,7 @@ async def _see_that_people_are_separated(world, accounts):
     assert not running([left])
 
 
-async def test_a_job_finds_the_shares_that_were_granted_in_its_home(tmp_path):
+async def test_a_job_finds_the_shares_that_were_granted_in_its_home(tmp_path: Path) -> None:
     (tmp_path / "srv").mkdir()
     (tmp_path / "srv/events.txt").write_text("42 events")
     folder = FolderStorage(kind="folder", path=str(tmp_path / "srv"))

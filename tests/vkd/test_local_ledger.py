@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -15,7 +17,7 @@ HOLDERS = [f"h{index}" for index in range(6)]
 
 
 class AnyOrder(RuleBasedStateMachine):
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.ledger = Ledger()
         self.model: dict[str, set[str]] = {}
@@ -24,7 +26,7 @@ class AnyOrder(RuleBasedStateMachine):
         stock=st.fixed_dictionaries({name: st.lists(st.sampled_from(DEVICES[name])) for name in NAMES}),
         offline=st.sets(st.sampled_from([device for devices in DEVICES.values() for device in devices])),
     )
-    def stock(self, stock, offline):
+    def stock(self, stock: dict[str, Any], offline: list[str]) -> None:
         self.ledger.stock(stock, offline)
 
     @rule(
@@ -33,11 +35,11 @@ class AnyOrder(RuleBasedStateMachine):
         name=st.sampled_from(NAMES),
         count=st.integers(-1, 5),
     )
-    def hold(self, holder, kind, name, count):
+    def hold(self, holder: Any, kind: Any, name: str, count: int) -> None:
         free = self.ledger.free(name)
         got = self.ledger.hold(holder, kind, name, count)
         if holder in self.model:
-            assert set(got) == self.model[holder]
+            assert set(got) == self.model[holder]  # type: ignore[arg-type]
         elif 1 <= count <= len(free):
             assert got == tuple(free[:count])
             self.model[holder] = set(got)
@@ -45,7 +47,7 @@ class AnyOrder(RuleBasedStateMachine):
             assert got is None
 
     @rule(holder=st.sampled_from(HOLDERS), name=st.sampled_from(NAMES), data=st.data())
-    def adopt(self, holder, name, data):
+    def adopt(self, holder: Any, name: str, data: Any) -> None:
         devices = data.draw(st.lists(st.sampled_from(DEVICES[name]), unique=True))
         others = set().union(*(held for other, held in self.model.items() if other != holder))
         if others & set(devices):
@@ -58,12 +60,12 @@ class AnyOrder(RuleBasedStateMachine):
                 self.model[holder] = set(devices)
 
     @rule(holder=st.sampled_from(HOLDERS))
-    def release(self, holder):
+    def release(self, holder: Any) -> None:
         assert set(self.ledger.release(holder)) == self.model.pop(holder, set())
         assert self.ledger.release(holder) == ()
 
     @invariant()
-    def nobody_shares_and_the_sum_is_right(self):
+    def nobody_shares_and_the_sum_is_right(self) -> None:
         held = [device for holder in HOLDERS if (h := self.ledger.holding(holder)) for device in h.devices]
         assert len(held) == len(set(held))
         assert set(held) == set().union(*self.model.values())
@@ -78,7 +80,7 @@ TestAnyOrder = AnyOrder.TestCase
 TestAnyOrder.settings = settings(max_examples=60, stateful_step_count=30, deadline=None, database=None)
 
 
-def test_an_offline_device_counts_as_offline_even_in_somebodys_hand():
+def test_an_offline_device_counts_as_offline_even_in_somebodys_hand() -> None:
     ledger = Ledger()
     ledger.stock({"t4": ["a", "b"]})
     assert ledger.hold("job", HolderKind.BATCH, "t4", 1) == ("a",)
@@ -93,7 +95,7 @@ def test_an_offline_device_counts_as_offline_even_in_somebodys_hand():
     assert ledger.capacity("t4") == 1
 
 
-def test_one_job_may_always_run_however_large_it_is():
+def test_one_job_may_always_run_however_large_it_is() -> None:
     host = Host(cores=4, memory=100)
     assert host.fits(64, 10**9)
     host.take("big", 64, 10**9)

@@ -33,7 +33,7 @@ MARK = "open('ran', 'a').write(environ['AIINFN_JOB_ID'] + ' '); "
 
 
 @pytest.fixture
-async def world(tmp_path) -> Any:
+async def world(tmp_path: Path) -> Any:
     world = World(tmp_path)
     yield world
     if world.backend is not None:
@@ -102,7 +102,9 @@ def kill_above(facts: dict[str, Any]) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
-async def test_killed_with_one_job_running_and_three_queued_all_four_succeed_once_each_in_order(world):
+async def test_killed_with_one_job_running_and_three_queued_all_four_succeed_once_each_in_order(
+    world: Any,
+) -> None:
     wait = MARK + "\nwhile not os.path.exists('go'): sleep(.02)"
     jobs = [{"code": wait, "accelerator": "slice", "age": 10}]
     jobs += [{"code": MARK, "accelerator": "slice", "age": 9 - n} for n in range(3)]
@@ -122,7 +124,7 @@ async def test_killed_with_one_job_running_and_three_queued_all_four_succeed_onc
     assert world.states("j0001") == ["succeeded"]
 
 
-async def test_what_ended_while_vkd_was_away_is_told_with_its_true_times(world):
+async def test_what_ended_while_vkd_was_away_is_told_with_its_true_times(world: Any) -> None:
     code = (
         "while not os.path.exists('go'): sleep(.02)\nrecord(type='progress', progress=dict(cell=3, cells=4))"
     )
@@ -147,7 +149,7 @@ async def test_what_ended_while_vkd_was_away_is_told_with_its_true_times(world):
 
 
 @pytest.mark.parametrize("both", [False, True], ids=["supervisor killed", "everything killed"])
-async def test_a_job_that_died_without_a_word_while_vkd_was_away_is_lost(world, both):
+async def test_a_job_that_died_without_a_word_while_vkd_was_away_is_lost(world: Any, both: bool) -> None:
     host = Host(world, [{"code": SLOW, "accelerator": "slice"}])
     try:
         await host.until("j0001", "running")
@@ -167,7 +169,7 @@ async def test_a_job_that_died_without_a_word_while_vkd_was_away_is_lost(world, 
     assert (await world.backend.read_log("j0001", 1, 0, 100)).complete
 
 
-async def test_a_restart_of_the_machine_is_named_as_the_probable_cause(world):
+async def test_a_restart_of_the_machine_is_named_as_the_probable_cause(world: Any) -> None:
     await world.start()
     job = await world.submit(SLOW)
     await world.until(job, "running")
@@ -184,8 +186,8 @@ async def test_a_restart_of_the_machine_is_named_as_the_probable_cause(world):
 @pytest.mark.parametrize("away", [False, True], ids=["vkd there", "vkd away"])
 @pytest.mark.parametrize("root", [False, True], ids=["one account", "accounts"])
 async def test_no_process_of_a_killed_supervisor_keeps_a_device_that_another_job_gets(
-    tmp_path, world, killed, away, root, monkeypatch
-):
+    tmp_path: Path, world: Any, killed: str, away: bool, root: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Detached by two forks and a session of its own, without a word of its environment, and deaf to SIGTERM."""
     if root:
         if os.geteuid() != 0:
@@ -219,7 +221,7 @@ async def test_no_process_of_a_killed_supervisor_keeps_a_device_that_another_job
     assert world.counts("slice") == (1, 0, 0, 0)
 
 
-async def test_another_vkds_job_of_the_same_number_is_left_alone(tmp_path, world):
+async def test_another_vkds_job_of_the_same_number_is_left_alone(tmp_path: Path, world: Any) -> None:
     """What is left of a job is looked for among all processes of the machine."""
     other = World(tmp_path / "other")
     await world.start()
@@ -239,7 +241,7 @@ async def test_another_vkds_job_of_the_same_number_is_left_alone(tmp_path, world
 
 
 @pytest.mark.parametrize("older", [False, True], ids=["marked", "started by an older vkd"])
-def test_what_is_left_of_an_attempt_is_found_by_its_environment_alone(tmp_path, older):
+def test_what_is_left_of_an_attempt_is_found_by_its_environment_alone(tmp_path: Path, older: bool) -> None:
     """Where there is no cgroup and no account of its own, nothing else is left."""
     environment = {"AIINFN_JOB_ID": "j0001", "AIINFN_ATTEMPT": "1", "HOME": str(tmp_path / "home")}
     environment |= {} if older else {VARIABLE: mark_of(tmp_path / "1")}
@@ -263,7 +265,9 @@ def test_what_is_left_of_an_attempt_is_found_by_its_environment_alone(tmp_path, 
             each.wait()
 
 
-async def test_a_device_is_not_free_while_a_process_of_the_attempt_is_there(world, monkeypatch):
+async def test_a_device_is_not_free_while_a_process_of_the_attempt_is_there(
+    world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One that is stuck in the kernel takes no SIGKILL: its device stays taken, and the job goes on being stopped."""
     await world.start()
     job = await world.submit(SLOW, accelerator="slice")
@@ -283,7 +287,9 @@ async def test_a_device_is_not_free_while_a_process_of_the_attempt_is_there(worl
     assert world.counts("slice") == (1, 0, 0, 0)
 
 
-async def test_a_job_that_was_being_started_and_never_began_waits_again_and_cannot_begin_late(world):
+async def test_a_job_that_was_being_started_and_never_began_waits_again_and_cannot_begin_late(
+    world: Any,
+) -> None:
     job = world.job(QUICK, accelerator="slice")
     world.jobs[job.id] = replace(job, state=JobState.STARTING, attempt=1)
     await world.start()
@@ -296,7 +302,7 @@ async def test_a_job_that_was_being_started_and_never_began_waits_again_and_cann
     assert not (world.folder(job.id, 1) / "run.json").exists()
 
 
-async def test_an_attempt_that_the_store_never_heard_of_is_followed_and_not_run_again(world):
+async def test_an_attempt_that_the_store_never_heard_of_is_followed_and_not_run_again(world: Any) -> None:
     await world.start()
     job = await world.submit(MARK + "sleep(1)", accelerator="slice")
     await world.until(job, "running")
@@ -309,7 +315,7 @@ async def test_an_attempt_that_the_store_never_heard_of_is_followed_and_not_run_
     assert (home(world) / "ran").read_text().split() == [job]
 
 
-async def test_a_cancellation_that_vkd_did_not_live_to_see_through_is_told_as_such(world):
+async def test_a_cancellation_that_vkd_did_not_live_to_see_through_is_told_as_such(world: Any) -> None:
     await world.start()
     job = await world.submit(SLOW)
     await world.until_log(job, b"waiting")
@@ -320,7 +326,7 @@ async def test_a_cancellation_that_vkd_did_not_live_to_see_through_is_told_as_su
     assert (await world.until(job, "cancelled")).cause is Cause.CANCELLED
 
 
-async def test_an_eviction_that_vkd_did_not_live_to_see_through_is_told_as_such(world):
+async def test_an_eviction_that_vkd_did_not_live_to_see_through_is_told_as_such(world: Any) -> None:
     await world.start()
     job = await world.submit(SLOW, accelerator="slice")
     await world.until_log(job, b"waiting")
@@ -330,7 +336,7 @@ async def test_an_eviction_that_vkd_did_not_live_to_see_through_is_told_as_such(
     assert (await world.backend.claim_state("bob")).state is ClaimState.GRANTED
 
 
-async def test_a_job_that_the_store_lost_is_stopped_before_its_device_is_given_out_again(world):
+async def test_a_job_that_the_store_lost_is_stopped_before_its_device_is_given_out_again(world: Any) -> None:
     await world.start()
     job = await world.submit(SLOW, accelerator="slice")
     await world.until_log(job, b"waiting")
@@ -341,7 +347,7 @@ async def test_a_job_that_the_store_lost_is_stopped_before_its_device_is_given_o
     await world.until(await world.submit(QUICK, accelerator="slice", job_id="other"), "succeeded")
 
 
-async def test_a_claim_is_dropped_when_its_session_ends_even_while_vkd_is_away(world):
+async def test_a_claim_is_dropped_when_its_session_ends_even_while_vkd_is_away(world: Any) -> None:
     await world.start()
     session = await asyncio.create_subprocess_exec("sleep", "120")
     try:
@@ -365,7 +371,7 @@ async def test_a_claim_is_dropped_when_its_session_ends_even_while_vkd_is_away(w
     assert world.counts("t4") == (2, 0, 0, 0)
 
 
-async def test_a_claim_whose_session_never_comes_expires(world):
+async def test_a_claim_whose_session_never_comes_expires(world: Any) -> None:
     import datetime as dt
 
     now = dt.datetime.now(dt.UTC)
@@ -379,7 +385,9 @@ async def test_a_claim_whose_session_never_comes_expires(world):
     assert await world.backend.claim_state("bob") is None
 
 
-async def test_a_smaller_platform_file_lets_the_job_on_a_device_that_is_no_longer_declared_end(world):
+async def test_a_smaller_platform_file_lets_the_job_on_a_device_that_is_no_longer_declared_end(
+    world: Any,
+) -> None:
     await world.start()
     jobs = [await world.submit(SLOW, accelerator="t4") for _ in range(2)]
     for job in jobs:
@@ -394,7 +402,7 @@ async def test_a_smaller_platform_file_lets_the_job_on_a_device_that_is_no_longe
     assert world.counts("t4") == (0, 0, 1, 0)
 
 
-async def test_two_vkds_do_not_work_on_one_folder(world):
+async def test_two_vkds_do_not_work_on_one_folder(world: Any) -> None:
     await world.start()
     second = World(world.data, options={"lock_patience": 0.1})
     with pytest.raises(RuntimeError, match="Another vkd works on"):

@@ -5,7 +5,9 @@ from __future__ import annotations
 import random
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,26 +17,41 @@ from aiinfn_hub.vkd.backends.local.scheduler import Fit, Line, UsageMeter, Waiti
 BEGIN = datetime(2026, 11, 1, tzinfo=UTC)
 
 
-def job(name, *, project="flavour", lane="t4", priority=0, age=0.0, queue="main", count=1, number=0):
+def job(
+    name: str,
+    *,
+    project: str = "flavour",
+    lane: str = "t4",
+    priority: int = 0,
+    age: Any = 0.0,
+    queue: str = "main",
+    count: int = 1,
+    number: int = 0,
+) -> WaitingJob:
     at = BEGIN - timedelta(seconds=age)
     return WaitingJob(name, queue, project, lane, priority, at, count, 1, 1, number)
 
 
-def line_of(*jobs):
+def line_of(*jobs: Any) -> Line:
     line = Line()
     for waiting in jobs:
         line.add(waiting)
     return line
 
 
-def drain(line, use=None, fit=lambda _: Fit.YES, blocked=()):
+def drain(
+    line: Line,
+    use: dict[str, Any] | None = None,
+    fit: Callable[..., Any] = lambda _: Fit.YES,
+    blocked: Any = (),
+) -> Any:
     blocked, order = set(blocked), []
     while waiting := line.next(lambda project: (use or {}).get(project, 0.0), fit, blocked):
         order.append(waiting.id)
     return order
 
 
-def test_priority_comes_first_then_the_project_that_used_least_then_age():
+def test_priority_comes_first_then_the_project_that_used_least_then_age() -> None:
     line = line_of(
         job("old", age=100),
         job("older", age=200),
@@ -46,13 +63,13 @@ def test_priority_comes_first_then_the_project_that_used_least_then_age():
     assert drain(line, use) == ["urgent", "older", "old", "rich"]
 
 
-def test_projects_of_equal_use_are_served_by_age():
+def test_projects_of_equal_use_are_served_by_age() -> None:
     line = line_of(job("b", project="medphys", age=2), job("a", age=3), job("c", age=1))
     assert line.positions(lambda _: 0.0) == {"a": 1, "b": 2, "c": 3}
     assert drain(line) == ["a", "b", "c"]
 
 
-def test_places_are_counted_per_queue_and_follow_a_change_of_use():
+def test_places_are_counted_per_queue_and_follow_a_change_of_use() -> None:
     line = line_of(job("a", age=3), job("b", project="medphys", age=2), job("x", queue="short", priority=5))
     use = {"flavour": 0.0, "medphys": 1.0}
     assert line.positions(use.__getitem__) == {"a": 1, "b": 2, "x": 1}
@@ -62,7 +79,7 @@ def test_places_are_counted_per_queue_and_follow_a_change_of_use():
     assert line.positions(use.__getitem__) == {"a": 1, "x": 1}
 
 
-def test_nobody_overtakes_in_a_lane_and_other_lanes_go_on():
+def test_nobody_overtakes_in_a_lane_and_other_lanes_go_on() -> None:
     line = line_of(
         job("two", count=2, age=9),
         job("one", age=8),
@@ -74,7 +91,7 @@ def test_nobody_overtakes_in_a_lane_and_other_lanes_go_on():
     assert len(line) == 2
 
 
-def test_a_job_that_has_its_device_but_no_cores_is_not_starved_by_small_cpu_jobs():
+def test_a_job_that_has_its_device_but_no_cores_is_not_starved_by_small_cpu_jobs() -> None:
     line = line_of(job("gpu", age=9), job("cpu", lane="none", count=0, age=1), job("slice", lane="slice"))
     fit = lambda w: Fit.NO_ROOM if w.lane == "t4" else Fit.YES  # noqa: E731
     assert drain(line, fit=fit) == ["slice"]
@@ -83,11 +100,11 @@ def test_a_job_that_has_its_device_but_no_cores_is_not_starved_by_small_cpu_jobs
     assert drain(line, fit=fit) == ["gpu"]
 
 
-def test_blocked_lanes_stand_still():
+def test_blocked_lanes_stand_still() -> None:
     assert drain(line_of(job("a"), job("b", lane="slice")), blocked={"t4"}) == ["b"]
 
 
-def test_a_job_that_returns_is_back_in_its_place():
+def test_a_job_that_returns_is_back_in_its_place() -> None:
     first, second = job("first", age=2), job("second", age=1)
     line = line_of(first, second)
     assert line.next(lambda _: 0.0, lambda _: Fit.YES, set()) is first
@@ -97,7 +114,9 @@ def test_a_job_that_returns_is_back_in_its_place():
 
 
 @given(st.permutations(range(8)), st.permutations(range(8)))
-def test_the_points_of_a_sweep_are_in_order_whichever_return_and_when(arrive, gone):
+def test_the_points_of_a_sweep_are_in_order_whichever_return_and_when(
+    arrive: list[Any], gone: list[Any]
+) -> None:
     """They were submitted at one moment, so their numbers decide."""
     points = [job(f"p{number}", number=number) for number in range(8)]
     line = line_of(*(points[number] for number in arrive))
@@ -109,7 +128,7 @@ def test_the_points_of_a_sweep_are_in_order_whichever_return_and_when(arrive, go
     assert drain(line) == [f"p{number}" for number in range(8)]
 
 
-def test_use_decays_by_half_in_its_half_life_and_running_jobs_count():
+def test_use_decays_by_half_in_its_half_life_and_running_jobs_count() -> None:
     meter = UsageMeter(timedelta(days=7))
     meter.seed({"flavour": 1000.0}, BEGIN)
     assert meter.value("flavour", BEGIN + timedelta(days=7)) == 500
@@ -134,7 +153,7 @@ def test_use_decays_by_half_in_its_half_life_and_running_jobs_count():
     st.sets(st.integers(0, 20)),
 )
 @settings(deadline=None, database=None)
-def test_the_order_of_starting_is_the_order_of_the_places(specs, removed):
+def test_the_order_of_starting_is_the_order_of_the_places(specs: list[Any], removed: set[Any]) -> None:
     jobs = [
         job(f"j{i}", project=project, lane=lane, priority=priority, age=age)
         for i, (project, lane, priority, age) in enumerate(specs)
@@ -156,7 +175,7 @@ def test_the_order_of_starting_is_the_order_of_the_places(specs, removed):
     assert line.in_lane("t4") == line.in_queue("main") == len(line) == 0
 
 
-def test_ten_thousand_waiting_jobs_cost_little():
+def test_ten_thousand_waiting_jobs_cost_little() -> None:
     chance = random.Random(1)
     line = Line()
     for n in range(10_000):
@@ -172,7 +191,7 @@ def test_ten_thousand_waiting_jobs_cost_little():
         )
     use = defaultdict(float, {f"p{n}": float(n) for n in range(20)})
 
-    def best(action, times=5):
+    def best(action: Callable[..., Any], times: int = 5) -> Any:
         """Of the processor, not of a clock on a wall: that of a busy machine goes on meanwhile."""
         taken = []
         for _ in range(times):
@@ -181,7 +200,7 @@ def test_ten_thousand_waiting_jobs_cost_little():
             taken.append(time.thread_time() - begun)
         return min(taken) * 1000
 
-    def places_anew():
+    def places_anew() -> None:
         line.add(job(f"another {len(line)}"))
         line.positions(use.__getitem__)
 

@@ -27,7 +27,7 @@ from tests.vkd.local_world import SLOW, STUBBORN, World, eventually, running
 
 
 @pytest.fixture
-async def world(tmp_path) -> Any:
+async def world(tmp_path: Path) -> Any:
     world = World(tmp_path)
     await world.start()
     yield world
@@ -43,7 +43,9 @@ text = st.binary(max_size=40).map(lambda data: data.replace(b"\x1e", b"?").repla
 
 @given(st.lists(st.one_of(text, st.integers(1, 9).map(progress))), st.lists(st.integers(0, 400), max_size=8))
 @settings(max_examples=200, deadline=None, database=None)
-def test_records_and_text_are_told_apart_wherever_the_stream_is_cut(parts, cuts):
+def test_records_and_text_are_told_apart_wherever_the_stream_is_cut(
+    parts: list[Any], cuts: list[Any]
+) -> None:
     stream = b"".join(parts)
     splitter, seen, records = Splitter(), b"", []
     edges = [0, *sorted(min(cut, len(stream)) for cut in cuts), len(stream)]
@@ -60,7 +62,7 @@ def test_records_and_text_are_told_apart_wherever_the_stream_is_cut(parts, cuts)
 
 @given(st.binary(max_size=300), st.lists(st.integers(0, 300), max_size=5))
 @settings(max_examples=200, deadline=None, database=None)
-def test_arbitrary_bytes_come_through_unchanged(stream, cuts):
+def test_arbitrary_bytes_come_through_unchanged(stream: bytes, cuts: list[Any]) -> None:
     splitter, seen = Splitter(), b""
     edges = [0, *sorted(min(cut, len(stream)) for cut in cuts), len(stream)]
     for begin, end in itertools.pairwise(edges):
@@ -70,7 +72,7 @@ def test_arbitrary_bytes_come_through_unchanged(stream, cuts):
     assert seen + splitter.rest() == stream
 
 
-def test_a_record_that_never_ends_is_text_and_takes_bounded_memory():
+def test_a_record_that_never_ends_is_text_and_takes_bounded_memory() -> None:
     splitter = Splitter()
     out = splitter.feed(b"\x1e")[0]
     for _ in range(RECORD_LIMIT // 1000 + 5):
@@ -79,14 +81,14 @@ def test_a_record_that_never_ends_is_text_and_takes_bounded_memory():
     assert splitter.feed(b"\n" + progress(2))[1][0]["progress"]["cell"] == 2
 
 
-def test_a_record_after_an_unfinished_line_is_found():
+def test_a_record_after_an_unfinished_line_is_found() -> None:
     assert Splitter().feed(b"loss 0.1\r" + progress(4)) == (
         b"loss 0.1\r",
         [{"type": "progress", "progress": {"cell": 4, "cells": 9}}],
     )
 
 
-def test_a_full_disk_costs_text_and_says_so_once(tmp_path):
+def test_a_full_disk_costs_text_and_says_so_once(tmp_path: Path) -> None:
     path = tmp_path / "log"
     target = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     full, good = os.open("/dev/full", os.O_WRONLY), os.dup(target)
@@ -102,7 +104,7 @@ def test_a_full_disk_costs_text_and_says_so_once(tmp_path):
         os.close(descriptor)
 
 
-async def test_the_log_stops_at_its_limit_and_the_job_goes_on(world):
+async def test_the_log_stops_at_its_limit_and_the_job_goes_on(world: Any) -> None:
     await world.restart(log_limit=100_000)
     job = await world.submit(
         "for _ in range(1000): say('x' * 999)\nrecord(type='progress', progress=dict(cell=1, cells=1))"
@@ -115,7 +117,7 @@ async def test_the_log_stops_at_its_limit_and_the_job_goes_on(world):
     assert end.progress.cell == 1
 
 
-async def test_a_full_disk_ends_neither_the_job_nor_its_supervisor(world):
+async def test_a_full_disk_ends_neither_the_job_nor_its_supervisor(world: Any) -> None:
     job = await world.submit(
         "say('begin')\nwhile not os.path.exists('go'): sleep(.02)\nsay('y' * 300_000)\n"
         "record(type='progress', progress=dict(cell=4, cells=4))"
@@ -130,7 +132,7 @@ async def test_a_full_disk_ends_neither_the_job_nor_its_supervisor(world):
     assert (world.folder(job) / "log").stat().st_size == 65536
 
 
-async def test_progress_is_told_while_the_job_runs_and_is_not_in_the_log(world):
+async def test_progress_is_told_while_the_job_runs_and_is_not_in_the_log(world: Any) -> None:
     job = await world.submit(
         "say('a'); record(type='progress', progress=dict(cell=1, cells=2)); say('b')\nsleep(120)"
     )
@@ -141,7 +143,7 @@ async def test_progress_is_told_while_the_job_runs_and_is_not_in_the_log(world):
     assert await world.log(job) == b"a\nb\n"
 
 
-async def test_a_record_that_makes_no_sense_is_no_news(world):
+async def test_a_record_that_makes_no_sense_is_no_news(world: Any) -> None:
     job = await world.submit(
         "record(type='progress', progress=dict(cell='x')); record(type='error'); exit(1)"
     )
@@ -149,7 +151,7 @@ async def test_a_record_that_makes_no_sense_is_no_news(world):
     assert (end.progress, end.error) == (None, None)
 
 
-async def test_output_is_kept_whatever_bytes_it_has(world):
+async def test_output_is_kept_whatever_bytes_it_has(world: Any) -> None:
     job = await world.submit(
         "sys.stdout.buffer.write(bytes(range(256)) * 3); sys.stdout.flush(); sys.stderr.write('err')"
     )
@@ -157,7 +159,7 @@ async def test_output_is_kept_whatever_bytes_it_has(world):
     assert await world.log(job) == bytes(range(256)) * 3 + b"err"
 
 
-async def test_a_waiting_reader_sees_more_as_soon_as_there_is_more(world):
+async def test_a_waiting_reader_sees_more_as_soon_as_there_is_more(world: Any) -> None:
     job = await world.submit("say('one')\nwhile not os.path.exists('go'): sleep(.02)\nsay('two')\nsleep(120)")
     await world.until_log(job, b"one")
     begun = time.monotonic()
@@ -171,7 +173,7 @@ async def test_a_waiting_reader_sees_more_as_soon_as_there_is_more(world):
     assert (await world.backend.read_log(job, 1, 8, 10)).complete
 
 
-async def test_a_job_that_ignores_sigterm_is_killed_after_the_grace_period(world):
+async def test_a_job_that_ignores_sigterm_is_killed_after_the_grace_period(world: Any) -> None:
     job = await world.submit(STUBBORN)
     await world.until_log(job, b"waiting")
     child = world.facts(job, "run.json")["child"]
@@ -185,9 +187,14 @@ async def test_a_job_that_ignores_sigterm_is_killed_after_the_grace_period(world
     assert (ended["signal"], ended["why"]) == (signal.SIGKILL, "stopped")
 
 
-def test_the_grace_period_is_whole_however_late_the_supervisor_notices(tmp_path, monkeypatch):
+def test_the_grace_period_is_whole_however_late_the_supervisor_notices(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """On a busy machine it may be set aside for long between reading the clock and seeing that it is to stop."""
-    now, told, killed, reaped = [100.0], [], [], []
+    now = [100.0]
+    told: list[Any] = []
+    killed: list[Any] = []
+    reaped: list[Any] = []
     wakeup, _ = os.pipe2(os.O_NONBLOCK)
     spec = {"log_limit": 1000, "grace": 1.0, "uid": None}
     supervisor = main.Supervisor(str(tmp_path), spec, wakeup, os.getpid())
@@ -204,18 +211,18 @@ def test_the_grace_period_is_whole_however_late_the_supervisor_notices(tmp_path,
         killed.append(now[0])
         supervisor._childless = True
 
-    monkeypatch.setattr(main.time, "monotonic", clock)
-    monkeypatch.setattr(main, "descendants", lambda _: told.append(now[0]) or [])
-    monkeypatch.setattr(main.select, "poll", lambda: SimpleNamespace(register=lambda *_: None, unregister=lambda *_: None, poll=lambda _: None))  # fmt: skip
+    monkeypatch.setattr(main.time, "monotonic", clock)  # type: ignore[attr-defined]
+    monkeypatch.setattr(main, "descendants", lambda _: told.append(now[0]) or [])  # type: ignore[func-returns-value]
+    monkeypatch.setattr(main.select, "poll", lambda: SimpleNamespace(register=lambda *_: None, unregister=lambda *_: None, poll=lambda _: None))  # type: ignore[attr-defined]  # fmt: skip
     monkeypatch.setattr(supervisor, "_reap", lambda: reaped.append(1))
     monkeypatch.setattr(supervisor, "_kill", kill)
-    monkeypatch.setattr(main.os, "killpg", lambda *_: None)
+    monkeypatch.setattr(main.os, "killpg", lambda *_: None)  # type: ignore[attr-defined]
     supervisor._watch(1e9)
     assert killed[0] - told[0] >= 1.0, (told, killed)
 
 
 @pytest.mark.parametrize("after", ["sleep(120)", "exit(0)"], ids=["cancelled", "left behind"])
-async def test_a_process_that_detaches_itself_does_not_outlive_its_job(world, after):
+async def test_a_process_that_detaches_itself_does_not_outlive_its_job(world: Any, after: str) -> None:
     job = await world.submit(f"daemon()\n{after}")
     await world.until_log(job, b" \n")
     daemon = int((await world.log(job)).split()[1])
@@ -228,7 +235,7 @@ async def test_a_process_that_detaches_itself_does_not_outlive_its_job(world, af
     assert not running([daemon])
 
 
-async def test_a_job_gets_one_sigterm_and_its_grace_period_to_save_its_work(world):
+async def test_a_job_gets_one_sigterm_and_its_grace_period_to_save_its_work(world: Any) -> None:
     job = await world.submit(
         "got = []\nsignal.signal(signal.SIGTERM, lambda *_: got.append(1))\nsay('ready')\n"
         "while not got: sleep(.02)\nsleep(.4); say(f'saved {len(got)}'); exit(75)"
@@ -239,7 +246,7 @@ async def test_a_job_gets_one_sigterm_and_its_grace_period_to_save_its_work(worl
     assert (await world.log(job)).endswith(b"saved 1\n")
 
 
-async def test_a_job_that_finished_just_as_it_was_stopped_has_finished(world):
+async def test_a_job_that_finished_just_as_it_was_stopped_has_finished(world: Any) -> None:
     job = await world.submit(
         "signal.signal(signal.SIGTERM, lambda *_: exit(0))\nsay('ready'); sleep(120)", accelerator="slice"
     )
@@ -248,7 +255,7 @@ async def test_a_job_that_finished_just_as_it_was_stopped_has_finished(world):
     assert (await world.until(job, "succeeded")).cause is Cause.COMPLETED
 
 
-async def test_a_stuck_supervisor_is_killed_with_its_job(world, monkeypatch):
+async def test_a_stuck_supervisor_is_killed_with_its_job(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("aiinfn_hub.vkd.backends.local.attempt._OVERDUE", 0.5)
     job = await world.submit(SLOW)
     await world.until_log(job, b"waiting")
@@ -259,7 +266,7 @@ async def test_a_stuck_supervisor_is_killed_with_its_job(world, monkeypatch):
     assert not running([facts["pid"], facts["supervisor"], facts["child"]])
 
 
-async def test_a_shutdown_of_the_machine_is_no_failure_of_the_job(world):
+async def test_a_shutdown_of_the_machine_is_no_failure_of_the_job(world: Any) -> None:
     job = await world.submit(SLOW)
     await world.until_log(job, b"waiting")
     os.kill(world.facts(job, "run.json")["pid"], signal.SIGTERM)
@@ -278,12 +285,12 @@ async def test_a_shutdown_of_the_machine_is_no_failure_of_the_job(world):
         ("os.kill(os.getpid(), 11)", "Failed: its process was ended by SIGSEGV."),
     ],
 )
-async def test_an_end_without_an_error_record_is_described(world, code, message):
+async def test_an_end_without_an_error_record_is_described(world: Any, code: str, message: str) -> None:
     end = await world.until(await world.submit(code), "failed")
     assert (str(end.message), end.cause) == (message, Cause.ERROR)
 
 
-async def test_a_missing_interpreter_is_said_and_the_device_is_free_again(world):
+async def test_a_missing_interpreter_is_said_and_the_device_is_free_again(world: Any) -> None:
     await world.restart(command=["/nowhere/python"])
     end = await world.until(await world.submit(accelerator="slice"), "failed")
     assert end.cause is Cause.START_FAILED
@@ -292,7 +299,9 @@ async def test_a_missing_interpreter_is_said_and_the_device_is_free_again(world)
     assert world.counts("slice") == (1, 0, 0, 0)
 
 
-async def test_the_job_sees_its_devices_and_nothing_of_vkds_environment(world, monkeypatch):
+async def test_the_job_sees_its_devices_and_nothing_of_vkds_environment(
+    world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("JUPYTERHUB_API_TOKEN", "a-secret")
     monkeypatch.setenv("AIINFN_TICKET_KEY", "a-secret")
     monkeypatch.setenv("TZ", "Europe/Rome")
@@ -314,7 +323,7 @@ async def test_the_job_sees_its_devices_and_nothing_of_vkds_environment(world, m
         assert world.folder(job).joinpath("spec.json").stat().st_mode & 0o777 == 0o600
 
 
-async def test_the_job_reads_its_specification_however_large_it_is(world):
+async def test_the_job_reads_its_specification_however_large_it_is(world: Any) -> None:
     # Larger than a pipe takes without a reader.
     job = world.job("say(len(spec['work']['parameters']['text']))")
     job = replace(job, work=job.work.model_copy(update={"parameters": {"text": "x" * 300_000}}))
@@ -326,11 +335,11 @@ async def test_the_job_reads_its_specification_however_large_it_is(world):
     assert (spec.job, spec.attempt, spec.output) == (job.id, 1, f"run.{job.id}.log")
 
 
-def descriptors(pid):
+def descriptors(pid: Any) -> set[Any]:
     return {str(entry.readlink()) for entry in Path(f"/proc/{pid}/fd").iterdir() if int(entry.name) > 2}
 
 
-async def test_no_descriptor_of_vkd_reaches_a_supervisor_or_a_job(world):
+async def test_no_descriptor_of_vkd_reaches_a_supervisor_or_a_job(world: Any) -> None:
     listening = os.open("/dev/null", os.O_RDONLY)
     os.set_inheritable(listening, True)
     try:
@@ -342,12 +351,12 @@ async def test_no_descriptor_of_vkd_reaches_a_supervisor_or_a_job(world):
         os.close(listening)
 
 
-def test_the_runners_records_are_the_ones_that_are_taken_out():
+def test_the_runners_records_are_the_ones_that_are_taken_out() -> None:
     record = RunnerRecord.model_validate({"type": "progress", "progress": {"cell": 1, "cells": 2}})
     assert Splitter().feed(b"\x1e" + record.model_dump_json().encode() + b"\n")[0] == b""
 
 
-async def test_a_supervisor_is_small(world):
+async def test_a_supervisor_is_small(world: Any) -> None:
     job = await world.submit(SLOW)
     await world.until_log(job, b"waiting")
     facts = world.facts(job, "run.json")

@@ -1,7 +1,9 @@
 """Lists of jobs: the fast way gives what the plain way would, and stays fast."""
 
 import random
+from collections.abc import AsyncIterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -11,7 +13,7 @@ from aiinfn_hub.contract.states import FINAL
 from aiinfn_hub.vkd.database.jobs import JobStore
 from aiinfn_hub.vkd.database.pagination import _branches, _order
 from aiinfn_hub.vkd.database.tables import jobs
-from aiinfn_hub.vkd.domain.records import Filter, Notes, View
+from aiinfn_hub.vkd.domain.records import Filter, Notes, Page, View
 from tests.vkd.jobs import BAD, OFF, OK, PATHS, START, Q, R, S, a_job, told
 
 VIEWS = [
@@ -39,7 +41,7 @@ FILTERS = [
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def filled(tmp_path_factory):
+async def filled(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[JobStore]:
     store = await JobStore.open(f"sqlite+aiosqlite:///{tmp_path_factory.mktemp('store') / 'vkd.sqlite'}")
     dice = random.Random(7)
     new = [
@@ -60,13 +62,13 @@ async def filled(tmp_path_factory):
     await store.close()
 
 
-async def everything(store):
+async def everything(store: JobStore) -> list[dict[str, Any]]:
     async with store._database.read() as connection:
         rows = (await connection.execute(sa.select(jobs))).mappings().all()
     return [dict(row) for row in rows]
 
 
-async def walk(store, view, **wanted):
+async def walk(store: JobStore, view: View, **wanted: Any) -> tuple[Any, Page]:
     """Read all pages, as a client does."""
     found, after = [], None
     while True:
@@ -82,11 +84,13 @@ async def walk(store, view, **wanted):
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("view", VIEWS, ids=IDS)
 @pytest.mark.parametrize("wanted", FILTERS, ids=str)
-async def test_pages_give_every_job_once_and_in_order(filled, view, wanted):
-    def sees(row):
+async def test_pages_give_every_job_once_and_in_order(
+    filled: JobStore, view: View, wanted: dict[str, Any]
+) -> None:
+    def sees(row: Any) -> Any:
         return view.everything or row["owner"] == view.person or row["project"] in view.projects
 
-    def chosen(row):
+    def chosen(row: Any) -> Any:
         return all(
             (
                 "states" not in wanted or row["state"] in wanted["states"],
@@ -114,7 +118,7 @@ async def test_pages_give_every_job_once_and_in_order(filled, view, wanted):
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("view", VIEWS[:4], ids=IDS[:4])
 @pytest.mark.parametrize("wanted", [{}, {"states": (BAD, OK)}, {"since": 5}, {"project": "flavour"}], ids=str)
-async def test_no_list_scans_the_history_or_sorts_it(filled, view, wanted):
+async def test_no_list_scans_the_history_or_sorts_it(filled: JobStore, view: View, wanted: Any) -> None:
     wanted = Filter(**wanted)
     async with filled._database.read() as connection:
         for conditions in _branches(view, wanted):
@@ -130,7 +134,7 @@ async def test_no_list_scans_the_history_or_sorts_it(filled, view, wanted):
 
 
 @pytest.mark.asyncio(loop_scope="module")
-async def test_a_changed_place_in_the_queue_is_a_change(filled):
+async def test_a_changed_place_in_the_queue_is_a_change(filled: JobStore) -> None:
     before = filled.change
     waiting = next(row["id"] for row in await everything(filled) if row["state"] == Q)
     await filled.note(Notes(moved={waiting}))

@@ -1,10 +1,15 @@
 """A user name that is given free: whoever has it next sees nothing of the former person's jobs."""
 
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
 import pytest
 import pytest_asyncio
 import sqlalchemy as sa
 
 from aiinfn_hub.contract.problem import Reason, Refusal
+from aiinfn_hub.contract.states import JobState
 from aiinfn_hub.vkd.database import people
 from aiinfn_hub.vkd.database.jobs import JobStore
 from aiinfn_hub.vkd.database.tables import metadata
@@ -15,20 +20,20 @@ AS = "anna/released-20261128T120000Z"
 
 
 @pytest_asyncio.fixture
-async def store(tmp_path):
+async def store(tmp_path: Path) -> AsyncIterator[JobStore]:
     found = await JobStore.open(f"sqlite+aiosqlite:///{tmp_path / 'vkd' / 'vkd.sqlite'}")
     yield found
     await found.close()
 
 
-async def keep(store, owner, state, **more):
+async def keep(store: JobStore, owner: str, state: JobState, **more: Any) -> Any:
     job = await store.insert(a_job(owner, **more))
     for step in PATHS[state]:
         await store.apply(told(job.id, step))
     return job.id
 
 
-async def test_jobs_of_a_released_name_are_nobodys_who_can_sign_in(store):
+async def test_jobs_of_a_released_name_are_nobodys_who_can_sign_in(store: JobStore) -> None:
     mine = [await keep(store, "anna", OK, labels=("paper",), key="k"), await keep(store, "anna", OFF)]
     other = await keep(store, "annabel", OK)
     before = store.change
@@ -62,7 +67,7 @@ async def test_jobs_of_a_released_name_are_nobodys_who_can_sign_in(store):
     assert [job.id for job in (await store.page(View("anna"), Filter())).jobs] == [new]
 
 
-async def test_no_table_still_has_the_released_name(store):
+async def test_no_table_still_has_the_released_name(store: JobStore) -> None:
     job = await keep(store, "anna", OK, labels=("paper",))
     await store.cancelling(await keep(store, "bruno", R), "anna")
     await people.release(store, "anna", AS, dry_run=False)
@@ -77,7 +82,9 @@ async def test_no_table_still_has_the_released_name(store):
 
 @pytest.mark.parametrize("state", [Q, S, R])
 @pytest.mark.parametrize("dry_run", [True, False])
-async def test_a_job_that_is_not_over_refuses_the_release_and_nothing_changes(store, state, dry_run):
+async def test_a_job_that_is_not_over_refuses_the_release_and_nothing_changes(
+    store: JobStore, state: JobState, dry_run: bool
+) -> None:
     job = await keep(store, "anna", state)
     await keep(store, "anna", OK)
     with pytest.raises(Refusal) as refused:
@@ -88,6 +95,6 @@ async def test_a_job_that_is_not_over_refuses_the_release_and_nothing_changes(st
 
 
 @pytest.mark.parametrize("other", ["bruno", "anna2", "anna", "bruno/x"])
-async def test_jobs_are_given_to_no_name_that_somebody_can_have(store, other):
+async def test_jobs_are_given_to_no_name_that_somebody_can_have(store: JobStore, other: str) -> None:
     with pytest.raises(Refusal):
         await people.release(store, "anna", other, dry_run=False)

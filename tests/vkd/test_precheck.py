@@ -1,7 +1,9 @@
 """What a dry run tells: tables of what is known and what is said, and the same over HTTP."""
 
+from collections.abc import AsyncIterator
 from dataclasses import replace
-from typing import get_args
+from pathlib import Path
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
@@ -12,22 +14,33 @@ from aiinfn_hub.contract.platform import Availability
 from aiinfn_hub.contract.states import JobState
 from aiinfn_hub.contract.sweeps import SweepRequest
 from aiinfn_hub.platform import gate
+from aiinfn_hub.platform.model.platform import Platform
 from aiinfn_hub.platform.person import Person
 from aiinfn_hub.platform.selection import Door
 from aiinfn_hub.vkd.domain.backend import QueueLength
 from aiinfn_hub.vkd.services import precheck
 from tests.vkd.memory_backend import MemoryBackend
-from tests.vkd.world import PLATFORM, notebook, platform, vkd
+from tests.vkd.world import PLATFORM, World, notebook, platform, vkd
 
 ANNA = Person(name="anna", groups=frozenset({"ai-infn/flavour"}))
 ORDER = list(get_args(CheckSubject))
 
 
-def there(total=8, free=8, offline=0):
+def there(total: int = 8, free: int = 8, offline: int = 0) -> Availability:
     return Availability(accelerator="t4", total=total, free=free, sessions=0, batch=total - free - offline, offline=offline, queued=0)  # fmt: skip
 
 
-def facts(*, count=1, quota=None, available=None, largest=8, waiting=0, sweep=None, what=None, **more):
+def facts(
+    *,
+    count: int = 1,
+    quota: int | None = None,
+    available: Availability | None = None,
+    largest: int = 8,
+    waiting: int = 0,
+    sweep: dict[str, Any] | None = None,
+    what: Platform | None = None,
+    **more: Any,
+) -> precheck.Facts:
     what = what or platform(
         sessions={"backend": "kubernetes" if quota is not None else "local"},
         accelerators={**PLATFORM["accelerators"], "t4": {**PLATFORM["accelerators"]["t4"], "max_per_job": 16, "quota": quota}},
@@ -44,7 +57,7 @@ def facts(*, count=1, quota=None, available=None, largest=8, waiting=0, sweep=No
     )
 
 
-def said(known, what):
+def said(known: precheck.Facts, what: str) -> list[tuple[Any, Any]]:
     return [(check.verdict, check.sentence) for check in precheck.look(known) if check.what == what]
 
 
@@ -71,15 +84,15 @@ def said(known, what):
         ),
     ],
 )
-def test_whether_it_will_ever_fit(known, verdict, sentence):
+def test_whether_it_will_ever_fit(known: dict[str, Any], verdict: str, sentence: str) -> None:
     assert said(facts(**known), "fits") == [(verdict, sentence)]
 
 
-def test_a_device_that_the_back_end_does_not_know_does_not_fit():
+def test_a_device_that_the_back_end_does_not_know_does_not_fit() -> None:
     assert said(replace(facts(), there=None), "fits")[0][0] == "problem"
 
 
-def test_the_quota_of_batch_is_of_kubernetes():
+def test_the_quota_of_batch_is_of_kubernetes() -> None:
     known = facts(count=4, quota=3)
     local = platform(accelerators={name: device.model_dump() for name, device in known.platform.accelerators.items()})  # fmt: skip
     assert said(replace(known, platform=local), "fits")[0][0] == "ok"
@@ -103,7 +116,9 @@ def test_the_quota_of_batch_is_of_kubernetes():
         ({"count": 0, "waiting": 1}, "notice", "It would be number 2 in line in Opportunistic."),
     ],
 )
-def test_where_in_line_it_would_be_and_what_is_free(known, verdict, sentence):
+def test_where_in_line_it_would_be_and_what_is_free(
+    known: dict[str, Any], verdict: str, sentence: str
+) -> None:
     assert said(facts(**known), "queue") == [(verdict, sentence)]
 
 
@@ -116,11 +131,11 @@ def test_where_in_line_it_would_be_and_what_is_free(known, verdict, sentence):
         (49, "notice", "49 other jobs of yours wait; 50 may."),
     ],
 )
-def test_what_else_of_the_person_waits(jobs, verdict, sentence):
+def test_what_else_of_the_person_waits(jobs: int, verdict: str, sentence: str) -> None:
     assert said(facts(mine=precheck.QueueAhead(jobs)), "limit") == [(verdict, sentence)]
 
 
-def test_the_time_limit_beside_what_the_queue_allows():
+def test_the_time_limit_beside_what_the_queue_allows() -> None:
     assert said(facts(), "time") == [("ok", "It is ended after 10m; Opportunistic allows up to 2d.")]
     default = said(facts(time_given=False), "time")
     assert default == [
@@ -130,7 +145,7 @@ def test_the_time_limit_beside_what_the_queue_allows():
     assert said(facts(what=short), "time") == [("ok", "It is ended after 10m; Short allows up to 1h.")]
 
 
-def points(number, parallelism=8):
+def points(number: int, parallelism: int = 8) -> dict[str, Any]:
     return {"points": [{"lr": n / 10} for n in range(number)], "parallelism": parallelism}
 
 
@@ -159,11 +174,11 @@ ENOUGH, FEW = "It has 100 points; at most 8 run at a time.", "Of its 100 points 
         ({"available": there(0, 0)}, [("notice", FEW.format(0))]),
     ],
 )  # fmt: skip
-def test_how_many_points_of_a_sweep_run_at_a_time(known, told):
+def test_how_many_points_of_a_sweep_run_at_a_time(known: dict[str, Any], told: list[tuple[str, ...]]) -> None:
     assert said(facts(sweep=points(100), **known), "sweep") == told
 
 
-def test_a_sweep_of_one_point_and_points_that_are_the_same():
+def test_a_sweep_of_one_point_and_points_that_are_the_same() -> None:
     assert said(facts(sweep=points(1)), "sweep") == [("ok", "It has 1 point.")]
     twice = {"points": [{"a": 1, "b": 2}, {"a": 2}, {"b": 2, "a": 1}], "parallelism": 3}
     assert ("notice", "The points 1 and 3 are the same.") in said(facts(sweep=twice), "sweep")
@@ -181,8 +196,8 @@ def test_a_sweep_of_one_point_and_points_that_are_the_same():
     sweep=st.none() | st.integers(1, 30),
 )
 def test_whatever_is_known_something_is_said_and_nothing_contradicts(
-    count, total, free, offline, largest, quota, sweep
-):
+    count: int, total: int, free: int, offline: int, largest: Any, quota: Any, sweep: Any
+) -> None:
     free, offline = min(free, total), min(offline, total - min(free, total))
     known = facts(count=count, quota=quota, available=there(total, free, offline), largest=largest, sweep=points(sweep) if sweep else None)  # fmt: skip
     found = precheck.look(known)
@@ -202,13 +217,13 @@ def test_whatever_is_known_something_is_said_and_nothing_contradicts(
 
 
 @pytest.fixture
-async def v(tmp_path):
+async def v(tmp_path: Path) -> AsyncIterator[World]:
     limits = {**PLATFORM["limits"], "jobs_waiting_per_person": 2, "sweep_points_per_person": 5}
     async with vkd(tmp_path, MemoryBackend, limits=limits) as running:
         yield running
 
 
-async def test_a_dry_run_answers_with_checks_and_keeps_nothing(v):
+async def test_a_dry_run_answers_with_checks_and_keeps_nothing(v: World) -> None:
     anna = v.as_("anna")
     await anna.post("/jobs", notebook())
     told = await anna.post("/jobs?dry_run=1", notebook(accelerator="t4", sweep=points(3)), status=200)
@@ -226,7 +241,7 @@ async def test_a_dry_run_answers_with_checks_and_keeps_nothing(v):
     assert len((await anna.get("/jobs"))["jobs"]) == 1
 
 
-async def test_a_dry_run_is_refused_where_a_submission_would_be(v):
+async def test_a_dry_run_is_refused_where_a_submission_would_be(v: World) -> None:
     anna, bruno = v.as_("anna"), v.as_("bruno")
     for _ in range(2):
         await anna.post("/jobs", notebook())
@@ -239,7 +254,7 @@ async def test_a_dry_run_is_refused_where_a_submission_would_be(v):
     assert v.backend.all[next(iter(v.backend.all))].state is JobState.QUEUED
 
 
-async def test_what_can_never_start_is_the_first_thing_that_is_said(v):
+async def test_what_can_never_start_is_the_first_thing_that_is_said(v: World) -> None:
     v.backend.platform = platform(accelerators={**PLATFORM["accelerators"], "t4": {**PLATFORM["accelerators"]["t4"], "simulated": 1}})  # fmt: skip
     told = await v.as_("anna").post("/jobs?dry_run=1", notebook(accelerator="t4", count=2), status=200)
     assert told["sentence"] == "It cannot start: it asks for 2 x T4, and there is 1 in all."

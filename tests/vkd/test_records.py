@@ -31,7 +31,7 @@ from aiinfn_hub.vkd.backends.common.exit_outcome import (
     progress_of,
     values_of,
 )
-from aiinfn_hub.vkd.backends.common.runner_output import RECORD_TYPES, Recorder, Splitter
+from aiinfn_hub.vkd.backends.common.runner_output import RECORD_TYPES, Recorder, Splitter  # type: ignore[attr-defined]
 from aiinfn_hub.vkd.backends.kubernetes.archive import LogArchive
 from aiinfn_hub.vkd.backends.local import launch, process
 from aiinfn_hub.vkd.backends.local.environment import marks_in
@@ -91,7 +91,7 @@ def is_sound(records: dict[str, Any], points: list[dict[str, Any]]) -> None:
 
 @given(st.lists(line, max_size=12))
 @settings(max_examples=300, deadline=None, database=None)
-def test_whatever_a_job_writes_the_supervisor_keeps_what_can_be_shown(lines):
+def test_whatever_a_job_writes_the_supervisor_keeps_what_can_be_shown(lines: list[Any]) -> None:
     splitter, recorder = Splitter(), Recorder()
     text, records = splitter.feed(b"".join(lines))
     notices = recorder.add(records)
@@ -102,7 +102,7 @@ def test_whatever_a_job_writes_the_supervisor_keeps_what_can_be_shown(lines):
 
 @given(st.lists(line, max_size=8))
 @settings(max_examples=60, deadline=None, database=None)
-def test_whatever_a_pod_writes_its_archive_keeps_what_can_be_shown(lines):
+def test_whatever_a_pod_writes_its_archive_keeps_what_can_be_shown(lines: list[Any]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         attempt = AttemptFolder(Path(folder) / "1")
         archive = LogArchive(attempt, "p1", 100_000)
@@ -141,14 +141,14 @@ def test_whatever_a_pod_writes_its_archive_keeps_what_can_be_shown(lines):
         ({"type": "resources", "resources": {"time": 1, "cores": "1", "memory": 1}}, "cores is no number"),
     ],
 )  # fmt: skip
-def test_what_no_runner_would_write_is_refused_with_a_reason(content, why):
+def test_what_no_runner_would_write_is_refused_with_a_reason(content: dict[str, Any], why: str) -> None:
     with pytest.raises(RecordRefusedError, match=f"^{why}"):
         check(content)
     notice = Recorder().add([content]).decode()
     assert notice.startswith(f"[aiinfn] Something that this job told about itself was refused: {why}")
 
 
-def test_a_long_traceback_is_shortened_and_not_refused():
+def test_a_long_traceback_is_shortened_and_not_refused() -> None:
     error = {
         "name": "ValueError",
         "message": "no data",
@@ -159,7 +159,7 @@ def test_a_long_traceback_is_shortened_and_not_refused():
     assert size(kept) <= 24 * 1024
 
 
-def test_many_values_stay_within_the_bound_and_the_rest_is_named():
+def test_many_values_stay_within_the_bound_and_the_rest_is_named() -> None:
     recorder = Recorder()
     notices = b"".join(
         recorder.add([{"type": "values", "values": {f"v{number}": "é" * 500}}]) for number in range(300)
@@ -172,7 +172,7 @@ def test_many_values_stay_within_the_bound_and_the_rest_is_named():
     assert notices.endswith(b"More of what this job told about itself was refused.\n")
 
 
-def test_the_bound_is_the_jobs_and_not_the_attempts():
+def test_the_bound_is_the_jobs_and_not_the_attempts() -> None:
     values: dict[str, Any] = {}
     for attempt in range(50):
         values, _ = merge_values(values, {f"{attempt}-{number}": number for number in range(60)})
@@ -180,14 +180,14 @@ def test_the_bound_is_the_jobs_and_not_the_attempts():
 
 
 @pytest.fixture
-async def world(tmp_path) -> Any:
+async def world(tmp_path: Path) -> Any:
     world = World(tmp_path)
     await world.start()
     yield world
     await world.end()
 
 
-async def test_three_hundred_odd_records_neither_end_the_supervisor_nor_free_its_device(world):
+async def test_three_hundred_odd_records_neither_end_the_supervisor_nor_free_its_device(world: Any) -> None:
     odd = [
         {"type": "values", "values": [1]},
         {"type": "values", "values": {"a": {"b": 1}}},
@@ -214,9 +214,11 @@ async def test_three_hundred_odd_records_neither_end_the_supervisor_nor_free_its
     assert log.count("was refused") == len({json.dumps(value) for value in odd})
 
 
-async def test_a_supervisor_that_fails_ends_its_job_and_says_so(world, monkeypatch):
+async def test_a_supervisor_that_fails_ends_its_job_and_says_so(
+    world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Whatever the fault is. Here: a limit that is no number, which it finds when the job runs already."""
-    real = launch.attempt_spec
+    real = launch.attempt_spec  # type: ignore[attr-defined]
     monkeypatch.setattr(launch, "attempt_spec", lambda *a, **k: {**real(*a, **k), "time_limit": "soon"})
     before = set(psutil.pids())
     job = await world.submit("daemon(); sleep(120)", accelerator="slice")
@@ -230,12 +232,12 @@ async def test_a_supervisor_that_fails_ends_its_job_and_says_so(world, monkeypat
 
 
 @pytest.fixture
-async def v(tmp_path):
+async def v(tmp_path: Path) -> Any:
     async with vkd(tmp_path, MemoryBackend) as running:
         yield running
 
 
-async def test_a_row_that_cannot_be_shown_hides_no_other(v, tmp_path):
+async def test_a_row_that_cannot_be_shown_hides_no_other(v: Any, tmp_path: Path) -> None:
     """As an older version wrote them: the database is what it is."""
     ids = []
     for _ in range(7):
@@ -273,7 +275,7 @@ async def test_a_row_that_cannot_be_shown_hides_no_other(v, tmp_path):
         assert (await anna.get(f"/jobs/{job_id}"))["id"] == job_id
 
 
-async def test_values_of_many_attempts_stay_within_the_bound_in_the_store(tmp_path):
+async def test_values_of_many_attempts_stay_within_the_bound_in_the_store(tmp_path: Path) -> None:
     from aiinfn_hub.vkd.domain.records import Notes
 
     store = await JobStore.open(f"sqlite+aiosqlite:///{tmp_path / 'vkd.sqlite'}")
@@ -287,7 +289,7 @@ async def test_values_of_many_attempts_stay_within_the_bound_in_the_store(tmp_pa
     await store.close()
 
 
-async def test_huge_records_of_an_older_version_leave_the_database_with_its_migration(tmp_path):
+async def test_huge_records_of_an_older_version_leave_the_database_with_its_migration(tmp_path: Path) -> None:
     url = f"sqlite+aiosqlite:///{tmp_path / 'vkd.sqlite'}"
     store = await JobStore.open(url)
     jobs = [await store.insert(a_job()) for _ in range(3)]
@@ -301,19 +303,19 @@ async def test_huge_records_of_an_older_version_leave_the_database_with_its_migr
     async with store.writing() as connection:
         await connection.run_sync(older)
     await store.close()
-    with sqlite3.connect(tmp_path / "vkd.sqlite") as connection:
+    with sqlite3.connect(tmp_path / "vkd.sqlite") as database:
         for job in jobs[:2]:
             huge = json.dumps({str(number): "x" * 250_000 for number in range(100)})
-            connection.execute("UPDATE jobs SET recorded = ? WHERE id = ?", (huge, job.id))
-        connection.execute("UPDATE jobs SET recorded = '{\"a\": 1}' WHERE id = ?", (jobs[2].id,))
-    connection.close()
+            database.execute("UPDATE jobs SET recorded = ? WHERE id = ?", (huge, job.id))
+        database.execute("UPDATE jobs SET recorded = '{\"a\": 1}' WHERE id = ?", (jobs[2].id,))
+    database.close()
     store = await JobStore.open(url)
     assert [job.recorded for job in await store.unfinished()] == [{}, {}, {"a": 1}]
     await store.close()
-    with sqlite3.connect(tmp_path / "vkd.sqlite") as connection:
+    with sqlite3.connect(tmp_path / "vkd.sqlite") as database:
         # Not only hidden: a list would read, and parse, all of it each time.
-        assert connection.execute("SELECT max(length(recorded)) FROM jobs").fetchone() == (8,)
-    connection.close()
+        assert database.execute("SELECT max(length(recorded)) FROM jobs").fetchone() == (8,)
+    database.close()
 
 
 @given(
@@ -323,8 +325,9 @@ async def test_huge_records_of_an_older_version_leave_the_database_with_its_migr
         max_size=130,
     )
 )
-def test_values_that_come_together_are_kept_as_those_that_come_one_by_one(values):
-    kept, left = {}, []
+def test_values_that_come_together_are_kept_as_those_that_come_one_by_one(values: dict[str, Any]) -> None:
+    kept: dict[str, Any] = {}
+    left: list[Any] = []
     for name, value in values.items():
         kept, without_room = merge_values(kept, {name: value})
         left += without_room

@@ -3,7 +3,9 @@
 import asyncio
 import random
 import sys
+from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -40,12 +42,12 @@ ANNA, MARA, OSCAR = View("anna"), View("mara", frozenset({"flavour"})), View("os
         ("", ""),
     ],
 )
-def test_letter_case_accents_and_blanks_do_not_matter(typed, folded):
+def test_letter_case_accents_and_blanks_do_not_matter(typed: str, folded: str) -> None:
     assert text_folding.fold(typed) == folded
 
 
 @given(st.text(max_size=60), st.text(max_size=60))
-def test_a_text_is_found_by_every_part_of_each_of_its_words(name, error):
+def test_a_text_is_found_by_every_part_of_each_of_its_words(name: str, error: str) -> None:
     text = text_folding.text_of("j234567abc", name, "a/b.ipynb", ("x",), ("ValueError", error))
     assert text_folding.fold(text_folding.fold(name)) == text_folding.fold(name)
     for word in text_folding.words(name)[: text_folding.MOST_WORDS]:
@@ -54,7 +56,7 @@ def test_a_text_is_found_by_every_part_of_each_of_its_words(name, error):
 
 
 @pytest.fixture(scope="module")
-def filled(tmp_path_factory):
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, Any]]:
     """A history with words, labels and errors, and a way to ask its store."""
     loop = asyncio.new_event_loop()
     do = loop.run_until_complete
@@ -81,13 +83,13 @@ def filled(tmp_path_factory):
     loop.close()
 
 
-async def everything(store):
+async def everything(store: JobStore) -> list[dict[str, Any]]:
     async with store.reading() as connection:
         rows = (await connection.execute(sa.select(jobs).order_by(jobs.c.number.desc()))).mappings().all()
     return [dict(row) for row in rows]
 
 
-def plain(rows, view, wanted):
+def plain(rows: Any, view: View, wanted: Filter) -> Iterator[Any]:
     """Look at every job, as nobody could afford with many."""
     for row in rows:
         if not (view.everything or row["owner"] == view.person or row["project"] in view.projects):
@@ -105,7 +107,7 @@ def plain(rows, view, wanted):
             yield row["id"]
 
 
-async def walk(store, view, wanted):
+async def walk(store: JobStore, view: View, wanted: dict[str, Any]) -> Any:
     """Read all pages, as a client does."""
     found, after = [], None
     while True:
@@ -114,19 +116,21 @@ async def walk(store, view, wanted):
         assert len(page.jobs) <= 9
         if not page.more and page.looked_to is None:
             return found
-        after = (0, page.jobs[-1].number if page.more else page.looked_to[0])
+        after = (0, page.jobs[-1].number if page.more else page.looked_to[0])  # type: ignore[index]
 
 
 @pytest.mark.parametrize("view", [ANNA, MARA, OSCAR], ids=["anna", "mara, a manager", "oscar, an operator"])
 @pytest.mark.parametrize("most", [7, 20_000], ids=["little at a time", "all at once"])
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_a_search_gives_what_a_look_at_every_job_would(filled, view, most, data):
+def test_a_search_gives_what_a_look_at_every_job_would(
+    filled: tuple[Any, Any], view: View, most: int, data: st.DataObject
+) -> None:
     store, do = filled
     words = st.sampled_from(
         [*text_folding.words(" ".join(NAMES)), "rai", "cuda memory", "%", "_", "10", "out", "zz"]
     )
-    wanted = {
+    wanted: dict[str, Any] = {
         "search": text_folding.words(" ".join(data.draw(st.lists(words, max_size=2)))),
         "label": data.draw(st.sampled_from([None, *LABELS])),
         "states": data.draw(st.sampled_from([(), (BAD,), (OK, OFF)])),
@@ -142,7 +146,7 @@ def test_a_search_gives_what_a_look_at_every_job_would(filled, view, most, data)
         assert do(walk(store, view, wanted)) == expected
 
 
-def test_something_is_found_at_all(filled):
+def test_something_is_found_at_all(filled: tuple[Any, Any]) -> None:
     store, do = filled
     for search in ("cifar", "CUDA memory", "perche", "50%"):
         found = do(walk(store, OSCAR, {"search": text_folding.words(search)}))
@@ -155,11 +159,11 @@ def test_something_is_found_at_all(filled):
     [{"search": ("cifar",)}, {"label": "trial"}, {"search": ("cifar",), "label": "trial", "states": (BAD,)}],
     ids=str,
 )
-def test_no_search_scans_the_jobs_or_sorts_them(filled, view, wanted):
+def test_no_search_scans_the_jobs_or_sorts_them(filled: tuple[Any, Any], view: View, wanted: Any) -> None:
     store, do = filled
     wanted = Filter(**wanted, after=(0, 100))
 
-    async def plans():
+    async def plans() -> list[Any]:
         found = []
         async with store.reading() as connection:
             engine = connection.engine.sync_engine
@@ -177,7 +181,7 @@ def test_no_search_scans_the_jobs_or_sorts_them(filled, view, wanted):
         assert all(step.startswith("SEARCH") for step in steps), steps
 
 
-def test_folding_any_character_twice_is_folding_it_once():
+def test_folding_any_character_twice_is_folding_it_once() -> None:
     changed = [
         f"U+{number:04X}"
         for number in range(sys.maxunicode + 1)

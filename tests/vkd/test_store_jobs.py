@@ -4,7 +4,10 @@ import asyncio
 import logging
 import re
 import sqlite3
+from collections.abc import AsyncIterator
 from datetime import timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -27,7 +30,7 @@ ALL = View("nobody", everything=True)
 
 
 @pytest.fixture
-async def store(tmp_path):
+async def store(tmp_path: Path) -> AsyncIterator[JobStore]:
     store = await JobStore.open(f"sqlite+aiosqlite:///{tmp_path / 'vkd.sqlite'}")
     yield store
     await store.close()
@@ -35,7 +38,9 @@ async def store(tmp_path):
 
 @pytest.mark.parametrize("before", list(JobState))
 @pytest.mark.parametrize("after", list(JobState))
-async def test_only_the_transitions_of_the_contract_are_applied(store, caplog, before, after):
+async def test_only_the_transitions_of_the_contract_are_applied(
+    store: JobStore, caplog: pytest.LogCaptureFixture, before: JobState, after: JobState
+) -> None:
     job_id = await job_in(store, before)
     was = await store.get(job_id)
     events = await store.events(job_id)
@@ -54,7 +59,9 @@ async def test_only_the_transitions_of_the_contract_are_applied(store, caplog, b
         assert ("illegal transition" in caplog.text) is not same
 
 
-async def test_an_update_of_an_attempt_that_is_over_is_not_believed(store, caplog):
+async def test_an_update_of_an_attempt_that_is_over_is_not_believed(
+    store: JobStore, caplog: pytest.LogCaptureFixture
+) -> None:
     job_id = await job_in(store, R)
     await store.apply(told(job_id, Q, 1))
     await store.apply(told(job_id, S, 2))
@@ -62,11 +69,11 @@ async def test_an_update_of_an_attempt_that_is_over_is_not_believed(store, caplo
     assert (await store.get(job_id)).state is S
 
 
-async def test_an_update_of_an_unknown_job_is_told_as_such(store):
+async def test_an_update_of_an_unknown_job_is_told_as_such(store: JobStore) -> None:
     assert await store.apply(told("nosuchjob", S)) is Applied.UNKNOWN_JOB
 
 
-async def test_a_job_that_made_room_waits_again_with_a_clean_slate(store):
+async def test_a_job_that_made_room_waits_again_with_a_clean_slate(store: JobStore) -> None:
     job_id = await job_in(store, R)
     await store.note(Notes(progress={job_id: Progress(cell=3, cells=9)}))
     assert (await store.get(job_id)).progress == Progress(cell=3, cells=9)
@@ -77,7 +84,7 @@ async def test_a_job_that_made_room_waits_again_with_a_clean_slate(store):
     assert job.created == START
 
 
-async def test_the_end_keeps_the_error_the_exit_code_and_the_last_progress(store):
+async def test_the_end_keeps_the_error_the_exit_code_and_the_last_progress(store: JobStore) -> None:
     job_id = await job_in(store, R)
     error = JobError(name="ValueError", message="bad", cell=4, traceback="…")
     await store.apply(
@@ -88,7 +95,7 @@ async def test_the_end_keeps_the_error_the_exit_code_and_the_last_progress(store
     assert job.ended == START + timedelta(minutes=2)
 
 
-async def test_history_tells_everything_in_order(store):
+async def test_history_tells_everything_in_order(store: JobStore) -> None:
     job_id = await job_in(store, R)
     await store.apply(told(job_id, Q, message=Message("again.suspended")))
     await store.apply(told(job_id, S, 2))
@@ -101,13 +108,13 @@ async def test_history_tells_everything_in_order(store):
     assert events[3].message == Message("again.suspended")
 
 
-async def test_changes_are_numbered_in_their_order_even_when_many_come_at_once(store):
+async def test_changes_are_numbered_in_their_order_even_when_many_come_at_once(store: JobStore) -> None:
     jobs = await asyncio.gather(*(store.insert(a_job()) for _ in range(20)))
     assert sorted(job.change for job in jobs) == list(range(1, 21))
     assert store.change == 20
 
 
-async def test_an_idempotency_key_belongs_to_one_request_of_one_person(store):
+async def test_an_idempotency_key_belongs_to_one_request_of_one_person(store: JobStore) -> None:
     job = await store.insert(a_job(key="k", digest="d"))
     assert (await store.replay(a_job(key="k", digest="d"))).id == job.id
     assert await store.replay(a_job(owner="bruno", key="k", digest="d")) is None
@@ -118,7 +125,7 @@ async def test_an_idempotency_key_belongs_to_one_request_of_one_person(store):
         await store.insert(a_job(key="k", digest="d"))
 
 
-async def test_a_job_that_never_started_can_be_taken_back_and_no_other(store):
+async def test_a_job_that_never_started_can_be_taken_back_and_no_other(store: JobStore) -> None:
     waiting, running = await job_in(store, Q), await job_in(store, R)
     assert await store.withdraw(waiting)
     assert not await store.withdraw(running)
@@ -127,7 +134,7 @@ async def test_a_job_that_never_started_can_be_taken_back_and_no_other(store):
     assert (await store.get(running)).state is R
 
 
-async def test_who_cancelled_first_is_remembered(store):
+async def test_who_cancelled_first_is_remembered(store: JobStore) -> None:
     job_id = await job_in(store, R)
     await store.cancelling(job_id, "mara")
     assert (await store.cancelling(job_id, "anna")).cancelled_by == "mara"
@@ -135,7 +142,7 @@ async def test_who_cancelled_first_is_remembered(store):
     assert (await store.cancelling(over, "mara")).cancelled_by is None
 
 
-async def test_unfinished_jobs_come_oldest_first(store):
+async def test_unfinished_jobs_come_oldest_first(store: JobStore) -> None:
     wanted = []
     for state in (Q, OK, R, OFF, S, BAD, Q):
         job_id = await job_in(store, state)
@@ -144,13 +151,13 @@ async def test_unfinished_jobs_come_oldest_first(store):
     assert [job.id for job in await store.unfinished()] == wanted
 
 
-async def test_what_was_granted_is_kept_whole(store):
+async def test_what_was_granted_is_kept_whole(store: JobStore) -> None:
     new = a_job(count=2, time_limit="90m")
     job = await store.insert(new)
     assert (await store.get(job.id)).grant() == (new.selection, new.work)
 
 
-async def test_progress_of_a_job_that_does_not_run_is_dropped(store):
+async def test_progress_of_a_job_that_does_not_run_is_dropped(store: JobStore) -> None:
     job_id = await job_in(store, OK)
     await store.note(Notes(progress={job_id: Progress(cell=1, cells=2)}))
     assert (await store.get(job_id)).progress is None
@@ -159,7 +166,7 @@ async def test_progress_of_a_job_that_does_not_run_is_dropped(store):
 # Use of devices
 
 
-async def test_use_counts_devices_and_only_while_they_were_held(store):
+async def test_use_counts_devices_and_only_while_they_were_held(store: JobStore) -> None:
     job = await store.insert(a_job(count=2))
     for state, attempt, minute in ((S, 1, 0), (R, 1, 1), (Q, 1, 4), (S, 2, 5), (R, 2, 10), (OK, 2, 12)):
         await store.apply(told(job.id, state, attempt, minutes=minute))
@@ -171,7 +178,7 @@ async def test_use_counts_devices_and_only_while_they_were_held(store):
     assert part[0].device_seconds == 2 * 60.0
 
 
-async def test_use_of_a_running_job_counts_up_to_now(store):
+async def test_use_of_a_running_job_counts_up_to_now(store: JobStore) -> None:
     job = await store.insert(a_job())
     await store.apply(told(job.id, S))
     await store.apply(told(job.id, R))
@@ -179,14 +186,14 @@ async def test_use_of_a_running_job_counts_up_to_now(store):
     assert entry.device_seconds == 7 * 60.0
 
 
-async def test_use_is_shown_to_whom_it_concerns(store):
+async def test_use_is_shown_to_whom_it_concerns(store: JobStore) -> None:
     for owner, project in (("anna", "flavour"), ("bruno", "flavour"), ("bruno", "medical")):
         job = await store.insert(a_job(owner, project))
         await store.apply(told(job.id, S))
         await store.apply(told(job.id, R))
     until = START + timedelta(hours=1)
 
-    async def seen(view):
+    async def seen(view: View) -> set[Any]:
         return {(u.user, u.project) for u in await store.usage(view, START, until)}
 
     assert await seen(View("anna")) == {("anna", "flavour")}
@@ -194,7 +201,7 @@ async def test_use_is_shown_to_whom_it_concerns(store):
     assert len(await seen(ALL)) == 3
 
 
-async def test_past_use_counts_half_after_one_half_life(store):
+async def test_past_use_counts_half_after_one_half_life(store: JobStore) -> None:
     half_life = timedelta(days=7)
     job = await store.insert(a_job())
     for state, minute in ((S, 0), (R, 0), (OK, 60)):
@@ -209,19 +216,19 @@ async def test_past_use_counts_half_after_one_half_life(store):
 # Trouble
 
 
-async def fill_the_disk(store):
+async def fill_the_disk(store: JobStore) -> None:
     """Let SQLite find no room any more, as on a full disk."""
     async with store._database.engine.connect() as connection:
         pages = (await connection.execute(sa.text("PRAGMA page_count"))).scalar()
 
     @sa.event.listens_for(store._database.engine.sync_engine, "connect")
-    def limit(connection, _record):
+    def limit(connection: Any, _record: Any) -> None:
         connection.execute(f"PRAGMA max_page_count={pages}")
 
     await store._database.engine.dispose()
 
 
-async def test_a_full_disk_is_a_refusal_and_changes_nothing(store):
+async def test_a_full_disk_is_a_refusal_and_changes_nothing(store: JobStore) -> None:
     first = await store.insert(a_job())
     await fill_the_disk(store)
     refused = None
@@ -237,9 +244,11 @@ async def test_a_full_disk_is_a_refusal_and_changes_nothing(store):
     assert page.through == store.change == first.change
 
 
-async def test_another_process_that_writes_for_long_is_a_refusal_that_says_try_again(store, tmp_path):
+async def test_another_process_that_writes_for_long_is_a_refusal_that_says_try_again(
+    store: JobStore, tmp_path: Path
+) -> None:
     @sa.event.listens_for(store._database.engine.sync_engine, "connect")
-    def impatient(connection, _record):
+    def impatient(connection: Any, _record: Any) -> None:
         connection.execute("PRAGMA busy_timeout=50")
 
     await store._database.engine.dispose()
@@ -255,20 +264,20 @@ async def test_another_process_that_writes_for_long_is_a_refusal_that_says_try_a
     assert await store.insert(a_job())
 
 
-async def test_errors_of_the_database_do_not_show_what_was_submitted(store):
+async def test_errors_of_the_database_do_not_show_what_was_submitted(store: JobStore) -> None:
     await store.insert(a_job(key="very-secret", digest="d"))
     with pytest.raises(sa.exc.IntegrityError) as error:
         await store.insert(a_job(key="very-secret", digest="d"))
     assert "very-secret" not in str(error.value)
 
 
-def test_ids_are_short_unmistakable_and_start_with_a_letter():
+def test_ids_are_short_unmistakable_and_start_with_a_letter() -> None:
     ids = {new_id() for _ in range(2000)}
     assert len(ids) == 2000
     assert all(re.fullmatch(r"[a-hjkmnp-z][a-hjkmnp-z2-9]{9}", job_id) for job_id in ids)
 
 
-async def test_seeded_jobs_look_like_lived_ones(store, caplog):
+async def test_seeded_jobs_look_like_lived_ones(store: JobStore, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     new = [a_job(created=START + timedelta(minutes=i)) for i in range(30)]
     updates = [

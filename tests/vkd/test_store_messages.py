@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from pathlib import Path
 
 from aiinfn_hub.i18n.message_catalogue import CATALOGUE
 from aiinfn_hub.i18n.messages import Message, render
@@ -12,11 +13,11 @@ from aiinfn_hub.vkd.domain.records import Notes
 from tests.vkd.jobs import START, Q, R, S, a_job, told
 
 
-def url(folder):
+def url(folder: Path) -> str:
     return f"sqlite+aiosqlite:///{folder / 'vkd.sqlite'}"
 
 
-def kept(folder):
+def kept(folder: Path) -> list[str]:
     """Give all that the database keeps as messages."""
     with sqlite3.connect(folder / "vkd.sqlite") as connection:
         rows = [
@@ -28,7 +29,7 @@ def kept(folder):
     return rows
 
 
-async def filled(folder):
+async def filled(folder: Path) -> tuple[JobStore, str]:
     store = await JobStore.open(url(folder))
     job = await store.insert(a_job())
     again = await store.insert(a_job())
@@ -42,7 +43,7 @@ async def filled(folder):
     return store, job.id
 
 
-async def test_codes_and_facts_are_kept_and_no_sentence(tmp_path):
+async def test_codes_and_facts_are_kept_and_no_sentence(tmp_path: Path) -> None:
     store, _job = await filled(tmp_path)
     await store.close()
     found = [json.loads(text) for text in kept(tmp_path)]
@@ -56,7 +57,7 @@ async def test_codes_and_facts_are_kept_and_no_sentence(tmp_path):
     assert {"code": "again.gave", "facts": {"devices": "2 x T4", "at": "2026-11-23T12:00:00+00:00"}} in found
 
 
-async def test_what_is_kept_is_read_in_any_language(tmp_path):
+async def test_what_is_kept_is_read_in_any_language(tmp_path: Path) -> None:
     store, job = await filled(tmp_path)
     rows = await store.events(job)
     await store.close()
@@ -92,7 +93,7 @@ SENTENCES = [
 ]
 
 
-async def test_the_sentences_of_an_older_database_become_messages(tmp_path):
+async def test_the_sentences_of_an_older_database_become_messages(tmp_path: Path) -> None:
     store = await JobStore.open(url(tmp_path))
     job = await store.insert(a_job())
     await store.close()
@@ -120,12 +121,12 @@ async def test_the_sentences_of_an_older_database_become_messages(tmp_path):
     assert Message("pod.on_node", node="n").as_text() in kept(tmp_path)
 
 
-def test_a_message_that_was_made_before_stays():
+def test_a_message_that_was_made_before_stays() -> None:
     once = migration.message_of("On n.")
     assert migration.message_of(once) == once
 
 
-def test_the_migration_says_what_the_table_of_messages_says():
+def test_the_migration_says_what_the_table_of_messages_says() -> None:
     for sentence, code in migration._EXACT.items():
         assert CATALOGUE[code].facts == {}, code
         text = CATALOGUE[code].text

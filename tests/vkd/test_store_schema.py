@@ -2,6 +2,8 @@
 
 import sqlite3
 import stat
+from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -17,14 +19,14 @@ from aiinfn_hub.vkd.database.migrations import SchemaError
 from aiinfn_hub.vkd.database.tables import metadata
 
 
-def url(folder):
+def url(folder: Path) -> str:
     return f"sqlite+aiosqlite:///{folder / 'vkd' / 'vkd.sqlite'}"
 
 
-async def test_an_empty_folder_becomes_a_database_with_the_tables_of_the_models(tmp_path):
+async def test_an_empty_folder_becomes_a_database_with_the_tables_of_the_models(tmp_path: Path) -> None:
     database = await Database.open(url(tmp_path))
 
-    def compare(connection):
+    def compare(connection: Any) -> Any:
         context = MigrationContext.configure(connection, opts={"compare_server_default": True})
         return compare_metadata(context, metadata)
 
@@ -33,13 +35,13 @@ async def test_an_empty_folder_becomes_a_database_with_the_tables_of_the_models(
     await database.close()
 
 
-async def test_the_newest_migration_is_the_head_that_vkd_looks_for():
+async def test_the_newest_migration_is_the_head_that_vkd_looks_for() -> None:
     config = Config()
     config.set_main_option("script_location", migrations.__path__[0])
     assert ScriptDirectory.from_config(config).get_heads() == [migrations.HEAD]
 
 
-async def test_opening_a_database_again_keeps_what_is_in_it(tmp_path):
+async def test_opening_a_database_again_keeps_what_is_in_it(tmp_path: Path) -> None:
     first = await Database.open(url(tmp_path))
     async with first.write() as connection:
         await connection.execute(sa.text("UPDATE counters SET value = 41"))
@@ -49,7 +51,7 @@ async def test_opening_a_database_again_keeps_what_is_in_it(tmp_path):
     await store.close()
 
 
-async def test_a_database_of_a_newer_version_is_refused_in_a_sentence(tmp_path):
+async def test_a_database_of_a_newer_version_is_refused_in_a_sentence(tmp_path: Path) -> None:
     await (await Database.open(url(tmp_path))).close()
     with sqlite3.connect(tmp_path / "vkd" / "vkd.sqlite") as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
@@ -58,16 +60,18 @@ async def test_a_database_of_a_newer_version_is_refused_in_a_sentence(tmp_path):
         await Database.open(url(tmp_path))
 
 
-async def test_a_migration_that_breaks_leaves_nothing_half_done(tmp_path, monkeypatch):
+async def test_a_migration_that_breaks_leaves_nothing_half_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from aiinfn_hub.vkd.database import engine as module
 
     whole = migrations.upgrade
 
-    def breaks(connection):
+    def breaks(connection: Any) -> None:
         whole(connection)
         raise RuntimeError("killed")
 
-    monkeypatch.setattr(module.migrations, "upgrade", breaks)
+    monkeypatch.setattr(module.migrations, "upgrade", breaks)  # type: ignore[attr-defined]
     with pytest.raises(RuntimeError, match="killed"):
         await Database.open(url(tmp_path))
     with sqlite3.connect(tmp_path / "vkd" / "vkd.sqlite") as connection:
@@ -75,7 +79,7 @@ async def test_a_migration_that_breaks_leaves_nothing_half_done(tmp_path, monkey
     connection.close()
 
 
-async def test_what_is_answered_is_on_the_disk_and_the_folder_is_private(tmp_path):
+async def test_what_is_answered_is_on_the_disk_and_the_folder_is_private(tmp_path: Path) -> None:
     database = await Database.open(url(tmp_path))
     async with database.read() as connection:
         pragma = {

@@ -8,6 +8,9 @@ import json
 import sqlite3
 import sys
 from collections import Counter
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -17,35 +20,36 @@ from aiinfn_hub.contract.problem import Reason, Refusal
 from aiinfn_hub.contract.states import TRANSITIONS, Cause
 from aiinfn_hub.contract.sweeps import SweepProgress
 from aiinfn_hub.i18n.messages import Message
+from aiinfn_hub.platform.model.platform import Platform
 from aiinfn_hub.vkd.backends.local.backend import LocalBackend
 from aiinfn_hub.vkd.domain.sweep_points import counted, together
 from tests.vkd.jobs import BAD, OFF, OK, Q, R, S
 from tests.vkd.local_world import SMALL_JOB
 from tests.vkd.memory_backend import MemoryBackend
-from tests.vkd.world import notebook, until, vkd
+from tests.vkd.world import Client, World, notebook, until, vkd
 
 
 @pytest.fixture
-async def v(tmp_path):
+async def v(tmp_path: Path) -> AsyncIterator[World]:
     async with vkd(tmp_path, MemoryBackend) as running:
         yield running
 
 
-def sweep(points=5, parallelism=2, **more):
+def sweep(points: int = 5, parallelism: int = 2, **more: Any) -> dict[str, Any]:
     return notebook(
         sweep={"points": [{"lr": number / 10} for number in range(points)], "parallelism": parallelism},
         **more,
     )
 
 
-async def table(client, sweep_id):
+async def table(client: Client, sweep_id: Any) -> Any:
     return (await client.get(f"/jobs/{sweep_id}/points"))["points"]
 
 
-async def shown(client, sweep_id, **wanted):
+async def shown(client: Client, sweep_id: Any, **wanted: Any) -> Any:
     """Wait until a sweep shows what is wanted."""
 
-    async def there():
+    async def there() -> Any:
         job = await client.get(f"/jobs/{sweep_id}")
         seen = {**job, **job["sweep"]}
         return job if all(seen[key] == value for key, value in wanted.items()) else None
@@ -53,10 +57,10 @@ async def shown(client, sweep_id, **wanted):
     return await until(there, f"the sweep shows {wanted}")
 
 
-async def handed(v, number):
+async def handed(v: World, number: int) -> Any:
     """Wait until so many points are in the back end's hands that are not over; give their ids in order."""
 
-    async def there():
+    async def there() -> Any:
         return list(v.backend.waiting) if len(v.backend.waiting) == number else None
 
     return await until(there, f"{number} points wait in the back end")
@@ -66,7 +70,7 @@ async def handed(v, number):
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.randoms(use_true_random=False)), max_size=60))
-def test_whatever_points_do_a_sweep_goes_through_allowed_states_and_counts_right(moves):
+def test_whatever_points_do_a_sweep_goes_through_allowed_states_and_counts_right(moves: list[Any]) -> None:
     points = [Q] * 6
     progress, state = SweepProgress(points=6, parallelism=3, queued=6), Q
     for which, random in moves:
@@ -99,7 +103,7 @@ def test_whatever_points_do_a_sweep_goes_through_allowed_states_and_counts_right
 # Over HTTP
 
 
-async def test_a_sweep_is_one_job_in_the_list_and_hands_over_so_many_points_at_a_time(v):
+async def test_a_sweep_is_one_job_in_the_list_and_hands_over_so_many_points_at_a_time(v: World) -> None:
     anna = v.as_("anna")
     job = await anna.post("/jobs", sweep(name="scan"))
     assert job["sweep"] == {
@@ -124,7 +128,7 @@ async def test_a_sweep_is_one_job_in_the_list_and_hands_over_so_many_points_at_a
     await shown(anna, job["id"], succeeded=1, queued=4)
 
 
-async def test_of_a_sweep_whose_points_all_end_well_the_end_is_told_once(v):
+async def test_of_a_sweep_whose_points_all_end_well_the_end_is_told_once(v: World) -> None:
     anna = v.as_("anna")
     job = await anna.post("/jobs", sweep(points=3, parallelism=3))
     for point in await handed(v, 3):
@@ -139,7 +143,7 @@ async def test_of_a_sweep_whose_points_all_end_well_the_end_is_told_once(v):
     assert states[-1] == "succeeded"
 
 
-async def test_a_preempted_point_is_told_of_its_sweep_which_waits_if_nothing_else_runs(v):
+async def test_a_preempted_point_is_told_of_its_sweep_which_waits_if_nothing_else_runs(v: World) -> None:
     anna = v.as_("anna")
     job = await anna.post("/jobs", sweep(points=3, parallelism=1))
     (point,) = await handed(v, 1)
@@ -153,7 +157,7 @@ async def test_a_preempted_point_is_told_of_its_sweep_which_waits_if_nothing_els
     await shown(anna, job["id"], state="running")
 
 
-async def test_only_what_failed_runs_again_and_the_table_shows_the_rest_as_carried_over(v):
+async def test_only_what_failed_runs_again_and_the_table_shows_the_rest_as_carried_over(v: World) -> None:
     anna = v.as_("anna")
     job = await anna.post("/jobs", sweep(points=3, parallelism=3))
     for number, point in enumerate(await handed(v, 3), 1):
@@ -188,7 +192,9 @@ async def test_only_what_failed_runs_again_and_the_table_shows_the_rest_as_carri
         ("failed", 409, "All points of this sweep succeeded."),
     ],
 )
-async def test_points_that_are_not_there_do_not_run_again(v, asked, status, words):
+async def test_points_that_are_not_there_do_not_run_again(
+    v: World, asked: str, status: int, words: str
+) -> None:
     anna = v.as_("anna")
     job = await anna.post("/jobs", sweep(points=1))
     problem = await anna.post(f"/jobs/{job['id']}/rerun?points=all", {}, status=409)
@@ -201,7 +207,7 @@ async def test_points_that_are_not_there_do_not_run_again(v, asked, status, word
     assert (problem["message"], problem["field"]) == (words, "points")
 
 
-async def test_cancelling_a_sweep_ends_what_waits_at_once_and_what_runs_when_it_is_gone(v):
+async def test_cancelling_a_sweep_ends_what_waits_at_once_and_what_runs_when_it_is_gone(v: World) -> None:
     anna = v.as_("anna")
     job = await anna.post("/jobs", sweep(points=4, parallelism=2))
     first, second = await handed(v, 2)
@@ -212,7 +218,7 @@ async def test_cancelling_a_sweep_ends_what_waits_at_once_and_what_runs_when_it_
     assert told["sentence"].startswith("Being cancelled: ")
     await shown(anna, job["id"], cancelled=2)
 
-    async def asked():
+    async def asked() -> bool:
         return sorted(v.backend.cancelled) == sorted([first, second])
 
     await until(asked, "the back end is asked for the others")
@@ -223,7 +229,7 @@ async def test_cancelling_a_sweep_ends_what_waits_at_once_and_what_runs_when_it_
     assert not v.backend.waiting
 
 
-async def test_a_point_that_still_waits_can_be_cancelled_by_itself(v):
+async def test_a_point_that_still_waits_can_be_cancelled_by_itself(v: World) -> None:
     anna = v.as_("anna")
     job = await anna.post("/jobs", sweep(points=3, parallelism=1))
     await handed(v, 1)
@@ -234,7 +240,7 @@ async def test_a_point_that_still_waits_can_be_cancelled_by_itself(v):
     assert v.backend.cancelled == []
 
 
-async def test_a_point_that_the_back_end_refuses_fails_and_the_next_has_its_turn(v):
+async def test_a_point_that_the_back_end_refuses_fails_and_the_next_has_its_turn(v: World) -> None:
     v.backend.refuse = Refusal(Reason.TOO_LARGE, "It can never start.", "Ask for fewer.")
     anna = v.as_("anna")
     job = await anna.post("/jobs", sweep(points=2, parallelism=1))
@@ -245,7 +251,7 @@ async def test_a_point_that_the_back_end_refuses_fails_and_the_next_has_its_turn
     assert events[-1]["message"] == "It can never start. Ask for fewer."
 
 
-async def test_values_that_points_record_stand_in_the_table_and_in_the_csv(v):
+async def test_values_that_points_record_stand_in_the_table_and_in_the_csv(v: World) -> None:
     anna = v.as_("anna")
     job = await anna.post("/jobs", sweep(points=2, parallelism=2))
     for number, point in enumerate(await handed(v, 2), 1):
@@ -254,7 +260,7 @@ async def test_values_that_points_record_stand_in_the_table_and_in_the_csv(v):
         v.backend.tell(point, None, values={"loss": 0.5 / number})
         v.backend.tell(point, OK, Cause.COMPLETED)
 
-    async def recorded():
+    async def recorded() -> Any:
         return all(row["values"] for row in await table(anna, job["id"]))
 
     await until(recorded, "the values are kept")
@@ -271,7 +277,7 @@ async def test_values_that_points_record_stand_in_the_table_and_in_the_csv(v):
     ]
 
 
-async def test_a_script_gets_the_values_as_arguments(v):
+async def test_a_script_gets_the_values_as_arguments(v: World) -> None:
     work = {"kind": "script", "path": "run.py", "snapshot": ".aiinfn/jobs/q/run.py", "arguments": ["-v"]}
     points = [{"seed": 3, "fast": True, "name": "a b"}]
     await v.as_("anna").post("/jobs", {"work": work, "sweep": {"points": points}})
@@ -290,13 +296,15 @@ async def test_a_script_gets_the_values_as_arguments(v):
         ({"points": [{"a": 1}], "parallelism": 0}, 400, ""),
     ],
 )
-async def test_a_sweep_that_cannot_be_is_refused_whole(v, changes, status, words):
+async def test_a_sweep_that_cannot_be_is_refused_whole(
+    v: World, changes: dict[str, Any], status: int, words: str
+) -> None:
     problem = await v.as_("anna").post("/jobs", notebook(sweep=changes), status=status)
     assert words in problem["message"]
     assert not v.backend.all
 
 
-async def test_a_double_click_is_one_sweep_and_the_limit_of_points_is_exact(tmp_path):
+async def test_a_double_click_is_one_sweep_and_the_limit_of_points_is_exact(tmp_path: Path) -> None:
     limits = {"sweep_points_per_person": 12, "jobs_waiting_per_person": 2}
     async with vkd(tmp_path, MemoryBackend, limits=limits) as v:
         anna = v.as_("anna")
@@ -314,7 +322,7 @@ async def test_a_double_click_is_one_sweep_and_the_limit_of_points_is_exact(tmp_
         assert "2 of your jobs are waiting" in (await anna.post("/jobs", notebook(), status=429))["message"]
 
 
-async def test_what_belongs_to_others_is_not_shown(v):
+async def test_what_belongs_to_others_is_not_shown(v: World) -> None:
     job = await v.as_("anna").post("/jobs", sweep())
     await v.as_("bruno").get(f"/jobs/{job['id']}/points", status=404)
     assert (await v.as_("bruno").get(f"/jobs?sweep={job['id']}"))["jobs"] == []
@@ -339,15 +347,15 @@ record(type="values", values={"square": number ** 2})
 IN_TURN = "sleep(0.25)"
 
 
-def numbers(path):
+def numbers(path: Path) -> list[Any]:
     return [int(line) for line in path.read_text().split()] if path.exists() else []
 
 
-async def test_a_hundred_points_at_most_eight_at_once_preempted_twice_one_failing(tmp_path):
+async def test_a_hundred_points_at_most_eight_at_once_preempted_twice_one_failing(tmp_path: Path) -> None:
     """Also restarted under once. Nothing that ended runs again, and the failed point alone runs again."""
     homes = tmp_path / "data" / "homes" / "anna"
 
-    def backend(platform):
+    def backend(platform: Platform) -> LocalBackend:
         command = [sys.executable, "-I", "-S", str(SMALL_JOB)]
         return LocalBackend(platform, tmp_path / "data", None, command=command, cores=64, memory=2**40)
 
@@ -358,7 +366,7 @@ async def test_a_hundred_points_at_most_eight_at_once_preempted_twice_one_failin
         "sweep": {"points": [{"n": number} for number in range(1, 101)], "parallelism": 8},
     }
     device = {"title": "T4", "kind": "gpu", "resource": "nvidia.com/gpu", "simulated": 8}
-    more = {"accelerators": {"t4": device}, "use_real_devices": False}
+    more: dict[str, Any] = {"accelerators": {"t4": device}, "use_real_devices": False}
     async with vkd(tmp_path, backend, **more) as v:
         job = await v.as_("anna").post("/jobs", request)
         for number in (1, 2):
@@ -390,7 +398,7 @@ async def test_a_hundred_points_at_most_eight_at_once_preempted_twice_one_failin
         await shown(anna, again["id"], state="succeeded")
         assert numbers(homes / "begun")[before:] == [42]
 
-        async def complete():
+        async def complete() -> Any:
             rows = await table(anna, again["id"])
             return rows if all("square" in row["values"] for row in rows) else None
 
@@ -400,11 +408,11 @@ async def test_a_hundred_points_at_most_eight_at_once_preempted_twice_one_failin
         assert json.loads(json.dumps(rows)) == rows
 
 
-async def test_the_points_of_a_sweep_that_is_preempted_three_times_start_in_order(tmp_path):
+async def test_the_points_of_a_sweep_that_is_preempted_three_times_start_in_order(tmp_path: Path) -> None:
     """Whenever a device is free, the lowest point that waits has it, also where several were preempted at once."""
     command = [sys.executable, "-I", "-S", str(SMALL_JOB)]
 
-    def backend(platform):
+    def backend(platform: Platform) -> LocalBackend:
         return LocalBackend(platform, tmp_path / "data", None, command=command, cores=64, memory=2**40)
 
     work = {"kind": "script", "path": "run.py", "snapshot": ".aiinfn/jobs/q/run.py", "arguments": [IN_TURN]}
@@ -431,7 +439,8 @@ async def test_the_points_of_a_sweep_that_is_preempted_three_times_start_in_orde
             for row in rows
             for event in await anna.get(f"/jobs/{row['job']}/events")
         ]
-    waiting, started = set(range(1, 21)), []
+    waiting = set(range(1, 21))
+    started: list[int] = []
     for _, point, state, _ in sorted(events):
         if state == "starting":
             assert point == min(waiting), started
@@ -442,14 +451,14 @@ async def test_the_points_of_a_sweep_that_is_preempted_three_times_start_in_orde
     assert len(started) == 20 + done["preemptions"]
 
 
-async def shown_at_least(client, sweep_id, number):
-    async def there():
+async def shown_at_least(client: Client, sweep_id: Any, number: int) -> None:
+    async def there() -> bool:
         return (await client.get(f"/jobs/{sweep_id}"))["sweep"]["succeeded"] >= number
 
     await until(there, f"{number} points have ended")
 
 
-async def test_a_sweep_in_the_words_of_an_older_database_is_shown(v, tmp_path):
+async def test_a_sweep_in_the_words_of_an_older_database_is_shown(v: World, tmp_path: Path) -> None:
     anna = v.as_("anna")
     job = await anna.post("/jobs", sweep())
     older = {"points": 5, "at_most": 2, "waiting": 5}

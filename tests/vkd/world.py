@@ -237,7 +237,7 @@ async def vkd(
                 timeout_keep_alive=75,
             )
         )
-        server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign]
+        server.capture_signals = contextlib.nullcontext  # type: ignore[assignment, method-assign]
         task = asyncio.create_task(server.serve())
 
         async def started() -> bool:
@@ -261,8 +261,8 @@ def notebook(path: str = "analysis/train.ipynb", **more: Any) -> dict[str, Any]:
     return {"work": {**work, **more.pop("work", {})}, **more}
 
 
-async def reaches(client, job_id, state):
-    async def there():
+async def reaches(client: Client, job_id: str, state: str) -> Any:
+    async def there() -> Any:
         job = await client.get(f"/jobs/{job_id}")
         return job if job["state"] == state else None
 

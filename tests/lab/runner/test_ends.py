@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
+
+from tests.lab.runner.conftest import Run
 
 RECORDED = """
 import time
@@ -34,7 +39,9 @@ while True:
         "import asyncio; await asyncio.sleep(0); exit()",
     ],
 )
-def test_an_end_that_the_code_asks_for_is_a_success_and_nothing_runs_after_it(start, notebook, home, code):
+def test_an_end_that_the_code_asks_for_is_a_success_and_nothing_runs_after_it(
+    start: Callable[..., Run], notebook: Callable[..., dict[str, Any]], home: Path, code: str
+) -> None:
     run = start("a.ipynb", notebook("print('nothing new')", code, "open('never', 'w')", "2"))
     assert run.finish() == 0
     assert not run.records or all(record.type != "error" for record in run.records)
@@ -46,7 +53,9 @@ def test_an_end_that_the_code_asks_for_is_a_success_and_nothing_runs_after_it(st
     assert run.errors == ""
 
 
-def test_an_end_in_the_last_cell_needs_no_words(start, notebook):
+def test_an_end_in_the_last_cell_needs_no_words(
+    start: Callable[..., Run], notebook: Callable[..., dict[str, Any]]
+) -> None:
     run = start("a.ipynb", notebook("print('all done')", "exit()", ""))
     assert run.finish() == 0
     assert run.log == "[cell 1 of 2]\nall done\n[cell 2 of 2]\n"
@@ -63,7 +72,14 @@ def test_an_end_in_the_last_cell_needs_no_words(start, notebook):
         ("raise SystemExit('0')", "SystemExit", "0"),
     ],
 )
-def test_an_end_with_another_code_or_a_text_is_a_failure(start, notebook, home, code, name, message):
+def test_an_end_with_another_code_or_a_text_is_a_failure(
+    start: Callable[..., Run],
+    notebook: Callable[..., dict[str, Any]],
+    home: Path,
+    code: str,
+    name: str,
+    message: str,
+) -> None:
     run = start("a.ipynb", notebook(code, "open('never', 'w')"))
     assert run.finish() == 1
     assert (run.error.name, run.error.cell) == (name, 1)
@@ -76,7 +92,9 @@ def test_an_end_with_another_code_or_a_text_is_a_failure(start, notebook, home, 
         assert "To exit" not in shown
 
 
-def test_an_end_that_a_cell_expects_is_none(start, notebook):
+def test_an_end_that_a_cell_expects_is_none(
+    start: Callable[..., Run], notebook: Callable[..., dict[str, Any]]
+) -> None:
     content = notebook("raise SystemExit(2)", "print('went on')")
     content["cells"][0]["metadata"]["tags"] = ["raises-exception"]
     run = start("a.ipynb", content)
@@ -94,7 +112,9 @@ def test_an_end_that_a_cell_expects_is_none(start, notebook):
         ("import os; os._exit(9)", "ended itself with 9"),
     ],
 )
-def test_how_a_kernel_ended_is_told_as_it_was(start, notebook, code, words):
+def test_how_a_kernel_ended_is_told_as_it_was(
+    start: Callable[..., Run], notebook: Callable[..., dict[str, Any]], code: str, words: str
+) -> None:
     run = start("a.ipynb", notebook("print('before', flush=True)", code, "print('must not run')"))
     assert run.finish() == 1
     assert (run.error.name, run.error.cell) == ("The kernel died", 2)
@@ -103,13 +123,17 @@ def test_how_a_kernel_ended_is_told_as_it_was(start, notebook, code, words):
     assert run.texts() == "before\n"
 
 
-def test_a_result_that_cannot_be_shown_is_named(start, notebook):
+def test_a_result_that_cannot_be_shown_is_named(
+    start: Callable[..., Run], notebook: Callable[..., dict[str, Any]]
+) -> None:
     run = start("a.ipynb", notebook("class A:\n    def __repr__(self): raise ValueError('no name')\nA()"))
     assert run.finish() == 1
     assert (run.error.name, run.error.message) == ("ValueError", "no name")
 
 
-def test_a_kernel_that_is_restarted_by_its_code_is_not_taken_for_a_fresh_one(start, notebook):
+def test_a_kernel_that_is_restarted_by_its_code_is_not_taken_for_a_fresh_one(
+    start: Callable[..., Run], notebook: Callable[..., dict[str, Any]]
+) -> None:
     code = "x = 1\nget_ipython().kernel.do_shutdown(True)"
     run = start("a.ipynb", notebook(code, "print('after restart', 'x' in globals())"))
     assert run.finish() == 1
@@ -120,7 +144,9 @@ def test_a_kernel_that_is_restarted_by_its_code_is_not_taken_for_a_fresh_one(sta
     assert run.finish() == 0
 
 
-def test_what_reached_the_descriptors_of_a_kernel_that_dies_is_told(start, notebook):
+def test_what_reached_the_descriptors_of_a_kernel_that_dies_is_told(
+    start: Callable[..., Run], notebook: Callable[..., dict[str, Any]]
+) -> None:
     # Compiled code says why it gives up there, and the kernel itself has no time to read it.
     code = "import ctypes\nlibc = ctypes.PyDLL(None)\nlibc.write(2, b'terminate called: no beam', 25); libc.abort()"
     run = start("a.ipynb", notebook(code))
@@ -131,25 +157,29 @@ def test_what_reached_the_descriptors_of_a_kernel_that_dies_is_told(start, noteb
 
 
 @pytest.mark.parametrize("again", [False, True])
-def test_what_a_stopped_notebook_recorded_it_also_printed(start, notebook, home, again):
+def test_what_a_stopped_notebook_recorded_it_also_printed(
+    start: Callable[..., Run], notebook: Callable[..., dict[str, Any]], home: Path, again: bool
+) -> None:
     run = start("a.ipynb", notebook(RECORDED))
     run.until((home / "ready").exists)
     if again:
         # The back end on one machine tells the kernel as well.
         assert run.signal_kernel()
     assert run.stop() == 75
-    recorded = max(record.values["step"] for record in run.records if record.values)
+    recorded = max(record.values["step"] for record in run.records if record.values)  # type: ignore[type-var]
     steps = [int(line.split()[1]) for line in run.log.splitlines() if line.startswith("step ")]
     # The code was held between two of its steps.
     assert steps == list(range(1, len(steps) + 1))
-    assert recorded <= steps[-1] <= recorded + 1
+    assert recorded <= steps[-1] <= recorded + 1  # type: ignore[operator]
     assert run.texts().splitlines()[-1] == f"step {steps[-1]}"
     assert run.notebook["metadata"]["aiinfn"]["state"] == "stopped"
     assert not [record for record in run.records if record.type == "error"]
     assert run.log.endswith("[stopped]\n")
 
 
-def test_code_that_takes_every_exception_does_not_go_on_when_its_job_is_told_to_stop(start, notebook, home):
+def test_code_that_takes_every_exception_does_not_go_on_when_its_job_is_told_to_stop(
+    start: Callable[..., Run], notebook: Callable[..., dict[str, Any]], home: Path
+) -> None:
     code = (
         "import time\nopen('ready', 'w').close()\n"
         "try:\n    time.sleep(600)\nexcept BaseException:\n    open('taken for a failure', 'w').close()"
@@ -160,7 +190,9 @@ def test_code_that_takes_every_exception_does_not_go_on_when_its_job_is_told_to_
     assert not (home / "taken for a failure").exists()
 
 
-def test_children_of_a_notebook_can_still_be_terminated(start, notebook):
+def test_children_of_a_notebook_can_still_be_terminated(
+    start: Callable[..., Run], notebook: Callable[..., dict[str, Any]]
+) -> None:
     code = (
         "import multiprocessing, time\n"
         "child = multiprocessing.get_context('fork').Process(target=time.sleep, args=(600,))\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from aiinfn_hub.contract.jobs import RunSpec, Work
 from aiinfn_hub.contract.paths import output_path, point_output
+from tests.lab.runner.conftest import Run
 
 FILES = {
     "main.py": (
@@ -42,10 +44,10 @@ FILES = {
 
 
 @pytest.fixture
-def run(home, start_raw):
+def run(home: Path, start_raw: Callable[[str], Run]) -> Callable[..., Any]:
     """Run a job of the folder ``work/proj``: a file of it, or a command."""
 
-    def begin(file: str | None = "main.py", *, job: str = "k3x9", output: str = "", **work: Any):
+    def begin(file: str | None = "main.py", *, job: str = "k3x9", output: str = "", **work: Any) -> Any:
         copy = home / ".aiinfn/jobs/0123/proj"
         for path, content in FILES.items():
             for top in (home / "work/proj", copy):
@@ -73,7 +75,7 @@ def run(home, start_raw):
     return begin
 
 
-def test_a_script_runs_in_a_copy_beside_the_original(home, run):
+def test_a_script_runs_in_a_copy_beside_the_original(home: Path, run: Callable[..., Any]) -> None:
     (home / "work").mkdir()
     job = run(arguments=["-v"])
     assert job.finish() == 0, job.log + job.errors
@@ -86,7 +88,7 @@ def test_a_script_runs_in_a_copy_beside_the_original(home, run):
     assert sorted(path.name for path in (home / "work").iterdir()) == ["proj", "proj.k3x9"]
 
 
-def test_later_edits_do_not_change_the_job(home, run):
+def test_later_edits_do_not_change_the_job(home: Path, run: Callable[..., Any]) -> None:
     job = run()
     (home / "work/proj/model.py").write_text("WORD = 'edited'")
     shutil.rmtree(home / "work/proj")
@@ -94,7 +96,7 @@ def test_later_edits_do_not_change_the_job(home, run):
     assert (home / "work/proj.k3x9/out.txt").read_text() == "x"
 
 
-def test_a_second_attempt_goes_on_in_what_the_first_one_left(home, run):
+def test_a_second_attempt_goes_on_in_what_the_first_one_left(home: Path, run: Callable[..., Any]) -> None:
     assert run().finish() == 0
     (home / "work/proj.k3x9/data/in.csv").write_text("changed by the job")
     again = run()
@@ -108,7 +110,7 @@ def test_a_second_attempt_goes_on_in_what_the_first_one_left(home, run):
     assert (home / "work/proj.m4/out.txt").read_text() == "x"
 
 
-def test_what_an_interrupted_copy_left_is_made_anew(home, run):
+def test_what_an_interrupted_copy_left_is_made_anew(home: Path, run: Callable[..., Any]) -> None:
     draft = home / "work/.k3x9.part"
     draft.mkdir(parents=True)
     (draft / "half").touch()
@@ -117,14 +119,14 @@ def test_what_an_interrupted_copy_left_is_made_anew(home, run):
     assert not (home / "work/proj.k3x9/half").exists()
 
 
-def test_a_file_of_a_folder_in_it_runs_where_it_is(home, run):
+def test_a_file_of_a_folder_in_it_runs_where_it_is(home: Path, run: Callable[..., Any]) -> None:
     job = run("notes/look.py")
     assert job.finish() == 0
     assert "notes 1" in job.log
     assert (home / "work/proj.k3x9/look.k3x9.log").is_file()
 
 
-def test_a_notebook_of_the_folder(home, run):
+def test_a_notebook_of_the_folder(home: Path, run: Callable[..., Any]) -> None:
     job = run("read.ipynb")
     assert job.finish() == 0, job.errors
     assert job.texts() == "proj.k3x9 1\n"
@@ -132,7 +134,7 @@ def test_a_notebook_of_the_folder(home, run):
     assert (home / "work/proj.k3x9/seen").exists()
 
 
-def test_a_command_is_run_by_the_shell(home, run):
+def test_a_command_is_run_by_the_shell(home: Path, run: Callable[..., Any]) -> None:
     job = run(
         None,
         command="python main.py a 'b c' | tee log.txt && echo \"$AIINFN_CHECKPOINTS\" > where; wc -l < log.txt",
@@ -148,13 +150,13 @@ def test_a_command_is_run_by_the_shell(home, run):
     ("command", "name"),
     [("false | cat", "Exit code 1"), ("exit 7", "Exit code 7"), ("nosuchprogram", "Exit code 127")],
 )
-def test_a_command_that_fails_fails_the_job(run, command, name):
+def test_a_command_that_fails_fails_the_job(run: Callable[..., Any], command: str, name: str) -> None:
     job = run(None, command=command)
     assert job.finish() == 1
     assert job.error.name == name
 
 
-def test_points_of_a_sweep_have_copies_of_their_own(home, run):
+def test_points_of_a_sweep_have_copies_of_their_own(home: Path, run: Callable[..., Any]) -> None:
     what = Work(kind="script", path="work/proj/main.py", snapshot="s", folder="work/proj")
     for number in (1, 2):
         job = run(job=f"p{number}", output=point_output(what, "sw33p", number), arguments=[f"--n={number}"])
@@ -163,7 +165,7 @@ def test_points_of_a_sweep_have_copies_of_their_own(home, run):
         assert f"--n={number}" in (home / f"work/proj.sw33p/000{number}/main.000{number}.log").read_text()
 
 
-def test_a_copy_that_is_gone_is_told(home, start_raw):
+def test_a_copy_that_is_gone_is_told(home: Path, start_raw: Callable[[str], Run]) -> None:
     (home / "work").mkdir()
     what = Work(
         kind="command", path="work/proj", snapshot=".aiinfn/jobs/0/proj", folder="work/proj", command="ls"

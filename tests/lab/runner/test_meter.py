@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any, cast
@@ -15,9 +16,10 @@ from aiinfn_lab.runner import accelerator
 from aiinfn_lab.runner.protocol import Reporter
 from aiinfn_lab.runner.usage import CgroupV1, CgroupV2
 from aiinfn_lab.runner.watch import RunWatch
+from tests.lab.runner.conftest import Run
 
 
-def test_a_job_tells_what_it_uses(start, home):
+def test_a_job_tells_what_it_uses(start: Callable[..., Run], home: Path) -> None:
     code = (
         "import pathlib, time\nheld = bytearray(150 * 2**20)\nheld[::4096] = b'x' * len(held[::4096])\nprint('held')\n"
         "while not pathlib.Path('go').exists(): sum(range(10**5))\n"
@@ -41,7 +43,7 @@ def test_a_job_tells_what_it_uses(start, home):
     assert all(point.cores > 0 for point in points)
 
 
-def accelerator_free(line: bytes):
+def accelerator_free(line: bytes) -> Any:
 
     point = RunnerRecord.model_validate_json(line[1:]).resources
     assert point is not None
@@ -49,7 +51,7 @@ def accelerator_free(line: bytes):
     return point
 
 
-def test_figures_do_not_break_the_lines_that_the_code_prints(tmp_path):
+def test_figures_do_not_break_the_lines_that_the_code_prints(tmp_path: Path) -> None:
     out = tmp_path / "out"
     with out.open("wb") as stream:
         reporter = Reporter(stream.fileno())
@@ -62,7 +64,7 @@ def test_figures_do_not_break_the_lines_that_the_code_prints(tmp_path):
     assert [record["resources"]["time"] for record in records] == [2, 4]
 
 
-def test_a_container_is_measured_as_the_kernel_counts_it(tmp_path):
+def test_a_container_is_measured_as_the_kernel_counts_it(tmp_path: Path) -> None:
     write(tmp_path, "cpu.stat", "usage_usec 2500000\nuser_usec 2000000\nsystem_usec 500000\n")
     write(tmp_path, "memory.current", "1000000\n")
     write(tmp_path, "memory.stat", "anon 600000\nfile 300000\ninactive_file 250000\nactive_file 50000\n")
@@ -71,7 +73,7 @@ def test_a_container_is_measured_as_the_kernel_counts_it(tmp_path):
     assert (usage.seconds(), usage.memory(), usage.killed()) == (2.5, 700000, 1)
 
 
-def test_a_container_of_an_older_node_is_measured_too(tmp_path):
+def test_a_container_of_an_older_node_is_measured_too(tmp_path: Path) -> None:
     write(tmp_path, "cpuacct/cpuacct.usage", "2500000000\n")
     write(tmp_path, "memory/memory.usage_in_bytes", "1000000\n")
     write(
@@ -82,7 +84,7 @@ def test_a_container_of_an_older_node_is_measured_too(tmp_path):
     assert (usage.seconds(), usage.memory(), usage.killed()) == (2.5, 700000, 3)
 
 
-def test_what_cannot_be_read_counts_as_nothing(tmp_path):
+def test_what_cannot_be_read_counts_as_nothing(tmp_path: Path) -> None:
     usage = CgroupV2(tmp_path / "none")
     assert (usage.seconds(), usage.memory(), usage.killed()) == (0, 0, 0)
 
@@ -98,12 +100,12 @@ class NvmlError(Exception):
 
 
 @pytest.fixture
-def driver(monkeypatch):
+def driver(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """NVML's Python interface with two GPUs and a MIG instance: this machine has none."""
     used = {"GPU-a": 2 * 2**30, "GPU-b": 2**30, "MIG-c": 5 * 2**30}
     busy = {"GPU-a": 90, "GPU-b": 30}
 
-    def rates(handle):
+    def rates(handle: Any) -> SimpleNamespace:
         if handle not in busy:
             raise NvmlError("Not Supported")
         return SimpleNamespace(gpu=busy[handle])
@@ -133,7 +135,9 @@ def driver(monkeypatch):
         ({"AIINFN_ACCELERATOR": "a100-1g", "NVIDIA_VISIBLE_DEVICES": "MIG-c"}, (None, 5 * 2**30)),
     ],
 )
-def test_the_granted_accelerators_are_read(driver, environment, reading):
+def test_the_granted_accelerators_are_read(
+    driver: pytest.MonkeyPatch, environment: dict[str, Any], reading: tuple[Any, ...]
+) -> None:
     for name, value in environment.items():
         driver.setenv(name, value)
     assert accelerator.find().read() == reading
@@ -147,13 +151,17 @@ def test_the_granted_accelerators_are_read(driver, environment, reading):
         {"AIINFN_ACCELERATOR": "t4", "AIINFN_DEVICES": "SIM-t4-0"},
     ],
 )
-def test_of_no_accelerator_and_of_a_simulated_one_nothing_is_read(driver, environment):
+def test_of_no_accelerator_and_of_a_simulated_one_nothing_is_read(
+    driver: pytest.MonkeyPatch, environment: dict[str, Any]
+) -> None:
     for name, value in environment.items():
         driver.setenv(name, value)
     assert accelerator.find() is None
 
 
-def test_only_what_was_ended_for_want_of_memory_just_now_can_be_this_jobs(monkeypatch):
+def test_only_what_was_ended_for_want_of_memory_just_now_can_be_this_jobs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     from aiinfn_lab.runner import meter as module
 
     now, kills = [100.0], [7]

@@ -11,14 +11,19 @@ import stat
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from aiinfn_hub.contract.private_kernels import REQUIRED, VARIABLE
+from tests.lab.runner.conftest import Run
 
 
-def test_a_notebook_runs_beside_its_input_with_its_parameters(start, notebook, home):
+def test_a_notebook_runs_beside_its_input_with_its_parameters(
+    start: Callable[..., Run], notebook: Callable[..., dict[str, Any]], home: Path
+) -> None:
     (home / "work").mkdir()
     (home / "work/helper.py").write_text("def twice(x): return 2 * x\n")
     content = notebook(
@@ -58,7 +63,9 @@ def test_a_notebook_runs_beside_its_input_with_its_parameters(start, notebook, h
     }
 
 
-def test_the_result_opens_in_jupyterlab_and_says_where_it_comes_from(start, notebook):
+def test_the_result_opens_in_jupyterlab_and_says_where_it_comes_from(
+    start: Callable[..., Run], notebook: Callable[..., dict[str, Any]]
+) -> None:
     import nbformat
 
     run = start("a.ipynb", notebook("x = 1", tagged=True), parameters={"x": 2}, attempt=3)
@@ -74,7 +81,9 @@ def test_the_result_opens_in_jupyterlab_and_says_where_it_comes_from(start, note
     assert dict(result.metadata.aiinfn)["attempt"] == 3
 
 
-def test_nothing_but_the_work_is_in_the_log(start, notebook, home):
+def test_nothing_but_the_work_is_in_the_log(
+    start: Callable[..., Run], notebook: Callable[..., dict[str, Any]], home: Path
+) -> None:
     run = start("a.ipynb", notebook("print('only this')"))
     assert run.finish() == 0
     assert run.log == "[cell 1 of 1]\nonly this\n"
@@ -82,7 +91,9 @@ def test_nothing_but_the_work_is_in_the_log(start, notebook, home):
     assert run.errors == ""
 
 
-def test_the_output_grows_while_a_cell_runs(start, notebook, home):
+def test_the_output_grows_while_a_cell_runs(
+    start: Callable[..., Run], notebook: Callable[..., dict[str, Any]], home: Path
+) -> None:
     code = "import time, pathlib\nprint('first', flush=True)\nwhile not pathlib.Path('go').exists(): time.sleep(0.05)\nprint('last')"
     run = start("a.ipynb", notebook("print('before')", code))
     run.until(lambda: run.output.exists() and "first" in run.texts())
@@ -94,7 +105,9 @@ def test_the_output_grows_while_a_cell_runs(start, notebook, home):
     assert run.texts() == "before\nfirst\nlast\n"
 
 
-def test_an_error_names_its_cell_and_the_rest_is_not_run(start, notebook, home):
+def test_an_error_names_its_cell_and_the_rest_is_not_run(
+    start: Callable[..., Run], notebook: Callable[..., dict[str, Any]], home: Path
+) -> None:
     content = notebook("1", "", "def f():\n    raise ValueError('of è')\nf()", "open('never', 'w')")
     run = start("a.ipynb", content)
     assert run.finish() == 1
@@ -108,14 +121,18 @@ def test_an_error_names_its_cell_and_the_rest_is_not_run(start, notebook, home):
     assert run.notebook["metadata"]["aiinfn"]["state"] == "failed"
 
 
-def test_a_long_error_is_shortened(start, notebook):
+def test_a_long_error_is_shortened(
+    start: Callable[..., Run], notebook: Callable[..., dict[str, Any]]
+) -> None:
     run = start("a.ipynb", notebook("raise ValueError('x' * 100_000)"))
     assert run.finish() == 1
     assert len(run.error.message) <= 2000
     assert len(run.error.traceback) <= 20_000
 
 
-def test_an_error_that_a_cell_expects_is_none(start, notebook):
+def test_an_error_that_a_cell_expects_is_none(
+    start: Callable[..., Run], notebook: Callable[..., dict[str, Any]]
+) -> None:
     content = notebook("1/0", "print('went on')")
     content["cells"][0]["metadata"]["tags"] = ["raises-exception"]
     run = start("a.ipynb", content)
@@ -123,7 +140,9 @@ def test_an_error_that_a_cell_expects_is_none(start, notebook):
     assert "went on" in run.texts()
 
 
-def test_a_kernel_that_dies_is_told_with_its_cell(start, notebook):
+def test_a_kernel_that_dies_is_told_with_its_cell(
+    start: Callable[..., Run], notebook: Callable[..., dict[str, Any]]
+) -> None:
     run = start(
         "a.ipynb",
         notebook("print('alive', flush=True)", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"),
@@ -135,7 +154,9 @@ def test_a_kernel_that_dies_is_told_with_its_cell(start, notebook):
     assert "alive" in run.texts()
 
 
-def test_a_job_told_to_stop_saves_what_there_is_and_ends_its_kernel(start, notebook, home):
+def test_a_job_told_to_stop_saves_what_there_is_and_ends_its_kernel(
+    start: Callable[..., Run], notebook: Callable[..., dict[str, Any]], home: Path
+) -> None:
     code = "import os, time\nopen('pid', 'w').write(str(os.getpid()))\nprint('so far', flush=True)\ntime.sleep(600)"
     run = start("a.ipynb", notebook("print('done')", code))
     run.until(lambda: (home / "pid").exists() and (home / "pid").read_text())
@@ -147,14 +168,18 @@ def test_a_job_told_to_stop_saves_what_there_is_and_ends_its_kernel(start, noteb
     assert_gone(int((home / "pid").read_text()))
 
 
-def test_a_job_told_to_stop_at_its_very_beginning_does_not_end_well(start, notebook, home):
+def test_a_job_told_to_stop_at_its_very_beginning_does_not_end_well(
+    start: Callable[..., Run], notebook: Callable[..., dict[str, Any]], home: Path
+) -> None:
     run = start("a.ipynb", notebook("import time; time.sleep(60)"))
     time.sleep(0.4)
     # Before Python has the handler, the signal ends it as it does any process.
     assert run.stop() in {75, -signal.SIGTERM}
 
 
-def test_a_killed_job_takes_its_kernel_with_it(start, notebook, home):
+def test_a_killed_job_takes_its_kernel_with_it(
+    start: Callable[..., Run], notebook: Callable[..., dict[str, Any]], home: Path
+) -> None:
     run = start(
         "a.ipynb", notebook("import os, time\nopen('pid', 'w').write(str(os.getpid()))\ntime.sleep(600)")
     )
@@ -164,14 +189,16 @@ def test_a_killed_job_takes_its_kernel_with_it(start, notebook, home):
     assert_gone(int((home / "pid").read_text()))
 
 
-def test_a_missing_kernel_is_told(start, notebook):
+def test_a_missing_kernel_is_told(start: Callable[..., Run], notebook: Callable[..., dict[str, Any]]) -> None:
     run = start("a.ipynb", notebook("1"), kernel="no-such-kernel")
     assert run.finish() == 2
     assert run.error.name == "Kernel missing"
     assert "'no-such-kernel'" in run.error.message
 
 
-def test_a_kernel_that_cannot_start_is_told(start, notebook, home):
+def test_a_kernel_that_cannot_start_is_told(
+    start: Callable[..., Run], notebook: Callable[..., dict[str, Any]], home: Path
+) -> None:
     folder = home / ".local/share/jupyter/kernels/broken"
     folder.mkdir(parents=True)
     spec = {"argv": [sys.executable, "-c", "raise SystemExit(3)"], "display_name": "B", "language": "python"}
@@ -182,13 +209,15 @@ def test_a_kernel_that_cannot_start_is_told(start, notebook, home):
 
 
 @pytest.mark.parametrize("content", ["not json", "{}", '{"nbformat": 4, "nbformat_minor": 5}'])
-def test_what_is_no_notebook_is_told(start, content):
+def test_what_is_no_notebook_is_told(start: Callable[..., Run], content: str) -> None:
     run = start("a.ipynb", content)
     assert run.finish() == 2
     assert run.error.message
 
 
-def test_what_a_cell_prints_cannot_pass_for_a_record(start, notebook):
+def test_what_a_cell_prints_cannot_pass_for_a_record(
+    start: Callable[..., Run], notebook: Callable[..., dict[str, Any]]
+) -> None:
     forged = '{"type":"progress","progress":{"cell":9,"cells":9}}'
     run = start("a.ipynb", notebook(f"print('\\x1e{forged}')\nprint('no newline', end='')", "2"))
     assert run.finish() == 0
@@ -196,7 +225,9 @@ def test_what_a_cell_prints_cannot_pass_for_a_record(start, notebook):
     assert "no newline\n[cell 2 of 2]" in run.log
 
 
-def test_a_runner_that_is_not_told_its_attempt_counts_on_from_the_output(start, notebook):
+def test_a_runner_that_is_not_told_its_attempt_counts_on_from_the_output(
+    start: Callable[..., Run], notebook: Callable[..., dict[str, Any]]
+) -> None:
     first = start("a.ipynb", notebook("x = 1"), attempt=0)
     assert first.finish() == 0
     assert first.notebook["metadata"]["aiinfn"]["attempt"] == 1
@@ -205,7 +236,9 @@ def test_a_runner_that_is_not_told_its_attempt_counts_on_from_the_output(start, 
     assert second.notebook["metadata"]["aiinfn"]["attempt"] == 2
 
 
-def test_a_second_attempt_replaces_the_output_of_the_first(start, notebook):
+def test_a_second_attempt_replaces_the_output_of_the_first(
+    start: Callable[..., Run], notebook: Callable[..., dict[str, Any]]
+) -> None:
     run = start("a.ipynb", notebook("print('one')"))
     assert run.finish() == 0
     run.output.chmod(0o600)
@@ -214,7 +247,9 @@ def test_a_second_attempt_replaces_the_output_of_the_first(start, notebook):
     assert again.texts() == "two\n"
 
 
-def test_the_output_is_as_private_as_the_person_wants_new_files(start, notebook):
+def test_the_output_is_as_private_as_the_person_wants_new_files(
+    start: Callable[..., Run], notebook: Callable[..., dict[str, Any]]
+) -> None:
     before = os.umask(0o077)
     try:
         run = start("a.ipynb", notebook("1"))
@@ -225,14 +260,18 @@ def test_the_output_is_as_private_as_the_person_wants_new_files(start, notebook)
 
 
 @pytest.mark.parametrize("name", ["x" * 249 + ".ipynb", "日" * 80 + ".ipynb", "{a} 'q' $(x)\".ipynb"])
-def test_a_name_may_be_long_or_odd(start, notebook, name):
+def test_a_name_may_be_long_or_odd(
+    start: Callable[..., Run], notebook: Callable[..., dict[str, Any]], name: str
+) -> None:
     run = start(name, notebook("print('fine')"))
     assert run.finish() == 0
     assert run.texts() == "fine\n"
     assert len(run.output.name.encode()) <= 255
 
 
-def test_results_with_figures_and_updates_are_kept(start, notebook):
+def test_results_with_figures_and_updates_are_kept(
+    start: Callable[..., Run], notebook: Callable[..., dict[str, Any]]
+) -> None:
     code = "from IPython.display import display, HTML\nh = display(HTML('<b>1</b>'), display_id=True)\nh.update(HTML('<b>2</b>'))"
     run = start("a.ipynb", notebook(code))
     assert run.finish() == 0
@@ -240,19 +279,24 @@ def test_results_with_figures_and_updates_are_kept(start, notebook):
     assert output["data"]["text/html"] == ["<b>2</b>"] or output["data"]["text/html"] == "<b>2</b>"
 
 
-def test_an_input_that_is_gone_is_told(start, start_raw, notebook, home):
+def test_an_input_that_is_gone_is_told(
+    start: Callable[..., Run],
+    start_raw: Callable[[str], Run],
+    notebook: Callable[..., dict[str, Any]],
+    home: Path,
+) -> None:
     work = {"kind": "notebook", "path": "a.ipynb", "snapshot": ".aiinfn/jobs/x/a.ipynb", "kernel": "python3"}
     spec = {"job": "j", "attempt": 1, "home": str(home), "work": work, "output": "a.j.ipynb"}
     run = start_raw(json.dumps(spec))
     assert run.finish() == 2
     assert run.error.name == "Input missing"
-    spec["work"]["path"] = "gone/a.ipynb"
+    spec["work"]["path"] = "gone/a.ipynb"  # type: ignore[index]
     run = start_raw(json.dumps(spec))
     assert run.finish() == 2
     assert run.error.name == "Folder missing"
 
 
-def test_a_spec_that_cannot_be_read_is_told(start_raw):
+def test_a_spec_that_cannot_be_read_is_told(start_raw: Callable[[str], Run]) -> None:
     for spec in ("", "{", '{"job": 1}'):
         run = start_raw(spec)
         assert run.finish() == 2
@@ -260,7 +304,7 @@ def test_a_spec_that_cannot_be_read_is_told(start_raw):
 
 
 @pytest.fixture
-def small_disk(home: Path):
+def small_disk(home: Path) -> Iterator[Path]:
     place = home / "small"
     place.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=96k", "tmpfs", str(place)]
@@ -274,7 +318,9 @@ def small_disk(home: Path):
     subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
-def test_a_disk_that_fills_while_running_is_told_and_the_last_good_output_stays(start, notebook, small_disk):
+def test_a_disk_that_fills_while_running_is_told_and_the_last_good_output_stays(
+    start: Callable[..., Run], notebook: Callable[..., dict[str, Any]], small_disk: Path
+) -> None:
     run = start(
         "small/a.ipynb", notebook("print('early')\nimport time; time.sleep(1.5)", "print('y' * 200_000)")
     )
@@ -285,7 +331,9 @@ def test_a_disk_that_fills_while_running_is_told_and_the_last_good_output_stays(
     assert [path.name for path in small_disk.iterdir()] == ["a.k3x9.ipynb"]
 
 
-def test_a_disk_that_is_full_from_the_start_is_told_before_anything_runs(start, notebook, small_disk):
+def test_a_disk_that_is_full_from_the_start_is_told_before_anything_runs(
+    start: Callable[..., Run], notebook: Callable[..., dict[str, Any]], small_disk: Path
+) -> None:
     with (small_disk / "fill").open("wb") as file, contextlib.suppress(OSError):
         file.write(b"x" * 200_000)
     run = start("small/a.ipynb", notebook("open('../ran', 'w')"))
@@ -307,7 +355,9 @@ def assert_gone(pid: int) -> None:
     raise AssertionError(f"process {pid} is still there")
 
 
-def test_what_a_dying_kernel_says_is_told_and_what_an_ending_one_says_is_not(start, notebook):
+def test_what_a_dying_kernel_says_is_told_and_what_an_ending_one_says_is_not(
+    start: Callable[..., Run], notebook: Callable[..., dict[str, Any]]
+) -> None:
     # ipykernel shows what reaches descriptor 2 in the cell, and keeps the process's own standard error aside.
     own = "import atexit, os, sys\nown = os.dup(sys.stderr._original_stdstream_copy)\n"
     run = start("a.ipynb", notebook(own + "atexit.register(os.write, own, b'torn down')\nprint('work')"))
@@ -320,8 +370,12 @@ def test_what_a_dying_kernel_says_is_told_and_what_an_ending_one_says_is_not(sta
 
 
 def test_a_kernel_without_encryption_uses_private_sockets_which_go_with_it(
-    start, notebook, home, monkeypatch, tmp_path
-):
+    start: Callable[..., Run],
+    notebook: Callable[..., dict[str, Any]],
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
     monkeypatch.setenv(VARIABLE, REQUIRED)
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     kernel(home, "plain", [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"])
@@ -335,8 +389,11 @@ def test_a_kernel_without_encryption_uses_private_sockets_which_go_with_it(
 
 
 def test_a_kernel_that_others_could_listen_to_is_not_started_on_a_shared_machine(
-    start, notebook, home, monkeypatch
-):
+    start: Callable[..., Run],
+    notebook: Callable[..., dict[str, Any]],
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     kernel(home, "loud", ["touch", str(home / "started"), "{connection_file}"])
     monkeypatch.setenv(VARIABLE, REQUIRED)
     run = start("a.ipynb", notebook("1"), kernel="loud")
@@ -346,7 +403,9 @@ def test_a_kernel_that_others_could_listen_to_is_not_started_on_a_shared_machine
     assert not (home / "started").exists()
 
 
-def test_modules_beside_a_notebook_keep_its_kernel_from_starting_no_more(start, notebook, home):
+def test_modules_beside_a_notebook_keep_its_kernel_from_starting_no_more(
+    start: Callable[..., Run], notebook: Callable[..., dict[str, Any]], home: Path
+) -> None:
     for name in ("types", "random", "json", "logging", "warnings", "contextlib"):
         (home / f"{name}.py").write_text("raise SystemExit('imported from the home')\n")
     (home / "helper.py").write_text("here = 'beside'\n")

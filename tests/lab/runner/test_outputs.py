@@ -7,15 +7,22 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.lab.runner.conftest import Run
 
-def outputs(run, cell: int) -> list[tuple[str, str]]:
+
+def outputs(run: Run, cell: int) -> list[tuple[str, str]]:
     return [(each["name"], "".join(each["text"])) for each in run.notebook["cells"][cell]["outputs"]]
 
 
-def test_what_a_task_prints_is_under_the_cell_that_began_it(start, notebook):
+def test_what_a_task_prints_is_under_the_cell_that_began_it(
+    start: Callable[..., Run], notebook: Callable[..., dict[str, Any]]
+) -> None:
     begin = (
         "import asyncio\nasync def work():\n    for step in range(3):\n"
         "        await asyncio.sleep(0.3); print('step', step)\n    return 'result'\n"
@@ -28,7 +35,9 @@ def test_what_a_task_prints_is_under_the_cell_that_began_it(start, notebook):
     assert run.log == "[cell 1 of 2]\nstarted\n[cell 2 of 2]\nstep 0\nstep 1\nstep 2\nresult\n"
 
 
-def test_threads_and_pools_at_work_after_the_last_cell_are_waited_for(start, notebook, home):
+def test_threads_and_pools_at_work_after_the_last_cell_are_waited_for(
+    start: Callable[..., Run], notebook: Callable[..., dict[str, Any]], home: Path
+) -> None:
     code = (
         "import threading, time, concurrent.futures as futures\n"
         "def work(name):\n    time.sleep(2.5); open(name, 'w').close(); print('finished', name)\n"
@@ -45,7 +54,9 @@ def test_threads_and_pools_at_work_after_the_last_cell_are_waited_for(start, not
     assert run.log.startswith("[cell 1 of 1]\n[all cells have run; the job waits for threads")
 
 
-def test_a_task_that_nobody_awaits_is_told(start, notebook):
+def test_a_task_that_nobody_awaits_is_told(
+    start: Callable[..., Run], notebook: Callable[..., dict[str, Any]]
+) -> None:
     code = "import asyncio\nasync def work(): await asyncio.sleep(600)\ntask = asyncio.create_task(work())"
     run = start("a.ipynb", notebook(code))
     assert run.finish() == 0
@@ -64,7 +75,9 @@ def test_a_task_that_nobody_awaits_is_told(start, notebook):
         ("!echo said", "stdout"),
     ],
 )
-def test_what_is_written_to_the_descriptors_is_there_once(start, notebook, code, name):
+def test_what_is_written_to_the_descriptors_is_there_once(
+    start: Callable[..., Run], notebook: Callable[..., dict[str, Any]], code: str, name: str
+) -> None:
     run = start("a.ipynb", notebook(code, "print('next')"))
     assert run.finish() == 0
     assert run.log.replace("\r\n", "\n") == "[cell 1 of 2]\nsaid\n[cell 2 of 2]\nnext\n"
@@ -72,7 +85,9 @@ def test_what_is_written_to_the_descriptors_is_there_once(start, notebook, code,
     assert run.errors == ""
 
 
-def test_a_progress_bar_is_one_output_with_its_last_state(start, notebook):
+def test_a_progress_bar_is_one_output_with_its_last_state(
+    start: Callable[..., Run], notebook: Callable[..., dict[str, Any]]
+) -> None:
     bar = (
         "import sys, time\nfor i in range(300):\n"
         "    sys.stderr.write(f'\\r{i:4d}/300 ' + '#' * 60); sys.stderr.flush()"
@@ -83,7 +98,9 @@ def test_a_progress_bar_is_one_output_with_its_last_state(start, notebook):
     assert run.output.stat().st_size < 10_000
 
 
-def test_outputs_are_cleared_and_updated_wherever_they_are(start, notebook):
+def test_outputs_are_cleared_and_updated_wherever_they_are(
+    start: Callable[..., Run], notebook: Callable[..., dict[str, Any]]
+) -> None:
     first = (
         "from IPython.display import clear_output, display\nprint('early')\n"
         "for i in range(50):\n    clear_output(wait=True); print('epoch', i)\n"
@@ -100,7 +117,9 @@ def test_outputs_are_cleared_and_updated_wherever_they_are(start, notebook):
     assert outputs(run, 1) == [("stdout", "end\n")]
 
 
-def test_nothing_is_lost_of_very_many_outputs(start, notebook):
+def test_nothing_is_lost_of_very_many_outputs(
+    start: Callable[..., Run], notebook: Callable[..., dict[str, Any]]
+) -> None:
     code = "for n in range(20_000): print(n, flush=True)"
     run = start("a.ipynb", notebook(code))
     assert run.finish(120) == 0
@@ -109,7 +128,9 @@ def test_nothing_is_lost_of_very_many_outputs(start, notebook):
     assert text.split() == [str(n) for n in range(20_000)]
 
 
-def test_a_kernel_that_is_ahead_of_its_runner_waits(start, notebook, home):
+def test_a_kernel_that_is_ahead_of_its_runner_waits(
+    start: Callable[..., Run], notebook: Callable[..., dict[str, Any]], home: Path
+) -> None:
     # More than fits into all queues and the system's buffers.
     code = (
         "import os\nfor n in range(6000):\n    print(n, 'x' * 4000, flush=True)\n"
@@ -132,7 +153,9 @@ def test_a_kernel_that_is_ahead_of_its_runner_waits(start, notebook, home):
     assert text.split()[::2] == [str(n) for n in range(6000)]
 
 
-def test_a_thread_that_prints_for_ever_does_not_keep_the_job(start, notebook):
+def test_a_thread_that_prints_for_ever_does_not_keep_the_job(
+    start: Callable[..., Run], notebook: Callable[..., dict[str, Any]]
+) -> None:
     code = (
         "import threading\ndef talk():\n    while True: print('on', flush=True)\n"
         "threading.Thread(target=talk, daemon=True).start()"
@@ -169,7 +192,9 @@ IPKernelApp.launch_instance(kernel_class=Loses)
 """
 
 
-def test_a_kernel_that_drops_the_end_of_a_cells_outputs_is_told(start, notebook, home):
+def test_a_kernel_that_drops_the_end_of_a_cells_outputs_is_told(
+    start: Callable[..., Run], notebook: Callable[..., dict[str, Any]], home: Path
+) -> None:
     folder = home / ".local/share/jupyter/kernels/loses"
     folder.mkdir(parents=True)
     (folder / "loses.py").write_text(LOSES)

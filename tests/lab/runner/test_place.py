@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+
+from tests.lab.runner.conftest import Run
 
 LOOKS = """
 import inspect, os, sys, traceback
@@ -27,14 +31,14 @@ print(helper.word)
 
 
 @pytest.fixture
-def beside(home):
+def beside(home: Path) -> Path:
     (home / "work").mkdir()
     (home / "work/data.txt").write_text("payload")
     (home / "work/helper.py").write_text("word = 'found'\n")
     return home / "work"
 
 
-def unseen(run):
+def unseen(run: Run) -> bool:
     """Nothing that a person reads names the copy or the launcher."""
     for text in (run.log, run.output.read_text(), run.errors):
         assert ".aiinfn" not in text
@@ -43,7 +47,7 @@ def unseen(run):
     return True
 
 
-def test_a_python_script_sees_its_own_place(start, beside):
+def test_a_python_script_sees_its_own_place(start: Callable[..., Run], beside: Path) -> None:
     run = start("work/here.py", LOOKS, arguments=["--n", "1"])
     assert run.finish() == 0, run.log
     place = beside / "here.py"
@@ -57,7 +61,9 @@ def test_a_python_script_sees_its_own_place(start, beside):
     assert unseen(run)
 
 
-def test_a_traceback_names_the_script_and_shows_the_lines_that_ran(start, beside):
+def test_a_traceback_names_the_script_and_shows_the_lines_that_ran(
+    start: Callable[..., Run], beside: Path
+) -> None:
     # Meanwhile the original was changed; what was submitted runs and is shown.
     (beside / "fit.py").write_text("# changed\n" * 9)
     run = start("work/fit.py", "def inner():\n    return 1 / 0\n\n\ninner()  # the call\n")
@@ -87,7 +93,9 @@ def test_a_traceback_names_the_script_and_shows_the_lines_that_ran(start, beside
         ("import atexit, threading, time\natexit.register(print, 'at exit')\nthreading.Thread(target=lambda: (time.sleep(.1), print('thread'))).start()\nint('x')\n", "thread\nat exit"),
     ],
 )  # fmt: skip
-def test_a_script_ends_as_it_would_in_a_terminal(start, beside, code, words):
+def test_a_script_ends_as_it_would_in_a_terminal(
+    start: Callable[..., Run], beside: Path, code: bytes | str, words: str
+) -> None:
     run = start("work/fit.py", code)
     assert run.finish() == 1
     assert words in run.log
@@ -95,7 +103,9 @@ def test_a_script_ends_as_it_would_in_a_terminal(start, beside, code, words):
     assert unseen(run)
 
 
-def test_a_script_that_interrupts_itself_ends_as_in_a_terminal(start, beside):
+def test_a_script_that_interrupts_itself_ends_as_in_a_terminal(
+    start: Callable[..., Run], beside: Path
+) -> None:
     run = start("work/fit.py", "raise KeyboardInterrupt\n")
     assert run.finish() == 1
     assert "SIGINT" in run.error.message
@@ -128,7 +138,9 @@ if __name__ == '__main__':
 """
 
 
-def test_processes_that_a_script_spawns_run_what_was_submitted(start, beside):
+def test_processes_that_a_script_spawns_run_what_was_submitted(
+    start: Callable[..., Run], beside: Path
+) -> None:
     place = beside / "many.py"
     place.write_text(SPAWNS.replace("'submitted'", "'changed since'"))
     run = start("work/many.py", SPAWNS)
@@ -141,14 +153,14 @@ def test_processes_that_a_script_spawns_run_what_was_submitted(start, beside):
     assert unseen(run)
 
 
-def test_a_script_whose_original_is_gone_runs(start, beside):
+def test_a_script_whose_original_is_gone_runs(start: Callable[..., Run], beside: Path) -> None:
     run = start("work/gone.py", "import inspect\ndef f(): pass\nprint(__file__, inspect.getsource(f))\n")
     assert not (beside / "gone.py").exists()
     assert run.finish() == 0
     assert run.log == f"{beside / 'gone.py'} def f(): pass\n\n"
 
 
-def test_a_folder_of_the_person_shadows_nothing_of_ours(start, beside):
+def test_a_folder_of_the_person_shadows_nothing_of_ours(start: Callable[..., Run], beside: Path) -> None:
     # Modules of the folder are the script's own; the runner and its launcher do not take them.
     for name in ("importlib.py", "linecache.py", "runpy.py", "traceback.py", "signal.py", "json.py"):
         (beside / name).write_text("raise RuntimeError('of the person')\n")
@@ -169,7 +181,7 @@ nosuchcommand
 """
 
 
-def test_a_shell_script_sees_its_own_place(start, beside):
+def test_a_shell_script_sees_its_own_place(start: Callable[..., Run], beside: Path) -> None:
     run = start("work/a b.sh", SHELL, arguments=["x y", "z"])
     assert run.finish() == 1
     assert f"0=./a b.sh src=./a b.sh line=4 pwd={beside} old=none args=x y z\n" in run.log
@@ -179,19 +191,23 @@ def test_a_shell_script_sees_its_own_place(start, beside):
     assert unseen(run)
 
 
-def test_a_shell_script_is_not_taken_for_one_that_another_reads(start, beside):
+def test_a_shell_script_is_not_taken_for_one_that_another_reads(
+    start: Callable[..., Run], beside: Path
+) -> None:
     run = start("work/a.sh", "(return 0 2>/dev/null) && exit\nreturn 2>/dev/null\necho main\n")
     assert run.finish() == 0
     assert run.log == "main\n"
 
 
-def test_a_long_shell_script_is_read_to_its_end(start, beside):
+def test_a_long_shell_script_is_read_to_its_end(start: Callable[..., Run], beside: Path) -> None:
     run = start("work/a.sh", f"{'# a comment that is long' * 40}\n" * 500 + "echo end\n")
     assert run.finish() == 0
     assert run.log == "end\n"
 
 
-def test_a_shell_script_leaves_no_folder_behind(start, beside, tmp_path, monkeypatch):
+def test_a_shell_script_leaves_no_folder_behind(
+    start: Callable[..., Run], beside: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     # Whoever is killed cannot tidy up any more.
     run = start("work/a.sh", 'ls "$TMPDIR" > seen; kill -9 $PPID; sleep 1\n')
@@ -202,7 +218,7 @@ def test_a_shell_script_leaves_no_folder_behind(start, beside, tmp_path, monkeyp
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="no bash")
 @pytest.mark.parametrize("code", ["exit 4\n", "set -e\n(exit 4)\n", "trap 'exit 4' EXIT\n"])
-def test_a_shell_script_ends_with_its_own_code(start, code):
+def test_a_shell_script_ends_with_its_own_code(start: Callable[..., Run], code: str) -> None:
     run = start("a.sh", code)
     assert run.finish() == 1
     assert run.error.name == "Exit code 4"

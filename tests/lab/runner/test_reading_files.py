@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.lab.runner.conftest import Run
+
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
-def test_a_notebook_in_an_encoding_of_json_runs(start, notebook, encoding):
+def test_a_notebook_in_an_encoding_of_json_runs(
+    start: Callable[..., Run], notebook: Callable[..., dict[str, Any]], encoding: str
+) -> None:
     run = start("odd.ipynb", json.dumps(notebook("print('perché')"), ensure_ascii=False).encode(encoding))
     assert run.finish() == 0
     assert "perché\n" in run.texts()
@@ -16,7 +23,9 @@ def test_a_notebook_in_an_encoding_of_json_runs(start, notebook, encoding):
     assert run.output.read_bytes().startswith(b"{")
 
 
-def test_a_notebook_that_lacks_what_may_be_missing_runs(start, notebook):
+def test_a_notebook_that_lacks_what_may_be_missing_runs(
+    start: Callable[..., Run], notebook: Callable[..., dict[str, Any]]
+) -> None:
     content = notebook("x = 1", "print(x)", tagged=True)
     content["cells"][1] = {"cell_type": "code", "source": ["print(x)"]}
     content["cells"].append({**content["cells"][0], "source": "print('again')"})
@@ -28,13 +37,15 @@ def test_a_notebook_that_lacks_what_may_be_missing_runs(start, notebook):
     assert len(set(identities)) == len(identities)
 
 
-def test_what_is_no_notebook_is_told_in_the_words_of_the_check(start, home):
+def test_what_is_no_notebook_is_told_in_the_words_of_the_check(start: Callable[..., Run], home: Path) -> None:
     run = start("odd.ipynb", "print('perché')".encode("latin-1"))
     assert run.finish() == 2
     assert run.error.message.startswith("'odd.ipynb' is not a notebook: its text")
 
 
-def test_the_kernel_knows_the_notebook_by_its_own_place(start, notebook, home):
+def test_the_kernel_knows_the_notebook_by_its_own_place(
+    start: Callable[..., Run], notebook: Callable[..., dict[str, Any]], home: Path
+) -> None:
     run = start(
         "work/here.ipynb",
         notebook("print(__session__)\nprint(get_ipython().run_line_magic('pwd', ''))\n1 / 0"),
@@ -45,7 +56,9 @@ def test_the_kernel_knows_the_notebook_by_its_own_place(start, notebook, home):
         assert ".aiinfn" not in text
 
 
-def test_the_values_of_an_earlier_run_stay_where_none_are_given(start, notebook):
+def test_the_values_of_an_earlier_run_stay_where_none_are_given(
+    start: Callable[..., Run], notebook: Callable[..., dict[str, Any]]
+) -> None:
     content = notebook("a = 1\nb = 1\nc = 1", "", "print(a, b, c)", tagged=True)
     content["cells"][1]["source"] = '# Parameters\na = 50\nb = """two\n\n# lines"""\n'
     content["cells"][1]["metadata"]["tags"] = ["injected-parameters"]

@@ -5,14 +5,18 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from aiinfn_hub.contract.records import check
 from aiinfn_lab.recording import read
+from tests.lab.runner.conftest import Run
 
 
-def notebook(*sources):
+def notebook(*sources: Any) -> dict[str, Any]:
     cells = [
         {"cell_type": "code", "id": f"c{n}", "metadata": {}, "source": source, "outputs": [], "execution_count": None}
         for n, source in enumerate(sources)
@@ -21,14 +25,14 @@ def notebook(*sources):
     return {"cells": cells, "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}
 
 
-def recorded(run):
-    values = {}
+def recorded(run: Run) -> dict[str, Any]:
+    values: dict[Any, Any] = {}
     for record in run.records:
         values |= record.values or {}
     return values
 
 
-def test_a_notebook_records_values_and_the_last_of_a_name_counts(start):
+def test_a_notebook_records_values_and_the_last_of_a_name_counts(start: Callable[..., Run]) -> None:
     run = start(
         "train.ipynb",
         notebook(
@@ -40,20 +44,20 @@ def test_a_notebook_records_values_and_the_last_of_a_name_counts(start):
     assert recorded(run) == {"loss": 0.25, "epoch": 1, "note": "fine", "good": True, "bad": "nan"}
 
 
-def test_a_script_in_any_language_records_by_appending_lines(start):
+def test_a_script_in_any_language_records_by_appending_lines(start: Callable[..., Run]) -> None:
     run = start("run.sh", 'echo \'{"loss": 0.125}\' >> "$AIINFN_RECORDS"\necho said\n')
     assert run.finish() == 0, run.log
     assert recorded(run) == {"loss": 0.125}
     assert run.log == "said\n"
 
 
-def test_values_of_a_job_that_fails_are_told_too(start):
+def test_values_of_a_job_that_fails_are_told_too(start: Callable[..., Run]) -> None:
     run = start("run.py", "from aiinfn_lab import record\nrecord(step=7)\nraise SystemExit(3)\n")
     assert run.finish() == 1
     assert recorded(run) == {"step": 7}
 
 
-def test_values_are_told_while_the_job_runs(start, home):
+def test_values_are_told_while_the_job_runs(start: Callable[..., Run], home: Path) -> None:
     run = start(
         "run.py",
         "import time\nfrom aiinfn_lab import record\nrecord(step=1)\ntime.sleep(1.5)\nrecord(step=2)\n",
@@ -70,7 +74,9 @@ raise ValueError("no file caf\\udce9")
 
 
 @pytest.mark.parametrize("name", ["run.ipynb", "run.py"])
-def test_names_and_texts_that_are_no_utf8_end_no_job_and_can_be_kept(start, name):
+def test_names_and_texts_that_are_no_utf8_end_no_job_and_can_be_kept(
+    start: Callable[..., Run], name: str
+) -> None:
     run = start(name, notebook(ODD) if name.endswith(".ipynb") else ODD)
     assert run.finish() == 1, run.log
     assert recorded(run) == {
@@ -86,7 +92,7 @@ def test_names_and_texts_that_are_no_utf8_end_no_job_and_can_be_kept(start, name
         check(json.loads(record.model_dump_json(exclude_unset=True)))
 
 
-def test_a_full_disk_costs_a_recorded_value_and_not_the_job(start):
+def test_a_full_disk_costs_a_recorded_value_and_not_the_job(start: Callable[..., Run]) -> None:
     code = (
         "import os\nfrom aiinfn_lab import record\nos.environ['AIINFN_RECORDS'] = '/dev/full'\n"
         "record(a=1)\nprint('done')\n"
@@ -106,7 +112,9 @@ os.kill(os.getppid(), signal.SIGKILL)
 """
 
 
-def test_a_job_that_is_killed_leaves_no_file_behind(start, home, tmp_path, monkeypatch):
+def test_a_job_that_is_killed_leaves_no_file_behind(
+    start: Callable[..., Run], home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     run = start("run.py", KILLING)
     assert run.finish() == -signal.SIGKILL
@@ -127,11 +135,11 @@ def test_a_job_that_is_killed_leaves_no_file_behind(start, home, tmp_path, monke
         (b"[" * 100_000, {}),
     ],
 )
-def test_what_is_no_value_is_left_out(line, values):
+def test_what_is_no_value_is_left_out(line: bytes, values: dict[str, Any]) -> None:
     assert read(line) == values
 
 
-def test_outside_of_a_job_recording_does_nothing_but_check(tmp_path):
+def test_outside_of_a_job_recording_does_nothing_but_check(tmp_path: Path) -> None:
     code = (
         "import numpy\nfrom aiinfn_lab import record\nrecord(a=numpy.float32(0.5), b='x')\n"
         "try:\n    record(bad=[1])\nexcept TypeError as error:\n    print(error)\n"
@@ -162,7 +170,7 @@ record(steps=step + 1)
 """
 
 
-def test_a_job_that_is_stopped_goes_on_where_its_checkpoint_is(start, home):
+def test_a_job_that_is_stopped_goes_on_where_its_checkpoint_is(start: Callable[..., Run], home: Path) -> None:
     """The work of the two attempts together is that of one that was never stopped, but for the step in progress."""
     first = start("run.py", CHECKPOINTING)
     first.until(lambda: (home / "work").exists() and len((home / "work").read_text().split()) >= 5)
@@ -180,7 +188,9 @@ def test_a_job_that_is_stopped_goes_on_where_its_checkpoint_is(start, home):
     assert not folder.exists()
 
 
-def test_a_home_in_which_no_folder_can_be_made_does_not_stop_a_job(start, home):
+def test_a_home_in_which_no_folder_can_be_made_does_not_stop_a_job(
+    start: Callable[..., Run], home: Path
+) -> None:
     (home / ".aiinfn").mkdir()
     (home / ".aiinfn/checkpoints").write_text("in the way")
     run = start("run.py", "from aiinfn_lab import checkpoint\nprint(checkpoint.read('state'))\n")

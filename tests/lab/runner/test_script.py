@@ -6,12 +6,17 @@ import os
 import shutil
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.lab.runner.conftest import Run
 
-def test_a_python_script_runs_with_arguments_in_the_folder_of_the_original(start, home):
+
+def test_a_python_script_runs_with_arguments_in_the_folder_of_the_original(
+    start: Callable[..., Run], home: Path
+) -> None:
     (home / "work").mkdir()
     (home / "work/helper.py").write_text("word = 'found'\n")
     code = "import helper, os, sys\nprint(helper.word, os.getcwd(), sys.argv[1:])\nprint('err', file=sys.stderr)\n"
@@ -24,13 +29,13 @@ def test_a_python_script_runs_with_arguments_in_the_folder_of_the_original(start
     assert run.records == []
 
 
-def test_a_shell_script_runs_in_bash(start):
+def test_a_shell_script_runs_in_bash(start: Callable[..., Run]) -> None:
     run = start("a.sh", 'echo "$1" "${BASH_VERSION:+bash}"\n', arguments=["x y"])
     assert run.finish() == 0
     assert run.output.read_text() == "x y bash\n"
 
 
-def test_what_the_script_prints_is_seen_at_once(start, home):
+def test_what_the_script_prints_is_seen_at_once(start: Callable[..., Run], home: Path) -> None:
     run = start(
         "a.py",
         "import pathlib, time\nprint('begun')\nwhile not pathlib.Path('go').exists(): time.sleep(0.05)\n",
@@ -40,7 +45,7 @@ def test_what_the_script_prints_is_seen_at_once(start, home):
     assert run.finish() == 0
 
 
-def test_a_failing_script_tells_its_last_lines(start):
+def test_a_failing_script_tells_its_last_lines(start: Callable[..., Run]) -> None:
     run = start("a.py", "print('start')\nraise SystemExit('no data in /x')\n")
     assert run.finish() == 1
     assert run.error.name == "Exit code 1"
@@ -50,27 +55,27 @@ def test_a_failing_script_tells_its_last_lines(start):
     assert run.log == "start\nno data in /x\n[exit code 1]\n"
 
 
-def test_a_python_error_comes_with_its_traceback(start):
+def test_a_python_error_comes_with_its_traceback(start: Callable[..., Run]) -> None:
     run = start("a.py", "def f():\n    return 1 / 0\nf()\n")
     assert run.finish() == 1
     assert "ZeroDivisionError: division by zero" in run.error.message
     assert "Traceback" in run.error.traceback
 
 
-def test_exit_codes_that_mean_something_here_are_not_passed_on(start):
+def test_exit_codes_that_mean_something_here_are_not_passed_on(start: Callable[..., Run]) -> None:
     for code in (2, 75):
         run = start("a.sh", f"exit {code}\n")
         assert run.finish() == 1
         assert run.error.name == f"Exit code {code}"
 
 
-def test_a_group_of_errors_is_told_by_an_error(start):
+def test_a_group_of_errors_is_told_by_an_error(start: Callable[..., Run]) -> None:
     run = start("a.py", "raise ExceptionGroup('several', [KeyError('a'), ValueError('no beam')])\n")
     assert run.finish() == 1
     assert run.error.message == "ValueError: no beam"
 
 
-def test_a_script_that_is_killed_is_told(start):
+def test_a_script_that_is_killed_is_told(start: Callable[..., Run]) -> None:
     run = start("a.sh", "printf 'half a line'; kill -9 $$\n")
     assert run.finish() == 1
     assert "SIGKILL" in run.error.message
@@ -79,7 +84,7 @@ def test_a_script_that_is_killed_is_told(start):
     assert run.log == f"half a line\n[{run.error.message}]\n"
 
 
-def test_a_missing_interpreter_is_told(start):
+def test_a_missing_interpreter_is_told(start: Callable[..., Run]) -> None:
     if shutil.which("Rscript"):
         pytest.skip("R is installed here")
     run = start("a.R", "1\n")
@@ -87,12 +92,14 @@ def test_a_missing_interpreter_is_told(start):
     assert run.error.name == "No Rscript"
 
 
-def test_an_unknown_ending_is_told(start):
+def test_an_unknown_ending_is_told(start: Callable[..., Run]) -> None:
     run = start("a.pl", "1\n")
     assert run.finish() == 2
 
 
-def test_a_script_told_to_stop_gets_the_signal_with_all_it_started(start, home):
+def test_a_script_told_to_stop_gets_the_signal_with_all_it_started(
+    start: Callable[..., Run], home: Path
+) -> None:
     code = "trap 'echo cleaning; exit 0' TERM\nsleep 600 &\necho $! > child\necho up\nwait\n"
     run = start("a.sh", code)
     run.until(lambda: run.output.exists() and "up" in run.output.read_text())
@@ -101,7 +108,7 @@ def test_a_script_told_to_stop_gets_the_signal_with_all_it_started(start, home):
     assert_gone(int((home / "child").read_text()))
 
 
-def test_a_killed_job_takes_its_script_with_it(start, home):
+def test_a_killed_job_takes_its_script_with_it(start: Callable[..., Run], home: Path) -> None:
     run = start("a.sh", "echo $$ > pid\nexec sleep 600\n")
     run.until(lambda: (home / "pid").exists() and (home / "pid").read_text())
     run.process.kill()
@@ -109,21 +116,21 @@ def test_a_killed_job_takes_its_script_with_it(start, home):
     assert_gone(int((home / "pid").read_text()))
 
 
-def test_a_process_left_behind_does_not_hold_the_job(start, home):
+def test_a_process_left_behind_does_not_hold_the_job(start: Callable[..., Run], home: Path) -> None:
     run = start("a.sh", "sleep 600 &\necho $! > child\necho done\n")
     assert run.finish(20) == 0
     assert run.output.read_text() == "done\n"
     assert_gone(int((home / "child").read_text()))
 
 
-def test_what_a_script_prints_cannot_pass_for_a_record(start):
+def test_what_a_script_prints_cannot_pass_for_a_record(start: Callable[..., Run]) -> None:
     run = start("a.sh", 'printf \'\\036{"type":"progress"}\\n\\377\\000x\'\n')
     assert run.finish() == 0
     assert run.records == []
     assert run.output.read_bytes().startswith(b"\x1e")
 
 
-def test_a_lot_of_output_comes_through(start):
+def test_a_lot_of_output_comes_through(start: Callable[..., Run]) -> None:
     run = start("a.py", "for i in range(50_000): print('line', i)\n")
     assert run.finish() == 0
     assert run.log.endswith("line 49999\n")
@@ -131,13 +138,15 @@ def test_a_lot_of_output_comes_through(start):
 
 
 @pytest.mark.parametrize("name", ["x" * 252 + ".py", "日本 {a} 'q'.py", "-c.sh"])
-def test_a_name_may_be_long_or_odd(start, name):
+def test_a_name_may_be_long_or_odd(start: Callable[..., Run], name: str) -> None:
     run = start(name, "print(1)\n" if name.endswith(".py") else "echo 1\n")
     assert run.finish() == 0
     assert run.output.read_text() == "1\n"
 
 
-def test_a_full_disk_neither_stops_the_script_nor_makes_it_fail_but_is_told(start, home):
+def test_a_full_disk_neither_stops_the_script_nor_makes_it_fail_but_is_told(
+    start: Callable[..., Run], home: Path
+) -> None:
     place = home / "small"
     place.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=32k", "tmpfs", str(place)]
@@ -178,14 +187,16 @@ def assert_gone(pid: int) -> None:
         ("a.sh", "sh -c 'kill -ABRT $$'", "The last command of the script was ended by SIGABRT"),
     ],
 )
-def test_a_signal_that_ends_a_script_is_named(start, name, text, message):
+def test_a_signal_that_ends_a_script_is_named(
+    start: Callable[..., Run], name: str, text: str, message: str
+) -> None:
     run = start(name, text)
     assert run.finish() == 1
     assert run.error.name == "Killed"
     assert run.error.message.startswith(message)
 
 
-def test_all_that_a_stopped_script_printed_is_in_its_log(start, home):
+def test_all_that_a_stopped_script_printed_is_in_its_log(start: Callable[..., Run], home: Path) -> None:
     code = (
         "import signal, sys, time, os\n"
         "def end(*_):\n    for n in range(20_000): print('last', n)\n    sys.exit(0)\n"

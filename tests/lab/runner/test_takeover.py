@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ def session(home: Path, content: dict[str, Any], start: int) -> None:
 
 
 @pytest.fixture
-def go_on(start, home):
+def go_on(start: Callable[..., Run], home: Path) -> Callable[..., Any]:
     """Submit a notebook from one of its cells on."""
 
     def begin(content: dict[str, Any], cell: int, *, run: bool = True, **more: Any) -> Run:
@@ -40,7 +41,9 @@ def go_on(start, home):
     return begin
 
 
-def test_only_the_cells_from_there_on_run_and_the_others_keep_what_they_showed(go_on, notebook, home):
+def test_only_the_cells_from_there_on_run_and_the_others_keep_what_they_showed(
+    go_on: Callable[..., Any], notebook: Callable[..., dict[str, Any]], home: Path
+) -> None:
     content = notebook(
         "import os\nopen('trace', 'a').write('1'); x = 20; file = open('trace'); print('first', x)",
         "x += 1; print('second', x)",
@@ -80,8 +83,8 @@ def test_only_the_cells_from_there_on_run_and_the_others_keep_what_they_showed(g
 
 
 def test_the_same_again_after_an_interruption_and_from_a_result_that_has_a_mark_already(
-    go_on, notebook, home
-):
+    go_on: Callable[..., Any], notebook: Callable[..., dict[str, Any]], home: Path
+) -> None:
     content = notebook(
         "x = [1]",
         "import os, time\nx.append(2); print(x)\nwhile not os.path.exists('go'): time.sleep(0.1)",
@@ -107,7 +110,9 @@ def test_the_same_again_after_an_interruption_and_from_a_result_that_has_a_mark_
         assert "again" in json.dumps(more.notebook["cells"])
 
 
-def test_a_name_that_was_not_carried_is_explained_where_it_is_missing(go_on, notebook):
+def test_a_name_that_was_not_carried_is_explained_where_it_is_missing(
+    go_on: Callable[..., Any], notebook: Callable[..., dict[str, Any]]
+) -> None:
     run = go_on(notebook("rows = (row for row in [1, 2])", "print(1)", "next(rows)"), 1)
     assert run.finish() == 1
     assert run.error.name == "NameError"
@@ -118,7 +123,9 @@ def test_a_name_that_was_not_carried_is_explained_where_it_is_missing(go_on, not
     )
 
 
-def test_a_variable_that_cannot_be_read_fails_a_job_only_where_a_cell_misses_it(go_on, notebook, home):
+def test_a_variable_that_cannot_be_read_fails_a_job_only_where_a_cell_misses_it(
+    go_on: Callable[..., Any], notebook: Callable[..., dict[str, Any]], home: Path
+) -> None:
     (home / "mine.py").write_text("class Thing: pass\n")
     content = notebook(
         "from mine import Thing\nthing = Thing()\ndata = [1, 2]\ndel Thing", "print(sum(data))", "thing"
@@ -134,7 +141,9 @@ def test_a_variable_that_cannot_be_read_fails_a_job_only_where_a_cell_misses_it(
     assert run.error.message == f"name 'thing' is not defined. It was not carried from the session. {reason}"
 
 
-def test_without_its_file_the_job_says_so(start, notebook):
+def test_without_its_file_the_job_says_so(
+    start: Callable[..., Run], notebook: Callable[..., dict[str, Any]]
+) -> None:
     run = start("a.ipynb", notebook("x = 1", "x"), start_cell=1, state=STATE)
     assert run.finish() == 2
     assert "is gone" in run.error.message
