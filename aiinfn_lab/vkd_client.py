@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 from aiinfn_hub.contract.constants import PREFIX
 from aiinfn_hub.contract.languages import ENGLISH
@@ -20,7 +21,16 @@ from .transport.asynchronous import AsyncTransport
 Query = Iterable[tuple[str, str]]
 
 spoken: ContextVar[str] = ContextVar("spoken", default=ENGLISH)
-"""The language of the person for whom vkd is asked, in which it refuses."""
+"""The language of the person for whom vkd is asked."""
+zone: ContextVar[str] = ContextVar("zone", default="")
+"""The time zone of the same person, such as ``Europe/Rome``; empty if it is not known."""
+_ZONE: Final = re.compile(r"(?:^|,)\s*timezone=\"?([A-Za-z0-9_+:/-]{1,64})\"?\s*(?:[,;]|$)", re.IGNORECASE)
+
+
+def zone_of(prefer: str) -> str:
+    """Return the time zone that a ``Prefer`` header names (RFC 7240); empty if it names none."""
+    found = _ZONE.search(prefer[:1000])
+    return found[1] if found else ""
 
 
 class Unanswered(Refusal):
@@ -202,6 +212,7 @@ class Vkd:
     ) -> Call:
         said = {
             "Accept-Language": spoken.get(),
+            **({"Prefer": f"timezone={zone.get()}"} if zone.get() else {}),
             **({"Authorization": f"token {self.token}"} if self.token else {}),
         }
         return Call(method, self._address(f"{PREFIX}/{path}"), tuple(query), said | dict(headers or {}), body)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from . import terminal
 from .common import explained, note, plain
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def login(url: str | None, token_stdin: bool) -> None:
         token = click.prompt("Token", hide_input=True, err=True).strip()
     entry = access.PlatformAccess.outside(address, token)
     who = identity.token_owner(entry)
-    with Client(address, token) as connection:
+    with Client(address, token, **terminal.reader()) as connection:
         view = connection.platform()
     if view.user != who.name:
         raise AiinfnError(

@@ -14,6 +14,8 @@ from click.shell_completion import CompletionItem
 
 from aiinfn_lab.paths import printable
 
+from . import terminal
+
 if TYPE_CHECKING:
     from aiinfn_lab.client import AiinfnError, Client, Job
 
@@ -114,7 +116,8 @@ def client(*, timeout: float | None = None) -> Client:
     """Make the client. Raises `AiinfnError` if nobody signed in."""
     from aiinfn_lab.client import Client  # noqa: PLC0415
 
-    return Client() if timeout is None else Client(timeout=timeout)
+    reader = terminal.reader()
+    return Client(**reader) if timeout is None else Client(timeout=timeout, **reader)
 
 
 def job_id(connection: Client, given: str) -> str:

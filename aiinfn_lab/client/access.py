@@ -48,10 +48,12 @@ class PlatformAccess:
         """Whether this is a session of the platform, with the person's home."""
         return self.hub is None
 
-    def connection(self, timeout: float = TIMEOUT) -> Connection:
+    def connection(self, timeout: float = TIMEOUT, *, language: str = "", zone: str = "") -> Connection:
         """Return how to connect to it. From within the platform through no proxy: the token goes nowhere else."""
         tls = not self.vkd.startswith("http://")
-        return Connection(self.token, tls=tls, inside=self.in_session, timeout=timeout)
+        return Connection(
+            self.token, tls=tls, inside=self.in_session, timeout=timeout, language=language, zone=zone
+        )
 
     @classmethod
     def outside(cls, url: str, token: str) -> PlatformAccess:

@@ -36,10 +36,16 @@ class AsyncClient:
     """`Client` with ``await``: the same methods, those that iterate to be used with ``async for``."""
 
     def __init__(
-        self, url: str | None = None, token: str | None = None, *, timeout: float = transport.TIMEOUT
+        self,
+        url: str | None = None,
+        token: str | None = None,
+        *,
+        timeout: float = transport.TIMEOUT,
+        language: str = "",
+        zone: str = "",
     ) -> None:
         access = find(url, token)
-        self._api = Api(access, self._transport(access.connection(timeout)))
+        self._api = Api(access, self._transport(access.connection(timeout, language=language, zone=zone)))
 
     @staticmethod
     def _transport(to: transport.Connection) -> transport.Transport:

@@ -63,6 +63,8 @@ class Client:
         ``AIINFN_TOKEN``, else the session's own, else what ``aiinfn login`` kept.
     timeout
         Seconds to wait for an answer.
+    language, zone
+        Language and time zone of the platform's sentences, such as ``it`` and ``Europe/Rome``. Default: English and UTC.
 
     Raises
     ------
@@ -77,9 +79,15 @@ class Client:
     """
 
     def __init__(
-        self, url: str | None = None, token: str | None = None, *, timeout: float = transport.TIMEOUT
+        self,
+        url: str | None = None,
+        token: str | None = None,
+        *,
+        timeout: float = transport.TIMEOUT,
+        language: str = "",
+        zone: str = "",
     ) -> None:
-        self._client = _Blocking(url, token, timeout=timeout)
+        self._client = _Blocking(url, token, timeout=timeout, language=language, zone=zone)
 
     def __repr__(self) -> str:
         return repr(self._client).replace("_Blocking", "Client")

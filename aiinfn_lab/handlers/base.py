@@ -17,7 +17,7 @@ from aiinfn_hub.contract.languages import preferred
 from aiinfn_hub.contract.problem import Reason, Refusal
 from aiinfn_lab.paths import Places
 from aiinfn_lab.services import SETTING, LabServices
-from aiinfn_lab.vkd_client import Throttled, Vkd, spoken
+from aiinfn_lab.vkd_client import Throttled, Vkd, spoken, zone, zone_of
 
 RESOURCE: Final = "aiinfn-lab"
 _LARGEST_BODY: Final = 2**20
@@ -77,11 +77,12 @@ class Handler(ExtensionHandlerMixin, APIHandler):  # type: ignore[misc, unused-i
         return self.services.places
 
     async def prepare(self) -> None:  # type: ignore[override]
-        """Let what people do count as activity, but not what a page does by itself; have vkd speak their language."""
+        """Let what people do count as activity, but not what a page does by itself; have vkd speak their language and tell times in their zone."""
         await super().prepare()
         asked = self.request.headers.get("Accept-Language", "")
         # JupyterLab's page sends its own language there; what somebody chose on the hub's pages is another matter.
         spoken.set(preferred(asked))
+        zone.set(zone_of(self.request.headers.get("Prefer", "")))
         self._track_activity = self.request.method in {"POST", "PATCH", "DELETE"}
 
     def answer(

@@ -37,6 +37,8 @@ class Connection:
         Whether it is from within the platform: then no proxy is used, whatever the environment says.
     tls
         Whether certificates are needed: reading them takes longer than a request.
+    language, zone
+        Of whoever reads the sentences of the answers, such as ``it`` and ``Europe/Rome``; English and UTC if they are empty.
     """
 
     token: str = field(repr=False)
@@ -44,11 +46,17 @@ class Connection:
     inside: bool
     timeout: float = TIMEOUT
     connect_timeout: float = CONNECT_TIMEOUT
+    language: str = ""
+    zone: str = ""
 
     @property
     def headers(self) -> dict[str, str]:
         """What is sent with every request."""
         said = {"User-Agent": f"aiinfn/{_version()}"}
+        if self.language:
+            said["Accept-Language"] = self.language
+        if self.zone:
+            said["Prefer"] = f"timezone={self.zone}"  # RFC 7240
         return said | ({"Authorization": f"token {self.token}"} if self.token else {})
 
     @property

@@ -419,6 +419,16 @@ def test_completion_knows_jobs_accelerators_and_stays_silent_without_a_platform(
         assert "_AIINFN_COMPLETE" in real.aiinfn("completion", shell).out
 
 
+def test_what_the_platform_says_is_in_the_language_and_the_zone_of_the_terminal(
+    real: Any, both: tuple[str, str]
+) -> None:
+    reader = {**real.session, "LANG": "it_IT.UTF-8", "TZ": "Asia/Tokyo"}
+    assert "Fallito nella cella" in real.aiinfn("show", both[0], environment=reader).out
+    assert "Failed in cell" in real.aiinfn("show", both[0], environment={**reader, "LC_ALL": "C"}).out
+    assert "Fallito nella cella" in real.aiinfn("list", "-s", "failed", environment=reader).out
+    assert "Europe/Rome" not in real.aiinfn("show", both[0], environment={**reader, "TZ": "No/Where"}).err
+
+
 def test_a_platform_that_is_away_is_told_from_one_that_refuses(
     real: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

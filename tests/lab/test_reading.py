@@ -207,3 +207,22 @@ def test_vkd_is_asked_in_the_language_of_who_asks(
 ) -> None:
     assert lab.ask("GET", "platform", headers=headers).status == 200
     assert peer.requests[-1][2]["Accept-Language"] == spoken
+
+
+@pytest.mark.parametrize(
+    ("prefer", "passed_on"),
+    [
+        ("timezone=Europe/Rome", "timezone=Europe/Rome"),
+        ('respond-async, TimeZone="Etc/GMT+2"; x=y', "timezone=Etc/GMT+2"),
+        ("timezone=+02:00", "timezone=+02:00"),
+        ("timezone=Europe/Rome<script>", None),
+        ("atimezone=Europe/Rome", None),
+        ("timezone=" + "a" * 65, None),
+        ("", None),
+    ],
+)
+def test_vkd_is_asked_for_times_in_the_zone_of_the_page(
+    lab: Lab, peer: Peer, prefer: str, passed_on: str | None
+) -> None:
+    assert lab.ask("GET", "jobs", headers={"Prefer": prefer}).status == 200
+    assert peer.requests[-1][2].get("Prefer") == passed_on

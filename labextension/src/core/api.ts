@@ -293,6 +293,8 @@ export class Api {
       if (this._language) {
         all.set('Accept-Language', this._language);
       }
+      // Times of day that stand in sentences are the reader's (RFC 7240).
+      all.set('Prefer', `timezone=${Intl.DateTimeFormat().resolvedOptions().timeZone}`);
       response = await ServerConnection.makeRequest(url, { ...init, headers: all }, this.settings);
     } catch (error) {
       if (options.init?.signal?.aborted) {
