@@ -12,7 +12,8 @@ import click
 
 from aiinfn_hub.kube.apply import apply
 from aiinfn_hub.kube.apply.apply import ApplyError, Plan, Verb
-from aiinfn_hub.kube.client import KubeClient, KubeConfigurationError
+from aiinfn_hub.kube.client import KubeClient
+from aiinfn_hub.kube.credentials import KubeConfigurationError
 from aiinfn_hub.platform.loading import loader
 from aiinfn_hub.platform.model.platform import Platform
 

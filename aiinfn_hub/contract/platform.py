@@ -10,7 +10,7 @@ from pydantic import Field
 from .base import Answer, Open
 
 BackendName = Literal["local", "kubernetes"]
-NoticeCode = Literal["no_resource", "no_labels", "shared"]
+NoticeCode = Literal["no_resource", "no_labels", "shared", "credentials_refused", "rights_missing"]
 
 
 class Choice(Answer):
@@ -89,7 +89,7 @@ class ProjectChoice(Choice):
 
 
 class NodeNotice(Answer):
-    """Something about the cluster's nodes that an operator should know; see `aiinfn_hub.kube.inventory.NodeNotice`."""
+    """Something about the cluster that an operator should know; see `aiinfn_hub.kube.inventory.NodeWarning`."""
 
     code: Open[NoticeCode]
     accelerator: str

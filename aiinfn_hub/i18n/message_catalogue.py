@@ -113,6 +113,10 @@ _REASONS: Final = (
         "reason.cluster_not_set_up",
         "the cluster is not set up for batch jobs: the operators have to run `aiinfn-hub kueue apply`",
     ),
+    template(
+        "reason.cluster_credentials",
+        "the cluster does not accept the platform's credentials, which the operators have to renew",
+    ),
     template("reason.cluster_silent", "the cluster does not answer"),
     template(
         "reason.cluster_refuses",
@@ -330,6 +334,10 @@ _PODS: Final = (
     template("pod.not_prepared", "The cluster has not been prepared for {what}s."),
     template("pod.too_large", "The cluster does not allow {choice} in one {what}."),
     template("pod.not_yet", "The cluster does not let the platform start a {what} yet; it is asked again."),
+    template(
+        "pod.credentials",
+        "The cluster does not accept the platform's credentials, which the operators have to renew; it is asked again.",
+    ),
     template("pod.forbidden", "The cluster does not let the platform start a {what}."),
     template(
         "pod.invalid",

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
+import logging
 import ssl
-from collections.abc import AsyncIterator, Mapping
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from pathlib import Path
@@ -18,16 +19,20 @@ from typing import Any, Final, Self
 from urllib.parse import quote, urlencode
 
 import aiohttp
-from kubernetes.aio import config as kube_config
-from kubernetes.aio.client import ApiClient, Configuration
+from kubernetes.aio.client import ApiClient
 
+from .credentials import KubeConfigurationError, connection_changed, read_credentials
 from .names import FIELD_MANAGER
+
+_log = logging.getLogger(__name__)
 
 REQUEST_SECONDS: Final = 15.0
 """How long an answer may take; a watch or a log that is followed has no limit of its own."""
 ATTEMPTS: Final = 5
 """At a request that the server puts off (429), after the pauses that it asks for."""
 LONGEST_PAUSE: Final = 3.0
+RENEW_PAUSE: Final = 5.0
+"""Seconds between two readings of credentials that are refused."""
 CONNECTIONS: Final = 256
 """At once: each log that is followed holds one."""
 
@@ -57,14 +62,28 @@ class KubeError(Exception):
         return self.status in {0, HTTPStatus.TOO_MANY_REQUESTS} or self.status >= 500
 
 
-class KubeConfigurationError(Exception):
-    """Neither a kubeconfig nor a pod's own service account was found."""
-
-
 class KubeClient:
-    """One identity at one API server. Make it with `connect`; safe to use from many tasks."""
+    """One identity at one API server. Make it with `connect`; safe to use from many tasks.
 
-    def __init__(self, configuration: Any) -> None:
+    Parameters
+    ----------
+    read
+        Reads how to log in; called again when the API server refuses who asks (401) or its certificate is not trusted any more.
+
+    Attributes
+    ----------
+    refused_since
+        Since when the API server has refused the credentials, by `time.time`; None while it takes them.
+    """
+
+    def __init__(self, configuration: Any, read: Callable[[], Awaitable[Any]] | None = None) -> None:
+        self._use(configuration)
+        self._read = read
+        self._renewal = asyncio.Lock()
+        self._renewed_at = float("-inf")
+        self.refused_since: float | None = None
+
+    def _use(self, configuration: Any) -> None:
         configuration.connection_pool_maxsize = CONNECTIONS
         self._configuration = configuration
         self._api = ApiClient(configuration)
@@ -81,23 +100,9 @@ class KubeClient:
         Raises
         ------
         KubeConfigurationError
-            If there is neither.
+            If there is neither, or it makes no sense.
         """
-        configuration = Configuration()
-        chosen = str(kubeconfig) if kubeconfig else os.environ.get("KUBECONFIG")
-        if chosen and not _is_there(chosen):
-            raise KubeConfigurationError(f"There is no kubeconfig file {chosen}.")
-        try:
-            if chosen:
-                await kube_config.load_kube_config(config_file=chosen, client_configuration=configuration)
-            else:
-                kube_config.load_incluster_config(client_configuration=configuration)
-        except (kube_config.ConfigException, OSError) as error:
-            raise KubeConfigurationError(
-                f"There is no way to log in to Kubernetes ({error}). Set KUBECONFIG to a kubeconfig file, "
-                "or run in a pod with a service account."
-            ) from error
-        return cls(configuration)
+        return cls(await read_credentials(kubeconfig), lambda: read_credentials(kubeconfig))
 
     async def close(self) -> None:
         """Close the connections."""
@@ -202,6 +207,32 @@ class KubeClient:
         query: Mapping[str, Any],
         timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's own
     ) -> aiohttp.ClientResponse:
+        """Send a request; if it is refused for who asks, read the credentials again and send it once more."""
+        used = self._configuration, dict(self._configuration.api_key)
+        try:
+            response = await self._ask(method, path, body, content_type, query, timeout)
+        except KubeError as error:
+            # The cluster's certificates were renewed, too: who trusts only the old ones is told nothing.
+            if not isinstance(
+                error.__cause__, aiohttp.ClientConnectorCertificateError
+            ) or not await self._renew(*used):
+                raise
+            response = await self._ask(method, path, body, content_type, query, timeout)
+        if response.status == HTTPStatus.UNAUTHORIZED and await self._renew(*used):
+            response.close()
+            response = await self._ask(method, path, body, content_type, query, timeout)
+        self._note(response.status)
+        return response
+
+    async def _ask(
+        self,
+        method: str,
+        path: str,
+        body: Json | None,
+        content_type: str,
+        query: Mapping[str, Any],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's own
+    ) -> aiohttp.ClientResponse:
         headers = {"Content-Type": content_type, "Accept": "application/json"}
         # Asked each time: the token of a pod is renewed every hour.
         token = await self._configuration.get_api_key_with_prefix("BearerToken", alias="authorization")
@@ -217,6 +248,44 @@ class KubeClient:
             raise _no_answer(error) from error
         response: aiohttp.ClientResponse = answer.response
         return response
+
+    def _note(self, status: int) -> None:
+        if status != HTTPStatus.UNAUTHORIZED:
+            if self.refused_since is not None:
+                _log.warning("the API server takes the credentials again")
+            self.refused_since = None
+        elif self.refused_since is None:
+            self.refused_since = time.time()
+            _log.error(
+                "the API server refuses the credentials (401 Unauthorized): renew the token or the kubeconfig; its file is "
+                "read again by itself"
+            )
+
+    async def _renew(self, used: Any, keys: Mapping[str, Any]) -> bool:
+        """Read the credentials again that a request was refused with, and return whether there are others now."""
+        if self._read is None:
+            return False
+        async with self._renewal:
+            if self._configuration is not used or self._configuration.api_key != keys:
+                return True  # another request did it meanwhile
+            if time.monotonic() - self._renewed_at < RENEW_PAUSE:
+                return False
+            self._renewed_at = time.monotonic()
+            try:
+                found = await self._read()
+            except KubeConfigurationError as error:
+                _log.warning("the credentials cannot be read again: %s", error)
+                return False
+            if connection_changed(used, found):
+                # Watches and logs that are followed on the old connections begin again by themselves.
+                old = self._api
+                self._use(found)
+                await old.close()
+                return True
+            if found.api_key == keys:
+                return False
+            used.api_key, used.refresh_api_key_hook = found.api_key, found.refresh_api_key_hook
+            return True
 
 
 def path_of(
@@ -245,10 +314,6 @@ def path_of(
 def _pause(said: str | None) -> float:
     """Read ``Retry-After``; what is no number of seconds is one."""
     return min(float(said), LONGEST_PAUSE) if said and said.isdigit() else 1.0
-
-
-def _is_there(kubeconfig: str) -> bool:
-    return any(Path(each).is_file() for each in kubeconfig.split(os.pathsep) if each)
 
 
 def _error(status: int, data: bytes) -> KubeError:

@@ -66,13 +66,16 @@ class NodeFacts:
 
 @dataclass(frozen=True, slots=True)
 class NodeWarning:
-    """Something about the nodes that an operator should know.
+    """Something about the cluster that an operator should know.
 
     Attributes
     ----------
     code
         ``no_resource``: no node has the resource of the accelerator; ``no_labels``: some have it, but none has the labels;
-        ``shared``: a node hands one device out several times.
+        ``shared``: a node hands one device out several times; ``credentials_refused``: the API server refuses the credentials
+        of vkd; ``rights_missing``: vkd may not read what it has to follow.
+    accelerator
+        Empty if it is about none.
     nodes
         The first of them by name.
     number
@@ -80,6 +83,7 @@ class NodeWarning:
     found
     label, found
         Of ``no_labels``: a required label that does not fit, and the values that nodes with the resource have of it.
+        ``found`` of ``rights_missing``: the kinds of objects.
     """
 
     code: str

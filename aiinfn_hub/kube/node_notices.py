@@ -1,4 +1,4 @@
-"""What an operator should know about the nodes, in words."""
+"""What an operator should know about the cluster, in words."""
 
 from __future__ import annotations
 
@@ -11,6 +11,16 @@ from .inventory import NodeWarning
 
 def sentence(notice: NodeWarning, platform: Platform) -> str:
     """Return a notice in the reader's language; empty for an accelerator that the platform file has no more."""
+    if notice.code == "credentials_refused":
+        return _(
+            "The cluster refuses the credentials of vkd (401 Unauthorized), so no job starts or ends and what is shown grows old. "
+            "Renew its token or kubeconfig; vkd reads the file again by itself."
+        )
+    if notice.code == "rights_missing":
+        return _(
+            "The cluster does not let vkd read {kinds} (403 Forbidden), so what is shown of them is old. "
+            "Run `aiinfn-hub kueue apply`, which gives vkd its rights."
+        ).format(kinds=", ".join(notice.found))
     device = platform.accelerators.get(notice.accelerator)
     if device is None:
         return ""

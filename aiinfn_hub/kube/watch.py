@@ -68,7 +68,14 @@ class ObjectWatch(Generic[T]):
         Set once the first LIST is complete and told.
     connected
         Whether the server tells changes at this moment.
+    error
+        What the server refused last, or that it did not answer; None while it tells changes.
     """
+
+    @property
+    def title(self) -> str:
+        """The kind of the objects, as the log names it."""
+        return self._kind.title
 
     def __init__(
         self, client: KubeClient, kind: WatchedKind[T], listener: Listener[T], *, page: int = _PAGE
@@ -83,6 +90,7 @@ class ObjectWatch(Generic[T]):
         self.items: dict[str, T] = {}
         self.synced = asyncio.Event()
         self.connected = False
+        self.error: KubeError | None = None
 
     async def run(self) -> None:
         """Follow the cluster until cancelled."""
@@ -96,6 +104,7 @@ class ObjectWatch(Generic[T]):
                     _FIRST_PAUSE
                 )  # a server that ends each WATCH at once must not be hammered
             except KubeError as error:
+                self.error = error
                 if error.status in _START_ANEW:
                     self._version = None
                 self._complain(error)
@@ -118,6 +127,7 @@ class ObjectWatch(Generic[T]):
         self._complained = False
         self._pause = _FIRST_PAUSE
         self.connected = True
+        self.error = None
 
     # LIST
 

@@ -31,6 +31,7 @@ from aiinfn_hub.platform.selection import Selection
 from aiinfn_hub.spawner.session import SERVER, SessionMixin, asked
 
 from . import device_claims, profile_list
+from .cluster_login import renew_with_kubeconfig
 from .pod_start import LOOK, PodStart
 from .pod_watch import SessionPods
 from .spawn_progress import SpawnStep
@@ -77,6 +78,7 @@ class KubernetesSpawner(SessionMixin, KubeSpawner):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        renew_with_kubeconfig(self.api.api_client.configuration)
         # kubespawner's watch logs each attempt as an error of its own.
         self.log_without_traceback((ApiException, aiohttp.ClientError), logging.WARNING)
 

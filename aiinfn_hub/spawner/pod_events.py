@@ -9,7 +9,8 @@ from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Final, Self
 
-from aiinfn_hub.kube.client import KubeClient, KubeConfigurationError, KubeError, path_of
+from aiinfn_hub.kube.client import KubeClient, KubeError, path_of
+from aiinfn_hub.kube.credentials import KubeConfigurationError
 
 RETRY: Final = 1.0
 """Seconds before a broken watch is opened again."""

@@ -476,7 +476,8 @@ async def test_a_session_of_which_nobody_asks_ends_after_the_access_of_its_owner
         await eventually(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE, 20)
         assert hub.api("/user", token=token)[0] == 403
     assert session_of(hub, "dora") is None
-    assert not hub.api("/users/dora")[1]["servers"]
+    # The hub looks now and then whether the process that it stops has ended.
+    await eventually(lambda: not hub.api("/users/dora")[1]["servers"])
     assert "Traceback" not in hub.log
 
 

@@ -16,6 +16,8 @@ NOTICES = [
     NodeNotice(code="shared", accelerator="slice", nodes=("n1", "n2"), number=7),
     NodeNotice(code="no_resource", accelerator="v70"),
     NodeNotice(code="no_resource", accelerator="gone"),
+    NodeNotice(code="credentials_refused", accelerator=""),
+    NodeNotice(code="rights_missing", accelerator="", found=("workloads", "job pods")),
 ]
 
 
@@ -41,14 +43,16 @@ async def test_operators_read_on_every_page_what_does_not_fit(hub: RealHub) -> N
     async with hub.browser("olga") as http:
         async with http.get(f"{hub.url}/hub/home") as page:
             text = await page.text()
-        assert "The nodes of the cluster do not fit the platform file." in text
+        assert "The cluster needs an operator" in text
         assert "NVIDIA T4 (t4): no node with nvidia.com/gpu has the label product=" in text
         assert "A&lt;b&gt;" in text
         assert "the nodes n1, n2, … hand one device out several times" in text
         assert "AMD Alveo V70 (v70): no node has amd.com/v70" in text
+        assert "refuses the credentials of vkd (401 Unauthorized)" in text
+        assert "does not let vkd read workloads, job pods (403 Forbidden)" in text
         assert "gone" not in text.partition('id="node-notices"')[2].partition("</ul>")[0]
         async with http.get(f"{hub.url}/hub/home", headers={"Accept-Language": "it"}) as page:
-            assert "I nodi del cluster non corrispondono al file della piattaforma." in await page.text()
+            assert "attenzione di un operatore." in await page.text()
         async with http.get(f"{hub.url}/hub/nowhere") as page:
             assert page.status == 404
     async with hub.browser("ada") as http, http.get(f"{hub.url}/hub/home") as page:

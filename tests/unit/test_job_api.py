@@ -10,7 +10,7 @@ from aiinfn_hub.vkd.backends.kubernetes.job_api import hopeless, obstacle, refus
     ("error", "for_good", "words"),
     [
         (KubeError(0, "NoAnswer", "refused"), False, "does not answer"),
-        (KubeError(401, "Unauthorized", "token expired"), False, "does not answer"),
+        (KubeError(401, "Unauthorized", "token expired"), False, "credentials"),
         (KubeError(429, "TooManyRequests", "later"), False, "does not answer"),
         (KubeError(500, "InternalError", "failed calling webhook kueue"), False, "does not answer"),
         (KubeError(403, "Forbidden", "exceeded quota: q, used: count/jobs.batch=9"), False, "quota"),

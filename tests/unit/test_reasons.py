@@ -314,7 +314,7 @@ def test_what_the_node_says(reason: str, message: str, step: str, says: str, hop
             "does not let the platform start a session yet; it is asked again",
             None,
         ),
-        ("Unauthorized", "Unauthorized", "it is asked again", None),
+        ("Unauthorized", "Unauthorized", "does not accept the platform's credentials", None),
         (
             "Forbidden",
             'pods "x" is forbidden: by a policy of the site',

@@ -373,15 +373,17 @@ _REFUSED: Final = (
         hopeless=Reason.TOO_LARGE,
         field="size",
     ),
+    # Whoever renews the credentials helps all that wait.
+    _rule("kube-apiserver: Unauthorized", "", "placed", "pod.credentials"),
     # An API server that has just started does not know its roles for a moment.
     _rule(
-        "kube-apiserver: (?:Forbidden|Unauthorized)",
-        "cannot [a-z]+ resource|^Unauthorized",
+        "kube-apiserver: Forbidden",
+        "cannot [a-z]+ resource",
         "placed",
         "pod.not_yet",
     ),
     _rule(
-        "kube-apiserver: (?:Forbidden|Unauthorized)",
+        "kube-apiserver: Forbidden",
         "",
         "placed",
         "pod.forbidden",

@@ -49,7 +49,8 @@ async def _local(platform: Platform, data: Path, _kubeconfig: Path | None) -> Ba
 
 
 async def _kubernetes(platform: Platform, data: Path, kubeconfig: Path | None) -> Backends:
-    from aiinfn_hub.kube.client import KubeClient, KubeConfigurationError  # noqa: PLC0415
+    from aiinfn_hub.kube.client import KubeClient  # noqa: PLC0415
+    from aiinfn_hub.kube.credentials import KubeConfigurationError  # noqa: PLC0415
 
     from .kubernetes.backend import KubernetesBackend  # noqa: PLC0415
 

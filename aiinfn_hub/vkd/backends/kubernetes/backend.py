@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequenc
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 
@@ -392,13 +393,26 @@ class KubernetesBackend:
             )
         age = max(0.0, (self._clock() - self._read_at).total_seconds())
         return AvailabilityReading(
-            accelerators=entries, read_at=self._read_at, age=age, notices=self._node_notices()
+            accelerators=entries, read_at=self._read_at, age=age, notices=self._notices()
         )
 
-    def _node_notices(self) -> list[NodeNotice]:
-        """Return what operators should know about the nodes, and log what is new; nothing before the nodes were read."""
-        if not self._nodes.synced.is_set():
-            return []
+    def _notices(self) -> list[NodeNotice]:
+        """Return what operators should know about the cluster, and log what is new about the nodes."""
+        found = self._access_warnings()
+        if self._nodes.synced.is_set():  # nothing before the nodes were read
+            found += self._node_warnings()
+        return [NodeNotice.model_validate(asdict(each)) for each in found]
+
+    def _access_warnings(self) -> list[NodeWarning]:
+        if self._client.refused_since is not None:
+            return [NodeWarning("credentials_refused", "")]
+        watches: tuple[ObjectWatch[Any], ...] = (self._nodes, self._pods, *self._batch, self._events)
+        closed = [
+            watch.title for watch in watches if watch.error and watch.error.status == HTTPStatus.FORBIDDEN
+        ]
+        return [NodeWarning("rights_missing", "", found=tuple(closed))] if closed else []
+
+    def _node_warnings(self) -> tuple[NodeWarning, ...]:
         found = self._inventory.notices()
         if found is not self._logged_notices:
             for each in set(found).difference(self._logged_notices):
@@ -409,7 +423,7 @@ class KubernetesBackend:
                     ",".join(each.nodes),
                 )
             self._logged_notices = found
-        return [NodeNotice.model_validate(asdict(each)) for each in found]
+        return found
 
     def largest(self, accelerator: str) -> int:
         """Count the devices of an accelerator on the node that has most of them."""

@@ -67,6 +67,8 @@ def obstacle(error: KubeError) -> Message:
     """Explain to the person why the cluster does not have a job, as the end of a sentence."""
     if error.status == HTTPStatus.FORBIDDEN and "quota" in error.message:
         return Message("reason.cluster_quota")
+    if error.status == HTTPStatus.UNAUTHORIZED:
+        return Message("reason.cluster_credentials")
     if error.status in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}:
         return Message("reason.cluster_not_set_up")
     if not hopeless(error):
