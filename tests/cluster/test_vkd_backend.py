@@ -87,7 +87,7 @@ async def test_a_job_that_takes_more_memory_than_its_size_is_told_so(world: Any)
     end = await world.until(job, "failed")
     assert end.cause is Cause.ERROR
     assert str(end.message) == (
-        "Failed: it needed more than the 64 MiB of memory of its size Small. Choose a larger size."
+        "Failed: it needed more than the 64\N{NO-BREAK SPACE}MiB of memory of its size Small. Choose a larger size."
     )
 
 
