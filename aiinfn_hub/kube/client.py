@@ -22,7 +22,6 @@ import aiohttp
 from kubernetes.aio.client import ApiClient
 
 from .credentials import KubeConfigurationError, connection_changed, read_credentials
-from .names import FIELD_MANAGER
 
 _log = logging.getLogger(__name__)
 
@@ -131,9 +130,11 @@ class KubeClient:
         """Merge into an object (RFC 7386)."""
         return await self._json("PATCH", path, body, "application/merge-patch+json", query=query)
 
-    async def apply(self, path: str, body: Json, *, force: bool = False, dry_run: bool = False) -> Any:
-        """Apply an object server-side under our own field manager."""
-        query: Json = {"fieldManager": FIELD_MANAGER, "force": str(force).lower()}
+    async def apply(
+        self, path: str, body: Json, *, manager: str, force: bool = False, dry_run: bool = False
+    ) -> Any:
+        """Apply an object server-side under the name of a field manager."""
+        query: Json = {"fieldManager": manager, "force": str(force).lower()}
         if dry_run:
             query["dryRun"] = "All"
         return await self._json("PATCH", path, body, "application/apply-patch+yaml", query=query)

@@ -30,6 +30,8 @@ from tests.cluster.harness import Cluster, images, volumes, wait_for
 HERE = Path(__file__).parent
 FOUND_AGAIN = 90.0
 """Seconds in which Kueue, too, finds an API server again that was away a moment ago (its clients back off as the kubelet's)."""
+INSTANCE = names.Instance("aiinfn-system")
+"""The platform of `platform.yaml`, which names none."""
 HOMES, SHARES = "homes", "shares"
 
 

@@ -16,10 +16,9 @@ from typing import Any
 import psutil
 import pytest
 
-from aiinfn_hub.kube import names
 from tests.cluster.harness import images, wait_for
 from tests.cluster.hub_world import ClusterHub, Lab, cluster_hub, notebook_of, post_form
-from tests.cluster.site import Site
+from tests.cluster.site import INSTANCE, Site
 from tests.hub.stack import Client, Iam, browser
 from tests.hub.terminals import Terminal
 from tests.hub.test_config_hub import vkd_of
@@ -128,7 +127,7 @@ def test_the_pod_is_what_was_granted_and_holds_to_the_security_floor(hub: Any, s
     assert [(each["key"], each["values"]) for term in terms for each in term["matchExpressions"]] == [
         ("nvidia.com/gpu.product", ["Tesla-T4"])
     ]
-    assert spec["priorityClassName"] == names.SESSION_PRIORITY_CLASS
+    assert spec["priorityClassName"] == INSTANCE.session_priority_class
     assert spec["automountServiceAccountToken"] is False
     assert spec["restartPolicy"] == "Never"
     assert "kube-api-access" not in json.dumps(spec["volumes"])

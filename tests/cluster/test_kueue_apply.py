@@ -16,13 +16,15 @@ from aiinfn_hub.kube import names
 from aiinfn_hub.kube.apply import kinds
 from tests.cluster import workloads
 from tests.cluster.harness import ApiError, Cluster, wait_for
-from tests.cluster.site import Site
+from tests.cluster.site import INSTANCE, Site
 from tests.cluster.test_queue_order import BATCH, JOBS, Queues
 from tests.cluster.workbench import BACKGROUND
 
 KUEUE = "/apis/kueue.x-k8s.io/v1beta2"
 LABELS = names.Labels()
-QUOTA = "spec.resourceGroups[0].flavors[aiinfn-t4].resources[nvidia.com/gpu].nominalQuota"
+QUOTA = f"spec.resourceGroups[0].flavors[{INSTANCE.flavor('t4')}].resources[nvidia.com/gpu].nominalQuota"
+
+NIGHT, V70 = INSTANCE.cluster_queue("night"), INSTANCE.flavor("v70")
 
 
 @dataclass
@@ -78,7 +80,7 @@ def versions(api: Any) -> dict[str, str]:
     """Every object of ours with what tells one version from another; Kueue writes into the status of queues all the time."""
     found = {}
     for kind in kinds.ALL:
-        for item in api.get(f"{kind.collection()}?labelSelector={LABELS.managed}%3Dtrue")["items"]:
+        for item in api.get(f"{kind.collection()}?labelSelector={LABELS.managed}%3D{INSTANCE.name}")["items"]:
             meta = item["metadata"]
             applied = [each["time"] for each in meta["managedFields"] if each["operation"] == "Apply"]
             version = str((meta["generation"], applied)) if "generation" in meta else meta["resourceVersion"]
@@ -113,7 +115,10 @@ def test_a_quota_is_shown_with_old_and_new_and_applied_without_touching_the_rest
     operator.write(one_t4)
     status, said = operator.diff()
     assert status == 1
-    assert said == f"~ change Cohort aiinfn\n    {QUOTA}: 1000000 -> 1\n25 objects are as they should be.\n"
+    assert (
+        said
+        == f"~ change Cohort {INSTANCE.cohort}\n    {QUOTA}: 1000000 -> 1\n25 objects are as they should be.\n"
+    )
 
     assert operator.run("apply", "--dry-run")[0] == 0
     assert operator.run("apply")[0] == 2  # there is no terminal to ask on
@@ -122,7 +127,7 @@ def test_a_quota_is_shown_with_old_and_new_and_applied_without_touching_the_rest
     status, said = operator.apply()
     assert (status, said.splitlines()[-1]) == (0, "Done.")
     after = versions(cluster.api)
-    assert {name for name in after if after[name] != before[name]} == {"Cohort /aiinfn"}
+    assert {name for name in after if after[name] != before[name]} == {f"Cohort /{INSTANCE.cohort}"}
     assert operator.diff()[0] == 0
 
 
@@ -132,13 +137,13 @@ def test_a_queue_comes_and_goes(operator: Any, cluster: Any) -> None:
     assert status == 1
     created = [line for line in said.splitlines() if line.startswith("+ create ")]
     assert [line.split()[2:] for line in created] == [
-        ["WorkloadPriorityClass", "aiinfn-night"],
-        ["ClusterQueue", "aiinfn-night"],
+        ["WorkloadPriorityClass", NIGHT],
+        ["ClusterQueue", NIGHT],
         ["LocalQueue", f"{BATCH}/{names.local_queue('night', 'flavour')}"],
         ["LocalQueue", f"{BATCH}/{names.local_queue('night', 'medphys')}"],
     ]
     assert operator.apply()[0] == 0
-    assert cluster.api.get(f"{KUEUE}/workloadpriorityclasses/aiinfn-night")["value"] == -5
+    assert cluster.api.get(f"{KUEUE}/workloadpriorityclasses/{NIGHT}")["value"] == -5
     queues = Queues(cluster)
     queues.submit("tonight", "medphys", queue="night", seconds=0)
     wait_for("the job", lambda: queues.done("tonight"))
@@ -148,7 +153,7 @@ def test_a_queue_comes_and_goes(operator: Any, cluster: Any) -> None:
     assert status == 1
     assert said.count("- remove ") == 4
     assert operator.apply()[0] == 0
-    for path in (f"{KUEUE}/clusterqueues/aiinfn-night", f"{KUEUE}/workloadpriorityclasses/aiinfn-night"):
+    for path in (f"{KUEUE}/clusterqueues/{NIGHT}", f"{KUEUE}/workloadpriorityclasses/{NIGHT}"):
         wait_for("it to go", lambda p=path: not exists(cluster.api, p))  # type: ignore[misc]
     assert operator.diff()[0] == 0
 
@@ -156,10 +161,10 @@ def test_a_queue_comes_and_goes(operator: Any, cluster: Any) -> None:
 def test_what_others_made_stays_whatever_it_is_called(operator: Any, cluster: Any) -> None:
     api = cluster.api
     spec = {"namespaceSelector": {}}  # type: ignore[var-annotated]
-    mark = {LABELS.managed: "true"}
+    mark = {LABELS.managed: INSTANCE.name}
     foreign = {
-        "aiinfn-foreign": {},  # named like ours
-        "aiinfn-labelled": mark,  # with our label, but applied by another manager
+        "aiinfn-system-foreign": {},  # named like ours
+        "aiinfn-system-labelled": mark,  # with our label, but applied by another manager
     }
     for name, labels in foreign.items():
         api.apply(
@@ -177,26 +182,26 @@ def test_what_others_made_stays_whatever_it_is_called(operator: Any, cluster: An
             "apiVersion": kinds.KUEUE,  # type: ignore[attr-defined]
             "kind": "LocalQueue",
             "metadata": meta,
-            "spec": {"clusterQueue": "aiinfn-foreign"},
+            "spec": {"clusterQueue": "aiinfn-system-foreign"},
         }
     )
     # Applied by us, but without the label: somebody took it out to keep the object.
     kept = {
         "apiVersion": kinds.KUEUE,  # type: ignore[attr-defined]
         "kind": "WorkloadPriorityClass",
-        "metadata": {"name": "aiinfn-kept"},
+        "metadata": {"name": "aiinfn-system-kept"},
         "value": 1,
     }
     api.request(
         "PATCH",
-        f"{KUEUE}/workloadpriorityclasses/aiinfn-kept?fieldManager={names.FIELD_MANAGER}",
+        f"{KUEUE}/workloadpriorityclasses/aiinfn-system-kept?fieldManager={INSTANCE.field_manager}",
         kept,
         "application/apply-patch+yaml",
     )
     paths = [
         *(f"{KUEUE}/clusterqueues/{name}" for name in foreign),
         local,
-        f"{KUEUE}/workloadpriorityclasses/aiinfn-kept",
+        f"{KUEUE}/workloadpriorityclasses/aiinfn-system-kept",
     ]
     before = [api.get(path)["metadata"]["generation"] for path in paths]
     try:
@@ -220,11 +225,11 @@ def test_a_queue_or_an_accelerator_with_jobs_in_it_stays_and_nothing_at_all_is_c
         job = workloads.job(name, workloads.T4)
         job["metadata"]["labels"] = {
             names.QUEUE_LABEL: names.local_queue(queue, project),
-            names.QUEUE_PRIORITY_LABEL: names.queue_priority_class(queue),
+            names.QUEUE_PRIORITY_LABEL: INSTANCE.queue_priority_class(queue),
         }
         template = job["spec"]["template"]
         template["metadata"]["annotations"] = {LABELS.user: owner, LABELS.accelerator: "t4"}
-        template["spec"]["priorityClassName"] = names.BATCH_PRIORITY_CLASS
+        template["spec"]["priorityClassName"] = INSTANCE.batch_priority_class
         api.post(JOBS, job)
 
     submit("job-one", "flavour", "ada")
@@ -286,16 +291,16 @@ def test_a_field_that_cannot_change_is_refused_with_what_to_do(operator: Any, cl
     operator.write(more)
     status, said = operator.apply()
     assert status == 2
-    assert "PriorityClass aiinfn-session cannot be changed like that" in said
+    assert f"PriorityClass {INSTANCE.session_priority_class} cannot be changed like that" in said
     assert "pods that exist keep the number" in said
-    assert "ResourceFlavor aiinfn-v70 cannot be changed like that" in said
+    assert f"ResourceFlavor {V70} cannot be changed like that" in said
     assert "Give the accelerator another name" in said
     assert versions(cluster.api) == before
 
     # What the sentence says to do works.
     operator.write(lambda data: [data["accelerators"].pop("v70"), data["images"].pop("fpga-tools")])
     assert operator.apply()[0] == 0
-    wait_for("the flavor to go", lambda: not exists(cluster.api, f"{KUEUE}/resourceflavors/aiinfn-v70"))
+    wait_for("the flavor to go", lambda: not exists(cluster.api, f"{KUEUE}/resourceflavors/{V70}"))
     operator.write(
         lambda data: data["accelerators"]["v70"]["kubernetes"].update(node_labels={"accelerator": "v71"})
     )
@@ -322,17 +327,17 @@ def test_what_does_not_fit_the_nodes_is_told(operator: Any, cluster: Any) -> Non
 
 
 def test_what_another_manager_holds_is_left_to_it_until_forced(operator: Any, cluster: Any) -> None:
-    cohort = cluster.api.get(f"{KUEUE}/cohorts/aiinfn")
+    cohort = cluster.api.get(f"{KUEUE}/cohorts/{INSTANCE.cohort}")
     spec = cohort["spec"]
-    t4 = next(each for each in spec["resourceGroups"][0]["flavors"] if each["name"] == "aiinfn-t4")
+    t4 = next(each for each in spec["resourceGroups"][0]["flavors"] if each["name"] == INSTANCE.flavor("t4"))
     next(each for each in t4["resources"] if each["name"] == "nvidia.com/gpu")["nominalQuota"] = "7"
     cluster.apply(
-        [{"apiVersion": kinds.KUEUE, "kind": "Cohort", "metadata": {"name": "aiinfn"}, "spec": spec}]  # type: ignore[attr-defined]
+        [{"apiVersion": kinds.KUEUE, "kind": "Cohort", "metadata": {"name": INSTANCE.cohort}, "spec": spec}]  # type: ignore[attr-defined]
     )
     for command in (operator.diff, operator.apply):
         status, said = command()
         assert status == 2
-        assert "Cohort aiinfn: .spec.resourceGroups is managed by tests." in said
+        assert f"Cohort {INSTANCE.cohort}: .spec.resourceGroups is managed by tests." in said
         assert "--force" in said
     status, said = operator.diff("--force")
     assert status == 1
@@ -342,7 +347,7 @@ def test_what_another_manager_holds_is_left_to_it_until_forced(operator: Any, cl
 
 
 def test_somebody_else_s_object_of_our_name_is_not_taken_over(operator: Any, cluster: Any) -> None:
-    meta = {"name": "aiinfn-night"}
+    meta = {"name": NIGHT}
     cluster.apply(
         [{"apiVersion": kinds.KUEUE, "kind": "WorkloadPriorityClass", "metadata": meta, "value": 3}]  # type: ignore[attr-defined]
     )
@@ -350,13 +355,13 @@ def test_somebody_else_s_object_of_our_name_is_not_taken_over(operator: Any, clu
     status, said = operator.apply()
     assert status == 2
     assert (
-        "WorkloadPriorityClass aiinfn-night is there already and was not made by this command (but by tests)"
+        f"WorkloadPriorityClass {NIGHT} is there already and was not made by this command (but by tests)"
         in said
     )
-    assert not exists(cluster.api, f"{KUEUE}/clusterqueues/aiinfn-night")
-    assert cluster.api.get(f"{KUEUE}/workloadpriorityclasses/aiinfn-night")["value"] == 3
+    assert not exists(cluster.api, f"{KUEUE}/clusterqueues/{NIGHT}")
+    assert cluster.api.get(f"{KUEUE}/workloadpriorityclasses/{NIGHT}")["value"] == 3
     assert operator.apply("--force")[0] == 0
-    assert cluster.api.get(f"{KUEUE}/workloadpriorityclasses/aiinfn-night")["value"] == -5
+    assert cluster.api.get(f"{KUEUE}/workloadpriorityclasses/{NIGHT}")["value"] == -5
 
 
 def test_a_namespace_that_left_the_file_stays_with_all_that_is_in_it(operator: Any, cluster: Any) -> None:

@@ -11,7 +11,7 @@ import pytest
 from aiinfn_hub.kube import names
 from tests.cluster import workloads
 from tests.cluster.harness import Cluster, has_condition, wait_for
-from tests.cluster.site import Site
+from tests.cluster.site import INSTANCE, Site
 from tests.cluster.workbench import BACKGROUND, is_running
 from tests.cluster.workloads import OBEDIENT, T4
 
@@ -50,10 +50,10 @@ class Queues:
         job = workloads.job(name, devices, command, **more)
         job["metadata"]["labels"] = {
             names.QUEUE_LABEL: names.local_queue(queue, project),
-            names.QUEUE_PRIORITY_LABEL: names.queue_priority_class(queue),
+            names.QUEUE_PRIORITY_LABEL: INSTANCE.queue_priority_class(queue),
         }
         pod = job["spec"]["template"]["spec"]
-        pod["priorityClassName"] = names.BATCH_PRIORITY_CLASS
+        pod["priorityClassName"] = INSTANCE.batch_priority_class
         model = {MODEL: "Tesla-T4"} if devices == T4 else {}
         if wanted := {**model, **(labels or {})}:
             pod["affinity"] = affinity(wanted)
@@ -97,7 +97,7 @@ class Queues:
 
     def session(self, name: str, devices: Any = T4) -> None:
         pod = workloads.session(name, devices)
-        pod["spec"]["priorityClassName"] = names.SESSION_PRIORITY_CLASS
+        pod["spec"]["priorityClassName"] = INSTANCE.session_priority_class
         self.api.post(SESSION_PODS, pod)
         wait_for(f"session {name}", lambda: is_running(self.api.get(f"{SESSION_PODS}/{name}")))
 
@@ -131,10 +131,10 @@ def test_each_accelerator_gets_its_own_flavor_and_cpu_jobs_get_none(queues: Any)
         wait_for(f"{job} to be admitted", lambda j=job: queues.admitted(j))  # type: ignore[misc]
     found = {job: queues.flavors(job) for job in ("t4", "slice", "v70", "cpu")}
     assert found == {
-        "t4": {"aiinfn-t4"},
-        "slice": {"aiinfn-slice"},
-        "v70": {"aiinfn-v70"},
-        "cpu": {"aiinfn-none"},
+        "t4": {INSTANCE.flavor("t4")},
+        "slice": {INSTANCE.flavor("slice")},
+        "v70": {INSTANCE.flavor("v70")},
+        "cpu": {INSTANCE.flavor("none")},
     }
     queues.wait_running("t4", "slice", "v70", "cpu")
 

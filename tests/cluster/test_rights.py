@@ -10,7 +10,7 @@ from aiinfn_hub.kube import names
 from aiinfn_hub.kube.objects import rbac
 from tests.cluster import workloads
 from tests.cluster.harness import ApiError, Cluster, wait_for
-from tests.cluster.site import Site
+from tests.cluster.site import INSTANCE, Site
 from tests.cluster.test_queue_order import BATCH, SESSION_PODS, SESSIONS
 
 SYSTEM = "aiinfn-system"
@@ -249,13 +249,13 @@ def test_the_hub_cannot_make_a_pod_that_has_rights_or_the_machine_s_files(client
         {"securityContext": {"runAsUser": 0}},
     ):
         pod = workloads.session("bad")
-        pod["spec"] |= {"priorityClassName": names.SESSION_PRIORITY_CLASS} | change
+        pod["spec"] |= {"priorityClassName": INSTANCE.session_priority_class} | change
         with pytest.raises(ApiError, match="violates PodSecurity") as refused:
             clients["hub"].post(SESSION_PODS, pod)
         assert refused.value.status == 403
     for account in (rbac.HUB, rbac.VKD):  # accounts of other namespaces cannot be named
         pod = workloads.session("bad")
-        pod["spec"] |= {"priorityClassName": names.SESSION_PRIORITY_CLASS, "serviceAccountName": account}
+        pod["spec"] |= {"priorityClassName": INSTANCE.session_priority_class, "serviceAccountName": account}
         with pytest.raises(ApiError, match="not found") as refused:
             clients["hub"].post(SESSION_PODS, pod)
         assert refused.value.status == 403
@@ -264,7 +264,7 @@ def test_the_hub_cannot_make_a_pod_that_has_rights_or_the_machine_s_files(client
 
 def test_the_hub_may_start_and_end_a_session_with_exactly_its_rights(clients: Any) -> None:
     pod = workloads.session("allowed")
-    pod["spec"]["priorityClassName"] = names.SESSION_PRIORITY_CLASS
+    pod["spec"]["priorityClassName"] = INSTANCE.session_priority_class
     hub = clients["hub"]
     hub.post(SESSION_PODS, pod)
     wait_for("it to run", lambda: hub.get(f"{SESSION_PODS}/allowed")["status"]["phase"] == "Running")

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from aiinfn_hub.kube import names
 from aiinfn_hub.kube.client import path_of
+from tests.cluster.site import INSTANCE
 from tests.cluster.vkd_world import GPU, SLICE, patient_kueue, set_devices
 
 JOBS = 60
@@ -83,7 +83,7 @@ async def test_many_jobs_of_two_projects_all_end_once_in_fair_order(crowd: Any, 
 
 async def until_places_are_kueues(world: Any, number: int) -> None:
     """Wait until every waiting job has a place, and each is the one that Kueue says."""
-    path = path_of("visibility.kueue.x-k8s.io/v1beta2", "clusterqueues", name=names.cluster_queue("main"))
+    path = path_of("visibility.kueue.x-k8s.io/v1beta2", "clusterqueues", name=INSTANCE.cluster_queue("main"))
     # Of a project one job a second comes to Kueue (backends/kubernetes/creation_order.py).
     deadline = time.monotonic() + 30 + JOBS
     while True:

@@ -51,7 +51,9 @@ def test_the_job_is_suspended_bounded_and_survives_evictions() -> None:
     spec = made["spec"]
     assert made["metadata"]["name"] == "job-abc"
     assert made["metadata"]["labels"][names.QUEUE_LABEL] == names.local_queue("main", "flavour")
-    assert made["metadata"]["labels"][names.QUEUE_PRIORITY_LABEL] == names.queue_priority_class("main")
+    assert made["metadata"]["labels"][names.QUEUE_PRIORITY_LABEL] == names.Instance(
+        "aiinfn-system"
+    ).queue_priority_class("main")
     assert (spec["suspend"], spec["backoffLimit"], spec["activeDeadlineSeconds"]) == (True, 0, 5400)
     assert spec["ttlSecondsAfterFinished"] == 86400
     assert spec["podFailurePolicy"]["rules"][0]["onPodConditions"][0]["type"] == "DisruptionTarget"

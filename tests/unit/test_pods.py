@@ -23,6 +23,7 @@ from aiinfn_hub.platform.model.platform import Platform
 from aiinfn_hub.platform.person import Person
 from aiinfn_hub.platform.selection import Door
 
+INSTANCE = names.Instance("aiinfn-system")
 FILE: dict[str, Any] = {
     "accelerators": {
         "t4": {
@@ -177,6 +178,7 @@ def test_labels_hold_slugs_and_annotations_names() -> None:
         "ai.infn.it/project": "alpha",
         "ai.infn.it/accelerator": "t4",
         "ai.infn.it/count": "2",
+        "ai.infn.it/managed": "aiinfn-system",
     }
     assert made.annotations["ai.infn.it/user"] == "ada@example.org"
     assert made.annotations.keys() - made.labels.keys() == {f"ai.infn.it/{name}" for name in ACCOUNT_FILES}
@@ -185,8 +187,8 @@ def test_labels_hold_slugs_and_annotations_names() -> None:
 def test_a_session_and_a_job_of_one_choice_differ_in_what_tells_them_apart_only() -> None:
     session = parts({"accelerator": "t4"})
     job = parts({"accelerator": "t4"}, door=Door.JOB)
-    assert session.priority_class_name == names.SESSION_PRIORITY_CLASS
-    assert job.priority_class_name == names.BATCH_PRIORITY_CLASS
+    assert session.priority_class_name == INSTANCE.session_priority_class
+    assert job.priority_class_name == INSTANCE.batch_priority_class
     assert job.labels["ai.infn.it/kind"] == "job"
     same = (
         "image",

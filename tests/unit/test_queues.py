@@ -64,36 +64,36 @@ def quota(group: Any) -> dict[str, Any]:
 
 
 def test_the_cohort_holds_the_whole_quota_and_what_is_not_stated_is_no_limit() -> None:
-    (group,) = named("Cohort")["aiinfn"]["spec"]["resourceGroups"]
+    (group,) = named("Cohort")["aiinfn-system"]["spec"]["resourceGroups"]
     assert group["coveredResources"] == ["cpu", "memory", "nvidia.com/gpu", "nvidia.com/mig-1g.5gb"]
     plain = {"cpu": "1500m", "memory": "64Gi", "nvidia.com/gpu": "0", "nvidia.com/mig-1g.5gb": "0"}
     assert quota(group) == {
-        "aiinfn-none": plain,
-        "aiinfn-t4": plain | {"nvidia.com/gpu": "1000000"},
-        "aiinfn-rtx": plain | {"nvidia.com/gpu": "3"},
-        "aiinfn-slice": plain,
+        "aiinfn-system-none": plain,
+        "aiinfn-system-t4": plain | {"nvidia.com/gpu": "1000000"},
+        "aiinfn-system-rtx": plain | {"nvidia.com/gpu": "3"},
+        "aiinfn-system-slice": plain,
     }
 
 
 def test_a_queue_owns_nothing_and_offers_its_accelerators_only() -> None:
-    short = named("ClusterQueue")["aiinfn-short"]["spec"]
-    assert short["cohortName"] == "aiinfn"
+    short = named("ClusterQueue")["aiinfn-system-short"]["spec"]
+    assert short["cohortName"] == "aiinfn-system"
     assert short["preemption"]["withinClusterQueue"] == "Never"
     (group,) = short["resourceGroups"]
     # CPU only comes first, whatever the order in the file.
     nothing = {"cpu": "0", "memory": "0", "nvidia.com/gpu": "0"}
-    assert quota(group) == {"aiinfn-none": nothing, "aiinfn-rtx": nothing}
-    assert list(quota(group)) == ["aiinfn-none", "aiinfn-rtx"]
-    assert "resourceGroups" not in named("ClusterQueue")["aiinfn-nothing"]["spec"]
+    assert quota(group) == {"aiinfn-system-none": nothing, "aiinfn-system-rtx": nothing}
+    assert list(quota(group)) == ["aiinfn-system-none", "aiinfn-system-rtx"]
+    assert "resourceGroups" not in named("ClusterQueue")["aiinfn-system-nothing"]["spec"]
 
 
 def test_every_flavor_has_the_topology_a_label_and_the_tolerations_of_its_nodes() -> None:
     flavors = {name: each["spec"] for name, each in named("ResourceFlavor").items()}
-    assert all(spec["topologyName"] == "aiinfn" for spec in flavors.values())
-    assert flavors["aiinfn-none"]["nodeLabels"] == {"kubernetes.io/os": "linux"}
-    assert flavors["aiinfn-slice"]["nodeLabels"] == {"kubernetes.io/os": "linux"}
-    assert flavors["aiinfn-t4"]["nodeLabels"]["nvidia.com/gpu.product"] == "Tesla-T4"
-    assert flavors["aiinfn-t4"]["tolerations"] == [{"key": "gpu", "operator": "Exists"}]
+    assert all(spec["topologyName"] == "aiinfn-system" for spec in flavors.values())
+    assert flavors["aiinfn-system-none"]["nodeLabels"] == {"kubernetes.io/os": "linux"}
+    assert flavors["aiinfn-system-slice"]["nodeLabels"] == {"kubernetes.io/os": "linux"}
+    assert flavors["aiinfn-system-t4"]["nodeLabels"]["nvidia.com/gpu.product"] == "Tesla-T4"
+    assert flavors["aiinfn-system-t4"]["tolerations"] == [{"key": "gpu", "operator": "Exists"}]
 
 
 def test_projects_have_a_local_queue_in_each_queue_that_is_open_to_them() -> None:
@@ -102,11 +102,11 @@ def test_projects_have_a_local_queue_in_each_queue_that_is_open_to_them() -> Non
         for each in named("LocalQueue").values()
     }
     assert local == {
-        ("aiinfn-opportunistic", "flavour"),
-        ("aiinfn-opportunistic", "medphys"),
-        ("aiinfn-short", "medphys"),
-        ("aiinfn-nothing", "flavour"),
-        ("aiinfn-nothing", "medphys"),
+        ("aiinfn-system-opportunistic", "flavour"),
+        ("aiinfn-system-opportunistic", "medphys"),
+        ("aiinfn-system-short", "medphys"),
+        ("aiinfn-system-nothing", "flavour"),
+        ("aiinfn-system-nothing", "medphys"),
     }
     assert names.local_queue("short", "medphys") in named("LocalQueue")
 
@@ -121,14 +121,14 @@ def test_kueue_sees_the_batch_namespace_only_and_people_s_pods_are_restricted() 
 
 def test_batch_pods_yield_and_the_order_of_queues_is_another_number() -> None:
     classes = named("PriorityClass")
-    assert classes["aiinfn-batch"]["value"] < 0 < classes["aiinfn-session"]["value"]
-    assert classes["aiinfn-batch"]["preemptionPolicy"] == "Never"
-    assert named("WorkloadPriorityClass")["aiinfn-short"]["value"] == 10
+    assert classes["aiinfn-system-batch"]["value"] < 0 < classes["aiinfn-system-session"]["value"]
+    assert classes["aiinfn-system-batch"]["preemptionPolicy"] == "Never"
+    assert named("WorkloadPriorityClass")["aiinfn-system-short"]["value"] == 10
 
 
 def test_everything_is_marked_as_ours_is_named_once_and_comes_after_what_it_needs() -> None:
     wanted = apply.wanted(platform(label_prefix="example.org"))
-    assert all(each["metadata"]["labels"]["example.org/managed"] == "true" for each in wanted)
+    assert all(each["metadata"]["labels"]["example.org/managed"] == "aiinfn-system" for each in wanted)
     keys = [(e["kind"], e["metadata"].get("namespace"), e["metadata"]["name"]) for e in wanted]
     assert len(set(keys)) == len(keys)
     order = [kind for kind, _, _ in keys]
@@ -208,11 +208,11 @@ def test_a_difference_is_told_by_path_with_old_and_new(
 
 # Whom a change would hurt
 
-LABELS = names.Labels()
+LABELS, INSTANCE = names.Labels(), names.Instance("aiinfn-system")
 
 
 def queue_objects(
-    flavors: Sequence[str] = ("aiinfn-none", "aiinfn-t4"), local: Sequence[str] = ("o-f", "o-m")
+    flavors: Sequence[str] = ("aiinfn-system-none", "aiinfn-system-t4"), local: Sequence[str] = ("o-f", "o-m")
 ) -> Iterator[dict[str, Any]]:
     groups = [{"flavors": [{"name": name} for name in flavors]}]
     yield {"kind": "ClusterQueue", "metadata": {"name": "o"}, "spec": {"resourceGroups": groups}}
@@ -255,21 +255,24 @@ BEFORE = usage_check.Queues.of(queue_objects())
         (queue_objects(local=["o-m"]), [], []),
         (queue_objects(local=["o-m"]), [workload("j", "o-m"), workload("k", finished=True)], []),
         (queue_objects(local=["o-m"]), [workload("j", namespace="elsewhere"), workload("k", "another")], []),
-        (queue_objects(local=["o-m"]), [workload("j", has="aiinfn-t4"), workload("k", user="ben")], ["LocalQueue b/o-f (of ClusterQueue o) cannot be removed: 2 jobs need it: j of ada (running), k of ben (waiting). Let them end or cancel them first."]),
-        (queue_objects(["aiinfn-none"]), [workload("c", accelerator="none"), workload("j")], ["ClusterQueue o cannot lose the flavor aiinfn-t4: 1 job needs it: j of ada (waiting). Let them end or cancel them first."]),
-        (queue_objects(["aiinfn-none"]), [workload("j", accelerator="none", has="aiinfn-t4")], ["ClusterQueue o cannot lose the flavor aiinfn-t4: 1 job needs it: j of ada (running). Let them end or cancel them first."]),
+        (queue_objects(local=["o-m"]), [workload("j", has="aiinfn-system-t4"), workload("k", user="ben")], ["LocalQueue b/o-f (of ClusterQueue o) cannot be removed: 2 jobs need it: j of ada (running), k of ben (waiting). Let them end or cancel them first."]),
+        (queue_objects(["aiinfn-system-none"]), [workload("c", accelerator="none"), workload("j")], ["ClusterQueue o cannot lose the flavor aiinfn-system-t4: 1 job needs it: j of ada (waiting). Let them end or cancel them first."]),
+        (queue_objects(["aiinfn-system-none"]), [workload("j", accelerator="none", has="aiinfn-system-t4")], ["ClusterQueue o cannot lose the flavor aiinfn-system-t4: 1 job needs it: j of ada (running). Let them end or cancel them first."]),
         ([], [workload("j")], ["LocalQueue b/o-f (of ClusterQueue o) cannot be removed: 1 job needs it: j of ada (waiting). Let them end or cancel them first."]),
     ],
 )  # fmt: skip
 def test_unfinished_jobs_keep_their_queue_and_their_accelerator(
     after: Iterator[Any] | list[Any], workloads: list[dict[str, Any]], expected: list[str]
 ) -> None:
-    assert list(usage_check.obstacles(BEFORE, usage_check.Queues.of(after), workloads, LABELS)) == expected
+    assert (
+        list(usage_check.obstacles(BEFORE, usage_check.Queues.of(after), workloads, LABELS, INSTANCE))
+        == expected
+    )
 
 
 def test_of_many_jobs_some_are_named_and_the_rest_is_counted() -> None:
     jobs = [workload(f"j{n}") for n in range(25)]
-    (sentence,) = usage_check.obstacles(BEFORE, usage_check.Queues(), jobs, LABELS)
+    (sentence,) = usage_check.obstacles(BEFORE, usage_check.Queues(), jobs, LABELS, INSTANCE)
     assert "25 jobs" in sentence
     assert "j19 of ada" in sentence
     assert sentence.partition(" and ")[2].startswith("5 more")
@@ -277,7 +280,11 @@ def test_of_many_jobs_some_are_named_and_the_rest_is_counted() -> None:
 
 @pytest.mark.parametrize(
     ("after", "expected"),
-    [(queue_objects(), False), (queue_objects(["aiinfn-none"]), True), (queue_objects(local=["o-f"]), True)],
+    [
+        (queue_objects(), False),
+        (queue_objects(["aiinfn-system-none"]), True),
+        (queue_objects(local=["o-f"]), True),
+    ],
 )
 def test_jobs_are_only_looked_at_where_something_goes(after: Iterator[Any], expected: bool) -> None:
     assert BEFORE.lost(usage_check.Queues.of(after)) is expected

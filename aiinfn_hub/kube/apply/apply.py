@@ -1,10 +1,11 @@
 """Bring a cluster in line with the platform file, and say before what that would change.
 
-Objects are applied server-side under our own field manager. What differs is found by a dry run of the same request, so
+Objects are applied server-side under the field manager of the platform's instance. What differs is found by a dry run of the same request, so
 that the API server itself says what would change: its defaults, and fields of others, show no difference.
 
-- Only what carries our label *and* was applied by our manager is ever removed. Namespaces stay: people's volumes are in
-  them.
+- Only what carries the instance's label *and* was applied by its manager alone is ever removed. Namespaces stay: people's
+  volumes are in them.
+- What another platform of the cluster has applied is never touched, not even where that is forced.
 - Nothing is deleted in order to be made again. Where a field cannot be changed, that is said, with what to do.
 - A change that would hurt unfinished jobs is refused as a whole, before anything is changed.
 """
@@ -27,7 +28,7 @@ from aiinfn_hub.kube.objects import queues, rbac
 from aiinfn_hub.platform.model.platform import Platform
 from aiinfn_hub.platform.model.settings import BackendKind
 
-from . import kinds, usage_check
+from . import kinds, ownership, usage_check
 from .diff import Field, fields
 from .kinds import ObjectKind
 
@@ -140,7 +141,7 @@ async def make_plan(client: KubeClient, platform: Platform, *, force: bool = Fal
     Parameters
     ----------
     force
-        Take over what others made or manage, instead of seeing an obstacle in it.
+        Take over what others made or manage, instead of seeing an obstacle in it. What another platform has applied stays one.
 
     Raises
     ------
@@ -148,27 +149,30 @@ async def make_plan(client: KubeClient, platform: Platform, *, force: bool = Fal
         If the cluster cannot be asked.
     """
     desired = wanted(platform)
-    labels = names.Labels(platform.label_prefix)
+    labels, instance = names.Labels(platform.label_prefix), names.Instance.of(platform)
     try:
         if await client.find(f"/apis/{queues.KUEUE}") is None:
             raise ApplyError(
                 f"Kueue's {queues.KUEUE} is not in this cluster: install Kueue 0.19 or newer first "
                 "(see docs/kubernetes.md)."
             )
-        present = await _ours(client, labels)
+        present = await made_earlier(client, labels, instance)
         plan = Plan()
-        outcomes = await _at_once(lambda body: _compare(client, body, force=force), desired)
+        outcomes = await at_once(lambda body: _compare(client, body, instance, labels, force=force), desired)
         for outcome in outcomes:
             if isinstance(outcome, str):
                 plan.obstacles.append(outcome)
-            else:
+            elif isinstance(outcome, Change):
                 plan.changes.append(outcome)
+        plan.obstacles += ownership.sentences(
+            each for each in outcomes if isinstance(each, ownership.Foreign)
+        )
         _plan_removals(plan, present, desired)
         plan.before, plan.after = usage_check.Queues.of(present), usage_check.Queues.of(desired)
         plan.obstacles += await _hurt(client, platform, plan)
         plan.notes += await _about_nodes(client, platform)
     except KubeError as error:
-        raise _cannot(error) from error
+        raise cannot(error) from error
     return plan
 
 
@@ -184,16 +188,17 @@ async def carry_out(client: KubeClient, platform: Platform, plan: Plan, *, force
         try:  # jobs may have come since the plan was made
             plan.obstacles += await _hurt(client, platform, plan)
         except KubeError as error:
-            raise _cannot(error) from error
+            raise cannot(error) from error
     if plan.obstacles:
         raise ApplyError("\n".join(["Nothing was changed.", *plan.obstacles]))
+    instance = names.Instance.of(platform)
     stages = sorted({kind.stage for kind in kinds.ALL})
     for stage in stages:
         todo = [c for c in plan.pending if c.kind.stage == stage and c.verb is not Verb.REMOVE]
-        await _at_once(lambda change: _do(client, change, force=force), todo)
+        await at_once(lambda change: _do(client, change, instance, force=force), todo)
     for stage in reversed(stages):
         todo = [c for c in plan.pending if c.kind.stage == stage and c.verb is Verb.REMOVE]
-        await _at_once(lambda change: _do(client, change, force=force), todo)
+        await at_once(lambda change: _do(client, change, instance, force=force), todo)
 
 
 async def inactive_queues(
@@ -206,10 +211,11 @@ async def inactive_queues(
     seconds
         How long to wait at most.
     """
-    waiting = [names.cluster_queue(name) for name in platform.queues]
+    instance = names.Instance.of(platform)
+    waiting = [instance.cluster_queue(name) for name in platform.queues]
     deadline = asyncio.get_running_loop().time() + seconds
     while True:
-        said = dict(zip(waiting, await _at_once(lambda name: _inactive(client, name), waiting), strict=True))
+        said = dict(zip(waiting, await at_once(lambda name: _inactive(client, name), waiting), strict=True))
         waiting = [name for name, why in said.items() if why]
         if not waiting or asyncio.get_running_loop().time() > deadline:
             return [f"ClusterQueue {name} admits no jobs yet: {said[name]}" for name in waiting]
@@ -223,19 +229,24 @@ def title(kind: ObjectKind, body: Json) -> str:
     return f"{kind.name} {place}{metadata['name']}"
 
 
-async def _compare(client: KubeClient, body: Json, *, force: bool) -> Change | str:
-    """Return what applying an object would do, or a sentence that says why it cannot be applied."""
+async def _compare(
+    client: KubeClient, body: Json, instance: names.Instance, labels: names.Labels, *, force: bool
+) -> Change | ownership.Foreign | str:
+    """Return what applying an object would do, or why it cannot be applied."""
     kind = kinds.BY_NAME[body["kind"]]
     path = kind.path(body["metadata"])
     live = await client.find(path)
-    if live is not None and not _is_ours(live) and not kind.kept and not force:
-        others = ", ".join(sorted({each["manager"] for each in live["metadata"].get("managedFields", [])}))
+    if live is not None and (theirs := ownership.foreign(live, title(kind, body), instance, labels)):
+        return theirs
+    ours = live is not None and ownership.is_ours(live, instance)
+    if live is not None and not ours and not kind.kept and not force:
+        others = ", ".join(ownership.managers(live))
         return (
             f"{title(kind, body)} is there already and was not made by this command (but by {others or 'others'}). "
             "Rename or remove it, or take it over with --force."
         )
     try:
-        result = await client.apply(path, body, force=force, dry_run=True)
+        result = await client.apply(path, body, manager=instance.field_manager, force=force, dry_run=True)
     except KubeError as error:
         if live is None and error.status == HTTPStatus.NOT_FOUND:  # its namespace comes with it
             return Change(Verb.CREATE, kind, body)
@@ -245,7 +256,7 @@ async def _compare(client: KubeClient, body: Json, *, force: bool) -> Change | s
     if live is None:
         return Change(Verb.CREATE, kind, body)
     differing = fields(live, result)
-    if not differing and _is_ours(live):
+    if not differing and ours:
         return Change(Verb.KEEP, kind, body)
     return Change(Verb.CHANGE, kind, body, differing)
 
@@ -288,29 +299,25 @@ def _identity(body: Json) -> tuple[str, str, str]:
     return body["kind"], metadata.get("namespace", ""), metadata["name"]
 
 
-async def _ours(client: KubeClient, labels: names.Labels) -> list[Json]:
-    """Return what earlier runs made, by label and field manager."""
+async def made_earlier(client: KubeClient, labels: names.Labels, instance: names.Instance) -> list[Json]:
+    """Return what earlier runs for this instance made, by label and field manager."""
+    selector = f"{labels.managed} in ({','.join(instance.marks)})"
 
     async def of_kind(kind: ObjectKind) -> list[Json]:
-        pages = _pages(client, kind.collection(), labelSelector=f"{labels.managed}=true")
-        found = [each async for each in pages if _is_ours(each)]
+        listed = pages(client, kind.collection(), labelSelector=selector)
+        found = [each async for each in listed if ownership.owners(each) == {instance.name}]
         for each in found:  # the items of a list do not say what they are
             each["kind"] = kind.name
         return found
 
-    return [each for group in await _at_once(of_kind, kinds.ALL) for each in group]
-
-
-def _is_ours(body: Json) -> bool:
-    managed = body["metadata"].get("managedFields", [])
-    return any(each["manager"] == names.FIELD_MANAGER and each["operation"] == "Apply" for each in managed)
+    return [each for group in await at_once(of_kind, kinds.ALL) for each in group]
 
 
 async def _about_nodes(client: KubeClient, platform: Platform) -> list[str]:
     """Return the accelerators whose labels no node has, and the nodes that hand one device out several times."""
     reader, inventory = InventoryReader(platform), ClusterInventory(platform)
     try:
-        async for each in _pages(client, path_of("v1", "nodes")):
+        async for each in pages(client, path_of("v1", "nodes")):
             inventory.see_node(None, reader.node(each))
     except KubeError as error:
         if error.status != HTTPStatus.FORBIDDEN:
@@ -325,16 +332,18 @@ async def _hurt(client: KubeClient, platform: Platform, plan: Plan) -> list[str]
         return []
     spaces = sorted({namespace for namespace, _ in plan.before.local})
     found = [each async for each in _workloads(client, spaces)]
-    return list(usage_check.obstacles(plan.before, plan.after, found, names.Labels(platform.label_prefix)))
+    labels, instance = names.Labels(platform.label_prefix), names.Instance.of(platform)
+    return list(usage_check.obstacles(plan.before, plan.after, found, labels, instance))
 
 
 async def _workloads(client: KubeClient, namespaces: Iterable[str]) -> AsyncIterator[Json]:
     for namespace in namespaces:
-        async for each in _pages(client, path_of(queues.KUEUE, "workloads", namespace=namespace)):
+        async for each in pages(client, path_of(queues.KUEUE, "workloads", namespace=namespace)):
             yield each
 
 
-async def _pages(client: KubeClient, path: str, **query: str) -> AsyncIterator[Json]:
+async def pages(client: KubeClient, path: str, **query: str) -> AsyncIterator[Json]:
+    """List a collection, a page at a time."""
     following: str | None = None
     while True:
         page = await client.get(path, limit=PAGE, **{"continue": following}, **query)
@@ -344,17 +353,17 @@ async def _pages(client: KubeClient, path: str, **query: str) -> AsyncIterator[J
             return
 
 
-async def _do(client: KubeClient, change: Change, *, force: bool) -> None:
+async def _do(client: KubeClient, change: Change, instance: names.Instance, *, force: bool) -> None:
     path = change.kind.path(change.body["metadata"])
     try:
         if change.verb is Verb.REMOVE:
             uid = change.body["metadata"]["uid"]  # not a namesake that was made meanwhile
             await client.delete(path, preconditions={"uid": uid})
         else:
-            await client.apply(path, change.body, force=force)
+            await client.apply(path, change.body, manager=instance.field_manager, force=force)
     except KubeError as error:
         obstacle = _obstacle(change.kind, change.body, error)
-        raise ApplyError(obstacle or f"{change.title}: {_cannot(error)}") from error
+        raise ApplyError(obstacle or f"{change.title}: {cannot(error)}") from error
 
 
 async def _inactive(client: KubeClient, name: str) -> str:
@@ -367,7 +376,7 @@ async def _inactive(client: KubeClient, name: str) -> str:
     return "" if active["status"] == "True" else str(active["message"])
 
 
-async def _at_once(function: Callable[[A], Awaitable[T]], items: Iterable[A]) -> list[T]:
+async def at_once(function: Callable[[A], Awaitable[T]], items: Iterable[A]) -> list[T]:
     """Do something with many items, but not with too many at once; after an error nothing more is begun."""
     room = asyncio.Semaphore(AT_ONCE)
     errors: list[Exception] = []
@@ -388,7 +397,8 @@ async def _at_once(function: Callable[[A], Awaitable[T]], items: Iterable[A]) ->
     return [result for _, result in sorted(results.items(), key=lambda pair: pair[0])]
 
 
-def _cannot(error: KubeError) -> ApplyError:
+def cannot(error: KubeError) -> ApplyError:
+    """Return the sentence for a request that failed."""
     if error.status == HTTPStatus.FORBIDDEN:
         return ApplyError(
             f"This account may not do that: {error.message}. Use an administrator's kubeconfig."

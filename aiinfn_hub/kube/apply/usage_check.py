@@ -63,7 +63,11 @@ class Queues:
 
 
 def obstacles(
-    before: Queues, after: Queues, workloads: Iterable[Json], labels: names.Labels
+    before: Queues,
+    after: Queues,
+    workloads: Iterable[Json],
+    labels: names.Labels,
+    instance: names.Instance,
 ) -> Iterator[str]:
     """Return for each queue and accelerator that would go with jobs in it which jobs those are."""
     hurt: dict[str, list[RunningJob]] = {}
@@ -79,7 +83,7 @@ def obstacles(
             hurt.setdefault(what, []).append(_job(workload, labels))
             continue
         lost = before.flavors.get(queue, frozenset()) - after.flavors.get(queue, frozenset())
-        for flavor in sorted(_flavors(workload, labels) & lost):
+        for flavor in sorted(_flavors(workload, labels, instance) & lost):
             what = f"ClusterQueue {queue} cannot lose the flavor {flavor}"
             hurt.setdefault(what, []).append(_job(workload, labels))
     for what, jobs in hurt.items():
@@ -106,12 +110,12 @@ def _assigned(workload: Json) -> frozenset[str]:
     return frozenset(flavor for each in sets for flavor in each.get("flavors", {}).values())
 
 
-def _flavors(workload: Json, labels: names.Labels) -> frozenset[str]:
+def _flavors(workload: Json, labels: names.Labels, instance: names.Instance) -> frozenset[str]:
     """Return the flavors that a job has, or the one that it waits for."""
     if assigned := _assigned(workload):
         return assigned
     wanted = _template(workload).get("annotations", {}).get(labels.accelerator)
-    return frozenset({names.flavor(wanted)}) if wanted else frozenset()
+    return frozenset({instance.flavor(wanted)}) if wanted else frozenset()
 
 
 def _job(workload: Json, labels: names.Labels) -> RunningJob:

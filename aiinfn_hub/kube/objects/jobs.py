@@ -86,7 +86,7 @@ def job(
             "labels": {
                 **own,
                 names.QUEUE_LABEL: names.local_queue(queue, selection.project),
-                names.QUEUE_PRIORITY_LABEL: names.queue_priority_class(queue),
+                names.QUEUE_PRIORITY_LABEL: names.Instance.of(platform).queue_priority_class(queue),
             },
             "annotations": {**parts.annotations, labels.job: job_id},
         },

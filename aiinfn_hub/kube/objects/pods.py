@@ -43,7 +43,7 @@ class PodParts:
     Attributes
     ----------
     labels, annotations
-        Under the platform's prefix: kind, user, project, accelerator, count. A label holds the slug of a name, an
+        Under the platform's prefix: kind, user, project, accelerator, count; of labels also the instance. A label holds the slug of a name, an
         annotation the name itself.
     environment
         Holds no secret.
@@ -89,7 +89,7 @@ def pod_parts(selection: Selection, platform: Platform) -> PodParts:
     volumes, mounts = _volumes(selection, platform, home)
     labels, annotations = _marks(selection, platform)
     annotations |= _account_files(selection, platform, home)
-    job = selection.door is Door.JOB
+    job, instance = selection.door is Door.JOB, names.Instance.of(platform)
     return PodParts(
         labels=labels,
         annotations=annotations,
@@ -100,7 +100,7 @@ def pod_parts(selection: Selection, platform: Platform) -> PodParts:
         resources=_resources(selection),
         affinity=_affinity(selection.accelerator),
         tolerations=[dict(toleration) for toleration in _tolerations(selection.accelerator)],
-        priority_class_name=names.BATCH_PRIORITY_CLASS if job else names.SESSION_PRIORITY_CLASS,
+        priority_class_name=instance.batch_priority_class if job else instance.session_priority_class,
         volumes=volumes,
         volume_mounts=mounts,
         pod_security_context=_pod_security(settings),
@@ -191,6 +191,7 @@ def _marks(selection: Selection, platform: Platform) -> tuple[dict[str, str], di
         keys.accelerator: selection.accelerator_name,
     }
     labels = {key: names.slug(value) for key, value in said.items()}
+    labels[keys.managed] = names.Instance.of(platform).name
     # A number is no DNS label, but a fine label value.
     count = {keys.count: str(selection.count)}
     return labels | count, said | count

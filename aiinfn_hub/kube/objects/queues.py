@@ -29,8 +29,6 @@ from aiinfn_hub.platform.model.projects import Queue
 Json = dict[str, Any]
 
 KUEUE: Final = "kueue.x-k8s.io/v1beta2"
-TOPOLOGY: Final = "aiinfn"
-COHORT: Final = "aiinfn"
 UNLIMITED: Final = 1_000_000
 """Devices of one kind where the file states no quota."""
 NODE_LABELS: Final = {"kubernetes.io/os": "linux"}
@@ -54,21 +52,25 @@ def objects(platform: Platform) -> list[Json]:
         If Kueue's limits are exceeded, or sessions and jobs share a namespace.
     """
     _check(platform)
+    instance = names.Instance.of(platform)
     found = [
         *_namespaces(platform),
         *_priority_classes(platform),
-        _object(KUEUE, "Topology", TOPOLOGY, {"levels": [{"nodeLabel": names.HOSTNAME_LABEL}]}),
+        _object(KUEUE, "Topology", instance.topology, {"levels": [{"nodeLabel": names.HOSTNAME_LABEL}]}),
         *_flavors(platform),
         *_workload_priorities(platform),
         _object(
-            KUEUE, "Cohort", COHORT, {"resourceGroups": [_resource_group(platform, _flavor_names(platform))]}
+            KUEUE,
+            "Cohort",
+            instance.cohort,
+            {"resourceGroups": [_resource_group(platform, _flavor_names(platform))]},
         ),
         *(_cluster_queue(platform, name, queue) for name, queue in platform.queues.items()),
         *_local_queues(platform),
     ]
     managed = names.Labels(platform.label_prefix).managed
     for each in found:
-        each["metadata"].setdefault("labels", {})[managed] = "true"
+        each["metadata"].setdefault("labels", {})[managed] = instance.name
     return found
 
 
@@ -118,10 +120,10 @@ def _namespaces(platform: Platform) -> Iterator[Json]:
 
 def _priority_classes(platform: Platform) -> Iterator[Json]:
     """Make the classes by which kube-scheduler decides who is evicted for whom."""
-    settings = platform.kubernetes
+    settings, instance = platform.kubernetes, names.Instance.of(platform)
     common: Json = {"globalDefault": False}
     yield (
-        _object("scheduling.k8s.io/v1", "PriorityClass", names.SESSION_PRIORITY_CLASS)
+        _object("scheduling.k8s.io/v1", "PriorityClass", instance.session_priority_class)
         | common
         | {
             "value": settings.session_priority,
@@ -130,7 +132,7 @@ def _priority_classes(platform: Platform) -> Iterator[Json]:
         }
     )
     yield (
-        _object("scheduling.k8s.io/v1", "PriorityClass", names.BATCH_PRIORITY_CLASS)
+        _object("scheduling.k8s.io/v1", "PriorityClass", instance.batch_priority_class)
         | common
         | {
             "value": settings.batch_priority,
@@ -142,8 +144,9 @@ def _priority_classes(platform: Platform) -> Iterator[Json]:
 
 def _workload_priorities(platform: Platform) -> Iterator[Json]:
     """Make the classes by which Kueue orders the jobs of different queues; kube-scheduler knows nothing of them."""
+    instance = names.Instance.of(platform)
     for name, queue in platform.queues.items():
-        yield _object(KUEUE, "WorkloadPriorityClass", names.queue_priority_class(name)) | {
+        yield _object(KUEUE, "WorkloadPriorityClass", instance.queue_priority_class(name)) | {
             "value": queue.priority,
             "description": f"Jobs in the queue {name}.",
         }
@@ -158,12 +161,13 @@ def _node_labels(device: Accelerator | None) -> dict[str, str]:
 
 
 def _flavors(platform: Platform) -> Iterator[Json]:
+    instance = names.Instance.of(platform)
     for name in _flavor_names(platform):
         device = platform.accelerators.get(name)
-        spec: Json = {"topologyName": TOPOLOGY, "nodeLabels": _node_labels(device)}
+        spec: Json = {"topologyName": instance.topology, "nodeLabels": _node_labels(device)}
         if device and device.kubernetes.tolerations:
             spec["tolerations"] = [dict(each) for each in device.kubernetes.tolerations]
-        yield _object(KUEUE, "ResourceFlavor", names.flavor(name), spec)
+        yield _object(KUEUE, "ResourceFlavor", instance.flavor(name), spec)
 
 
 def _resource_group(platform: Platform, flavors: list[str], *, quota: bool = True) -> Json:
@@ -174,6 +178,7 @@ def _resource_group(platform: Platform, flavors: list[str], *, quota: bool = Tru
     devices = {name: platform.accelerators[name] for name in flavors if name != CPU_ONLY}
     resources = ["cpu", "memory", *dict.fromkeys(device.kubernetes.resource for device in devices.values())]
     settings = platform.kubernetes
+    instance = names.Instance.of(platform)
     amounts = {"cpu": _cores(settings.batch_cores), "memory": format_quantity(settings.batch_memory)}
 
     def amount(flavor: str, resource: str) -> str:
@@ -188,7 +193,7 @@ def _resource_group(platform: Platform, flavors: list[str], *, quota: bool = Tru
         "coveredResources": resources,
         "flavors": [
             {
-                "name": names.flavor(flavor),
+                "name": instance.flavor(flavor),
                 "resources": [
                     {"name": resource, "nominalQuota": amount(flavor, resource)} for resource in resources
                 ],
@@ -199,9 +204,9 @@ def _resource_group(platform: Platform, flavors: list[str], *, quota: bool = Tru
 
 
 def _cluster_queue(platform: Platform, name: str, queue: Queue) -> Json:
-    flavors = queue_accelerators(platform, queue)
+    flavors, instance = queue_accelerators(platform, queue), names.Instance.of(platform)
     spec: Json = {
-        "cohortName": COHORT,
+        "cohortName": instance.cohort,
         "namespaceSelector": {
             "matchLabels": {"kubernetes.io/metadata.name": platform.kubernetes.batch_namespace}
         },
@@ -219,19 +224,19 @@ def _cluster_queue(platform: Platform, name: str, queue: Queue) -> Json:
     }
     if flavors:
         spec["resourceGroups"] = [_resource_group(platform, flavors, quota=False)]
-    return _object(KUEUE, "ClusterQueue", names.cluster_queue(name), spec)
+    return _object(KUEUE, "ClusterQueue", instance.cluster_queue(name), spec)
 
 
 def _local_queues(platform: Platform) -> Iterator[Json]:
     """Make the queues that jobs name: one for each project in each queue, so that use is counted by project."""
-    labels = names.Labels(platform.label_prefix)
+    labels, instance = names.Labels(platform.label_prefix), names.Instance.of(platform)
     for name, queue in platform.queues.items():
         for project in queue_projects(platform, queue):
             yield _object(
                 KUEUE,
                 "LocalQueue",
                 names.local_queue(name, project),
-                {"clusterQueue": names.cluster_queue(name)},
+                {"clusterQueue": instance.cluster_queue(name)},
                 namespace=platform.kubernetes.batch_namespace,
                 labels={labels.project: names.slug(project)},
                 annotations={labels.project: project},

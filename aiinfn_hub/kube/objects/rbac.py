@@ -41,34 +41,34 @@ _Rules = tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...]
 
 def objects(platform: Platform) -> list[Json]:
     """Make the service accounts, Roles and bindings of a platform, in the order of their creation."""
-    settings = platform.kubernetes
+    settings, instance = platform.kubernetes, names.Instance.of(platform)
     found = [
         *(
             _object("v1", "ServiceAccount", account, settings.system_namespace)
             | {"automountServiceAccountToken": False}
             for account in (HUB, VKD)
         ),
-        *_grant(settings.system_namespace, HUB, HUB_IN_SESSIONS, settings.sessions_namespace),
-        *_grant(settings.system_namespace, VKD, VKD_IN_BATCH, settings.batch_namespace),
-        *_grant(settings.system_namespace, VKD, VKD_EVERYWHERE),
+        *_grant(settings.system_namespace, HUB, HUB_IN_SESSIONS, HUB, settings.sessions_namespace),
+        *_grant(settings.system_namespace, VKD, VKD_IN_BATCH, VKD, settings.batch_namespace),
+        *_grant(settings.system_namespace, VKD, VKD_EVERYWHERE, instance.cluster_role("vkd")),
     ]
     managed = names.Labels(platform.label_prefix).managed
     for each in found:
-        each["metadata"]["labels"] = {managed: "true"}
+        each["metadata"]["labels"] = {managed: instance.name}
     return found
 
 
-def _grant(system: str, account: str, rules: _Rules, namespace: str = "") -> Iterator[Json]:
+def _grant(system: str, account: str, rules: _Rules, role: str, namespace: str = "") -> Iterator[Json]:
     """Make a role and its binding; of the whole cluster where no namespace is given."""
     kind = "Role" if namespace else "ClusterRole"
-    yield _object(_RBAC, kind, account, namespace) | {
+    yield _object(_RBAC, kind, role, namespace) | {
         "rules": [
             {"apiGroups": [group], "resources": list(resources), "verbs": list(verbs)}
             for group, resources, verbs in rules
         ]
     }
-    yield _object(_RBAC, f"{kind}Binding", account, namespace) | {
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": account},
+    yield _object(_RBAC, f"{kind}Binding", role, namespace) | {
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": role},
         "subjects": [{"kind": "ServiceAccount", "name": account, "namespace": system}],
     }
 

@@ -74,6 +74,10 @@ class IamSettings(Section):
     )
 
 
+InstanceName = Annotated[str, StringConstraints(pattern=r"^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$")]
+"""Short enough that names made of it are readable."""
+
+
 class KubernetesSettings(Section):
     """Where things are in the cluster; used by the `kubernetes` back end only."""
 
@@ -85,6 +89,11 @@ class KubernetesSettings(Section):
     )
     system_namespace: Name = Field(
         default="aiinfn-system", description="Namespace of hub and vkd, and of their service accounts."
+    )
+    instance: InstanceName | None = Field(
+        default=None,
+        description="Name of this platform among those of the cluster: letters, digits and `-`. Every object that no namespace holds has it in its "
+        "name, and everything that `aiinfn-hub kueue apply` makes is marked with it. Default: the name of the system namespace.",
     )
     session_priority: int = Field(
         default=1_000_000, ge=1, le=1_000_000_000, description="Value of the sessions' PriorityClass."
@@ -125,6 +134,11 @@ class KubernetesSettings(Section):
     volume_mounts: tuple[dict[str, Any], ...] = Field(
         default=(), description="Where the further volumes are mounted, as in a container."
     )
+
+    @property
+    def instance_name(self) -> str:
+        """Name of this platform among those of the cluster."""
+        return self.instance or self.system_namespace
 
 
 class Limits(Section):
