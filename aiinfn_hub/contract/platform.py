@@ -31,7 +31,7 @@ class SizeChoice(Choice):
 class Availability(Answer):
     """What there is of one accelerator now.
 
-    ``total = free + sessions + batch + offline``; batch makes room for sessions.
+    ``total = free + sessions + batch + others + offline``; batch makes room for sessions.
     """
 
     accelerator: str
@@ -39,6 +39,8 @@ class Availability(Answer):
     free: int
     sessions: int
     batch: int
+    others: int = 0
+    """Devices that something else in the cluster holds: no session and no job of this platform."""
     offline: int = 0
     """Devices that vanished or are taken out."""
     queued: int

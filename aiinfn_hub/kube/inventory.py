@@ -108,6 +108,8 @@ class DevicePodFacts:
         Id of the batch job; empty for everything else.
     session
         Slug of the session's id; empty for everything else.
+    foreign
+        Whether it is neither a session nor a job of this platform.
     accelerator
         Its name in the platform file, as the label says; empty for what is not ours.
     until
@@ -119,6 +121,7 @@ class DevicePodFacts:
     devices: tuple[tuple[str, int], ...]
     job: str = ""
     session: str = ""
+    foreign: bool = False
     accelerator: str = ""
     until: datetime | None = None
     priority: int = 0
@@ -128,12 +131,19 @@ class DevicePodFacts:
 
 @dataclass(slots=True)
 class NodeCounts:
-    """Devices of one accelerator; ``total = free + sessions + batch + offline``."""
+    """Devices of one accelerator; ``total = free + sessions + batch + others + offline``.
+
+    Attributes
+    ----------
+    others
+        Held by pods that are no sessions and no jobs of this platform.
+    """
 
     total: int = 0
     free: int = 0
     sessions: int = 0
     batch: int = 0
+    others: int = 0
     offline: int = 0
 
     def add(self, other: NodeCounts, sign: int = 1) -> None:
@@ -142,6 +152,7 @@ class NodeCounts:
         self.free += sign * other.free
         self.sessions += sign * other.sessions
         self.batch += sign * other.batch
+        self.others += sign * other.others
         self.offline += sign * other.offline
 
 
@@ -167,6 +178,8 @@ class InventoryReader:
         self._by_slug = {names.slug(name): name for name in platform.accelerators}
         self._labels = names.Labels(platform.label_prefix)
         self._batch = platform.kubernetes.batch_namespace
+        self._sessions = platform.kubernetes.sessions_namespace
+        self._instance = names.Instance.of(platform).name
 
     def node(self, item: Json) -> NodeFacts | None:
         """Read a node; None if it has no resource of the platform, or stands for a remote site."""
@@ -216,15 +229,20 @@ class InventoryReader:
             return None
         labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
         kind = labels.get(self._labels.kind)
-        # Labels can be set by anybody who may make a pod, a namespace cannot: nothing else passes for batch.
+        # Labels can be set by anybody who may make a pod, a namespace cannot: nothing else passes for ours.
         job = kind == "job" and metadata.get("namespace") == self._batch
-        session = kind == "session" and not job
+        session = (
+            kind == "session"
+            and metadata.get("namespace") == self._sessions
+            and labels.get(self._labels.managed) == self._instance
+        )
         return DevicePodFacts(
             uid=metadata["uid"],
             node=spec.get("nodeName") or "",
             devices=devices,
             job=labels.get(self._labels.job, "") if job else "",
             session=labels.get(self._labels.session, "") if session else "",
+            foreign=not job and not session,
             accelerator=self._by_slug.get(labels.get(self._labels.accelerator, ""), "") if session else "",
             until=_moment(annotations.get(self._labels.until)) if session else None,
             priority=int(spec.get("priority") or 0),
@@ -427,12 +445,12 @@ def held(pod: DevicePodFacts, resource: str) -> int:
 
 def _counts(devices: NodeDevices, pods: Any) -> NodeCounts:
     batch = sum(held(pod, devices.resource) for pod in pods if pod.job)
-    sessions = sum(held(pod, devices.resource) for pod in pods if not pod.job)
-    used = batch + sessions
+    others = sum(held(pod, devices.resource) for pod in pods if pod.foreign)
+    used = sum(held(pod, devices.resource) for pod in pods)
     # More may be in use than there is, for example after a MIG device was configured again under its pods.
     total = max(devices.capacity, used)
     free = max(0, devices.healthy - used) if devices.usable else 0
-    return NodeCounts(total, free, sessions, batch, total - used - free)
+    return NodeCounts(total, free, used - batch - others, batch, others, total - used - free)
 
 
 def _tolerated(taints: Any, accelerator: Accelerator) -> bool:

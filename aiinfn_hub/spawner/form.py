@@ -307,6 +307,7 @@ def _figures(now: Availability) -> tuple[str, str]:
     others = (
         (now.batch, _("{count} in batch")),
         (now.sessions, _("{count} in sessions")),
+        (now.others, _("{count} held by others")),
         (now.waiting_sessions, _("{count} waiting")),
         (now.offline, _("{count} offline")),
     )

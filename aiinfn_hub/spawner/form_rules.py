@@ -19,7 +19,16 @@ from aiinfn_hub.spawner.profiles import Profile, brief_of, spoken, words_of
 
 Json = dict[str, Any]
 
-_FIGURES: Final = {"total", "free", "batch", "sessions", "offline", "waiting_sessions", "next_session_end"}
+_FIGURES: Final = {
+    "total",
+    "free",
+    "batch",
+    "sessions",
+    "others",
+    "offline",
+    "waiting_sessions",
+    "next_session_end",
+}
 """What the script looks at of vkd's answer."""
 
 
@@ -122,6 +131,7 @@ def words(may: Offer) -> Json:
         "free": _("{free} of {total} free"),
         "batch": _("{count} in batch"),
         "sessions": _("{count} in sessions"),
+        "others": _("{count} held by others"),
         "waiting": _("{count} waiting"),
         "offline": _("{count} offline"),
         "noFigures": _("Availability unknown"),

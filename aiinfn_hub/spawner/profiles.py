@@ -58,6 +58,12 @@ def words_of(backend: BackendKind) -> dict[str, str]:
             "All are in use by sessions; the first ends at {time} at the latest. Yours waits up to {patience}."
         ),
         "wait-part": _("Sessions leave only {left} of them. Yours waits up to {patience}."),
+        "wait-others": _(
+            "All are in use, {others} of them by something else in the cluster. Yours waits up to {patience}."
+        ),
+        "wait-part-others": _(
+            "Of them {left} can be had, and something else in the cluster holds {others}. Yours waits up to {patience}."
+        ),
         "line": _("1 session is already in line. Yours waits behind, up to {patience}."),
         "line-several": _("{waiting} sessions are already in line. Yours waits behind, up to {patience}."),
         "none": _("None of them is in operation now."),
@@ -197,6 +203,7 @@ def outlook(
         "needed": needed,
         "working": working,
         "left": availability.free + availability.batch,
+        "others": availability.others,
         "grace": spoken(grace),
         "patience": spoken(patience),
         "waiting": availability.waiting_sessions,
@@ -213,6 +220,8 @@ def outlook(
         key, form = "now", "now" if count == 1 else "now-several"
     elif needed <= availability.batch:
         key, form = "room", "room" if needed == 1 else "room-several"
+    elif availability.others:
+        key, form = "wait", "wait-part-others" if words["left"] else "wait-others"
     else:
         key, form = "wait", "wait-part" if words["left"] else "wait-until" if time else "wait"
     return Outlook(key, sentences[form].format(**words), time if form == "wait-until" else None)

@@ -118,6 +118,18 @@ def test_somebody_without_a_project_is_shown_nothing(platform: Platform) -> None
             "wait",
             "Sessions leave only 1 of them. Yours waits up to 5 minutes.",
         ),
+        (
+            {"free": 0, "sessions": 1, "others": 1, "end": True},
+            1,
+            "wait",
+            "All are in use, 1 of them by something else in the cluster. Yours waits up to 5 minutes.",
+        ),
+        (
+            {"free": 1, "others": 1},
+            2,
+            "wait",
+            "Of them 1 can be had, and something else in the cluster holds 1.",
+        ),
         ({"free": 0, "sessions": 2, "end": True}, 1, "wait", "the first ends at {time} at the latest"),
         ({"free": 0, "sessions": 2, "waiting": 2}, 1, "line", "2 sessions are already in line."),
         ({"free": 0, "offline": 2}, 1, "none", "None of them is in operation now."),
@@ -140,14 +152,22 @@ def test_the_sentence_says_what_happens_if_it_is_chosen(
 
 
 def availability(
-    *, free: int = 0, batch: int = 0, sessions: int = 0, offline: int = 0, waiting: int = 0, end: bool = False
+    *,
+    free: int = 0,
+    batch: int = 0,
+    sessions: int = 0,
+    others: int = 0,
+    offline: int = 0,
+    waiting: int = 0,
+    end: bool = False,
 ) -> Availability:
     return Availability(
         accelerator="t4",
-        total=free + batch + sessions + offline,
+        total=free + batch + sessions + others + offline,
         free=free,
         batch=batch,
         sessions=sessions,
+        others=others,
         offline=offline,
         queued=0,
         waiting_sessions=waiting,

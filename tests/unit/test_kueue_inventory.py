@@ -65,7 +65,8 @@ def pod(
     phase: str = "Running",
     accelerator: str = "t4",
     until: Any = None,
-    namespace: str = "x",
+    namespace: str | None = None,
+    instance: str = "aiinfn-system",
     **more: Any,
 ) -> dict[str, Any]:
     labels = {
@@ -73,11 +74,13 @@ def pod(
         "ai.infn.it/accelerator": accelerator,
         "ai.infn.it/job": "j1",
         "ai.infn.it/session": "s1",
+        "ai.infn.it/managed": instance,
     }
+    usual = {"job": "aiinfn-batch", "session": "aiinfn-sessions"}.get(kind or "", "x")
     container = {"resources": {"limits": {resource: str(count), "memory": "1Gi"}}}
     return {
         "metadata": {
-            "uid": f"pod-{next(numbers)}", "namespace": "aiinfn-batch" if kind == "job" else namespace,
+            "uid": f"pod-{next(numbers)}", "namespace": namespace or usual,
             "labels": labels if kind else None,
             "annotations": {"ai.infn.it/until": until.isoformat()} if until else None, **more,
         },
@@ -99,7 +102,7 @@ def read(nodes: Sequence[dict[str, Any]] = (), pods: Sequence[dict[str, Any]] = 
 
 def counts(inventory: ClusterInventory, accelerator: str = "t4") -> tuple[Any, Any, Any, Any]:
     found = inventory.counts(accelerator)
-    assert found.total == found.free + found.sessions + found.batch + found.offline
+    assert found.total == found.free + found.sessions + found.batch + found.others + found.offline
     return found.free, found.sessions, found.batch, found.offline
 
 
@@ -109,11 +112,11 @@ def counts(inventory: ClusterInventory, accelerator: str = "t4") -> tuple[Any, A
         ([], [], (0, 0, 0, 0)),
         ([node()], [], (4, 0, 0, 0)),
         ([node(), node("n2")], [pod(kind="session"), pod("n2", kind="job", count=2)], (5, 1, 2, 0)),
-        # Pods of every namespace count, and what is not our job counts as a session.
-        ([node()], [pod(), pod(namespace="kube-system")], (2, 2, 0, 0)),
+        # Pods of every namespace count, and what is neither our session nor our job is somebody else's.
+        ([node()], [pod(), pod(namespace="kube-system")], (2, 0, 0, 0)),
         # What is finished, waits, or was never placed takes nothing.
         ([node()], [pod(phase="Succeeded"), pod(phase="Failed"), pod(node=None, phase="Pending")], (4, 0, 0, 0)),
-        ([node()], [pod(phase="Pending")], (3, 1, 0, 0)),
+        ([node()], [pod(kind="session", phase="Pending")], (3, 1, 0, 0)),
         # Other models, sizes of zero, no labels, no accelerator.
         ([node(model="A100")], [], (0, 0, 0, 0)),
         ([node(amounts={GPU: "0"}), node("n2", amounts={"cpu": "4"})], [], (0, 0, 0, 0)),
@@ -128,7 +131,7 @@ def counts(inventory: ClusterInventory, accelerator: str = "t4") -> tuple[Any, A
         # Remote sites behind a virtual node are none of ours.
         ([node(type="virtual-kubelet"), node("n2", **{"virtual-node.interlink/type": "virtual-kubelet"})], [], (0, 0, 0, 0)),  # type: ignore[arg-type]
         # More in use than there is.
-        ([node(amounts={GPU: "1"})], [pod(count=3)], (0, 3, 0, 0)),
+        ([node(amounts={GPU: "1"})], [pod(kind="session", count=3)], (0, 3, 0, 0)),
         # A pod on a node that nobody has seen yet.
         ([], [pod("elsewhere")], (0, 0, 0, 0)),
     ],
@@ -142,21 +145,47 @@ def test_what_there_is(
 def test_tolerated_taints_and_several_kinds_on_one_node() -> None:
     reserved = {"key": "reserved", "value": "medphys", "effect": "NoSchedule"}
     inventory = read(
-        [node(model="A100", amounts={GPU: "2", MIG: "7"}, taints=[reserved])], [pod(resource=MIG, count=3)]
+        [node(model="A100", amounts={GPU: "2", MIG: "7"}, taints=[reserved])],
+        [pod(kind="session", resource=MIG, count=3)],
     )
     assert counts(inventory, "a100") == (2, 0, 0, 0)
     assert counts(inventory, "slice") == (0, 3, 0, 4)  # the slices' own pods do not tolerate it
 
 
 def test_a_label_alone_does_not_make_a_pod_batch() -> None:
-    impostor = pod(kind="job")
-    impostor["metadata"]["namespace"] = "aiinfn-sessions"
-    assert counts(read([node()], [impostor])) == (3, 1, 0, 0)
+    impostor = pod(kind="job", namespace="aiinfn-sessions")
+    inventory = read([node()], [impostor])
+    assert counts(inventory) == (3, 0, 0, 0)
+    assert inventory.counts("t4").others == 1
+
+
+@pytest.mark.parametrize(
+    "theirs",
+    [
+        {"namespace": "stage-sessions", "instance": "stage-system"},  # another platform's, of the same name
+        {"namespace": "stage-sessions"},
+        {"namespace": "aiinfn-batch"},
+        {"instance": "stage-system"},
+        {"instance": "true"},
+    ],
+)
+def test_a_session_of_somebody_else_is_none_of_ours_and_binds_nothing(theirs: dict[str, Any]) -> None:
+    waiting = pod(node=None, kind="session", phase="Pending", **theirs)
+    inventory = read([node()], [pod(kind="session", count=2, until=UNTIL, **theirs), waiting])
+    assert counts(inventory) == (2, 0, 0, 0)
+    assert inventory.counts("t4").others == 2
+    assert not inventory.is_bound("s1")
+    assert not inventory.is_pending("s1")
+    assert inventory.waiting_sessions("t4") == 0
+    assert inventory.next_session_end("t4") is None
+    inventory.see_pod(None, READER.pod(pod(kind="session")))
+    assert counts(inventory) == (1, 1, 0, 0)
+    assert inventory.is_bound("s1")
 
 
 def test_init_containers_count_as_kube_scheduler_counts_them() -> None:
     def with_init(*inits: Any) -> Any:
-        item = pod()
+        item = pod(kind="session")
         item["spec"]["initContainers"] = [
             {"resources": {"requests": {GPU: str(n)}}, "restartPolicy": policy} for n, policy in inits
         ]

@@ -211,7 +211,7 @@ class World:
     def counts(self, accelerator: str) -> tuple[int, int, int, int]:
         """Give free, sessions, batch and offline devices."""
         entry = next(e for e in self.backend.inventory().accelerators if e.accelerator == accelerator)
-        assert entry.total == entry.free + entry.sessions + entry.batch + entry.offline
+        assert entry.total == entry.free + entry.sessions + entry.batch + entry.others + entry.offline
         return entry.free, entry.sessions, entry.batch, entry.offline
 
     async def session(self, session_id: str, accelerator: str = "t4", count: int = 1) -> Claim:

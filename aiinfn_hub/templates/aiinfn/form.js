@@ -140,6 +140,7 @@
       needed,
       working,
       left: now.free + now.batch,
+      others: now.others,
       grace: words.grace,
       patience: words.patience,
       waiting: now.waiting_sessions,
@@ -152,6 +153,7 @@
     else if (now.waiting_sessions) [key, sentence] = ["line", now.waiting_sessions === 1 ? "line" : "line-several"];
     else if (needed <= 0) [key, sentence] = ["now", count === 1 ? "now" : "now-several"];
     else if (needed <= now.batch) [key, sentence] = ["room", needed === 1 ? "room" : "room-several"];
+    else if (now.others) [key, sentence] = ["wait", facts.left ? "wait-part-others" : "wait-others"];
     else [key, sentence] = ["wait", facts.left ? "wait-part" : end ? "wait-until" : "wait"];
     return [key, fill(words.outlook[sentence], facts)];
   }
@@ -198,6 +200,7 @@
       const rest = [
         now.batch && fill(words.batch, { count: now.batch }),
         now.sessions && fill(words.sessions, { count: now.sessions }),
+        now.others && fill(words.others, { count: now.others }),
         now.waiting_sessions && fill(words.waiting, { count: now.waiting_sessions }),
         now.offline && fill(words.offline, { count: now.offline }),
       ].filter(Boolean);
@@ -208,13 +211,13 @@
         figures.replaceChildren(free, rest.length ? ` · ${rest.join(" · ")}` : "");
       }
       if (!meter.children.length) {
-        for (const part of ["free", "batch", "sessions", "offline"]) {
+        for (const part of ["free", "batch", "sessions", "others", "offline"]) {
           const bar = document.createElement("i");
           bar.className = `af-${part}`;
           meter.append(bar);
         }
       }
-      [now.free, now.batch, now.sessions, now.offline].forEach((share, place) => {
+      [now.free, now.batch, now.sessions, now.others, now.offline].forEach((share, place) => {
         meter.children[place].style.flexGrow = share;
         meter.children[place].hidden = !share;
       });

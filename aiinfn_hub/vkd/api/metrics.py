@@ -61,7 +61,7 @@ class Metrics:
         for state, number in states.items():
             self._jobs.labels(state.value).set(number)
         for entry in reading.accelerators:
-            for holder in ("free", "sessions", "batch", "offline"):
+            for holder in ("free", "sessions", "batch", "others", "offline"):
                 self._devices.labels(entry.accelerator, holder).set(getattr(entry, holder))
         for name, length in queues.items():
             self._queues.labels(name, "waiting").set(length.waiting)

@@ -374,7 +374,7 @@ export interface components {
          * Availability
          * @description What there is of one accelerator now.
          *
-         *     ``total = free + sessions + batch + offline``; batch makes room for sessions.
+         *     ``total = free + sessions + batch + others + offline``; batch makes room for sessions.
          */
         Availability: {
             /** Accelerator */
@@ -387,6 +387,11 @@ export interface components {
             sessions: number;
             /** Batch */
             batch: number;
+            /**
+             * Others
+             * @default 0
+             */
+            others: number;
             /**
              * Offline
              * @default 0

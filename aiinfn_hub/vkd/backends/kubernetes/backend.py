@@ -385,6 +385,7 @@ class KubernetesBackend:
                     free=counts.free,
                     sessions=counts.sessions,
                     batch=counts.batch,
+                    others=counts.others,
                     offline=counts.offline,
                     queued=self._director.wanted[name],
                     waiting_sessions=self._inventory.waiting_sessions(name),
