@@ -1,4 +1,4 @@
-"""``aiinfn-hub kueue``: bring a cluster's queues, namespaces and rights in line with the platform file."""
+"""``aiinfn-hub kueue``: bring a cluster's queues, namespaces and rights in line with the platform file, and remove them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
-from aiinfn_hub.kube.apply import apply
+from aiinfn_hub.kube.apply import apply, kinds, removal
 from aiinfn_hub.kube.apply.apply import ApplyError, Plan, Verb
 from aiinfn_hub.kube.client import KubeClient
 from aiinfn_hub.kube.credentials import KubeConfigurationError
@@ -35,10 +35,14 @@ def kueue() -> None:
 
 
 def _options(command: Callable[..., None]) -> Callable[..., None]:
+    force = click.option(
+        "--force", is_flag=True, help="Take over objects and fields that others made or manage."
+    )
+    return force(_connection(command))
+
+
+def _connection(command: Callable[..., None]) -> Callable[..., None]:
     for decorate in (
-        click.option(
-            "--force", is_flag=True, help="Take over objects and fields that others made or manage."
-        ),
         click.option(
             "--kubeconfig",
             type=click.Path(path_type=Path, dir_okay=False),
@@ -94,6 +98,62 @@ def apply_(file: Path | None, kubeconfig: Path | None, force: bool, dry_run: boo
             click.secho(sentence, fg="yellow")
 
     _run(file, kubeconfig, work)
+
+
+@kueue.command()
+@click.option("--yes", is_flag=True, help="Do it; without this it is only shown.")
+@click.option(
+    "--end-running",
+    is_flag=True,
+    help="End the sessions and jobs that are not over; what they have not saved is lost.",
+)
+@click.option(
+    "--timeout",
+    type=click.IntRange(min=1),
+    default=int(removal.SECONDS),
+    show_default=True,
+    help="Seconds that the whole may take.",
+)
+@_connection
+def remove(file: Path | None, kubeconfig: Path | None, yes: bool, end_running: bool, timeout: int) -> None:
+    """Remove from the cluster what `apply` made of a platform FILE (default: AIINFN_PLATFORM, else platform.yaml here).
+
+    Stop hub and vkd first. Namespaces with anything in them stay, with all of it. Nothing is forced; run again, it goes on where it
+    stopped.
+
+    The status is 0 if nothing of the platform is left, 1 if something would be removed, 2 if that cannot be told or is refused.
+    """
+
+    async def work(client: KubeClient, platform: Platform) -> bool:
+        plan = await removal.plan_removal(client, platform, end_running=end_running)
+        if not plan.pending:
+            click.echo(f"Nothing of {platform.kubernetes.instance_name} is in this cluster.")
+        elif yes:
+            await removal.carry_out(client, platform, plan, click.echo, seconds=timeout)
+            click.echo("Done.")
+        else:
+            _show_removal(plan)
+            return True
+        return False
+
+    sys.exit(1 if _run(file, kubeconfig, work) else 0)
+
+
+def _show_removal(plan: removal.Removal) -> None:
+    """Print what would go and what would stay."""
+    for words in (*plan.sessions, *plan.jobs):
+        click.secho(f"- end {words}", fg="red")
+    for each in plan.objects:
+        click.secho(f"- remove {apply.title(kinds.BY_NAME[each['kind']], each)}", fg="red")
+    for each in plan.namespaces:
+        name = each["metadata"]["name"]
+        if why := plan.keeping.get(name):
+            click.echo(f"Namespace {name} stays: {why}.")
+        else:
+            click.secho(f"- remove Namespace {name}", fg="red")
+    if plan.obstacles:
+        raise ApplyError("\n".join(["This would be refused.", *plan.obstacles]))
+    click.echo("Stop hub and vkd, then say --yes.")
 
 
 def _ask() -> None:

@@ -26,6 +26,12 @@ QUOTA = f"spec.resourceGroups[0].flavors[{INSTANCE.flavor('t4')}].resources[nvid
 
 NIGHT, V70 = INSTANCE.cluster_queue("night"), INSTANCE.flavor("v70")
 
+UNREAD = (
+    "Of Kueue cannot be read its version and settings: no Deployment with the label app.kubernetes.io/name=kueue is in this cluster. "
+    "docs/kubernetes.md says what is required of it.\n"
+)
+"""Kueue is a process of this machine here."""
+
 
 @dataclass
 class Operator:
@@ -103,8 +109,8 @@ def test_a_cluster_in_line_with_the_file_shows_no_difference_and_a_second_apply_
 ) -> None:
     before = versions(cluster.api)
     assert len(before) == 26
-    assert operator.diff() == (0, "26 objects are as they should be.\n")
-    assert operator.apply() == (0, "26 objects are as they should be.\n")
+    assert operator.diff() == (0, f"{UNREAD}26 objects are as they should be.\n")
+    assert operator.apply() == (0, f"{UNREAD}26 objects are as they should be.\n")
     assert versions(cluster.api) == before
 
 
@@ -117,7 +123,7 @@ def test_a_quota_is_shown_with_old_and_new_and_applied_without_touching_the_rest
     assert status == 1
     assert (
         said
-        == f"~ change Cohort {INSTANCE.cohort}\n    {QUOTA}: 1000000 -> 1\n25 objects are as they should be.\n"
+        == f"~ change Cohort {INSTANCE.cohort}\n    {QUOTA}: 1000000 -> 1\n{UNREAD}25 objects are as they should be.\n"
     )
 
     assert operator.run("apply", "--dry-run")[0] == 0
@@ -408,6 +414,42 @@ def test_while_kueue_is_dead_one_sentence_says_so(operator: Any, cluster: Any) -
     assert said.startswith("Error: Kueue's manager does not answer the API server")
     assert said.count("\n") == 1
     assert operator.apply()[0] == 0
+
+
+def test_a_kueue_that_serves_others_is_asked_what_it_is_and_stays_as_it_is(
+    operator: Any, cluster: Any
+) -> None:
+    api = cluster.api
+    labels = {"app.kubernetes.io/name": "kueue"}
+    image = "registry.example.org/kueue:v0.17.3"
+    pod = {
+        "metadata": {"labels": labels},
+        "spec": {
+            "containers": [{"name": "manager", "image": image}],
+            "volumes": [{"name": "manager-config", "configMap": {"name": "kueue-manager-config"}}],
+        },
+    }
+    deployment = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "kueue-controller-manager", "namespace": "kueue-system", "labels": labels},
+        "spec": {"replicas": 0, "selector": {"matchLabels": labels}, "template": pod},
+    }
+    cluster.apply([deployment])
+    config = "/api/v1/namespaces/kueue-system/configmaps/kueue-manager-config"
+    try:
+        before = api.get(config)
+        status, said = operator.diff()
+        assert status == 2
+        assert "Kueue 0.17 is in this cluster, and 0.18 or newer is needed" in said
+        assert "Kueue has no waitForPodsReady" in said  # what the release comes with
+        assert operator.apply()[0] == 2
+        status, said = operator.diff("--force")
+        assert status == 0
+        assert "Kueue 0.17 is in this cluster" in said
+        assert api.get(config) == before
+    finally:
+        api.delete("/apis/apps/v1/namespaces/kueue-system/deployments/kueue-controller-manager")
 
 
 def test_a_cluster_without_kueue_is_told_what_to_install(operator: Any, cache: Any) -> None:

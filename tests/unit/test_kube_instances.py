@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from aiinfn_hub.kube import names
-from aiinfn_hub.kube.apply import apply, kinds, ownership
+from aiinfn_hub.kube.apply import apply, kinds, ownership, removal
 from aiinfn_hub.platform.model.platform import Platform
 from tests.unit.test_queues import FILE
 
@@ -143,3 +143,22 @@ def test_what_an_older_version_made_is_told_with_how_to_keep_it() -> None:
     assert "made by an older version" in told
     assert "write instance: aiinfn under kubernetes" in told
     assert "aiinfn-hub kueue remove" in told
+
+
+def test_whatever_an_object_of_kueue_names_is_found_before_it_is_removed() -> None:
+    found = apply.wanted(platform())
+    made = {(each["kind"], each["metadata"]["name"]) for each in found}
+    needed: dict[str, set[str]] = {}
+    for each in found:
+        for what, which in removal.named_by(each["kind"], each.get("spec", {})):
+            if which:
+                assert (what, which) in made
+                needed.setdefault(each["kind"], set()).add(what)
+                # Who names something goes before it.
+                assert kinds.BY_NAME[each["kind"]].stage > kinds.BY_NAME[what].stage
+    assert needed == {
+        "ResourceFlavor": {"Topology"},
+        "Cohort": {"ResourceFlavor"},
+        "ClusterQueue": {"Cohort", "ResourceFlavor"},
+        "LocalQueue": {"ClusterQueue"},
+    }

@@ -28,7 +28,7 @@ from aiinfn_hub.kube.objects import queues, rbac
 from aiinfn_hub.platform.model.platform import Platform
 from aiinfn_hub.platform.model.settings import BackendKind
 
-from . import kinds, ownership, usage_check
+from . import kinds, kueue_check, ownership, usage_check
 from .diff import Field, fields
 from .kinds import ObjectKind
 
@@ -141,7 +141,8 @@ async def make_plan(client: KubeClient, platform: Platform, *, force: bool = Fal
     Parameters
     ----------
     force
-        Take over what others made or manage, instead of seeing an obstacle in it. What another platform has applied stays one.
+        Take over what others made or manage, instead of seeing an obstacle in it, and go on
+        with a Kueue that lacks what is required. What another platform has applied stays one.
 
     Raises
     ------
@@ -170,6 +171,10 @@ async def make_plan(client: KubeClient, platform: Platform, *, force: bool = Fal
         _plan_removals(plan, present, desired)
         plan.before, plan.after = usage_check.Queues.of(present), usage_check.Queues.of(desired)
         plan.obstacles += await _hurt(client, platform, plan)
+        facts, spaces = await kueue_check.read(client), await _namespace_labels(client, desired)
+        unmet = list(kueue_check.obstacles(facts, platform, spaces))
+        (plan.notes if force else plan.obstacles).extend(unmet)
+        plan.notes += kueue_check.notes(facts, platform, spaces)
         plan.notes += await _about_nodes(client, platform)
     except KubeError as error:
         raise cannot(error) from error
@@ -305,7 +310,12 @@ async def made_earlier(client: KubeClient, labels: names.Labels, instance: names
 
     async def of_kind(kind: ObjectKind) -> list[Json]:
         listed = pages(client, kind.collection(), labelSelector=selector)
-        found = [each async for each in listed if ownership.owners(each) == {instance.name}]
+        try:
+            found = [each async for each in listed if ownership.owners(each) == {instance.name}]
+        except KubeError as error:
+            if error.status == HTTPStatus.NOT_FOUND:  # Kueue is not there
+                return []
+            raise
         for each in found:  # the items of a list do not say what they are
             each["kind"] = kind.name
         return found
@@ -324,6 +334,22 @@ async def _about_nodes(client: KubeClient, platform: Platform) -> list[str]:
             raise
         return ["Whether the nodes fit the file cannot be told: this account may not list nodes."]
     return [sentence(each, platform) for each in inventory.notices()]
+
+
+async def _namespace_labels(client: KubeClient, desired: Iterable[Json]) -> dict[str, dict[str, str]]:
+    """Return the labels that the namespaces of the file will have, by name."""
+    found = {}
+    for each in desired:
+        if each["kind"] != "Namespace":
+            continue
+        name = each["metadata"]["name"]
+        live = await client.find(path_of("v1", "namespaces", name=name)) or {"metadata": {}}
+        found[name] = {
+            **(live["metadata"].get("labels") or {}),
+            **each["metadata"]["labels"],
+            "kubernetes.io/metadata.name": name,
+        }
+    return found
 
 
 async def _hurt(client: KubeClient, platform: Platform, plan: Plan) -> list[str]:
