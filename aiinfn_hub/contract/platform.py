@@ -10,7 +10,9 @@ from pydantic import Field
 from .base import Answer, Open
 
 BackendName = Literal["local", "kubernetes"]
-NoticeCode = Literal["no_resource", "no_labels", "shared", "credentials_refused", "rights_missing"]
+NoticeCode = Literal[
+    "no_resource", "no_labels", "shared", "credentials_refused", "rights_missing", "refuses", "pod_refused"
+]
 
 
 class Choice(Answer):

@@ -117,6 +117,8 @@ _REASONS: Final = (
         "reason.cluster_credentials",
         "the cluster does not accept the platform's credentials, which the operators have to renew",
     ),
+    template("reason.pod_refused", "the cluster refused to start it, and is asked again: {told:phrase}"),
+    template("reason.node_avoided", "it avoids {nodes} for a while, which did not take it in"),
     template("reason.cluster_silent", "the cluster does not answer"),
     template(
         "reason.cluster_refuses",
@@ -162,6 +164,8 @@ _AGAIN: Final = (
     template("again.node_gone", "Its node is gone; waiting again."),
     template("again.node_shut_down", "Its node was shut down or ran out of room; waiting again."),
     template("again.node_failed", "Its node failed; waiting again."),
+    template("again.node_refused", "Its node {node} did not take it in ({why}); waiting again."),
+    template("again.node_restarted", "Its node {node} was restarted under it; waiting again."),
     template("again.place_taken", "Its place went to another job; waiting again."),
     template("again.not_ready", "It was not ready in time; waiting again."),
     template("again.operator", "An operator stopped it; waiting again."),
@@ -181,6 +185,11 @@ _FAILED: Final = (
         "failed.memory",
         "Failed: it needed more than the {memory:bytes} of memory of its size {size}. Choose a larger size.",
     ),
+    template(
+        "failed.killed",
+        "Failed: its process was killed (SIGKILL), as happens when it uses more than the {memory:bytes} of memory of its size "
+        "{size}. Choose a larger size, or load less at once.",
+    ),
     template("failed.rebooted", "Failed: the machine was restarted while it ran. Run it again."),
     template(
         "failed.supervisor_killed",
@@ -196,6 +205,18 @@ _FAILED: Final = (
     ),
     template("failed.node_room", "Failed: its node ran out of memory or disk and ended it. Run it again."),
     template("failed.node_shut_down", "Failed: its node was shut down under it. Run it again."),
+    template(
+        "failed.node_restarts",
+        "Failed: its node was restarted or lost it {times} times while it ran. Tell the operators, and run it again.",
+    ),
+    template(
+        "failed.pod_refused",
+        "Failed: the cluster does not let it start. {told} Tell the operators of the platform.",
+    ),
+    template(
+        "failed.pod_too_large",
+        "Failed: the cluster does not let it start. {told} Choose a smaller size or fewer accelerators.",
+    ),
     template("failed.node_refused", "Failed: its node refused it at the last moment. Run it again."),
     template("failed.lost", "Its process disappeared without a word, perhaps with its node. Run it again."),
     template("failed.start", "Its process could not be started: {why}"),
@@ -321,6 +342,11 @@ _PODS: Final = (
     template("pod.node_failed", "The {what} was ended because its node failed or was taken out."),
     template("pod.node_shutdown", "The {what} was ended because its node shut down."),
     template("pod.completed", "The {what} has ended by itself."),
+    template(
+        "pod.killed",
+        "The {what} was killed (exit status 137), as happens when it uses more than its {memory} of memory.",
+    ),
+    template("pod.node_restarted", "The {what} was ended because its node was restarted under it."),
     template("pod.exit_code", "The {what} ended by itself with exit status {code}."),
     template("pod.ended", "The {what} ended by itself."),
     template(
@@ -331,6 +357,49 @@ _PODS: Final = (
         "pod.security",
         "The cluster refuses the {what}: it does not keep to the {level} Pod Security Standard.",
     ),
+    template(
+        "pod.quota_too_small",
+        "The quota {quota} of the namespace is too small for this {what}: {requested} was asked for, and it allows {limited} in all.",
+    ),
+    template(
+        "pod.quota_demands",
+        "The quota {quota} of the namespace demands {missing} of every {what}, which this platform does not set.",
+    ),
+    template(
+        "pod.quota_none",
+        "The cluster takes such a {what} only in a namespace with a quota for it, and there is none.",
+    ),
+    template("pod.denied.policy", "The policy “{policy}” of the cluster does not allow this {what}: {text}."),
+    template(
+        "pod.denied.webhook", "The webhook “{webhook}” of the cluster does not allow this {what}: {text}."
+    ),
+    template(
+        "pod.denied.silently",
+        "The webhook “{webhook}” of the cluster does not allow this {what}, and gives no reason.",
+    ),
+    template("pod.denied.image", "The cluster's policy for images does not allow “{image}”: {text}."),
+    template(
+        "pod.webhook_away",
+        "The webhook “{webhook}”, which the cluster asks about every {what}, does not answer; it is asked again.",
+    ),
+    template(
+        "pod.limit_range.most", "A LimitRange of the cluster allows a {what} at most {amount} of {resource}."
+    ),
+    template(
+        "pod.limit_range.least",
+        "A LimitRange of the cluster demands at least {amount} of {resource} of a {what}.",
+    ),
+    template(
+        "pod.limit_range.ratio",
+        "A LimitRange of the cluster lets a {what} have {amount} times what it requests of {resource} at most.",
+    ),
+    template(
+        "pod.limit_range.default",
+        "A LimitRange of the cluster limits {resource} to {amount} where nothing is said, which is less than this {what} needs.",
+    ),
+    template("pod.namespace_ending", "The namespace of the {what}s is being deleted in the cluster."),
+    template("pod.forbidden.why", "The cluster does not let the platform start a {what}: {text}."),
+    template("pod.refused", "The cluster refused to start the {what}: {text}."),
     template("pod.not_prepared", "The cluster has not been prepared for {what}s."),
     template("pod.too_large", "The cluster does not allow {choice} in one {what}."),
     template("pod.not_yet", "The cluster does not let the platform start a {what} yet; it is asked again."),

@@ -73,17 +73,18 @@ class NodeWarning:
     code
         ``no_resource``: no node has the resource of the accelerator; ``no_labels``: some have it, but none has the labels;
         ``shared``: a node hands one device out several times; ``credentials_refused``: the API server refuses the credentials
-        of vkd; ``rights_missing``: vkd may not read what it has to follow.
+        of vkd; ``rights_missing``: vkd may not read what it has to follow; ``refuses``: a kubelet turns pods away;
+        ``pod_refused``: the API server does.
     accelerator
         Empty if it is about none.
     nodes
         The first of them by name.
     number
-        How many nodes it is about.
-    found
+        How many nodes, pods or jobs it is about.
     label, found
         Of ``no_labels``: a required label that does not fit, and the values that nodes with the resource have of it.
-        ``found`` of ``rights_missing``: the kinds of objects.
+        ``found`` of ``rights_missing``: the kinds of objects; of ``refuses``: the kubelet's reasons; of ``pod_refused``: a
+        message as JSON.
     """
 
     code: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aiinfn_hub.i18n.language import gettext as _
 from aiinfn_hub.i18n.language import ngettext
+from aiinfn_hub.i18n.messages import Message
 from aiinfn_hub.platform.model.platform import Platform
 
 from .inventory import NodeWarning
@@ -21,6 +22,23 @@ def sentence(notice: NodeWarning, platform: Platform) -> str:
             "The cluster does not let vkd read {kinds} (403 Forbidden), so what is shown of them is old. "
             "Run `aiinfn-hub kueue apply`, which gives vkd its rights."
         ).format(kinds=", ".join(notice.found))
+    if notice.code == "pod_refused":
+        text = ngettext(
+            "In the last ten minutes the cluster refused the pod of {number} job: {why}",
+            "In the last ten minutes the cluster refused the pods of {number} jobs: {why}",
+            notice.number,
+        )
+        return text.format(number=notice.number, why=Message.parse(notice.found[0] if notice.found else ""))
+    if notice.code == "refuses":
+        text = ngettext(
+            "The node {node} turned {number} pod away in the last ten minutes ({why}). Jobs avoid it for a while; look at its "
+            "device plugin and its kubelet.",
+            "The node {node} turned {number} pods away in the last ten minutes ({why}). Jobs avoid it for a while; look at its "
+            "device plugin and its kubelet.",
+            notice.number,
+        )
+        node = ", ".join(notice.nodes)
+        return text.format(node=node, number=notice.number, why=", ".join(notice.found))
     device = platform.accelerators.get(notice.accelerator)
     if device is None:
         return ""

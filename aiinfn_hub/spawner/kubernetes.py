@@ -42,6 +42,10 @@ ASK_AGAIN: Final = 1.0
 """Seconds between two requests for a pod that the API server did not answer, or refused for now."""
 MARK_END: Final = 3.0
 """Seconds until the API server counts as not answering when a session's end is written on its pod."""
+FAILED_GRACE: Final = 5
+"""Seconds of grace for the pod of a start that failed. Without one, the scheduler would give devices on that the node still has."""
+UNDO: Final = 30.0
+"""Seconds after which the pod of a start that failed is left to the cluster."""
 HEAD_START: Final = 1.0
 """Seconds that vkd gets to preempt jobs through Kueue before the pod is created, after which kube-scheduler evicts by itself."""
 
@@ -118,6 +122,7 @@ class KubernetesSpawner(SessionMixin, KubeSpawner):
         self.working_dir = parts.home
         self.priority_class_name = parts.priority_class_name
         # These tell the session what it has (MEM_LIMIT and the like); what the cluster gets is in the extras.
+        # A CPU limit is no promise of so many cores.
         self.cpu_guarantee, self.cpu_limit = selection.size.cores, None
         self.mem_guarantee = self.mem_limit = selection.size.memory
         self.extra_resource_guarantees = dict(parts.resources["requests"])
@@ -145,7 +150,12 @@ class KubernetesSpawner(SessionMixin, KubeSpawner):
         pod.spec.restart_policy = "Never"
         pod.spec.share_process_namespace = True
         pod.spec.enable_service_links = False
+        pod.spec.termination_grace_period_seconds = self._grace()
         return pod
+
+    def _grace(self) -> int:
+        """Return the seconds between SIGTERM and SIGKILL of a session."""
+        return max(1, round(self.context.platform.limits.session_grace.total_seconds()))
 
     def get_env(self) -> dict[str, str]:
         """Return the environment of the image and of the platform, under that of the hub."""
@@ -258,15 +268,25 @@ class KubernetesSpawner(SessionMixin, KubeSpawner):
 
     async def _undo(self) -> None:
         """Leave nothing of a start that failed."""
+        # Not awaited itself: this also runs while the start is being cancelled.
+        ending = asyncio.ensure_future(self._end(min(FAILED_GRACE, self._grace())))
+        await asyncio.wait({ending}, timeout=UNDO)
+        if not ending.done():
+            ending.cancel()
+            self.log.warning("The pod of %s is still there after %.0f s", self.session_id, UNDO)
+            return
         try:
-            # Shielded: this also runs while the start is being cancelled.
-            await asyncio.shield(self.stop(now=True))
+            ending.result()
         except _NO_ANSWER as error:
             self.log.warning("The pod of %s could not be deleted: %s", self.session_id, _words_of(error))
 
     async def stop(self, now: bool = False) -> None:
         """End the session, and give up its claim."""
-        ending = asyncio.ensure_future(super().stop(now))
+        await self._end(0 if now else self._grace())
+
+    async def _end(self, grace: int) -> None:
+        self.delete_grace_period = grace
+        ending = asyncio.ensure_future(super().stop(now=grace == 0))
         try:
             # kubespawner waits for the pod to go, too, and looks less and less often.
             was_there = self._pod() is not None

@@ -54,13 +54,34 @@ def test_the_job_is_suspended_bounded_and_survives_evictions() -> None:
     assert made["metadata"]["labels"][names.QUEUE_PRIORITY_LABEL] == names.Instance(
         "aiinfn-system"
     ).queue_priority_class("main")
-    assert (spec["suspend"], spec["backoffLimit"], spec["activeDeadlineSeconds"]) == (True, 0, 5400)
+    assert (spec["suspend"], spec["backoffLimit"], spec["activeDeadlineSeconds"]) == (True, 0, 5400 + 1800)
     assert spec["ttlSecondsAfterFinished"] == 86400
     assert spec["podFailurePolicy"]["rules"][0]["onPodConditions"][0]["type"] == "DisruptionTarget"
     pod = spec["template"]["spec"]
     assert pod["terminationGracePeriodSeconds"] == 10  # of the 30 s that the file allows a local job
     assert pod["containers"][0]["command"] == list(jobs.RUNNER)
     json.dumps(made)
+
+
+def test_the_time_limit_runs_from_the_start_of_the_container() -> None:
+    begin = datetime(2026, 11, 24, 12, tzinfo=UTC)
+    assert jobs.deadline(SELECTION, begin, begin + timedelta(minutes=7)) == 5400 + 420
+    assert jobs.deadline(SELECTION, begin, begin - timedelta(seconds=1)) == 5400
+
+
+def test_a_job_keeps_off_nodes_beside_what_its_accelerator_requires() -> None:
+    def terms(avoid: tuple[str, ...]) -> Any:
+        spec = jobs.job("abc", SELECTION, WORK, "out", PLATFORM, avoid=avoid)["spec"]["template"]["spec"]
+        return spec.get("affinity", {}).get("nodeAffinity", {}).get(
+            "requiredDuringSchedulingIgnoredDuringExecution"
+        )
+
+    usual = terms(())
+    (term,) = terms(("n2", "n1", "n1"))["nodeSelectorTerms"]
+    assert term["matchFields"] == [
+        {"key": "metadata.name", "operator": "NotIn", "values": [node]} for node in ("n1", "n2")
+    ]
+    assert term.get("matchExpressions") == (usual["nodeSelectorTerms"][0]["matchExpressions"] if usual else None)
 
 
 def test_the_runner_reads_everything_from_the_pods_own_annotation() -> None:

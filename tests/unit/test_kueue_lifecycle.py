@@ -99,8 +99,22 @@ def cancelling(known: Known) -> Any:
         (RUNNING, seen(RUNS, ADMITTED, FAILED), [(BAD, Cause.ERROR)]),
         (RUNNING, seen(BROKE, ADMITTED, FAILED), [(BAD, Cause.ERROR)]),
         (RUNNING, seen(RUNS, ADMITTED, replace(FAILED, ended_by="OOMKilled")), [(BAD, Cause.ERROR)]),
-        (RUNNING, seen(RUNS, ADMITTED, replace(FAILED, ended_by="ContainerStatusUnknown")), [(BAD, Cause.LOST)]),
-        (STARTING, seen(RUNS, ADMITTED, replace(FAILED, started=None, exit_code=None, refused="OutOfcpu")), [(BAD, Cause.START_FAILED)]),
+        (RUNNING, seen(RUNS, ADMITTED, replace(FAILED, ended_by="ContainerStatusUnknown")), [(Q, Cause.LOST)]),
+        (RUNNING, seen(BROKE, ADMITTED, replace(FAILED, ended_by="Unknown", exit_code=255)), [(Q, Cause.LOST)]),
+        (RUNNING, seen(BROKE, ADMITTED, replace(FAILED, exit_code=255)), [(BAD, Cause.ERROR)]),
+        (replace(RUNNING, rebooted=True), seen(BROKE, ADMITTED, replace(FAILED, exit_code=255)), [(Q, Cause.LOST)]),
+        (replace(RUNNING, rebooted=True), seen(BROKE, ADMITTED, FAILED), [(BAD, Cause.ERROR)]),
+        (replace(RUNNING, restarts=3), seen(RUNS, ADMITTED, replace(FAILED, ended_by="ContainerStatusUnknown")), [(BAD, Cause.LOST)]),
+        (cancelling(RUNNING), seen(RUNS, ADMITTED, replace(FAILED, ended_by="ContainerStatusUnknown")), [(OFF, Cause.CANCELLED)]),
+        (STARTING, seen(RUNS, ADMITTED, replace(FAILED, started=None, exit_code=None, refused="OutOfcpu")), [(Q, Cause.START_FAILED)]),
+        (STARTING, seen(BROKE, ADMITTED, replace(FAILED, started=None, exit_code=None, refused="UnexpectedAdmissionError")), [(Q, Cause.START_FAILED)]),
+        (STARTING, seen(RUNS, ADMITTED, replace(FAILED, started=None, exit_code=None, refused="Evicted")), [(BAD, Cause.LOST)]),
+        (RUNNING, seen(RUNS, ADMITTED, replace(FAILED, exit_code=None, refused="Shutdown")), [(Q, Cause.INTERRUPTED)]),
+        # Its Job is being made anew.
+        (replace(LAST, remaking=True), seen(BROKE, ADMITTED), []),
+        (replace(LAST, remaking=True, appeared=False), seen(None, None), []),
+        (replace(STARTING, remaking=True), seen(None, None), [(Q, Cause.LOST)]),
+        (cancelling(replace(LAST, remaking=True)), seen(None, None), [(OFF, Cause.CANCELLED)]),
         (RUNNING, seen(BROKE, ADMITTED), [(BAD, Cause.LOST)]),
         # Ended by the platform: it waits again, with the reason.
         (RUNNING, seen(RUNS, ADMITTED, replace(UP, ending=True, disrupted="PreemptionByScheduler")), []),
@@ -211,6 +225,20 @@ def test_a_job_that_cannot_start_ends_early_and_says_what_to_do(
     assert message == "" or message not in str(step.message)
 
 
+def test_a_refusal_by_a_node_says_which_and_has_the_job_made_anew() -> None:
+    shown = seen(BROKE, ADMITTED, replace(FAILED, started=None, exit_code=None, refused="OutOfnvidia.com/gpu"))
+    (step,) = advance(STARTING, shown, SELECTION).steps
+    assert (step.remake, step.refused_by, step.refused) == (True, "n", "OutOfnvidia.com/gpu")
+    assert str(step.message) == "Its node n did not take it in (OutOfnvidia.com/gpu); waiting again."
+    shown = seen(BROKE, ADMITTED, replace(FAILED, ended_by="Unknown", exit_code=255))
+    (step,) = advance(RUNNING, shown, SELECTION).steps
+    assert (step.remake, step.refused_by) == (True, "")
+    # A disruption is no failure of the Job, which goes on by itself.
+    shown = seen(RUNS, ADMITTED, replace(EVICTED, refused="Terminated", disrupted="TerminationByKubelet"))
+    (step,) = advance(RUNNING, shown, SELECTION).steps
+    assert (step.state, step.remake) == (Q, False)
+
+
 def test_attempts_count_pods_and_each_step_says_which() -> None:
     shown = seen(RUNS, ADMITTED, EVICTED, pod("p2", node="n", created="2026-11-24T13:00:00Z"))
     steps = advance(RUNNING, shown, SELECTION).steps
@@ -233,7 +261,7 @@ ERROR = {"error": {"type": "error", "error": {"name": "ValueError", "message": "
     [
         ({"exit_code": 1}, ERROR, Cause.ERROR, "Failed in cell 3: ValueError: no data"),
         ({"exit_code": 3}, {}, Cause.ERROR, "Failed: its process ended with exit code 3."),
-        ({"exit_code": 137}, {}, Cause.ERROR, "Failed: its process was ended by SIGKILL."),
+        ({"exit_code": 137}, {}, Cause.ERROR, "Failed: its process was killed (SIGKILL), as happens when it uses more than the 2\N{NO-BREAK SPACE}GiB of memory of its size Small. Choose a larger size, or load less at once."),
         ({"exit_code": 137, "ended_by": "OOMKilled"}, ERROR, Cause.ERROR, "Failed: it needed more than the 2\N{NO-BREAK SPACE}GiB of memory of its size Small. Choose a larger size."),
         ({"exit_code": 128, "ended_by": "StartError"}, {}, Cause.START_FAILED, "The image Standard has no Python that starts the job. Choose another image."),
     ],

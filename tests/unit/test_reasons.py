@@ -318,7 +318,7 @@ def test_what_the_node_says(reason: str, message: str, step: str, says: str, hop
         (
             "Forbidden",
             'pods "x" is forbidden: by a policy of the site',
-            "does not let the platform start a session.",
+            "does not let the platform start a session: by a policy of the site.",
             Reason.UNAVAILABLE,
         ),
         ("NotFound", 'namespaces "nowhere" not found', "has not been prepared", Reason.UNAVAILABLE),
@@ -442,7 +442,15 @@ def test_what_the_status_of_a_pod_says_first(status: dict[str, Any], says: str) 
             pod("Failed", conditions=[disruption("EvictionByEvictionAPI")], state=OOM_KILLED),
             "more than its 8 GiB of memory",
         ),
-        (pod("Failed", state=KILLED), "ended by itself with exit status 137"),
+        (pod("Failed", state=KILLED), "was killed (exit status 137), as happens when it uses more than its 8 GiB"),
+        (
+            pod("Failed", state={"terminated": {"reason": "ContainerStatusUnknown", "exitCode": 137}}),
+            "its node was restarted under it",
+        ),
+        (
+            pod("Failed", state={"terminated": {"reason": "Unknown", "exitCode": 255}}),
+            "its node was restarted under it",
+        ),
         (deleted(pod("Running", state=KILLED)), None),
         (deleted(pod("Succeeded", state={"terminated": {"reason": "Completed", "exitCode": 0}})), None),
         (

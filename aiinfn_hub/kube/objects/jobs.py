@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from aiinfn_hub.contract.jobs import RunSpec, Work
@@ -12,7 +13,7 @@ from aiinfn_hub.kube.client import path_of
 from aiinfn_hub.platform.model.platform import Platform
 from aiinfn_hub.platform.selection import Selection
 
-from .pods import pod_parts, pod_spec
+from .pods import avoiding, pod_parts, pod_spec
 
 Json = dict[str, Any]
 
@@ -25,6 +26,8 @@ RUNNER: Final = ("python", "-P", "-s", "-m", "aiinfn_lab.runner", f"{SPEC_FOLDER
 CONTAINER: Final = "job"
 LONGEST_GRACE: Final = 10.0
 """Seconds that a session waits at most for a job that does not want to end."""
+LONGEST_START: Final = timedelta(minutes=30)
+"""From the Job's start to that of its container, the image's pull included: its time limit does not run meanwhile."""
 MOST_BYTES: Final = 200_000
 """Of the run's description: Kubernetes takes 256 KiB for all annotations of an object together."""
 
@@ -37,6 +40,7 @@ def job(
     platform: Platform,
     *,
     command: Sequence[str] = RUNNER,
+    avoid: Iterable[str] = (),
 ) -> Json:
     """Make the Job object of a batch job: there is one for all its attempts.
 
@@ -44,6 +48,8 @@ def job(
     ----------
     command
         What runs in the container; the runner, unless it is a test.
+    avoid
+        Nodes that must not take it.
 
     Notes
     -----
@@ -52,9 +58,11 @@ def job(
     - ``suspend``: Kueue starts it. Its own webhook would set this too, but not while Kueue is down.
     - ``backoffLimit`` 0 with a rule that ignores disruptions: a job whose own code fails is not tried again, one that
       was evicted is.
-    - ``activeDeadlineSeconds`` counts from the Job's startTime, which Kubernetes sets again when Kueue resumes the Job.
+    - ``activeDeadlineSeconds`` counts from the Job's startTime, which Kubernetes sets again when Kueue resumes the Job. The
+      image's pull would count, so it begins as `first_deadline`, and vkd sets it anew once the container runs.
     """
     parts = pod_parts(selection, platform)
+    parts = replace(parts, affinity=avoiding(parts.affinity, avoid))
     labels = names.Labels(platform.label_prefix)
     own = {**parts.labels, labels.job: job_id}
     spec = RunSpec(job=job_id, attempt=0, home=parts.home, work=work, output=output)
@@ -103,7 +111,7 @@ def job(
                     }
                 ]
             },
-            "activeDeadlineSeconds": max(1, round(selection.time_limit.total_seconds())),
+            "activeDeadlineSeconds": first_deadline(selection),
             "ttlSecondsAfterFinished": round(platform.kubernetes.job_time_to_live.total_seconds()),
             "template": template,
         },
@@ -113,6 +121,17 @@ def job(
 def _spec_volume(labels: names.Labels) -> Json:
     item = {"path": SPEC_FILE, "fieldRef": {"fieldPath": f"metadata.annotations['{labels.run_spec}']"}}
     return {"name": "run-spec", "downwardAPI": {"items": [item]}}
+
+
+def first_deadline(selection: Selection) -> int:
+    """Return the seconds from its start after which a Job ends whose container was not seen running yet."""
+    return max(1, round((selection.time_limit + LONGEST_START).total_seconds()))
+
+
+def deadline(selection: Selection, job_started: datetime, container_started: datetime) -> int:
+    """Return the seconds from its start after which a Job ends, so that its container has its whole time limit."""
+    waited = max(timedelta(0), container_started - job_started)
+    return max(1, round((waited + selection.time_limit).total_seconds()))
 
 
 def grace_seconds(platform: Platform) -> int:

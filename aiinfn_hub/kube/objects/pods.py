@@ -34,6 +34,7 @@ ACCOUNT_FILES: Final = {
 ACCOUNT_VOLUME: Final = "account-files"
 SHARED_MEMORY: Final = "shared-memory"
 """Volume at /dev/shm: the 64 MiB that a container gets there otherwise end every parallel data loader."""
+_REQUIRED: Final = "requiredDuringSchedulingIgnoredDuringExecution"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +52,8 @@ class PodParts:
         Absolute path of the person's home in the container; also its working directory.
     resources
         ``requests`` and ``limits``. Memory has the same in both, so no pod can push another one out by growing. Cores
-        are requested and not limited: the kernel shares a busy node in proportion to the requests, so everybody gets
-        what was chosen, while a limit would slow a session down beside idle cores.
+        are requested and, but for ``kubernetes.cpu_limit_ratio``, not limited: the kernel shares a busy node in proportion to
+        the requests, so everybody gets what was chosen, while a limit would slow a session down beside idle cores.
     affinity
         The accelerator's node labels as a requirement, never a preference: another model would be another
         experiment. None if any node will do.
@@ -97,7 +98,7 @@ def pod_parts(selection: Selection, platform: Platform) -> PodParts:
         image_pull_policy=settings.image_pull_policy,
         environment=_environment(selection, home),
         home=home,
-        resources=_resources(selection),
+        resources=_resources(selection, settings.cpu_limit_ratio),
         affinity=_affinity(selection.accelerator),
         tolerations=[dict(toleration) for toleration in _tolerations(selection.accelerator)],
         priority_class_name=instance.batch_priority_class if job else instance.session_priority_class,
@@ -234,17 +235,32 @@ def _environment(selection: Selection, home: str) -> dict[str, str]:
     }
 
 
-def _resources(selection: Selection) -> dict[str, dict[str, str]]:
-    limits = {"memory": format_quantity(selection.size.memory)}
+def _resources(selection: Selection, cpu_limit_ratio: float | None) -> dict[str, dict[str, str]]:
+    both = {"memory": format_quantity(selection.size.memory)}
     if selection.accelerator is not None:
         # Extended resources are whole devices, the same in requests and limits.
-        limits[selection.accelerator.kubernetes.resource] = str(selection.count)
-    return {"requests": {"cpu": _cores(selection.size.cores), **limits}, "limits": limits}
+        both[selection.accelerator.kubernetes.resource] = str(selection.count)
+    cores = selection.size.cores
+    most = {"cpu": _cores(cores * cpu_limit_ratio)} if cpu_limit_ratio else {}
+    return {"requests": {"cpu": _cores(cores), **both}, "limits": most | both}
 
 
 def _cores(cores: float) -> str:
     thousandths = max(round(cores * 1000), 1)
     return f"{thousandths}m" if thousandths % 1000 else str(thousandths // 1000)
+
+
+def avoiding(affinity: Json | None, nodes: Iterable[str]) -> Json | None:
+    """Return an affinity that also keeps a pod off some nodes, by their names."""
+    # Kubernetes takes one name in each of these.
+    off = [
+        {"key": "metadata.name", "operator": "NotIn", "values": [node]} for node in sorted(frozenset(nodes))
+    ]
+    if not off:
+        return affinity
+    required = ((affinity or {}).get("nodeAffinity") or {}).get(_REQUIRED) or {}
+    terms = [{**term, "matchFields": off} for term in required.get("nodeSelectorTerms") or [{}]]
+    return {**(affinity or {}), "nodeAffinity": {_REQUIRED: {"nodeSelectorTerms": terms}}}
 
 
 def _affinity(accelerator: Accelerator | None) -> Json | None:
@@ -255,7 +271,7 @@ def _affinity(accelerator: Accelerator | None) -> Json | None:
         for key, value in accelerator.kubernetes.node_labels.items()
     ]
     required = {"nodeSelectorTerms": [{"matchExpressions": expressions}]}
-    return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}}
+    return {"nodeAffinity": {_REQUIRED: required}}
 
 
 def _tolerations(accelerator: Accelerator | None) -> tuple[Json, ...]:

@@ -27,7 +27,11 @@ HUB_IN_SESSIONS: Final = (
     ("", ("events",), _READ),  # why a session does not start
 )
 VKD_IN_BATCH: Final = (
-    ("batch", ("jobs",), (*_READ, "create", "delete")),
+    (
+        "batch",
+        ("jobs",),
+        (*_READ, "create", "delete", "patch"),
+    ),  # patch: the time limit, once the container runs
     ("", ("pods",), _READ),
     ("", ("pods/log",), ("get",)),
     ("", ("events",), _READ),

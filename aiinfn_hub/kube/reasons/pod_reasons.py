@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any, Final, NamedTuple
 
 from aiinfn_hub.contract.problem import Reason, Refusal
@@ -44,6 +45,21 @@ _RESOURCES: Final = {
     "memory": Message("noun.memory"),
     "pods": Message("noun.pods"),
 }
+_REASONS_OF_STATUS: Final[Mapping[int, str]] = {
+    HTTPStatus.BAD_REQUEST: "BadRequest",
+    HTTPStatus.UNAUTHORIZED: "Unauthorized",
+    HTTPStatus.FORBIDDEN: "Forbidden",
+    HTTPStatus.UNPROCESSABLE_ENTITY: "Invalid",
+}
+"""What a refusal without a reason is taken for: an admission webhook that gives no code is answered with 400 and none."""
+_FAILED_CREATE: Final = (
+    ("is forbidden: ", "Forbidden"),
+    ("is invalid: ", "Invalid"),
+    ("Internal error occurred", "InternalError"),
+)
+"""By its words, the reason of a refusal that the Job controller hands on as text alone."""
+_DENIED: Final = "pod.denied."
+_LONGEST_TEXT: Final = 300
 _DOORS: Final = {Door.SESSION: Message("noun.session"), Door.JOB: Message("noun.job")}
 
 Word = str | Message
@@ -80,6 +96,16 @@ class Explanation:
     advice: Sentence
     hopeless: Reason | None = None
     field: str | None = None
+
+    @property
+    def denied(self) -> bool:
+        """Whether somebody who admits things in the cluster said no: a policy or a webhook."""
+        return self.told.code.startswith(_DENIED)
+
+    @property
+    def passes(self) -> bool:
+        """Whether waiting may help: it may start although nothing of it is changed."""
+        return self.hopeless in {None, Reason.CAPACITY}
 
     @property
     def sentence(self) -> str:
@@ -172,7 +198,14 @@ def of_event(event: Json) -> Statement:
 
 def of_refusal(status: int, reason: str, message: str) -> Statement:
     """Read the API server's refusal of a request; status 0 if it did not answer."""
-    return Statement(APISERVER, reason or str(status), message)
+    return Statement(APISERVER, reason or _REASONS_OF_STATUS.get(status, str(status)), message)
+
+
+def of_failed_create(message: str) -> Statement:
+    """Read the Job controller's event ``FailedCreate``: the API server's refusal of a pod, without its status."""
+    text = message.removeprefix("(combined from similar events): ").removeprefix("Error creating: ")
+    reason = next((reason for words, reason in _FAILED_CREATE if words in text), "FailedCreate")
+    return Statement(APISERVER, reason, text)
 
 
 def of_pod(pod: Json) -> Iterator[Statement]:
@@ -241,7 +274,10 @@ def _match(rule: ReasonRule, statement: Statement) -> Mapping[str, str] | None:
     if rule.field_path and not rule.field_path.search(statement.field_path):
         return None
     found = rule.message.search(statement.message)
-    return None if found is None else {key: value or "" for key, value in found.groupdict().items()}
+    if found is None:
+        return None
+    said = {key: value or "" for key, value in found.groupdict().items()}
+    return said if rule.when is None or rule.when(said) else None
 
 
 def _message(rule: ReasonRule, said: Mapping[str, Any]) -> Message:
@@ -263,6 +299,14 @@ def _said(found: Mapping[str, str], words: Words) -> dict[str, Any]:
     }
     if "resource" in found:
         said["resource"] = _RESOURCES.get(found["resource"], found["resource"])
+    if "text" in found:
+        said["text"] = _one_line(found["text"])
     if "volume" in found:
         said["volume"] = f"“{words.volumes.get(found['volume'], found['volume'])}”"
     return said
+
+
+def _one_line(text: str) -> str:
+    """Return a stranger's text as one short line without its full stop."""
+    line = " ".join("".join(each if each.isprintable() else " " for each in text).split()).rstrip(". ")
+    return line if len(line) <= _LONGEST_TEXT else f"{line[: _LONGEST_TEXT - 1]}…"

@@ -2,17 +2,21 @@
 
 A rule names a code of :mod:`aiinfn_hub.i18n.message_catalogue`, whose sentence may use ``{what}`` (session or job), ``{devices}``,
 ``{accelerator}``, ``{choice}``, ``{size}``, ``{memory}``, ``{image}``, ``{image_size}``, and the named groups of the rule's message
-pattern; ``resource`` and ``volume`` among these become words. A hint is a sentence with the same.
+pattern; ``resource`` and ``volume`` among these become words, and ``text``, which somebody else wrote, is cut to one short
+line. A hint is a sentence with the same.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from aiinfn_hub.contract.problem import Reason
 from aiinfn_hub.i18n.language import marked
+
+from .quota import exceeds_by_itself
 
 _ANY: Final = re.compile("")
 _TELL: Final = marked("Tell the operators of the platform.")
@@ -32,6 +36,8 @@ class ReasonRule:
         Matches Kubernetes' own word in full.
     message, field_path
         Found anywhere in them.
+    when
+        Of what the message's groups found, whether the rule holds; None: always.
     """
 
     component: str
@@ -43,6 +49,7 @@ class ReasonRule:
     hopeless: Reason | None = None
     field: str | None = None
     field_path: re.Pattern[str] | None = None
+    when: Callable[[Mapping[str, str]], bool] | None = None
 
 
 def _rule(
@@ -54,11 +61,12 @@ def _rule(
     *,
     hopeless: Reason | None = None,
     field: str | None = None,
+    when: Callable[[Mapping[str, str]], bool] | None = None,
 ) -> ReasonRule:
     """Make a row; ``said`` is ``component: reason``."""
     component, _, reason = said.rpartition(": ")
     pattern = re.compile(message, re.DOTALL) if message else _ANY
-    return ReasonRule(component, re.compile(reason), pattern, step, code, hint, hopeless, field)
+    return ReasonRule(component, re.compile(reason), pattern, step, code, hint, hopeless, field, when=when)
 
 
 _SCHEDULING: Final = "default-scheduler: FailedScheduling"
@@ -322,7 +330,22 @@ _ENDED: Final = (
         "pod.node_shutdown",
         marked("Start it again: it gets another node."),
     ),
+    # What containerd and the kubelet say of a container that a restart of the node ended.
+    _rule(
+        "kubelet: (?:ContainerStatusUnknown|Unknown)",
+        "",
+        "ended",
+        "pod.node_restarted",
+        marked("Start it again."),
+    ),
     _rule("kubelet: Completed", "", "ended", "pod.completed"),
+    _rule(
+        "kubelet: Error",
+        r"^exit code 137$",
+        "ended",
+        "pod.killed",
+        marked("Choose a larger size, or load less at once."),
+    ),
     _rule(
         "kubelet: Error",
         r"^exit code (?P<code>\d+)$",
@@ -331,7 +354,7 @@ _ENDED: Final = (
         _AGAIN,
     ),
     _rule(
-        "kubelet: (?:Error|ContainerStatusUnknown)",
+        "kubelet: Error",
         "",
         "ended",
         "pod.ended",
@@ -339,9 +362,101 @@ _ENDED: Final = (
     ),
 )
 
-_REFUSED: Final = (
+_FORBIDDEN: Final = "kube-apiserver: Forbidden"
+_SAYS_NO: Final = 'admission webhook "(?P<webhook>[^"]+)" denied the request'
+_QUANTITY: Final = r"(?P<amount>\d+(?:\.\d+)?[A-Za-z]*)"
+_CPU_LIMIT: Final = marked(
+    "Tell the operators of the platform: `kubernetes.cpu_limit_ratio` in the platform file gives every session and job a limit."
+)
+
+# Whoever refuses says it in any of the API server's reasons, or in none.
+_DENIED: Final = (
+    _rule(  # Kyverno
+        "kube-apiserver: .*",
+        rf"{_SAYS_NO}:.*blocked due to the following policies\s+(?P<policy>[^\s:]+):\s*(?P<text>.+)",
+        "placed",
+        "pod.denied.policy",
+        _TELL,
+        hopeless=Reason.UNAVAILABLE,
+    ),
+    _rule(  # Gatekeeper
+        "kube-apiserver: .*",
+        rf"{_SAYS_NO}: \[(?:denied by )?(?P<policy>[^\]\s]+)\]\s*(?P<text>.+)",
+        "placed",
+        "pod.denied.policy",
+        _TELL,
+        hopeless=Reason.UNAVAILABLE,
+    ),
     _rule(
-        "kube-apiserver: Forbidden",
+        "kube-apiserver: .*",
+        rf"{_SAYS_NO}: (?P<text>.+)",
+        "placed",
+        "pod.denied.webhook",
+        _TELL,
+        hopeless=Reason.UNAVAILABLE,
+    ),
+    _rule(
+        "kube-apiserver: .*",
+        _SAYS_NO,
+        "placed",
+        "pod.denied.silently",
+        _TELL,
+        hopeless=Reason.UNAVAILABLE,
+    ),
+    _rule(
+        "kube-apiserver: .*",
+        r"ValidatingAdmissionPolicy '(?P<policy>[^']+)'(?: with binding '[^']*')? denied request: (?P<text>.+)",
+        "placed",
+        "pod.denied.policy",
+        _TELL,
+        hopeless=Reason.UNAVAILABLE,
+    ),
+    _rule(
+        _FORBIDDEN,
+        r"image policy webhook backend denied one or more images: (?P<text>.+)",
+        "placed",
+        "pod.denied.image",
+        marked("Choose another environment, and tell the operators of the platform."),
+        hopeless=Reason.UNAVAILABLE,
+        field="image",
+    ),
+    _rule(
+        "kube-apiserver: .*",
+        r'failed calling webhook "(?P<webhook>[^"]+)"',
+        "placed",
+        "pod.webhook_away",
+    ),
+)
+
+_QUOTA: Final = (
+    _rule(
+        _FORBIDDEN,
+        r"failed quota: (?P<quota>[^:]+): must specify (?P<missing>limits\.cpu)\b",
+        "placed",
+        "pod.quota_demands",
+        _CPU_LIMIT,
+        hopeless=Reason.UNAVAILABLE,
+    ),
+    _rule(
+        _FORBIDDEN,
+        r"failed quota: (?P<quota>[^:]+): must specify (?P<missing>\S+)",
+        "placed",
+        "pod.quota_demands",
+        _TELL,
+        hopeless=Reason.UNAVAILABLE,
+    ),
+    _rule(
+        _FORBIDDEN,
+        r"exceeded quota: (?P<quota>[^,]+), requested: (?P<requested>[^:]*?), used: (?P<used>[^:]*?), limited: (?P<limited>.*)",
+        "placed",
+        "pod.quota_too_small",
+        _FEWER,
+        hopeless=Reason.TOO_LARGE,
+        field="size",
+        when=exceeds_by_itself,
+    ),
+    _rule(
+        _FORBIDDEN,
         r"exceeded quota: (?P<quota>[^,]+), requested: (?P<requested>[^:]*?), used: ",
         "placed",
         "pod.quota",
@@ -349,7 +464,61 @@ _REFUSED: Final = (
         hopeless=Reason.CAPACITY,
     ),
     _rule(
-        "kube-apiserver: Forbidden",
+        _FORBIDDEN,
+        "insufficient quota to (?:consume|match)",
+        "placed",
+        "pod.quota_none",
+        _TELL,
+        hopeless=Reason.UNAVAILABLE,
+    ),
+    _rule(_FORBIDDEN, "status unknown for quota", "placed", "pod.not_yet"),
+)
+
+_LIMIT_RANGE: Final = (
+    _rule(
+        _FORBIDDEN,
+        rf"maximum (?P<resource>\S+) usage per (?:Container|Pod) is {_QUANTITY}",
+        "placed",
+        "pod.limit_range.most",
+        _FEWER,
+        hopeless=Reason.TOO_LARGE,
+        field="size",
+    ),
+    _rule(
+        _FORBIDDEN,
+        rf"minimum (?P<resource>\S+) usage per (?:Container|Pod) is {_QUANTITY}",
+        "placed",
+        "pod.limit_range.least",
+        marked("Choose a larger size, or tell the operators of the platform."),
+        hopeless=Reason.UNAVAILABLE,
+        field="size",
+    ),
+    _rule(
+        _FORBIDDEN,
+        rf"(?P<resource>\S+) max limit to request ratio per (?:Container|Pod) is {_QUANTITY}",
+        "placed",
+        "pod.limit_range.ratio",
+        _TELL,
+        hopeless=Reason.UNAVAILABLE,
+    ),
+    # The default of a LimitRange is put in where nothing stands, and then is less than what is asked for.
+    _rule(
+        "kube-apiserver: Invalid",
+        rf"must be less than or equal to (?P<resource>\S+) limit of {_QUANTITY}",
+        "placed",
+        "pod.limit_range.default",
+        _TELL,
+        hopeless=Reason.TOO_LARGE,
+        field="size",
+    ),
+)
+
+_REFUSED: Final = (
+    *_DENIED,
+    *_QUOTA,
+    *_LIMIT_RANGE,
+    _rule(
+        _FORBIDDEN,
         r"violates PodSecurity \"(?P<level>[^\":]+)",
         "placed",
         "pod.security",
@@ -357,7 +526,7 @@ _REFUSED: Final = (
         hopeless=Reason.UNAVAILABLE,
     ),
     _rule(
-        "kube-apiserver: Forbidden",
+        _FORBIDDEN,
         "no PriorityClass with name",
         "placed",
         "pod.not_prepared",
@@ -365,13 +534,19 @@ _REFUSED: Final = (
         hopeless=Reason.UNAVAILABLE,
     ),
     _rule(
-        "kube-apiserver: Forbidden",
-        "(?:cpu|memory|storage) usage per",
+        _FORBIDDEN,
+        "because it is being terminated",
         "placed",
-        "pod.too_large",
-        _FEWER,
-        hopeless=Reason.TOO_LARGE,
-        field="size",
+        "pod.namespace_ending",
+        _TELL,
+        hopeless=Reason.UNAVAILABLE,
+    ),
+    # A namespace that was just made has no service account for a moment, and a controller its caches.
+    _rule(
+        _FORBIDDEN,
+        "error looking up service account|not yet ready to handle request",
+        "placed",
+        "pod.not_yet",
     ),
     # Whoever renews the credentials helps all that wait.
     _rule("kube-apiserver: Unauthorized", "", "placed", "pod.credentials"),
@@ -383,7 +558,15 @@ _REFUSED: Final = (
         "pod.not_yet",
     ),
     _rule(
-        "kube-apiserver: Forbidden",
+        _FORBIDDEN,
+        r"is forbidden: (?P<text>.+)",
+        "placed",
+        "pod.forbidden.why",
+        _TELL,
+        hopeless=Reason.UNAVAILABLE,
+    ),
+    _rule(
+        _FORBIDDEN,
         "",
         "placed",
         "pod.forbidden",
@@ -406,6 +589,8 @@ _REFUSED: Final = (
         _TELL,
         hopeless=Reason.UNAVAILABLE,
     ),
+    # What the Job controller says of a pod that it could not make, and none of the above explains.
+    _rule("kube-apiserver: FailedCreate", r"^(?P<text>.+)", "placed", "pod.refused"),
     _rule("kube-apiserver: .*", "", "placed", "pod.no_answer"),
 )
 

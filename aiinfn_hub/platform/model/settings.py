@@ -116,6 +116,13 @@ class KubernetesSettings(Section):
     image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = Field(
         default="IfNotPresent", description="When a node fetches an image, as in a pod."
     )
+    cpu_limit_ratio: float | None = Field(
+        default=None,
+        ge=1,
+        le=1000,
+        description="CPU limit of every session and job as a multiple of the cores of its size, for a cluster whose quota demands "
+        "`limits.cpu`. Default: no limit, so that idle cores of a node may be used.",
+    )
     batch_cores: float = Field(
         default=1024, gt=0, le=1_000_000, description="Processor cores that batch may use in all."
     )
@@ -182,6 +189,12 @@ class Limits(Section):
         default=timedelta(seconds=10),
         description="Time that an evicted job has between SIGTERM and SIGKILL. On Kubernetes at least 2 s (the kubelet's "
         "own minimum) and at most 10 s.",
+    )
+    session_grace: Duration = Field(
+        default=timedelta(seconds=30),
+        le=timedelta(minutes=10),
+        description="Time that a session's pod has between SIGTERM and SIGKILL, in which kernels can save; one that ends earlier "
+        "waits for nothing. On Kubernetes only.",
     )
     jobs_waiting_per_person: int = Field(
         default=500, ge=1, description="Unfinished jobs that one person may have."

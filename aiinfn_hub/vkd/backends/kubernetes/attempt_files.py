@@ -30,12 +30,25 @@ class AttemptNote:
         Those of them that were told to make room for a session.
     over
         Its end was told, or is about to be.
+    remake
+        Its Job is to be deleted and made anew, since Kubernetes ended it for a fault of the cluster.
+    first
+        It had its turn already: its new Workload goes before those of its queue that wait.
+    avoid
+        Nodes that its Job keeps off.
+    restarts, boot
+        How often a node was restarted under it, and the boot id of the node of its attempt.
     """
 
     created: bool = False
     attempts: list[str] = field(default_factory=list)
     yielded: list[str] = field(default_factory=list)
     over: bool = False
+    remake: bool = False
+    first: bool = False
+    avoid: list[str] = field(default_factory=list)
+    restarts: int = 0
+    boot: str = ""
 
 
 class KubernetesFiles(JobFolders):

@@ -54,6 +54,7 @@ from .facts import (
     read_workload,
 )
 from .log_collector import LOG_LIMIT
+from .pod_refusals import RefusedPod, read_refusal
 from .queue_positions import QueuePositions
 from .reconciler import Reconciler
 from .requeue import RequeueTrigger
@@ -64,6 +65,8 @@ _log = logging.getLogger(__name__)
 _START_SECONDS: Final = 10.0
 """How long a start waits for the cluster; after that vkd serves what it knows, and goes on when the cluster answers."""
 _PROBE_SECONDS: Final = 5.0
+_MOST_REFUSALS: Final = 5
+"""Reasons for which the API server refuses pods that operators are shown."""
 
 
 def _utc_now() -> datetime:
@@ -99,6 +102,7 @@ class KubernetesBackend:
         self._files = KubernetesFiles(data)
         self._cluster = Cluster()
         self._inventory = ClusterInventory(platform)
+        self._boots: dict[str, str] = {}
         self._updates: asyncio.Queue[Update | None] = asyncio.Queue()
         self._director = Reconciler(
             platform,
@@ -109,6 +113,7 @@ class KubernetesBackend:
             emit=self._updates.put_nowait,
             holds=self._holds,
             moved=self._moved,
+            boot=lambda node: self._boots.get(node, ""),
             command=command,
             log_limit=log_limit,
         )
@@ -126,11 +131,21 @@ class KubernetesBackend:
         about = {"fieldSelector": "involvedObject.kind=Pod"}
         kind = WatchedKind("events", jobs.events_path(platform), read_event, about)
         self._events = ObjectWatch(client, kind, self._hear)
+        # The Job controller says there why it cannot make a pod.
+        failed = {"fieldSelector": "involvedObject.kind=Job,reason=FailedCreate"}
+        kind_of_refusal = WatchedKind("refused pods", jobs.events_path(platform), read_refusal, failed)
+        self._refusals = ObjectWatch(client, kind_of_refusal, self._hear_refusal)
 
     def _watch_devices(
         self, platform: Platform, inventory: ClusterInventory
     ) -> tuple[ObjectWatch[NodeFacts], ObjectWatch[DevicePodFacts]]:
         reader = InventoryReader(platform)
+
+        def read_node(item: Mapping[str, Any]) -> NodeFacts | None:
+            boot = ((item.get("status") or {}).get("nodeInfo") or {}).get("bootID")
+            self._boots[item["metadata"]["name"]] = str(boot or "")
+            return reader.node(item)
+
         unfinished = {"fieldSelector": "status.phase!=Succeeded,status.phase!=Failed"}
 
         def see_node(before: NodeFacts | None, after: NodeFacts | None) -> None:
@@ -143,7 +158,7 @@ class KubernetesBackend:
                 self._see_pod(before, after)
 
         return (
-            ObjectWatch(self._client, WatchedKind("nodes", path_of("v1", "nodes"), reader.node), see_node),
+            ObjectWatch(self._client, WatchedKind("nodes", path_of("v1", "nodes"), read_node), see_node),
             ObjectWatch(
                 self._client, WatchedKind("pods", path_of("v1", "pods"), reader.pod, unfinished), see_pod
             ),
@@ -188,6 +203,7 @@ class KubernetesBackend:
         for watch in self._batch:
             self._run(watch.run())
         self._run(self._events.run())
+        self._run(self._refusals.run())
         self._run(self._positions.run())
         self._run(self._nudge.run())
         self._run(self._probe())
@@ -302,6 +318,10 @@ class KubernetesBackend:
         if after is not None:
             self._director.hear(after)
 
+    def _hear_refusal(self, before: RefusedPod | None, after: RefusedPod | None) -> None:
+        if after is not None:
+            self._director.hear_refusal(after)
+
     def _holds(self, job_id: str) -> bool:
         return self._sessions.holds(job_id)
 
@@ -364,7 +384,11 @@ class KubernetesBackend:
             return None
         if workload is None:
             return self._director.obstacle(job_id)
+        if (told := self._director.refused(job_id)) is not None:
+            return Message("reason.pod_refused", told=told)
         selection = track.job.selection
+        if track.note.avoid and not workload.admitted:
+            return Message("reason.node_avoided", nodes=", ".join(track.note.avoid))
         largest = self._inventory.largest(selection.accelerator_name) if selection.accelerator else 0
         return status_text.waiting(workload.waiting, selection, largest, admitted=workload.admitted)
 
@@ -402,12 +426,22 @@ class KubernetesBackend:
         found = self._access_warnings()
         if self._nodes.synced.is_set():  # nothing before the nodes were read
             found += self._node_warnings()
+        found += self._refusal_warnings()
         return [NodeNotice.model_validate(asdict(each)) for each in found]
+
+    def _refusal_warnings(self) -> list[NodeWarning]:
+        return [
+            NodeWarning("refuses", each.accelerator, (each.node,), each.number, found=each.reasons)
+            for each in self._director.refusing_nodes.repeated()
+        ] + [
+            NodeWarning("pod_refused", "", number=number, found=(said,))
+            for said, number in self._director.refused_pods.lately()[:_MOST_REFUSALS]
+        ]
 
     def _access_warnings(self) -> list[NodeWarning]:
         if self._client.refused_since is not None:
             return [NodeWarning("credentials_refused", "")]
-        watches: tuple[ObjectWatch[Any], ...] = (self._nodes, self._pods, *self._batch, self._events)
+        watches: tuple[ObjectWatch[Any], ...] = (self._nodes, self._pods, *self._batch, self._events, self._refusals)
         closed = [
             watch.title for watch in watches if watch.error and watch.error.status == HTTPStatus.FORBIDDEN
         ]

@@ -23,6 +23,8 @@ class JobFacts:
     ----------
     failed
         Reason of its failure; it is set before the pods are told to end.
+    deadline
+        Seconds from its start after which Kubernetes ends it.
     """
 
     uid: str
@@ -33,6 +35,7 @@ class JobFacts:
     succeeded: bool = False
     failed: str | None = None
     ending: bool = False
+    deadline: int | None = None
 
     @property
     def over(self) -> bool:
@@ -50,6 +53,8 @@ class WorkloadFacts:
         Why Kueue took it back, while it does so; None once it waits or runs again.
     waiting
         Why it has no quota.
+    priority
+        Kueue's own, which orders what waits; None until it has one.
     """
 
     uid: str
@@ -59,6 +64,7 @@ class WorkloadFacts:
     admitted: bool = False
     evicted: str | None = None
     waiting: str | None = None
+    priority: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +120,7 @@ def read_job(item: Json, label: str) -> JobFacts | None:
         succeeded="Complete" in conditions or "SuccessCriteriaMet" in conditions,
         failed=failed[0] if failed else None,
         ending=bool(metadata.get("deletionTimestamp")),
+        deadline=(item.get("spec") or {}).get("activeDeadlineSeconds"),
     )
 
 
@@ -125,15 +132,17 @@ def read_workload(item: Json) -> WorkloadFacts | None:
         return None
     status = item.get("status") or {}
     conditions = _conditions(status)
+    spec = item.get("spec") or {}
     reserved = next((c for c in status.get("conditions") or () if c.get("type") == "QuotaReserved"), None)
     return WorkloadFacts(
         uid=metadata["uid"],
         name=metadata["name"],
         job_id=owner["name"].removeprefix(_JOB_NAME),
-        active=(item.get("spec") or {}).get("active", True) is not False,
+        active=spec.get("active", True) is not False,
         admitted="Admitted" in conditions,
         evicted=conditions["Evicted"][0] if "Evicted" in conditions else None,
         waiting=str(reserved.get("reason", "")) if reserved and reserved.get("status") == "False" else None,
+        priority=spec.get("priority"),
     )
 
 

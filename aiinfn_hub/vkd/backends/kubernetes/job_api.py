@@ -10,8 +10,13 @@ from aiinfn_hub.i18n.messages import Message
 from aiinfn_hub.kube import names
 from aiinfn_hub.kube.client import KubeClient, KubeError
 from aiinfn_hub.kube.objects import jobs
+from aiinfn_hub.kube.reasons import pod_reasons
+from aiinfn_hub.kube.reasons.pod_reasons import Explanation
 from aiinfn_hub.platform.model.platform import Platform
+from aiinfn_hub.platform.selection import Selection
 from aiinfn_hub.vkd.domain.backend import BackendJob
+
+from . import status_text
 
 _log = logging.getLogger(__name__)
 
@@ -33,9 +38,11 @@ class JobApi:
         """Load a changed platform file."""
         self._platform = platform
 
-    async def create(self, job: BackendJob) -> None:
-        """Make a job's Job; one that is there already is fine."""
-        body = jobs.job(job.id, job.selection, job.work, job.output, self._platform, command=self._command)
+    async def create(self, job: BackendJob, avoid: Sequence[str] = ()) -> None:
+        """Make a job's Job, which keeps off some nodes; one that is there already is fine."""
+        body = jobs.job(
+            job.id, job.selection, job.work, job.output, self._platform, command=self._command, avoid=avoid
+        )
         try:
             await self._client.create(jobs.jobs_path(self._platform), body)
         except KubeError as error:
@@ -51,6 +58,16 @@ class JobApi:
         path = jobs.workloads_path(self._platform, workload)
         await self._client.patch(path, {"spec": {"active": active}})
 
+    async def go_first(self, workload: str, priority: int) -> None:
+        """Have Kueue take a job before those of a priority."""
+        path = jobs.workloads_path(self._platform, workload)
+        await self._client.patch(path, {"spec": {"priority": priority + 1}})
+
+    async def set_deadline(self, job_id: str, seconds: int) -> None:
+        """Change the seconds from its start after which Kubernetes ends a Job."""
+        path = jobs.jobs_path(self._platform, names.job_name(job_id))
+        await self._client.patch(path, {"spec": {"activeDeadlineSeconds": seconds}})
+
     async def was_preempted(self, pod: str) -> bool:
         """Return whether kube-scheduler evicted a pod, given by uid, in the last hour."""
         selector = f"involvedObject.uid={pod},reason=Preempted"
@@ -58,13 +75,22 @@ class JobApi:
         return bool(events.get("items"))
 
 
-def hopeless(error: KubeError) -> bool:
-    """Return whether a Job that was refused would be refused again: the API server does not understand it."""
-    return error.status in {HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY}
+def explained(error: KubeError, selection: Selection, platform: Platform) -> Explanation | None:
+    """Find the words for the API server's refusal of a Job; None if there are none."""
+    statement = pod_reasons.of_refusal(error.status, error.reason, error.message)
+    return pod_reasons.explain(statement, pod_reasons.words_of(selection, platform))
 
 
-def obstacle(error: KubeError) -> Message:
+def hopeless(error: KubeError, found: Explanation | None = None) -> bool:
+    """Return whether a Job that was refused would be refused again: it is not allowed, or the API server does not understand it."""
+    denied = found is not None and found.denied
+    return denied or error.status in {HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY}
+
+
+def obstacle(error: KubeError, found: Explanation | None = None) -> Message:
     """Explain to the person why the cluster does not have a job, as the end of a sentence."""
+    if found is not None and found.told.code == "pod.webhook_away":
+        return Message("reason.pod_refused", told=found.told)
     if error.status == HTTPStatus.FORBIDDEN and "quota" in error.message:
         return Message("reason.cluster_quota")
     if error.status == HTTPStatus.UNAUTHORIZED:
@@ -77,9 +103,11 @@ def obstacle(error: KubeError) -> Message:
     return Message("reason.cluster_refuses")
 
 
-def refused(error: KubeError) -> Message:
+def refused(error: KubeError, found: Explanation | None = None) -> Message:
     """Explain to the person why a job failed that the cluster will never take; the log has what the cluster says."""
     _log_refusal(error)
+    if found is not None and found.denied:
+        return status_text.pod_refused(found)
     return Message("failed.refused")
 
 

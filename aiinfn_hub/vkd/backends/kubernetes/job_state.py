@@ -13,6 +13,7 @@ from aiinfn_hub.vkd.domain.backend import BackendJob
 from .attempt_files import AttemptNote
 from .lifecycle import Doubt, Known
 from .log_stream import LogFollower
+from .pod_refusals import PodRefusal
 
 UNKNOWN_POD = "?"
 """Stands for an attempt of which the data folder knows nothing, e.g. because it was lost."""
@@ -32,6 +33,16 @@ class ReconcileState:
         Its attempt is stopped because its owner lost the access.
     obstacle
         Why its Job could not be made yet.
+    refusal
+        The API server's last refusal of its pod.
+    refusals, paused
+        How often in a row its pod was refused, and until when Kueue does not let it go again, in monotonic seconds.
+    empty
+        Since when Kueue lets it go and it has no pod, in monotonic seconds; 0 if that is not so.
+    removed
+        Uid of the Job that was deleted to be made anew.
+    fixed_deadline
+        Uid of a Job whose time limit the cluster does not let us change.
     said
         What was told of the starts of its attempts.
     dirty, task
@@ -55,6 +66,12 @@ class ReconcileState:
     stranded: float = 0.0
     asked: str = ""
     withheld: bool = False
+    refusal: PodRefusal | None = None
+    refusals: int = 0
+    paused: float = 0.0
+    empty: float = 0.0
+    removed: str = ""
+    fixed_deadline: str = ""
     said: set[tuple[int, Message]] = field(default_factory=set)
     _doubt: Doubt | None = None
     _since: float = 0.0
@@ -86,15 +103,24 @@ class ReconcileState:
         """Uid of the pod of the attempt in progress; empty if there is none."""
         return self.attempts[-1] if self.attempts and self.state is not JobState.QUEUED else ""
 
-    def known(self) -> Known:
-        """Return what the reducer needs."""
+    def known(self, *, rebooted: bool = False) -> Known:
+        """Return what the reducer needs.
+
+        Parameters
+        ----------
+        rebooted
+            The node of the attempt in progress was restarted since it began.
+        """
         return Known(
             self.state,
             tuple(self.attempts),
-            appeared=self.appeared,
+            appeared=self.appeared and not self.note.remake,
             cancelling=self.cancelling,
             yielded=frozenset(self.note.yielded),
             withheld=self.withheld,
+            remaking=self.note.remake,
+            rebooted=rebooted,
+            restarts=self.note.restarts,
         )
 
     def doubted(self) -> tuple[str, float]:

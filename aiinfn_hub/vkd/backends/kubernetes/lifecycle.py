@@ -38,6 +38,12 @@ class Known:
         Pods that were told to make room for a session.
     withheld
         It is stopped because its owner lost the access.
+    remaking
+        Its Job is being deleted, to be made anew.
+    rebooted
+        The node of its attempt was restarted since it began.
+    restarts
+        How often that happened before.
     """
 
     state: JobState
@@ -46,6 +52,9 @@ class Known:
     cancelling: bool = False
     yielded: frozenset[str] = frozenset()
     withheld: bool = False
+    remaking: bool = False
+    rebooted: bool = False
+    restarts: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +69,10 @@ class Step:
         The attempt ended by itself: what it said last decides about cause and words.
     remove
         Its Job would never end, and must be deleted.
+    remake
+        Its Job failed for a fault of the cluster, and must be made anew.
+    refused_by, refused
+        The node that did not take the pod in, and the kubelet's word for why.
     """
 
     state: JobState
@@ -73,6 +86,9 @@ class Step:
     signal: int | None = None
     own: bool = False
     remove: bool = False
+    remake: bool = False
+    refused_by: str = ""
+    refused: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,18 +237,40 @@ class _Reading:
             return self._time_limit(pod)
         if self._known.cancelling:
             return self._tell(JobState.CANCELLED, Cause.CANCELLED, status_text.CANCELLED, pod)
+        by_node = status_text.ended_by_node(pod.refused) if pod.refused else None
+        if pod.refused and by_node is None and not pod.disrupted:
+            return self._refused(pod)
         # A pod that failed before Kueue ended it counts as a failure of its Job, which never runs again.
         if pod.uid in self._known.yielded and (pod.ending or pod.disrupted or pod.refused):
             return self._again(status_text.PREEMPTED, pod)
         if pod.disrupted:
             return self._again(status_text.disrupted(pod.disrupted), pod)
-        if pod.refused:
-            return self._tell(JobState.FAILED, *status_text.refused(pod.refused), pod)
+        if by_node is not None:
+            return self._tell(JobState.FAILED, *by_node, pod)
         if pod.ending:
             return self._ended_from_outside(pod)
         return self._own_failure(pod)
 
+    def _refused(self, pod: JobPodFacts) -> bool:
+        """Report that the node did not take the pod in. Kubernetes counts that as the Job's own failure."""
+        self._again(status_text.node_refused(pod.node, pod.refused), pod)
+        if status_text.is_refusal(pod.refused):
+            self.steps[-1] = replace(self.steps[-1], refused_by=pod.node, refused=pod.refused)
+        return self._anew()
+
+    def _anew(self) -> bool:
+        self.steps[-1] = replace(self.steps[-1], remake=self._state is JobState.QUEUED)
+        return True
+
     def _own_failure(self, pod: JobPodFacts) -> bool:
+        if status_text.lost_by_node(pod.ended_by, pod.exit_code, rebooted=self._known.rebooted):
+            if pod.started is not None:
+                self._running(pod)
+            if self._known.restarts < status_text.MOST_RESTARTS:
+                self._again(status_text.node_restarted(pod.node), pod)
+                return self._anew()
+            message = Message("failed.node_restarts", times=self._known.restarts + 1)
+            return self._tell(JobState.FAILED, Cause.LOST, message, pod)
         if pod.started is not None or pod.exit_code is not None:
             self._running(pod)
         cause, message = status_text.failed(pod.ended_by, self._selection)
@@ -269,6 +307,8 @@ class _Reading:
 
     def _without_trace(self, uid: str) -> bool:
         """Judge an attempt whose pod is not there any more."""
+        if self._known.remaking:  # noted, and not told yet
+            return self._again(status_text.VANISHED, None)
         job = self._seen.job
         if job is not None and job.succeeded:
             return self._completed()
@@ -286,6 +326,8 @@ class _Reading:
 
     def _while_queued(self) -> None:
         job = self._seen.job
+        if self._known.remaking and job is not None:
+            return  # what it tells is of the one before
         if job is None:
             if self._known.cancelling and not self._seen.pods:
                 self._tell(JobState.CANCELLED, Cause.CANCELLED, status_text.CANCELLED_WAITING)

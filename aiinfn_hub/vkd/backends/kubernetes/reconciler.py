@@ -22,14 +22,17 @@ from aiinfn_hub.kube.objects import jobs
 from aiinfn_hub.platform.model.platform import Platform
 from aiinfn_hub.vkd.domain.backend import BackendJob, Holds, Update
 
+from . import pod_refusals, status_text
 from .archive import ArchivedPart
 from .attempt_files import AttemptNote, KubernetesFiles
 from .creation_order import CreationOrder
 from .facts import Cluster, Seen
-from .job_api import JobApi, hopeless, obstacle, refused
+from .job_api import JobApi, explained, hopeless, obstacle, refused
 from .job_state import UNKNOWN_POD, ReconcileState
 from .lifecycle import Step, advance
 from .log_collector import LOG_LIMIT, LogCollector
+from .node_refusals import NodeRefusals
+from .pod_refusals import PodRefusal, RefusedPod, RefusedPods
 from .startup_events import EventFacts, step_of
 from .updates import update_of
 
@@ -39,6 +42,8 @@ _STRANDED: Final = 12.0
 """Seconds that a job may look for its node: as long as one that must go may take."""
 _MOST_SAID: Final = 300
 """Messages about the starts of one job: it may try its luck for days."""
+_REFUSAL_SHOWN: Final = 30.0
+"""Seconds after its pause for which a job's last refusal is the reason why it waits."""
 _LIFT_AGAIN: Final = 2.0
 """Seconds until Kueue has surely seen that a Workload is active."""
 
@@ -54,6 +59,8 @@ class Reconciler:
         Tells whether a job is kept from running for a session's sake.
     moved
         Called with a queue whose order may have changed.
+    boot
+        Tells the boot id of a node, empty if it is not known.
 
     Attributes
     ----------
@@ -61,6 +68,8 @@ class Reconciler:
         By job id.
     waiting, running
         Numbers of jobs by queue, and of waiting ones by accelerator.
+    refusing_nodes, refused_pods
+        What kubelets and the API server turned away lately.
     """
 
     def __init__(
@@ -74,6 +83,7 @@ class Reconciler:
         emit: Callable[[Update], None],
         holds: Callable[[str], bool],
         moved: Callable[[str, str], None],
+        boot: Callable[[str], str] = lambda _: "",
         command: Sequence[str] = jobs.RUNNER,
         log_limit: int = LOG_LIMIT,
     ) -> None:
@@ -84,6 +94,9 @@ class Reconciler:
         self._emit = emit
         self._holds = holds
         self._moved = moved
+        self._boot = boot
+        self.refusing_nodes = NodeRefusals(clock)
+        self.refused_pods = RefusedPods(clock)
         self._requests = JobApi(platform, client, command)
         self._logs = LogCollector(platform, client, cluster, files, log_limit, self._told)
         self._open = False
@@ -155,8 +168,11 @@ class Reconciler:
         if pause > 0:
             self._later(track, pause)
             return
-        await self._requests.create(track.job)
-        track.note.created = True
+        # One that waits for its first turn would lose its place when it may go there again.
+        accelerator = track.job.selection.accelerator_name
+        avoid = self.refusing_nodes.avoided(accelerator) if track.note.first else []
+        await self._requests.create(track.job, avoid)
+        track.note.created, track.note.avoid = True, avoid
         self._order.created(track.job)
         track.obstacle = None
         await self._save(track)
@@ -279,27 +295,17 @@ class Reconciler:
 
     async def _settle(self, track: ReconcileState) -> None:
         seen = self._cluster.of(track.id)
-        if seen.job is not None:
+        if seen.job is not None and not track.note.remake:
             track.appeared = True
         if seen.workload is not None:
             self._order.seen(track.job, admitted=seen.workload.admitted)
         self._adopt(track, seen)
-        try:
-            await self._act(track, seen)
-            await self._send_back(track, seen)
-            await self._ask_for_the_reason(track, seen)
-            track.failures = 0
-        except KubeError as error:
-            if hopeless(error) and not track.note.created and not track.cancelling:
-                message = refused(error)
-                await self._apply(
-                    track, Step(JobState.FAILED, Cause.START_FAILED, message, track.attempt), seen
-                )
-                return
-            self._failed(track, error)
+        if await self._bring_in_line(track, seen):
+            return
         now = self._cluster.of(track.id)
         seen = Seen(now.job, now.workload, dict(now.pods))  # it must not change while steps are told
-        advice = advance(track.known(), seen, track.job.selection, track.doubted())
+        known = track.known(rebooted=self._rebooted(track, seen))
+        advice = advance(known, seen, track.job.selection, track.doubted())
         for step in advice.steps:
             await self._apply(track, step, seen)
         if track.state in {JobState.STARTING, JobState.RUNNING} and not self._withheld.stops(
@@ -308,10 +314,29 @@ class Reconciler:
             track.withheld = False
         if track.state in FINAL:
             return
+        await self._set_deadline(track, seen)
         if (seconds := track.doubt(advice.doubt)) is not None:
             self._later(track, seconds)
         if track.state is JobState.RUNNING:
             self._logs.follow(track)
+
+    async def _bring_in_line(self, track: ReconcileState, seen: Seen) -> bool:
+        """Do in the cluster what is missing, and return whether the job is over by that."""
+        try:
+            await self._act(track, seen)
+            await self._send_back(track, seen)
+            if await self._heed_refusal(track, seen):
+                return True
+            await self._ask_for_the_reason(track, seen)
+            track.failures = 0
+        except KubeError as error:
+            if not track.note.created and not track.cancelling:
+                found = explained(error, track.job.selection, self._requests.platform)
+                if hopeless(error, found):
+                    await self._never_starts(track, refused(error, found), seen)
+                    return True
+            self._failed(track, error)
+        return False
 
     def _adopt(self, track: ReconcileState, seen: Seen) -> None:
         """Recognise the attempt in progress where the data folder does not tell its pod."""
@@ -327,6 +352,8 @@ class Reconciler:
                 await self._requests.delete(track.id)
                 track.deleted = True
             return
+        if track.note.remake and not await self._clear_away(track, seen):
+            return
         workload = seen.workload
         if self._withheld.waits(track.job.selection):
             await self._keep_back(track, seen)
@@ -334,7 +361,12 @@ class Reconciler:
         if seen.job is None and not track.note.created and track.state is JobState.QUEUED:
             self._order.add(track.job)
             await self._create(track)
+        await self._keep_place(track, seen)
+        await self._end_avoidance(track, seen)
         if workload is None or workload.active or self._holds(track.id):
+            return
+        if (left := track.paused - time.monotonic()) > 0:
+            self._later(track, left + 0.1)
             return
         # Whoever is inactive, and held for nobody, was left so by a vkd that ended meanwhile.
         if time.monotonic() - track.lifted > _LIFT_AGAIN:
@@ -342,6 +374,128 @@ class Reconciler:
             await self._requests.activate(workload.name, active=True)
             self._moved(track.queue, "")
         self._later(track, _LIFT_AGAIN + 0.1)
+
+    # Faults of the cluster
+
+    async def _clear_away(self, track: ReconcileState, seen: Seen) -> bool:
+        """Delete a Job that is to be made anew, and return whether it is gone."""
+        if seen.job is not None:
+            if not seen.job.ending and track.removed != seen.job.uid:
+                await self._requests.delete(track.id)
+                track.removed = seen.job.uid
+            return False
+        if seen.workload is not None or track.state is not JobState.QUEUED:
+            return False
+        track.note.remake, track.appeared = False, False
+        await self._save(track)
+        return True
+
+    async def _keep_place(self, track: ReconcileState, seen: Seen) -> None:
+        """Let a job whose Job was made anew go first: it had its turn, and Kueue orders by the age of Workloads."""
+        workload = seen.workload
+        if (
+            not track.note.first
+            or workload is None
+            or workload.admitted
+            or track.state is not JobState.QUEUED
+        ):
+            return
+        queue = self._requests.platform.queues.get(track.queue)
+        usual = queue.priority if queue else track.job.selection.priority
+        if workload.priority != usual:
+            return
+        try:
+            await self._requests.go_first(workload.name, usual)
+        except KubeError as error:
+            # Its place is not worth its start.
+            _log.warning("job not put first job=%s status=%d reason=%s", track.id, error.status, error.reason)
+
+    async def _end_avoidance(self, track: ReconcileState, seen: Seen) -> None:
+        """Make a Job anew that waits and keeps off nodes which may be tried again."""
+        workload, note = seen.workload, track.note
+        if (
+            not note.avoid
+            or track.state is not JobState.QUEUED
+            or not note.created
+            or workload is None
+            or workload.admitted
+        ):
+            return
+        accelerator = track.job.selection.accelerator_name
+        if set(note.avoid) <= set(self.refusing_nodes.avoided(accelerator)):
+            self._later(track, (self.refusing_nodes.next_end(accelerator) or 1.0) + 0.1)
+            return
+        note.created, note.remake, note.avoid = False, True, []
+        await self._save(track)
+        track.dirty = True
+
+    async def _heed_refusal(self, track: ReconcileState, seen: Seen) -> bool:
+        """Give Kueue's quota back for a job whose pod the API server refuses, and return whether the job is over.
+
+        Kueue would keep quota and node until its ``waitForPodsReady.timeout``, and then try again for ever.
+        """
+        refusal = track.refusal
+        if refusal is None or track.state is not JobState.QUEUED or track.cancelling or seen.workload is None:
+            return False
+        now = time.monotonic()
+        if not pod_refusals.is_empty(seen):
+            track.empty = 0.0
+            return False
+        track.empty = track.empty or now
+        again = pod_refusals.holds(refusal, seen)
+        if again and not refusal.explanation.passes:
+            await self._never_starts(track, status_text.pod_refused(refusal.explanation), seen, remove=True)
+            return True
+        patience = pod_refusals.PATIENCE if again else pod_refusals.NO_POD
+        if (left := track.empty + patience - now) > 0:
+            self._later(track, left + 0.1)
+            return False
+        track.refusals += 1
+        pause = pod_refusals.pause(track.refusals)
+        track.paused, track.empty = now + pause, 0.0
+        _log.warning("job goes back to its queue, its pod was refused job=%s pause=%.0f", track.id, pause)
+        await self._requests.activate(seen.workload.name, active=False)
+        self._moved(track.queue, "")
+        return False
+
+    async def _never_starts(
+        self, track: ReconcileState, message: Message, seen: Seen, *, remove: bool = False
+    ) -> None:
+        step = Step(JobState.FAILED, Cause.START_FAILED, message, track.attempt, remove=remove)
+        await self._apply(track, step, seen)
+
+    async def _set_deadline(self, track: ReconcileState, seen: Seen) -> None:
+        """Let a job's time limit run from the start of its container, and not while its image is fetched."""
+        job, selection = seen.job, track.job.selection
+        if job is None or job.over or job.ending or job.deadline is None or track.cancelling:
+            return
+        if track.fixed_deadline == job.uid:
+            return
+        pod = seen.pods.get(track.pod)
+        if track.state is JobState.RUNNING and pod is not None and not pod.over and not job.suspended:
+            if pod.started is None or job.started is None:
+                return
+            wanted = jobs.deadline(selection, job.started, pod.started)
+        elif track.state is JobState.QUEUED and job.suspended:
+            wanted = jobs.first_deadline(selection)
+        else:
+            return
+        if job.deadline == wanted:
+            return
+        try:
+            await self._requests.set_deadline(track.id, wanted)
+        except KubeError as error:
+            _log.warning(
+                "time limit not set job=%s status=%d reason=%s", track.id, error.status, error.reason
+            )
+            if error.unreachable:
+                self._later(track, _RETRY[-1])
+            else:
+                track.fixed_deadline = job.uid  # asking again would not help
+
+    def _rebooted(self, track: ReconcileState, seen: Seen) -> bool:
+        pod = seen.pods.get(track.pod)
+        return pod is not None and bool(track.note.boot) and self._boot(pod.node) not in {"", track.note.boot}
 
     async def _keep_back(self, track: ReconcileState, seen: Seen) -> None:
         """Deactivate the Workload of a job that is held; one that runs, only if it is to be stopped."""
@@ -397,10 +551,36 @@ class Reconciler:
         level = logging.WARNING if track.failures == 0 else logging.DEBUG
         _log.log(level, "cluster refused job=%s status=%d reason=%s", track.id, error.status, error.reason)
         track.failures += 1
-        track.obstacle = None if track.note.created else obstacle(error)
+        if track.note.created:
+            track.obstacle = None
+        else:
+            found = explained(error, track.job.selection, self._requests.platform)
+            track.obstacle = obstacle(error, found)
         self._later(track, pause)
 
     # Telling
+
+    def hear_refusal(self, event: RefusedPod) -> None:
+        """Take in that the API server refused a job's pod."""
+        track = self.tracks.get(event.job_id)
+        if track is None:
+            return
+        explanation = pod_refusals.explain(event.message, track.job.selection, self._requests.platform)
+        if explanation is None:
+            return
+        if track.refusal is None or track.refusal.explanation.told != explanation.told:
+            _log.warning("pod of a job refused job=%s message=%s", track.id, event.message[:500])
+        track.refusal = PodRefusal(explanation, event.time)
+        self.refused_pods.note(track.id, explanation, event.time)
+        self.mark(track.id)
+
+    def refused(self, job_id: str) -> Message | None:
+        """Return why a waiting job's pod was refused when it was its turn last; None if it was not."""
+        track = self.tracks.get(job_id)
+        if track is None or track.refusal is None or track.state is not JobState.QUEUED:
+            return None
+        recent = track.empty or time.monotonic() < track.paused + _REFUSAL_SHOWN
+        return track.refusal.explanation.told if recent else None
 
     def hear(self, event: EventFacts) -> None:
         """Report what an event says of a job's start."""
@@ -423,7 +603,10 @@ class Reconciler:
         if step.state is JobState.STARTING:
             attempts = [*track.attempts, step.pod]
             track.note.attempts = attempts
+            begun = seen.pods.get(step.pod)
+            track.note.boot = self._boot(begun.node) if begun is not None else ""
             await self._save(track)
+            track.refusal, track.refusals = None, 0
             track.attempts = list(attempts)  # only now: what cannot be kept is tried again
         pod = seen.pods.get(step.pod)
         if step.state is JobState.RUNNING and pod is not None:
@@ -431,6 +614,8 @@ class Reconciler:
         records: dict[str, Any] = {}
         if step.state in FINAL or step.state is JobState.QUEUED:
             records = await self._logs.end(track, step, pod)
+        if step.remake:
+            await self._note_fault(track, step)
         if step.state in FINAL:
             track.note.over = True
             await self._save(track)
@@ -443,6 +628,24 @@ class Reconciler:
         self._emit(update_of(track.job, step, records, self._clock()))
         if step.state in FINAL:
             self._finish(track, step)
+
+    async def _note_fault(self, track: ReconcileState, step: Step) -> None:
+        """Note that a job waits again for a fault of the cluster: its Job is made anew, and goes first."""
+        if step.refused_by:
+            wanted = track.job.selection.accelerator_name
+            number = self.refusing_nodes.note(step.refused_by, wanted, step.refused)
+            _log.warning(
+                "node did not take a pod in node=%s job=%s reason=%s lately=%d",
+                step.refused_by,
+                track.id,
+                step.refused,
+                number,
+            )
+        else:
+            track.note.restarts += 1
+        track.note.created, track.note.remake, track.note.first = False, True, True
+        await self._save(track)
+        track.dirty = True
 
     def _told(self, track: ReconcileState, attempt: int, told: ArchivedPart) -> None:
         if track.state is JobState.RUNNING and track.attempt == attempt:

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+from aiinfn_hub.contract.problem import Reason
 from aiinfn_hub.contract.states import Cause
 from aiinfn_hub.i18n.messages import Message
+from aiinfn_hub.kube.reasons.pod_reasons import Explanation
 from aiinfn_hub.platform.selection import Selection
 from aiinfn_hub.vkd.backends.common.exit_outcome import gave_way, plural
 from aiinfn_hub.vkd.domain.backend import NO_MESSAGE
@@ -61,13 +63,22 @@ EVICTED: Final = {
 }
 """By the reason of a Workload's condition Evicted."""
 
-_REFUSED: Final = {
+_ENDED_BY_NODE: Final = {
     "Evicted": (Cause.LOST, Message("failed.node_room")),
-    "NodeLost": (Cause.LOST, LOST),
-    "Shutdown": (Cause.LOST, Message("failed.node_shut_down")),
-    "Terminated": (Cause.LOST, Message("failed.node_shut_down")),
 }
-"""By the reason of a pod that the kubelet ended, or never ran."""
+"""By the reason of a pod that the kubelet ended, and which is the job's own doing."""
+_NODE_WENT: Final = {
+    "NodeLost": Again(Cause.LOST, Message("again.node_gone")),
+    "Shutdown": Again(Cause.INTERRUPTED, Message("again.node_shut_down")),
+    "Terminated": Again(Cause.INTERRUPTED, Message("again.node_shut_down")),
+}
+"""By the reason of a pod whose node went while it ran."""
+_LOST_BY_NODE: Final = frozenset({"ContainerStatusUnknown", "Unknown"})
+"""What the kubelet and containerd say of a container that was gone when the node came back."""
+_UNKNOWN_EXIT: Final = 255
+"""The exit status that container runtimes give such a container; a program may end with it, too."""
+MOST_RESTARTS: Final = 3
+"""How often a job waits again because its node was restarted: it may be what brings nodes down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +168,6 @@ _FAILED: Final[dict[str, Callable[[Selection], Told]]] = {
     "OOMKilled": _no_memory,
     "StartError": _no_python,
     "ContainerCannotRun": _no_python,
-    "ContainerStatusUnknown": lambda _: (Cause.LOST, LOST),
 }
 """By the reason with which a container ended."""
 
@@ -199,10 +209,47 @@ def evicted(reason: str, *, ran: bool) -> Again:
     return EVICTED.get(reason, SUSPENDED)
 
 
-def refused(reason: str) -> Told:
-    """Explain why a kubelet ended a pod, or never ran it."""
-    default = (Cause.START_FAILED, Message("failed.node_refused"))
-    return _REFUSED.get(reason, default)
+def ended_by_node(reason: str) -> Told | None:
+    """Explain why a kubelet ended a pod for good; None if the job waits again."""
+    return _ENDED_BY_NODE.get(reason)
+
+
+def node_refused(node: str, reason: str) -> Again:
+    """Explain that a node did not take a pod in, or went with it."""
+    told = Message("again.node_refused", node=node, why=reason)
+    return _NODE_WENT.get(reason) or Again(Cause.START_FAILED, told)
+
+
+def is_refusal(reason: str) -> bool:
+    """Return whether a node turned a pod away before it ran."""
+    return reason not in _NODE_WENT and reason not in _ENDED_BY_NODE
+
+
+def lost_by_node(ended_by: str, exit_code: int | None, *, rebooted: bool) -> bool:
+    """Return whether a container ended because its node was restarted.
+
+    Parameters
+    ----------
+    rebooted
+        The node has another boot id than when the pod came to it.
+    """
+    return ended_by in _LOST_BY_NODE or (rebooted and exit_code == _UNKNOWN_EXIT)
+
+
+def node_restarted(node: str) -> Again:
+    """Explain that a node was restarted under a job."""
+    return Again(Cause.LOST, Message("again.node_restarted", node=node))
+
+
+def pod_refused(explanation: Explanation) -> Message:
+    """Report that the API server will never take a job's pod."""
+    code = "failed.pod_too_large" if explanation.hopeless is Reason.TOO_LARGE else "failed.pod_refused"
+    return Message(code, told=explanation.told)
+
+
+def killed(selection: Selection) -> Message:
+    """Report that something killed a job, of which Kubernetes does not say what it was."""
+    return Message("failed.killed", memory=selection.size.memory, size=selection.size.title)
 
 
 def failed(reason: str, selection: Selection) -> Told:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from signal import SIGKILL
 from typing import Any, Final
 
 from aiinfn_hub.contract.states import FINAL, JobState
@@ -16,6 +17,7 @@ from aiinfn_hub.vkd.backends.common.exit_outcome import (
 )
 from aiinfn_hub.vkd.domain.backend import BackendJob, Update
 
+from . import status_text
 from .lifecycle import Step
 
 _SIGNALS: Final = range(129, 160)
@@ -41,6 +43,9 @@ def update_of(job: BackendJob, step: Step, records: Mapping[str, Any], now: date
         facts = ExitFacts(code, signal, started, ended, "exited")
         outcome = judge(facts, None, records, job.selection, rebooted=False)
         cause, message = outcome.cause, outcome.message
+        if signal == SIGKILL and error is None:
+            # cgroup v2 kills all of a container at once, and not every runtime says that it was for lack of memory.
+            message = status_text.killed(job.selection)
     return Update(
         job_id=job.id,
         time=now,
