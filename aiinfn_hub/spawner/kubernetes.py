@@ -122,7 +122,6 @@ class KubernetesSpawner(SessionMixin, KubeSpawner):
         self.working_dir = parts.home
         self.priority_class_name = parts.priority_class_name
         # These tell the session what it has (MEM_LIMIT and the like); what the cluster gets is in the extras.
-        # A CPU limit is no promise of so many cores.
         self.cpu_guarantee, self.cpu_limit = selection.size.cores, None
         self.mem_guarantee = self.mem_limit = selection.size.memory
         self.extra_resource_guarantees = dict(parts.resources["requests"])

@@ -49,7 +49,7 @@ MAY = {
         ("get list watch", "", "events", SESSIONS),
     ],
     "vkd": [
-        ("get list watch create delete", "batch", "jobs", BATCH),
+        ("get list watch create patch delete", "batch", "jobs", BATCH),
         ("get list watch", "", "pods", BATCH),
         ("get", "", "pods/log", BATCH),
         ("get list watch", "", "events", BATCH),

@@ -72,8 +72,10 @@ def test_the_time_limit_runs_from_the_start_of_the_container() -> None:
 def test_a_job_keeps_off_nodes_beside_what_its_accelerator_requires() -> None:
     def terms(avoid: tuple[str, ...]) -> Any:
         spec = jobs.job("abc", SELECTION, WORK, "out", PLATFORM, avoid=avoid)["spec"]["template"]["spec"]
-        return spec.get("affinity", {}).get("nodeAffinity", {}).get(
-            "requiredDuringSchedulingIgnoredDuringExecution"
+        return (
+            spec.get("affinity", {})
+            .get("nodeAffinity", {})
+            .get("requiredDuringSchedulingIgnoredDuringExecution")
         )
 
     usual = terms(())
@@ -81,7 +83,9 @@ def test_a_job_keeps_off_nodes_beside_what_its_accelerator_requires() -> None:
     assert term["matchFields"] == [
         {"key": "metadata.name", "operator": "NotIn", "values": [node]} for node in ("n1", "n2")
     ]
-    assert term.get("matchExpressions") == (usual["nodeSelectorTerms"][0]["matchExpressions"] if usual else None)
+    assert term.get("matchExpressions") == (
+        usual["nodeSelectorTerms"][0]["matchExpressions"] if usual else None
+    )
 
 
 def test_the_runner_reads_everything_from_the_pods_own_annotation() -> None:

@@ -226,7 +226,9 @@ def test_a_job_that_cannot_start_ends_early_and_says_what_to_do(
 
 
 def test_a_refusal_by_a_node_says_which_and_has_the_job_made_anew() -> None:
-    shown = seen(BROKE, ADMITTED, replace(FAILED, started=None, exit_code=None, refused="OutOfnvidia.com/gpu"))
+    shown = seen(
+        BROKE, ADMITTED, replace(FAILED, started=None, exit_code=None, refused="OutOfnvidia.com/gpu")
+    )
     (step,) = advance(STARTING, shown, SELECTION).steps
     assert (step.remake, step.refused_by, step.refused) == (True, "n", "OutOfnvidia.com/gpu")
     assert str(step.message) == "Its node n did not take it in (OutOfnvidia.com/gpu); waiting again."

@@ -170,6 +170,14 @@ def test_memory_is_reserved_whole_and_cores_are_a_share(size: str, cores: str, m
     assert made.resources == {"requests": {"cpu": cores, "memory": memory}, "limits": {"memory": memory}}
 
 
+def test_cores_are_limited_only_where_the_file_says_so() -> None:
+    settings = PLATFORM.kubernetes.model_copy(update={"cpu_limit_ratio": 2.5})
+    platform = PLATFORM.model_copy(update={"kubernetes": settings})
+    assert "cpu" not in parts({"size": "l"}).resources["limits"]
+    limited = parts({"size": "l"}, platform=platform).resources
+    assert (limited["requests"]["cpu"], limited["limits"]["cpu"]) == ("8", "20")
+
+
 def test_labels_hold_slugs_and_annotations_names() -> None:
     made = parts({"accelerator": "t4", "count": 2})
     assert made.labels == {

@@ -442,7 +442,10 @@ def test_what_the_status_of_a_pod_says_first(status: dict[str, Any], says: str) 
             pod("Failed", conditions=[disruption("EvictionByEvictionAPI")], state=OOM_KILLED),
             "more than its 8 GiB of memory",
         ),
-        (pod("Failed", state=KILLED), "was killed (exit status 137), as happens when it uses more than its 8 GiB"),
+        (
+            pod("Failed", state=KILLED),
+            "was killed (exit status 137), as happens when it uses more than its 8 GiB",
+        ),
         (
             pod("Failed", state={"terminated": {"reason": "ContainerStatusUnknown", "exitCode": 137}}),
             "its node was restarted under it",

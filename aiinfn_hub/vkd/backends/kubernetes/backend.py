@@ -441,7 +441,13 @@ class KubernetesBackend:
     def _access_warnings(self) -> list[NodeWarning]:
         if self._client.refused_since is not None:
             return [NodeWarning("credentials_refused", "")]
-        watches: tuple[ObjectWatch[Any], ...] = (self._nodes, self._pods, *self._batch, self._events, self._refusals)
+        watches: tuple[ObjectWatch[Any], ...] = (
+            self._nodes,
+            self._pods,
+            *self._batch,
+            self._events,
+            self._refusals,
+        )
         closed = [
             watch.title for watch in watches if watch.error and watch.error.status == HTTPStatus.FORBIDDEN
         ]

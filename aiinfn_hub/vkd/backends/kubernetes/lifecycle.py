@@ -326,7 +326,7 @@ class _Reading:
 
     def _while_queued(self) -> None:
         job = self._seen.job
-        if self._known.remaking and job is not None:
+        if self._known.remaking and (job is not None or not self._known.cancelling):
             return  # what it tells is of the one before
         if job is None:
             if self._known.cancelling and not self._seen.pods:
