@@ -17,7 +17,7 @@ from pydantic.json_schema import models_json_schema
 from aiinfn_hub.contract.base import Answer, Open, Request
 from aiinfn_hub.contract.changes import BulkRequest, BulkResult, BulkResults, JobChange
 from aiinfn_hub.contract.constants import API_VERSION, MOST_POINTS
-from aiinfn_hub.contract.jobs import Check, CheckVerdict, DryRun, HistoryEntry, Job, JobPage
+from aiinfn_hub.contract.jobs import Check, CheckVerdict, DryRun, HistoryEntry, Job, JobDescription, JobPage
 from aiinfn_hub.contract.platform import PlatformView, QueueChoice, Usage
 from aiinfn_hub.contract.problem_model import Problem
 from aiinfn_hub.contract.runner import Resources
@@ -189,7 +189,7 @@ class FromHere(Request):
     leave_out: list[str] = Field(default_factory=list)
 
 
-class Submission(Request):
+class Submission(JobDescription, Request):
     """Body of ``POST jobs`` and ``POST check``: ``path``, or ``folder`` with ``path`` or ``command``."""
 
     path: str | None = None
@@ -198,8 +198,7 @@ class Submission(Request):
     parameters: dict[str, Any] | None = None
     typed: dict[str, str] | None = None
     arguments: list[str] | None = None
-    name: str | None = None
-    labels: list[str] | str | None = None
+    labels: list[str] | str | None = None  # type: ignore[assignment]
     project: str | None = None
     queue: str | None = None
     accelerator: str | None = None

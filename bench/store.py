@@ -52,7 +52,7 @@ def fill(data: Path, jobs: int = JOBS) -> None:
                 work=work,
                 output=output_path(work, name),
                 name=f"train-{index}",
-                labels=("paper-2026",) if index % 50 == 0 else (),
+                description={"labels": ["paper-2026"]} if index % 50 == 0 else {},
                 id=name,
                 created=created,
             )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import BaseModel, Field, StringConstraints
 
 from .base import Answer, Open, Request
 from .runner import JobError, Progress, Scalar, StartupStep
@@ -79,14 +79,26 @@ class WorkRequest(Request):
     state: RelativePath | None = None
 
 
-class JobRequest(Request):
+class JobDescription(BaseModel):
+    """What a person says about a job; it changes nothing in how the job runs.
+
+    It is kept as one document. A field that is declared here, with a default, is taken and checked at submission, kept, shown
+    and handed on when the job is run again, in all programs; a text, ``str | None``, is an option of ``aiinfn submit`` too.
+    """
+
+    name: str | None = Field(default=None, description="Under which it is shown. Default: the file's name.")
+    labels: list[str] = Field(default_factory=list)
+
+
+class JobRequest(JobDescription, Request):
     """Body of ``POST jobs``. What is left out gets the platform's default; see ``GET platform``.
 
     The values are checked by the gate, not here, so that each refusal is a sentence about its field.
     """
 
-    work: WorkRequest
     name: Annotated[str, StringConstraints(max_length=200)] | None = None
+    labels: Labels = Field(default_factory=list)
+    work: WorkRequest
     project: Any = None
     queue: Any = None
     accelerator: Any = None
@@ -95,10 +107,9 @@ class JobRequest(Request):
     size: Any = None
     time_limit: Any = None
     sweep: SweepRequest | None = None
-    labels: Labels = Field(default_factory=list)
 
 
-class Job(Answer):
+class Job(JobDescription, Answer):
     """A job as its owner sees it, or a sweep of jobs.
 
     Attributes
@@ -167,7 +178,6 @@ class Job(Answer):
     sweep_of: str | None = None
     point: int | None = None
     values: dict[str, Scalar] = Field(default_factory=dict)
-    labels: list[str] = Field(default_factory=list)
     pinned: bool = False
     kept_until: datetime | None = None
     actions: list[Open[JobAction]] = Field(default_factory=list)

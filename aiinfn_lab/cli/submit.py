@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
@@ -33,6 +34,22 @@ _BEHIND: Final = "aiinfn.behind"
 
 class _Submit(click.Command):
     """Keeps what stands behind ``--`` apart: it belongs to the person's own program, whatever it looks like."""
+
+    @cached_property
+    def _texts(self) -> list[click.Parameter]:
+        """One option for each text that a person says about a job. Pydantic is loaded with it, and by nothing before."""
+        from aiinfn_hub.contract.jobs import JobDescription  # noqa: PLC0415
+
+        return [
+            click.Option([f"--{name.replace('_', '-')}", name], type=Word(), help=field.description)
+            for name, field in JobDescription.model_fields.items()
+            if field.annotation == str | None
+        ]
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """Return the options, those of a job's description among them."""
+        *options, to_help = super().get_params(ctx)
+        return [*options, *self._texts, to_help]
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Split the line, then read the part before ``--`` as usual."""
@@ -73,7 +90,6 @@ class _Submit(click.Command):
 @click.option("--image", type=Word(), shell_complete=complete_choices("images"), help="Environment, by name.")
 @click.option("--project", type=Word(), shell_complete=complete_choices("projects"), help="On whose account.")
 @click.option("--queue", type=Word(), shell_complete=complete_choices("queues"), help="Where it waits.")
-@click.option("--name", type=Word(), help="Under which it is shown. Default: the file's name.")
 @click.option(
     "--label", "labels", multiple=True, metavar="LABEL", help="Word to find it by later; may be repeated."
 )

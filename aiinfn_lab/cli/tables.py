@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from aiinfn_hub.contract.jobs import JobDescription
 from aiinfn_hub.contract.values import as_text
 from aiinfn_lab.client import HistoryEntry, Job, Resources, SweepPoint
 
@@ -123,7 +124,12 @@ def details(job: Job, events: Sequence[HistoryEntry], used: Resources | None) ->
         ("parameters", assignments(job.work.parameters)),
         ("attempt", str(job.attempt) if job.attempt else ""),
         ("again of", job.rerun_of or ""),
-        ("labels", ", ".join(job.labels)),
+        *(
+            (field.replace("_", " "), said if isinstance(said, str) else ", ".join(said or ()))
+            for field in JobDescription.model_fields
+            if field != "name"
+            for said in [getattr(job, field)]
+        ),
         ("submitted", moment(job.created)),
         ("started", moment(job.started)),
         ("ended", moment(job.ended)),

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypedDict
-
-from aiinfn_lab.submission.job_request import CHOICES
 
 from .submission import Submission
 
@@ -85,7 +84,8 @@ def submission(path: str | Path | None, options: Options) -> Submission:
     """
     if unknown := options.keys() - Options.__annotations__.keys():
         raise TypeError(f"a submission has no {', '.join(sorted(unknown))}")
-    given: dict[str, Any] = dict(options)
+    given: dict[str, Any] = {key: value for key, value in options.items() if value is not None}
+    own = {each.name for each in fields(Submission)}
     command = given.get("command")
     return Submission(
         path=None if path is None else str(path),
@@ -96,19 +96,6 @@ def submission(path: str | Path | None, options: Options) -> Submission:
         else tuple(str(word) for word in command),
         arguments=tuple(str(word) for word in given.get("arguments", ())),
         parameters=dict(given.get("parameters") or {}),
-        choices={key: given[key] for key in (*CHOICES, "name", "labels") if given.get(key) is not None},
-        **{
-            key: given[key]
-            for key in (
-                "with_folder",
-                "sweep",
-                "parallelism",
-                "key",
-                "folder",
-                "replace",
-                "session",
-                "anyway",
-            )
-            if given.get(key) is not None
-        },
+        choices={key: value for key, value in given.items() if key not in own},
+        **{key: value for key, value in given.items() if key in own - {"command", "arguments", "parameters"}},
     )

@@ -55,7 +55,7 @@ class Submission:
     with_folder
         Whether the folder that the file is in goes along.
     choices
-        Keys of `aiinfn_lab.submission.job_request.CHOICES`, ``name`` and ``labels``; what is None was not chosen.
+        What the platform is asked for, and what is said about the job: keys of `aiinfn_hub.contract.jobs.JobRequest`.
     sweep
         Values for each name of a grid, the points themselves, or a table as CSV; None: no sweep.
     parallelism

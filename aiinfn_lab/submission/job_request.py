@@ -16,15 +16,10 @@ from . import parameters, sweep, values
 from .inspection import Inspection
 from .target import Target
 
-CHOICES: Final = ("project", "queue", "accelerator", "count", "image", "size", "time_limit")
-"""Keys that the platform's gate judges; they are handed on as they are."""
-_KEYS: Final = frozenset(
-    {
-        *("path", "folder", "command", "parameters", "typed", "arguments", "name", "labels", "sweep"),
-        *("from_here", "anyway"),
-        *CHOICES,
-    }
+_OF_THE_WORK: Final = frozenset(
+    {"path", "folder", "command", "parameters", "typed", "arguments", "from_here", "anyway"}
 )
+"""Keys from which the work is made. All others are vkd's and handed on: it refuses those that it does not know."""
 _SWEEP: Final = frozenset({"points", "parallelism"})
 _IDEMPOTENCY_KEY: Final = re.compile(r"[\x21-\x7e]{1,200}")
 _MOST_ARGUMENTS: Final = 200
@@ -33,7 +28,7 @@ _LONGEST_NAME: Final = 200
 
 
 def check_keys(body: object) -> dict[str, Any]:
-    """Check that the body is a JSON object without keys that nobody would look at.
+    """Check that the body is a JSON object that leaves the work to be described here.
 
     Raises
     ------
@@ -42,15 +37,13 @@ def check_keys(body: object) -> dict[str, Any]:
     """
     if not isinstance(body, dict):
         raise Refusal(Reason.INVALID, "The request is not a JSON object.", "Reload the page and try again.")
-    for key in body:
-        if key not in _KEYS:
-            shown = show(key)
-            raise Refusal(
-                Reason.INVALID,
-                f"A submission has no key {shown}.",
-                "Reload the page: it may be of another version than the server.",
-                field=shown[1:-1],
-            )
+    if "work" in body:
+        raise Refusal(
+            Reason.INVALID,
+            "A submission has no key 'work'.",
+            "Write its path, parameters or arguments beside the other keys.",
+            field="work",
+        )
     return body
 
 
@@ -101,29 +94,24 @@ def build(body: dict[str, Any], target: Target, session: Session, key: str) -> d
     Raises
     ------
     Refusal
-        If parameters, arguments or name are not usable. The choices are left to the gate.
+        If parameters, arguments or name are not usable. The other keys are left to vkd.
     """
     if body.get("anyway") not in {None, True, False}:
         raise Refusal(
             Reason.INVALID, "The key anyway must be true or false.", "Leave it out.", field="anyway"
         )
-    request: dict[str, Any] = {"work": _work(body, target, key)}
+    request = {key: value for key, value in body.items() if key not in _OF_THE_WORK and value is not None}
+    request["work"] = _work(body, target, key)
     name = _name(body.get("name"))
     if name is None and target.command is not None:
         name = title(target.command)
-    if name is not None:
-        request["name"] = name
-    if labels := _labels(body.get("labels")):
-        request["labels"] = labels
-    if body.get("sweep") is not None:
-        request["sweep"] = _sweep(body["sweep"], target.inspection)
-    for choice in CHOICES:
-        value = body.get(choice)
-        if value is None and choice in INHERITED:
-            value = getattr(session, choice)
-        if value is not None:
-            request[choice] = value
-    return request
+    request["name"] = name
+    request["labels"] = _labels(body.get("labels")) or None
+    if "sweep" in request:
+        request["sweep"] = _sweep(request["sweep"], target.inspection)
+    for choice in INHERITED:
+        request.setdefault(choice, getattr(session, choice))
+    return {key: value for key, value in request.items() if value is not None}
 
 
 def _work(body: dict[str, Any], target: Target, key: str) -> dict[str, Any]:

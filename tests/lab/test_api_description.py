@@ -68,6 +68,8 @@ def test_refusals(described: Any, lab: Lab, peer: Peer, method: str, path: str, 
 
 
 def test_the_keys_of_a_submission_are_those_that_are_taken() -> None:
+    from aiinfn_hub.contract.jobs import JobRequest
     from aiinfn_lab.submission import job_request
 
-    assert set(openapi()["components"]["schemas"]["Submission"]["properties"]) == job_request._KEYS
+    taken = (set(JobRequest.model_fields) - {"work"}) | job_request._OF_THE_WORK
+    assert set(openapi()["components"]["schemas"]["Submission"]["properties"]) == taken

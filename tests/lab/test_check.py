@@ -363,8 +363,16 @@ def test_a_kernel_that_is_missing_stands_against_it(
 
 def test_what_cannot_be_looked_at_is_an_error(real: Any) -> None:
     assert check(real.lab, {"path": "check/gone.ipynb"}, 404)["field"] == "path"
-    assert check(real.lab, {"path": "check/helper.py", "nope": 1}, 400)["field"] == "nope"
+    assert check(real.lab, {"path": "check/helper.py", "work": {}}, 400)["field"] == "work"
     assert check(real.lab, [], 400)["reason"] == "invalid"
+
+
+def test_a_key_that_vkd_does_not_know_is_named(real: Any) -> None:
+    body = {"path": "check/helper.py", "nope": 1}
+    problem = check(real.lab, body)["problem"]
+    assert (problem["field"], problem["reason"]) == ("nope", "invalid")
+    refused = real.lab.submit(body)
+    assert (refused.status, refused.json) == (400, problem)
 
 
 def test_without_vkd_the_file_is_looked_at_all_the_same(

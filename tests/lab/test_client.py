@@ -375,9 +375,9 @@ def test_following_can_be_left_at_any_moment(session: Any) -> None:
 
 
 def test_options_are_those_of_a_submission() -> None:
-    from aiinfn_lab.submission.job_request import CHOICES
+    from aiinfn_hub.contract.jobs import JobRequest
 
-    assert {*CHOICES, "name", "parameters", "arguments"} <= set(Options.__annotations__)
+    assert set(JobRequest.model_fields) - {"work"} <= set(Options.__annotations__)
 
 
 def test_the_client_costs_a_session_no_memory() -> None:

@@ -225,12 +225,14 @@ def test_a_body_that_is_no_json_object_is_refused(lab: Lab, body: bytes) -> None
     assert (reply.status, reply.json["reason"]) == (400, "invalid")
 
 
-def test_an_unknown_key_is_named(lab: Lab, notebook: Callable[..., dict[str, Any]]) -> None:
+def test_the_work_itself_is_described_here_and_other_keys_are_handed_on(
+    lab: Lab, peer: Peer, notebook: Callable[..., dict[str, Any]]
+) -> None:
     lab.write("a.ipynb", notebook("1"))
-    reply = lab.submit({"path": "a.ipynb", "gpus": 1})
-    assert reply.status == 400
-    assert reply.json["field"] == "gpus"
-    assert "'gpus'" in reply.json["message"]
+    reply = lab.submit({"path": "a.ipynb", "work": {}})
+    assert (reply.status, reply.json["field"]) == (400, "work")
+    lab.submit({"path": "a.ipynb", "newer": [1]})
+    assert [request["newer"] for request in posted(peer)] == [[1]]
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiinfn_hub.contract.problem import Refusal
+from aiinfn_hub.vkd.services.submission import CHOICES
 from aiinfn_lab.paths import HomeDocument, is_printable
 from aiinfn_lab.submission import directives
-from aiinfn_lab.submission.job_request import CHOICES
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,8 @@ EXAMPLES = {
     "folder": {"kind": "folder", "path": "/srv/{project}/{person}"},
     "volume": {"kind": "volume", "volume": {"csi": {"driver": "nfs.csi.k8s.io"}}, "sub_path": "{person}"},
 }
+KINDS = f"{', '.join(list(STORAGE_KINDS)[:-1])} or {list(STORAGE_KINDS)[-1]}"
+"""As a sentence names them; of the table, so that a kind more changes nothing here."""
 
 
 def write(folder: Path, text: str, name: str = "platform.yaml") -> Path:
@@ -88,9 +90,9 @@ def test_sessions_and_jobs_get_the_claim_of_the_person_and_its_folder(tmp_path: 
     [
         ("kubernetes: {kind: folder, path: /srv}", "storage.h.kubernetes", "forbids folders of a node in a pod"),
         ("local: {kind: claim, claim: homes}", "storage.h.local", "{kind: folder, path: /srv/shares}"),
-        ("kubernetes: {kind: clam, claim: homes}", "storage.h.kubernetes.kind", "this must be claim, folder or volume; is claim meant?"),
-        ("kubernetes: {claim: homes}", "storage.h.kubernetes.kind", "this must be claim, folder or volume"),
-        ("kubernetes: homes", "storage.h.kubernetes.kind", "this must be claim, folder or volume"),
+        ("kubernetes: {kind: clam, claim: homes}", "storage.h.kubernetes.kind", f"this must be {KINDS}; is claim meant?"),
+        ("kubernetes: {claim: homes}", "storage.h.kubernetes.kind", f"this must be {KINDS}"),
+        ("kubernetes: homes", "storage.h.kubernetes.kind", f"this must be {KINDS}"),
         ("kubernetes: {kind: claim, claim: homes, sub_paht: a}", "storage.h.kubernetes.sub_paht", "is sub_path meant?"),
         ("kubernetes: {kind: claim}", "storage.h.kubernetes.claim", "this key is missing"),
         ("kubernetes: {kind: claim, claim: Homes}", "storage.h.kubernetes.claim", "no name in Kubernetes"),

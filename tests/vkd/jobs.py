@@ -39,7 +39,7 @@ def a_job(
     name: str = "train",
     **choices: Any,
 ) -> NewJob:
-    labels = choices.pop("labels", ())
+    description = choices.pop("description", {})
     person = Person.of(owner, [GROUPS[project]])
     selection = gate.resolve({"accelerator": "t4", "project": project, **choices}, PLATFORM, person, Door.JOB)
     work = Work(
@@ -47,7 +47,16 @@ def a_job(
     )
     job_id = new_id()
     return NewJob(
-        selection, work, f"a/train.{job_id}.ipynb", name, job_id, created, None, key, digest, labels=labels
+        selection,
+        work,
+        f"a/train.{job_id}.ipynb",
+        name,
+        job_id,
+        created,
+        None,
+        key,
+        digest,
+        description=description,
     )
 
 

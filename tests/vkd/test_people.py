@@ -34,7 +34,10 @@ async def keep(store: JobStore, owner: str, state: JobState, **more: Any) -> Any
 
 
 async def test_jobs_of_a_released_name_are_nobodys_who_can_sign_in(store: JobStore) -> None:
-    mine = [await keep(store, "anna", OK, labels=("paper",), key="k"), await keep(store, "anna", OFF)]
+    mine = [
+        await keep(store, "anna", OK, description={"labels": ["paper"]}, key="k"),
+        await keep(store, "anna", OFF),
+    ]
     other = await keep(store, "annabel", OK)
     before = store.change
     assert await people.release(store, "anna", AS, dry_run=True) == 2
@@ -68,7 +71,7 @@ async def test_jobs_of_a_released_name_are_nobodys_who_can_sign_in(store: JobSto
 
 
 async def test_no_table_still_has_the_released_name(store: JobStore) -> None:
-    job = await keep(store, "anna", OK, labels=("paper",))
+    job = await keep(store, "anna", OK, description={"labels": ["paper"]})
     await store.cancelling(await keep(store, "bruno", R), "anna")
     await people.release(store, "anna", AS, dry_run=False)
     async with store.reading() as connection:

@@ -251,7 +251,7 @@ async def test_a_row_that_cannot_be_shown_hides_no_other(v: Any, tmp_path: Path)
         ids[2]: ("error", {"name": "\ud800"}),
         ids[3]: ("selection", {}),
         ids[4]: ("work", {"kind": "notebook", "path": "/etc"}),
-        ids[5]: ("labels", ["\udfff"]),
+        ids[5]: ("description", {"labels": ["\udfff"]}),
     }
     with sqlite3.connect(tmp_path / "vkd.sqlite") as connection:
         for job_id, (column, value) in odd.items():

@@ -69,7 +69,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, Any]
             dice.choice(["flavour", "medical"]),
             created=START + timedelta(seconds=index),
             name=dice.choice(NAMES),
-            labels=tuple(dice.sample(LABELS, dice.randrange(3))),
+            description={"labels": dice.sample(LABELS, dice.randrange(3))},
         )
         new.append(job)
         updates += [told(job.id, state) for state in PATHS[dice.choice([OK, BAD, OFF, R])]]
@@ -89,17 +89,22 @@ async def everything(store: JobStore) -> list[dict[str, Any]]:
     return [dict(row) for row in rows]
 
 
+def labels_of(row: Any) -> list[str]:
+    labels: list[str] = (row["description"] or {}).get("labels", [])
+    return labels
+
+
 def plain(rows: Any, view: View, wanted: Filter) -> Iterator[Any]:
     """Look at every job, as nobody could afford with many."""
     for row in rows:
         if not (view.everything or row["owner"] == view.person or row["project"] in view.projects):
             continue
         error = row["error"] or {}
-        fields = [row["id"], row["name"], row["work"]["path"], *(row["labels"] or [])]
+        fields = [row["id"], row["name"], row["work"]["path"], *labels_of(row)]
         fields.append(f"{error.get('name', '')} {error.get('message', '')}")
         if (
             all(any(word in text_folding.fold(field) for field in fields) for word in wanted.search)
-            and (not wanted.label or wanted.label in (row["labels"] or []))
+            and (not wanted.label or wanted.label in labels_of(row))
             and (not wanted.states or row["state"] in wanted.states)
             and (not wanted.project or row["project"] == wanted.project)
             and (not wanted.owner or row["owner"] == wanted.owner)

@@ -34,7 +34,7 @@ async def store(tmp_path: Path) -> Any:
 async def test_a_list_takes_one_trip_to_a_thread(
     store: Any, monkeypatch: pytest.MonkeyPatch, wanted: Filter
 ) -> None:
-    kept = await store.insert(a_job(labels=("paper",)))
+    kept = await store.insert(a_job(description={"labels": ["paper"]}))
     trips = []
     loop = asyncio.get_running_loop()
     run = loop.run_in_executor
@@ -73,7 +73,9 @@ async def test_what_reads_cannot_change_anything(store: Any) -> None:
 async def test_half_a_character_of_an_older_version_hides_no_job(store: Any) -> None:
     kept = await store.insert(a_job())
     async with store.writing() as connection:
-        await connection.execute(sa.text("update jobs set labels = :labels"), {"labels": '["\\ud800"]'})
+        await connection.execute(
+            sa.text("update jobs set description = :said"), {"said": '{"labels": ["\\ud800"]}'}
+        )
     assert (await store.get(kept.id)).labels == ["\ud800"]
 
 

@@ -262,7 +262,7 @@ async def _write(connection: AsyncConnection, before: StoredJob, after: StoredJo
         .where(jobs.c.id == after.id)
         .values(
             name=after.name,
-            labels=after.labels or None,
+            description=after.description or None,
             pinned=True if after.pinned else None,
             change=number,
         )

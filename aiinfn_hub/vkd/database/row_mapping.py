@@ -84,7 +84,7 @@ def columns(new: NewJob, change: int) -> dict[str, Any]:
         "sweep_of": new.sweep_of,
         "point": new.point,
         "swept": dict(new.swept) if new.swept is not None else None,
-        "labels": list(new.labels) or None,
+        "description": dict(new.description) or None,
         "snapshot": snapshot_digest(new.work.snapshot),
         "idempotency_key": new.idempotency_key,
         "digest": new.digest,

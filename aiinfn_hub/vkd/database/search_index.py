@@ -26,12 +26,12 @@ async def keep(connection: AsyncConnection, rows: Iterable[Mapping[str, Any]]) -
                     "job": row["id"],
                     "owner": row["owner"],
                     "project": row["project"],
-                    "text": text_of(row["id"], row["name"], row["work"]["path"], row["labels"] or ()),
+                    "text": text_of(row["id"], row["name"], row["work"]["path"], _said(row)),
                 }
                 for row in found
             ],
         )
-    labels = [entry for row in found for entry in _labels(row, row["labels"] or ())]
+    labels = [entry for row in found for entry in _labels(row, _said(row))]
     if labels:
         await connection.execute(sa.insert(labelled), labels)
 
@@ -51,6 +51,12 @@ async def relabel(connection: AsyncConnection, job: StoredJob) -> None:
     row = {"id": job.id, "number": job.number, "owner": job.owner, "project": job.project}
     if job.labels:
         await connection.execute(sa.insert(labelled), _labels(row, job.labels))
+
+
+def _said(row: Mapping[str, Any]) -> Iterable[str]:
+    """Return the labels out of the columns of a job."""
+    labels: list[str] = (row["description"] or {}).get("labels", [])
+    return labels
 
 
 def _labels(row: Mapping[str, Any], labels: Iterable[str]) -> list[dict[str, Any]]:

@@ -105,7 +105,7 @@ jobs: Final = sa.Table(
     sa.Column("point", sa.Integer),
     sa.Column("swept", _JSON),  # of a point: its own values
     sa.Column("recorded", _JSON),
-    sa.Column("labels", _JSON),
+    sa.Column("description", _JSON),  # what its owner says about it, see `contract.jobs.JobDescription`
     sa.Column("pinned", sa.Boolean),  # true or nothing: its age does not end it
     sa.Column("snapshot", sa.String(64)),  # digest of the snapshot's path, to find who shares it
     sa.Column("idempotency_key", sa.String(200)),

@@ -7,7 +7,7 @@ import json
 import secrets
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final
@@ -68,7 +68,13 @@ def usable_values(found: Mapping[str, Any]) -> dict[str, Scalar]:
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
-    """A job that was granted and is about to be kept."""
+    """A job that was granted and is about to be kept.
+
+    Attributes
+    ----------
+    description
+        What `aiinfn_hub.contract.jobs.JobDescription` has beside the name, without what was not said.
+    """
 
     selection: Selection
     work: Work
@@ -83,14 +89,14 @@ class NewJob:
     sweep_of: str | None = None
     point: int | None = None
     swept: Mapping[str, Any] | None = None
-    labels: tuple[str, ...] = ()
+    description: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class StoredJob:
     """A row of the jobs table.
 
-    ``selection`` and ``work`` stay plain JSON: a list of old jobs must not fail, or cost time, because the models have
+    ``selection``, ``work`` and ``description`` stay plain JSON: a list of old jobs must not fail, or cost time, because the models have
     changed since. `grant` makes the objects.
     """
 
@@ -125,7 +131,7 @@ class StoredJob:
     point: int | None
     swept: dict[str, Any] | None
     recorded: dict[str, Scalar]
-    labels: list[str]
+    description: dict[str, Any]
     pinned: bool
     snapshot: str
     idempotency_key: str | None
@@ -153,7 +159,7 @@ class StoredJob:
             values["progress"] = values["error"] = None
         values["sweep"] = _sweep_of(values["sweep"]) if values["sweep"] else None
         values["recorded"] = usable_values(values["recorded"]) if values["recorded"] else {}
-        values["labels"] = values["labels"] or []
+        values["description"] = values["description"] or {}
         values["pinned"] = bool(values["pinned"])
         return cls(**values)
 
@@ -161,6 +167,17 @@ class StoredJob:
     def final(self) -> bool:
         """Whether it is over."""
         return self.state in FINAL
+
+    @property
+    def labels(self) -> list[str]:
+        """Words by which it is found."""
+        found: list[str] = self.description.get("labels", [])
+        return found
+
+    def relabelled(self, labels: list[str]) -> StoredJob:
+        """Return the job with other labels."""
+        kept = {key: value for key, value in self.description.items() if key != "labels"}
+        return replace(self, description=kept | ({"labels": labels} if labels else {}))
 
     def grant(self) -> tuple[Selection, Work]:
         """Return what was granted and what is executed, as objects."""

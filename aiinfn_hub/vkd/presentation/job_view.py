@@ -133,10 +133,10 @@ def job(
         sweep_of=stored.sweep_of,
         point=stored.point,
         values=stored.recorded,
-        labels=stored.labels,
         pinned=stored.pinned,
         kept_until=kept_until(stored, platform),
         actions=actions,
+        **stored.description,
     )
 
 

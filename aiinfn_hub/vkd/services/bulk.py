@@ -61,7 +61,8 @@ class JobActions:
             pinned = job.pinned if change.pinned is None else change.pinned
             if pinned and not job.pinned:
                 _check_pinnable(job)
-            return replace(job, name=name, labels=job.labels if labels is None else labels, pinned=pinned)
+            job = replace(job, name=name, pinned=pinned)
+            return job if labels is None else job.relabelled(labels)
 
         done = await self._edit([job_id], person, changed)
         return self._service.show(_good(done[job_id]), person)
@@ -147,7 +148,7 @@ class JobActions:
 
         def changed(job: StoredJob) -> StoredJob:
             kept = [label for label in job.labels if label not in remove]
-            return replace(job, labels=validation.check_labels([*kept, *add]))
+            return job.relabelled(validation.check_labels([*kept, *add]))
 
         return await self._edit(ids, person, changed)
 

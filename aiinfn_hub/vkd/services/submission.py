@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from aiinfn_hub.contract.jobs import DryRun, JobRequest, Work
@@ -78,14 +78,13 @@ class Submission:
         Refusal
             From the gate, from `validation`, for a full disk, or because too many of the person's jobs wait.
         """
-        work, selection, name = self._check(person, request)
-        labels = validation.check_labels(request.labels)
+        work, selection, name, said = self._check(person, request)
         asked = digest(request.model_dump(mode="json", exclude_none=True))
         if request.sweep is None:
-            return await self._keep(_new(selection, work, name, key, asked, labels=labels))
+            return await self._keep(_new(selection, work, name, key, asked, said))
         points = dict(enumerate(request.sweep.points, 1))
         sweep = _progress(points, request.sweep.parallelism)
-        return await self._keep(_new(selection, work, name, key, asked, labels=labels, sweep=sweep), points)
+        return await self._keep(_new(selection, work, name, key, asked, said, sweep=sweep), points)
 
     async def dry_run(self, person: Person, request: JobRequest) -> DryRun:
         """Return what would happen to a request; see `precheck`.
@@ -95,8 +94,7 @@ class Submission:
         Refusal
             If it would be refused.
         """
-        _work, selection, _name = self._check(person, request)
-        validation.check_labels(request.labels)
+        _work, selection, _name, _said = self._check(person, request)
         platform, sweep = self._platform(), request.sweep
         mine = await self._store.check_waiting(
             person.name,
@@ -177,23 +175,24 @@ class Submission:
         if old.sweep is None:
             asked = digest({"rerun_of": old.id})
             return await self._keep(
-                _new(selection, work, old.name, key, asked, labels=old.labels, rerun_of=old.id)
+                _new(selection, work, old.name, key, asked, old.description, rerun_of=old.id)
             )
         chosen = _chosen([point for point, _carried in await self._store.sweep_table(old)], points)
         asked = digest({"rerun_of": old.id, "points": sorted(chosen)})
         again = _progress(chosen, old.sweep.parallelism)
         return await self._keep(
-            _new(selection, work, old.name, key, asked, labels=old.labels, rerun_of=old.id, sweep=again),
+            _new(selection, work, old.name, key, asked, old.description, rerun_of=old.id, sweep=again),
             chosen,
         )
 
-    def _check(self, person: Person, request: JobRequest) -> tuple[Work, Selection, str]:
+    def _check(self, person: Person, request: JobRequest) -> tuple[Work, Selection, str, Mapping[str, Any]]:
         choices = {field: value for field in CHOICES if (value := getattr(request, field)) is not None}
         selection = gate.resolve(choices, self._platform(), person, Door.JOB)
         work = validation.check_work(request.work)
         if request.sweep is not None:
             validation.check_sweep(work, request.sweep)
-        return work, selection, validation.job_name(request.name, work.path)
+        name, said = validation.job_name(request.name, work.path), validation.check_description(request)
+        return work, selection, name, said
 
     # Keeping. From here on a client that goes away changes nothing: a job that is in the store must reach the back end.
 
@@ -257,8 +256,8 @@ def _new(
     name: str,
     key: str | None,
     asked: str,
+    description: Mapping[str, Any],
     *,
-    labels: Sequence[str] = (),
     rerun_of: str | None = None,
     sweep: SweepProgress | None = None,
 ) -> NewJob:
@@ -274,7 +273,7 @@ def _new(
         idempotency_key=validation.idempotency_key(key),
         digest=asked,
         sweep=sweep,
-        labels=tuple(labels),
+        description=description,
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from aiinfn_hub.contract.constants import MOST_LABELS, SNAPSHOT_ROOT
-from aiinfn_hub.contract.jobs import Work, WorkRequest
+from aiinfn_hub.contract.jobs import JobDescription, Work, WorkRequest
 from aiinfn_hub.contract.problem import Reason, Refusal
 from aiinfn_hub.contract.sweeps import SweepRequest
 from aiinfn_hub.contract.values import TUPLE, tag_of
@@ -19,6 +19,7 @@ from aiinfn_hub.platform import characters
 SCRIPT_SUFFIXES: Final = (".py", ".sh", ".R", ".r")
 PARAMETER_BYTES: Final = 256 * 1024
 SWEEP_BYTES: Final = 512 * 1024
+LONGEST_TEXT: Final = 200
 _DEPTH: Final = 32
 LABEL: Final = re.compile(r"[^\W_][\w.:+/-]{0,39}")
 _NAME_BYTES: Final = 255
@@ -267,6 +268,41 @@ def job_name(name: str | None, path: str) -> str:
             "name",
         )
     return name.strip()
+
+
+def check_description(asked: JobDescription) -> dict[str, Any]:
+    """Check what a person says about a job beside its name, and return what is kept of it.
+
+    Raises
+    ------
+    Refusal
+        With the field it is about.
+    """
+    said = set(JobDescription.model_fields) - {"name"}
+    found = asked.model_dump(include=said, exclude_defaults=True)
+    for field, value in found.items():
+        found[field] = check_labels(value) if field == "labels" else _check_text(value, field)
+    return {field: value for field, value in found.items() if value}
+
+
+def _check_text(text: str, field: str) -> str:
+    text = text.strip()
+    if len(text) > LONGEST_TEXT:
+        raise Refusal(
+            Reason.TOO_LARGE,
+            _("The text of {field} is longer than {most} characters.").format(field=field, most=LONGEST_TEXT),
+            _("Shorten it."),
+            field=field,
+        )
+    if wrong := characters.forbidden(text):
+        raise _invalid(
+            _("The text of {field} holds a character that cannot be seen: {character}.").format(
+                field=field, character=characters.spelled(wrong)
+            ),
+            _("Use letters, digits and spaces."),
+            field,
+        )
+    return text
 
 
 def label(text: str, field: str = "labels") -> str:

@@ -829,10 +829,12 @@ export interface components {
          * @description A job with where its files are.
          */
         LabJob: {
-            /** Id */
-            id: string;
             /** Name */
             name: string;
+            /** Labels */
+            labels: string[];
+            /** Id */
+            id: string;
             /** Owner */
             owner: string;
             /** Project */
@@ -937,8 +939,6 @@ export interface components {
             values: {
                 [key: string]: boolean | number | string | null;
             };
-            /** Labels */
-            labels: string[];
             /**
              * Pinned
              * @default false
@@ -1385,6 +1385,17 @@ export interface components {
          */
         Submission: {
             /**
+             * Name
+             * @description Under which it is shown. Default: the file's name.
+             * @default null
+             */
+            name: string | null;
+            /**
+             * Labels
+             * @default null
+             */
+            labels: string[] | string | null;
+            /**
              * Path
              * @default null
              */
@@ -1418,16 +1429,6 @@ export interface components {
              * @default null
              */
             arguments: string[] | null;
-            /**
-             * Name
-             * @default null
-             */
-            name: string | null;
-            /**
-             * Labels
-             * @default null
-             */
-            labels: string[] | string | null;
             /**
              * Project
              * @default null

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from aiinfn_hub.database import schema_upgrade
 from aiinfn_hub.database.schema_upgrade import SchemaError as SchemaError
 
-HEAD: Final = "0007"
+HEAD: Final = "0008"
 
 
 def upgrade(connection: sa.Connection) -> None:
