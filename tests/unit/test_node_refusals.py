@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from aiinfn_hub.i18n.messages import Message
+from aiinfn_hub.kube.inventory import NodeWarning
+from aiinfn_hub.kube.node_notices import sentence
 from aiinfn_hub.vkd.backends.kubernetes.node_refusals import (
     AVOID,
     LONGEST,
@@ -12,6 +15,9 @@ from aiinfn_hub.vkd.backends.kubernetes.node_refusals import (
     WINDOW,
     NodeRefusals,
 )
+from tests.vkd.world import platform
+
+PLATFORM = platform()
 
 
 class Clock:
@@ -62,3 +68,17 @@ def test_what_is_kept_is_bounded() -> None:
         nodes.note(f"n{number:03}", "t4", "OutOfcpu")
     assert len(nodes.avoided("t4")) == MOST_NODES
     assert "n000" not in nodes.avoided("t4")
+
+
+def test_operators_read_which_node_refuses_and_what_the_cluster_refused() -> None:
+    node = NodeWarning("refuses", "t4", ("n1",), 3, found=("OutOfcpu", "UnexpectedAdmissionError"))
+    assert sentence(node, PLATFORM) == (
+        "The node n1 turned 3 pods away in the last ten minutes (OutOfcpu, UnexpectedAdmissionError). Jobs avoid it for a while; "
+        "look at its device plugin and its kubelet."
+    )
+    told = Message("pod.quota_demands", quota="few", missing="limits.cpu", what=Message("noun.job"))
+    refused = NodeWarning("pod_refused", "", number=2, found=(told.as_text(),))
+    assert sentence(refused, PLATFORM) == (
+        "In the last ten minutes the cluster refused the pods of 2 jobs: The quota few of the namespace demands limits.cpu of "
+        "every job, which this platform does not set."
+    )

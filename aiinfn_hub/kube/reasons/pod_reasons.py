@@ -47,8 +47,6 @@ _RESOURCES: Final = {
 }
 _REASONS_OF_STATUS: Final[Mapping[int, str]] = {
     HTTPStatus.BAD_REQUEST: "BadRequest",
-    HTTPStatus.UNAUTHORIZED: "Unauthorized",
-    HTTPStatus.FORBIDDEN: "Forbidden",
     HTTPStatus.UNPROCESSABLE_ENTITY: "Invalid",
 }
 """What a refusal without a reason is taken for: an admission webhook that gives no code is answered with 400 and none."""
