@@ -9,7 +9,7 @@ KILLS ?= 40
 JOBS ?= 40
 PYTEST_OPTIONS ?=
 # Most tests wait for processes that start and end: more at a time than a small machine has cores.
-PYTEST_WORKERS ?= 3
+PYTEST_WORKERS ?= 4
 
 LAB_CATALOGUES := $(wildcard aiinfn_lab/locale/*/LC_MESSAGES/*.po)
 BIN := .venv/bin

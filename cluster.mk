@@ -27,3 +27,8 @@ cluster-down: setup  ## Take the cluster down, with everything it made
 .PHONY: test-cluster
 test-cluster: cluster-build browser  ## As root, run the tests that need a real cluster, on one of their own
 	AIINFN_TEST_CLUSTER=1 .venv/bin/pytest tests/cluster $(PYTEST_OPTIONS)
+
+.PHONY: drill-crowd
+drill-crowd: cluster-build  ## As root, run many jobs and a long sweep on a real cluster, where the tests run some (JOBS=40, POINTS=14)
+	AIINFN_TEST_CLUSTER=1 AIINFN_DRILL_JOBS=$(or $(JOBS),60) AIINFN_DRILL_POINTS=$(or $(POINTS),14) \
+		.venv/bin/pytest tests/cluster/test_vkd_crowd.py tests/cluster/test_vkd_sweep.py $(PYTEST_OPTIONS)

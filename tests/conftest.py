@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
-from xdist.scheduler import LoadFileScheduling
+
+from tests import scheduling
 
 # How fast examples are made or run says how busy the machine is, and nothing about the code.
 settings.register_profile("project", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -20,33 +21,30 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-# Browser tests take longest: two demonstrations side by side, each with about half of them.
-SECOND_DEMONSTRATION = frozenset(
-    {"afterwards", "dialog", "follow", "interactive_first", "pictures", "run_from_here"}
-)
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--record-durations",
+        action="store_true",
+        help="keep how long each file takes in tests/durations.json",
+    )
 
 
-class ByFile(LoadFileScheduling):
-    """The tests of a file run in one process, because they share a hub; so do the browser tests that share a demonstration."""
-
-    def _split_scope(self, nodeid: str) -> str:
-        file = super()._split_scope(nodeid)
-        name = Path(file).stem.removeprefix("test_")
-        if not file.startswith("tests/ui/") or name == "culling":  # it has a hub of its own
-            return file
-        return f"tests/ui, demonstration {2 if name in SECOND_DEMONSTRATION else 1}"
+def pytest_configure(config: pytest.Config) -> None:
+    if config.option.record_durations and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(scheduling.Recorder())
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
-    return ByFile(config, log)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> scheduling.ByDuration:
+    return scheduling.ByDuration(config, log)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the browser tests, so that none of the processes has them left at the end, and bear with them."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Bear with the browser tests, and have the longest files first where several processes share the tests."""
     for item in items:
-        if item.nodeid.startswith("tests/ui/"):
+        if item.nodeid.startswith(f"{scheduling.BROWSER_TESTS}/"):
             item.add_marker(pytest.mark.timeout(400))
-    items.sort(key=lambda item: not item.nodeid.startswith("tests/ui/"))
+    if hasattr(config, "workerinput"):
+        scheduling.in_order(items)
 
 
 def umask() -> int:

@@ -85,15 +85,14 @@ def open_file(page: Page, path: str) -> None:
     page.wait_for_selector(f".lm-TabBar-tabLabel:text-is('{path.rpartition('/')[2]}')", timeout=START_SECONDS)
 
 
-def wear(page: Page, theme: str) -> None:
-    """Change JupyterLab's theme as its settings page does, and load the page anew."""
+def wear(page: Page, theme: str, path: str) -> None:
+    """Change JupyterLab's theme as its settings page does, and load the page anew with a file open."""
     settings = f"{server_url(page)}lab/api/settings/@jupyterlab/apputils-extension:themes"
     answer = page.request.put(
         settings, data=json.dumps({"raw": json.dumps({"theme": theme})}), headers={"X-XSRFToken": xsrf(page)}
     )
     assert answer.ok, answer.text()
-    page.reload()
-    in_lab(page)
+    open_file(page, path)
     page.wait_for_selector(f"body[data-jp-theme-name='{theme}']", state="attached", timeout=START_SECONDS)
 
 
@@ -189,6 +188,11 @@ def write_notebook(page: Page, path: str, parameters: str, source: str) -> None:
         "nbformat_minor": 5,
     }
     write(page, path, {"type": "notebook", "format": "json", "content": notebook})
+
+
+def text(content: str) -> dict[str, Any]:
+    """Describe a text file for the contents service."""
+    return {"type": "file", "format": "text", "content": content}
 
 
 def write(page: Page, path: str, model: dict[str, Any]) -> None:

@@ -46,10 +46,6 @@ def failing_notebook() -> dict[str, Any]:
     return {"nbformat": 4, "nbformat_minor": 5, "metadata": {"kernelspec": kernel}, "cells": cells}
 
 
-def text(content: str) -> dict[str, str]:
-    return {"type": "file", "format": "text", "content": content}
-
-
 def submit(page: Page, path: str) -> str:
     return str(steps.post(page, "jobs", {"path": path})["id"])
 
@@ -58,8 +54,8 @@ def test_a_job_is_followed_from_its_start_to_where_it_fails(demo: Demo, page: Pa
     steps.sign_in(page, demo, "ada")
     steps.choose(page, "none")
     steps.start(page)
-    steps.write(page, "watched.py", text(WATCHED))
-    steps.write(page, "failing.py", text(FAILING))
+    steps.write(page, "watched.py", steps.text(WATCHED))
+    steps.write(page, "failing.py", steps.text(FAILING))
     steps.write(page, "failing.ipynb", {"type": "notebook", "content": failing_notebook()})
     watched, script, notebook = (submit(page, path) for path in ("watched.py", "failing.py", "failing.ipynb"))
     steps.open_jobs(page)
@@ -72,7 +68,7 @@ def test_a_job_is_followed_from_its_start_to_where_it_fails(demo: Demo, page: Pa
     its_log_is_read_backwards(page, row, log, tmp_path)
     expect(row.locator(".aiinfn-Startup")).to_contain_text("It was given")
     nothing_serious(page)
-    steps.write(page, "go", text(""))
+    steps.write(page, "go", steps.text(""))
     expect(row).to_contain_text("Succeeded", timeout=steps.START_SECONDS)
     expect(row.locator(".aiinfn-Used")).to_contain_text("Peak memory")
 

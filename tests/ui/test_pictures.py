@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import partial
+from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -17,15 +19,32 @@ from tests.ui import steps
 from tests.ui.conftest import PICTURES
 from tests.ui.demo import Demo, wait_for
 
-LOOKS = [(theme, width) for theme in ("light", "dark") for width in (1280, 400)]
+THEMES = ("light", "dark")
+WIDTHS = (1280, 400)
+PROGRAM = "examples/cross_validate.py"
 
 
-@pytest.fixture(params=LOOKS, ids=lambda look: f"{look[0]}-{look[1]}")
-def look(request: pytest.FixtureRequest, browser: Browser) -> Iterator[tuple[Page, str, int]]:
-    theme, width = request.param
-    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=theme)
+@pytest.fixture(params=THEMES)
+def themed(request: pytest.FixtureRequest, browser: Browser) -> Iterator[tuple[Page, str]]:
+    """A page that nobody is signed in to, and the theme that its person prefers."""
+    context = browser.new_context(viewport={"width": WIDTHS[0], "height": 900}, color_scheme=request.param)
     context.set_default_timeout(30_000)
-    yield context.new_page(), theme, width
+    yield context.new_page(), request.param
+    context.close()
+
+
+@pytest.fixture(scope="module")
+def lab(demo: Demo, browser: Browser) -> Iterator[Page]:
+    """One session for both themes, with two jobs that are on their way: one that succeeds and one that fails."""
+    context = browser.new_context(viewport={"width": WIDTHS[0], "height": 900})
+    context.set_default_timeout(30_000)
+    page = context.new_page()
+    steps.sign_in(page, demo, "ada")
+    steps.choose(page, "none")
+    steps.start(page)
+    steps.post(page, "jobs", {"path": "examples/digits.ipynb"})
+    steps.post(page, "jobs", {"path": PROGRAM, "arguments": ["none"]})
+    yield page
     context.close()
 
 
@@ -53,60 +72,56 @@ def examine(page: Page, name: str, theme: str, width: int, *, within: str | None
         )
 
 
-def test_the_pages_of_the_hub(demo: Demo, look: tuple[Page, str, int]) -> None:
-    page, theme, width = look
+def test_the_pages_of_the_hub(demo: Demo, themed: tuple[Page, str]) -> None:
+    page, theme = themed
+    seen = partial(examine_all, page, theme)
     page.goto(demo.url)
-    examine(page, "sign-in", theme, width)
+    seen("sign-in")
     page.get_by_role("link", name=re.compile("^Sign in with")).click()
     page.wait_for_selector("button.account")
-    examine(page, "iam", theme, width)
+    seen("iam")
     steps.sign_in(page, demo, "bruno")
     expect(page.locator("[data-card='t4']")).to_contain_text("free")
     steps.choose(page, "t4")
-    examine(page, "form", theme, width)
+    seen("form")
     page.evaluate("document.querySelector('#accelerator-t4').value = 'h100'")
     page.locator("#start").click()
     page.wait_for_selector("#problem-accelerator")
-    examine(page, "refused", theme, width)
-    page.goto(f"{demo.url}hub/spawn")
-    steps.choose(page, "a100-1g.5gb")
-    page.locator("#start").click(no_wait_after=True)
-    page.wait_for_url(re.compile("spawn-pending|/lab"))
-    if "spawn-pending" in page.url:
-        examine(page, "pending", theme, width)
-    steps.in_lab(page)
+    seen("refused")
+    # What runs and what is on its way there is in `test_every_page`, which wants more of a page.
     page.goto(f"{demo.url}hub/home")
-    examine(page, "home", theme, width)
+    seen("home")
 
 
-def test_the_dialog_and_the_jobs_panel(demo: Demo, look: tuple[Page, str, int]) -> None:
-    page, theme, width = look
-    page.set_viewport_size({"width": 1280, "height": 900})
-    steps.sign_in(page, demo, "ada")
-    steps.choose(page, "none")
-    steps.start(page)
-    shown = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}[theme]
-    steps.wear(page, shown)
-    steps.open_jobs(page)
-    examine(page, "jobs-before", theme, width, within=".aiinfn-Sidebar")
+def examine_all(page: Page, theme: str, name: str, **how: Any) -> None:
+    """Examine what a page shows at each width, the widest last: so it stays."""
+    for width in reversed(WIDTHS):
+        page.set_viewport_size({"width": width, "height": 900})
+        examine(page, name, theme, width, **how)
 
-    steps.open_file(page, "examples/digits.ipynb")
-    dialog = steps.submit(page)
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_the_dialog_and_the_jobs_panel(lab: Page, theme: str) -> None:
+    steps.wear(lab, {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}[theme], "examples/digits.ipynb")
+    seen = partial(examine_all, lab, theme)
+    steps.open_jobs(lab)
+    seen("jobs-before", within=".aiinfn-Sidebar")
+
+    dialog = steps.submit(lab)
     expect(dialog.locator(".aiinfn-Verdict")).to_contain_text("Starts now", timeout=20_000)
-    examine(page, "dialog", theme, width, within=".aiinfn-SubmitDialog")
-    dialog.get_by_role("button", name="Submit", exact=True).click()
-    expect(dialog).to_have_count(0, timeout=20_000)
-    steps.post(page, "jobs", {"path": "examples/cross_validate.py", "arguments": ["none"]})
-    steps.open_jobs(page)
+    seen("dialog", within=".aiinfn-SubmitDialog")
+    dialog.locator(".jp-mod-reject").click()
+    expect(dialog).to_have_count(0)
+
     wait_for(
         "both jobs end",
-        lambda: all(one["ended"] for one in steps.ask(page, "jobs", limit=2)["jobs"]),
+        lambda: all(one["ended"] for one in steps.ask(lab, "jobs", limit=2)["jobs"]),
         90,
         0.5,
     )
-    row = page.locator(".aiinfn-Row", has_text="cross_validate.py").first
+    row = lab.locator(".aiinfn-Row", has_text="cross_validate.py").first
     expect(row).to_contain_text("Failed", timeout=20_000)
     if row.locator(".aiinfn-Details").count() == 0:
         row.locator(".aiinfn-Row-head").click()
     expect(row.get_by_role("log")).to_contain_text("ValueError")
-    examine(page, "jobs", theme, width, within=".aiinfn-Sidebar")
+    seen("jobs", within=".aiinfn-Sidebar")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import re
 
 from playwright.sync_api import Page, expect
@@ -11,18 +10,16 @@ from playwright.sync_api import Page, expect
 from tests.ui import steps
 from tests.ui.demo import Demo, wait_for
 
-ONE_FPGA = {
-    "path": "examples/cross_validate.py",
-    "arguments": ["10"],
-    "accelerator": "v70",
-    "project": "medphys",
-}
+ONE_FPGA = {"path": "wait.sh", "accelerator": "v70", "project": "medphys"}
+# It ends only when told so, by a file.
+WAIT = 'until [ -e ~/go ]; do sleep 0.2; done; echo "went on" > went-on.txt\n'
 
 
 def test_killing_vkd_loses_no_job_and_keeps_their_order(demo: Demo, page: Page) -> None:
     steps.sign_in(page, demo, "bruno")
     steps.choose(page, "none")
     steps.start(page)
+    steps.write(page, "wait.sh", steps.text(WAIT))
     jobs = [steps.post(page, "jobs", ONE_FPGA)["id"] for _ in range(4)]
     wait_for("the first one runs", lambda: steps.job(page, jobs[0])["state"] == "running", 30)
     assert [steps.job(page, one)["position"] for one in jobs[1:]] == [1, 2, 3]
@@ -31,12 +28,13 @@ def test_killing_vkd_loses_no_job_and_keeps_their_order(demo: Demo, page: Page) 
     assert killed is not None
     killed.kill()
     wait_for("vkd is back", lambda: (found := demo.vkd_process()) and found.pid != killed.pid, 30)
+    steps.write(page, "go", steps.text(""))
 
     def all_succeeded() -> bool:
         answers = [page.request.get(f"{steps.server_url(page)}aiinfn-lab/jobs/{one}") for one in jobs]
         return all(answer.ok and answer.json()["state"] == "succeeded" for answer in answers)
 
-    wait_for("all four succeed", all_succeeded, 150, 0.5)
+    wait_for("all four succeed", all_succeeded, 90, 0.5)
     done = [steps.job(page, one) for one in jobs]
     assert [one["attempt"] for one in done] == [1, 1, 1, 1], "once each"
     assert sorted(done, key=lambda one: one["started"]) == done, "in order"
@@ -66,9 +64,7 @@ def test_a_job_goes_on_when_the_page_and_then_the_session_go_away(demo: Demo, pa
     steps.sign_in(page, demo, "carla")
     steps.choose(page, "none")
     steps.start(page)
-    # It ends only when told so, by a file that the next session makes.
-    wait = 'until [ -e ~/go ]; do sleep 0.2; done; echo "went on" > went-on.txt\n'
-    write(page, "wait.sh", wait)
+    steps.write(page, "wait.sh", steps.text(WAIT))
     job = steps.post(page, "jobs", {"path": "wait.sh"})["id"]
     wait_for("it runs", lambda: steps.job(page, job)["state"] == "running", 60)
     context = page.context
@@ -83,18 +79,8 @@ def test_a_job_goes_on_when_the_page_and_then_the_session_go_away(demo: Demo, pa
     steps.start(page)
     still = steps.job(page, job)
     assert (still["state"], still["attempt"]) == ("running", 1)
-    write(page, "go", "")
+    steps.write(page, "go", steps.text(""))
     steps.open_jobs(page)
     expect(page.locator(f"[data-job='{job}']")).to_contain_text("Succeeded", timeout=60_000)
     answer = page.request.get(f"{steps.server_url(page)}files/went-on.txt")
     assert answer.text() == "went on\n"
-
-
-def write(page: Page, path: str, content: str) -> None:
-    """Write a file of the home, as the page's editor does."""
-    answer = page.request.put(
-        f"{steps.server_url(page)}api/contents/{path}",
-        data=json.dumps({"type": "file", "format": "text", "content": content}),
-        headers={"X-XSRFToken": steps.xsrf(page)},
-    )
-    assert answer.ok, answer.text()
