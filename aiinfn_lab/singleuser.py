@@ -33,6 +33,7 @@ def main() -> None:
     use_other_folders(home)
     leave_out_home(home)
     put_aside_unreadable(Path(os.environ.get("JUPYTER_CONFIG_DIR", home / ".jupyter"), "lab"))
+    without_node()
     sys.argv += without_broken_extensions()
     from jupyterhub.singleuser import main as serve  # noqa: PLC0415
 
@@ -113,6 +114,17 @@ def put_aside_unreadable(folder: Path) -> None:
                 with contextlib.suppress(OSError):
                     path.rename(path.with_name(f"{path.name}.unreadable"))
                     _say(f"{path} cannot be read ({error}); it is now {path.name}.unreadable")
+
+
+def without_node() -> None:
+    """Keep JupyterLab from starting Node, where there is one, for an address that only a build of JupyterLab asks.
+
+    It does so as soon as it is imported, by Yarn, which takes a third of a second; a session builds none.
+    """
+    from jupyterlab import commands  # noqa: PLC0415
+
+    # What it finds where there is no Node.
+    commands._yarn_config = lambda _logger: {"yarn config": {}, "npm config": {}}  # noqa: SLF001
 
 
 def without_broken_extensions() -> list[str]:
