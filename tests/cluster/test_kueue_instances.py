@@ -243,6 +243,20 @@ def test_what_an_older_version_applied_is_kept_under_its_name(cluster: Any, site
     assert older.remove() == (0, "Nothing of aiinfn is in this cluster.\n")
 
 
+def interrupted(platform: Second, word: str) -> None:
+    """Remove a platform, and kill the command when it says a word."""
+    command = [sys.executable, "-u", "-m", "aiinfn_hub.cli", "kueue", "remove", "--yes", "--end-running"]
+    with subprocess.Popen(
+        [*command, f"--kubeconfig={platform.cluster.kubeconfig}", str(platform.site.path)],
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as running:
+        for line in running.stdout or ():
+            if word in line:
+                break
+        running.kill()
+
+
 def test_a_platform_is_removed_but_for_namespaces_with_data(second: Any, cluster: Any) -> None:
     api = cluster.api
     stage = second("gone")
@@ -264,17 +278,15 @@ def test_a_platform_is_removed_but_for_namespaces_with_data(second: Any, cluster
     assert "- remove ClusterQueue gone-system-opportunistic" in said
     assert objects(api, stage.instance) == before
 
-    # Somebody pulls the plug on the way.
-    command = [sys.executable, "-u", "-m", "aiinfn_hub.cli", "kueue", "remove", "--yes", "--end-running"]
-    with subprocess.Popen(
-        [*command, f"--kubeconfig={cluster.kubeconfig}", str(stage.site.path)],
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as running:
-        for line in running.stdout or ():
-            if "LocalQueue" in line:
-                break
-        running.kill()
+    # Somebody pulls the plug on the way: it can be taken back, or gone on with.
+    interrupted(stage, "RoleBinding")
+    queue = f"/apis/kueue.x-k8s.io/v1beta2/clusterqueues/{stage.instance.cluster_queue('opportunistic')}"
+    assert api.get(queue)["spec"]["stopPolicy"] == "HoldAndDrain"
+    stage.apply()
+    assert api.get(queue)["spec"]["stopPolicy"] == "None"
+    assert objects(api, stage.instance).keys() == before.keys()
+    interrupted(stage, "LocalQueue")
+    assert 0 < len(objects(api, stage.instance)) < len(before)
 
     status, said = stage.remove("--yes", "--end-running")
     assert (status, said.splitlines()[-1]) == (0, "Done.")

@@ -85,6 +85,9 @@ CASES = [
     {"free": 0, "sessions": 2, "waiting_sessions": 3},
     {"free": 0, "offline": 2},
     {"free": 1, "offline": 1},
+    {"free": 0, "sessions": 1, "others": 1},
+    {"free": 1, "others": 1, "next_session_end": datetime.now(UTC).isoformat()},
+    {"free": 0, "others": 2},
 ]
 
 

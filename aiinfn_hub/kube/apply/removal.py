@@ -280,6 +280,8 @@ async def _why_kept(
 ) -> str:
     """Return why a namespace stays; nothing if it holds nothing but what goes."""
     name = namespace["metadata"]["name"]
+    if "deletionTimestamp" in namespace["metadata"]:  # of a run that was interrupted
+        return ""
     if made_by := [each for each in _others_managers(namespace) if each != instance.field_manager]:
         return f"it was there before or is managed by {', '.join(made_by)} too"
     going = {
@@ -368,6 +370,8 @@ async def _remove(
     """Delete objects and wait until they are gone."""
 
     async def delete(each: Json) -> None:
+        if "deletionTimestamp" in each["metadata"]:  # of a namespace, a second time would be refused
+            return
         kind = kinds.BY_NAME[each["kind"]]
         await client.delete(kind.path(each["metadata"]), preconditions={"uid": each["metadata"]["uid"]})
 
