@@ -6,6 +6,7 @@ import asyncio
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -103,8 +104,10 @@ def second(cluster: Cluster, site: Site) -> Iterator[Callable[[str], Second]]:
         return made[-1]
 
     yield make
+    with ThreadPoolExecutor() as pool:  # each waits for namespaces to go
+        removed = [pool.submit(each.remove, "--yes", "--end-running") for each in made]
+    assert [each.result()[0] for each in removed] == [0] * len(made), [each.result() for each in removed]
     for each in made:
-        assert each.remove("--yes", "--end-running")[0] == 0
         for space in ("sessions", "batch", "system"):
             path = f"/api/v1/namespaces/{each.name}-{space}"
             if exists(cluster.api, path):
