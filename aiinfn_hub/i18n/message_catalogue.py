@@ -118,6 +118,10 @@ _REASONS: Final = (
         "the cluster does not accept the platform's credentials, which the operators have to renew",
     ),
     template("reason.pod_refused", "the cluster refused to start it, and is asked again: {told:phrase}"),
+    template(
+        "reason.limit_range",
+        "a LimitRange of its namespace in the cluster does not allow what it asks for: the operators have to change that",
+    ),
     template("reason.node_avoided", "it avoids {nodes} for a while, which did not take it in"),
     template("reason.cluster_silent", "the cluster does not answer"),
     template(

@@ -17,7 +17,7 @@ from aiinfn_hub.platform.model.platform import Platform
 from aiinfn_hub.platform.model.projects import Project, Queue, Size
 from aiinfn_hub.platform.model.settings import Limits
 from aiinfn_hub.platform.selection import Door, Selection
-from aiinfn_hub.vkd.backends.kubernetes import facts
+from aiinfn_hub.vkd.backends.kubernetes import facts, status_text
 from aiinfn_hub.vkd.backends.kubernetes.status_text import waiting
 
 T4 = Accelerator.model_validate(
@@ -124,6 +124,10 @@ def test_what_is_read_of_a_workload() -> None:
     assert workload(condition("Evicted", "False", "Preempted")).evicted is None
     assert workload(condition("Admitted")).admitted
     assert workload(condition("QuotaReserved", "False", "WaitingForQuota")).waiting == "WaitingForQuota"
+    held = condition("QuotaReserved", "False", "Inadmissible")
+    held["message"] = "resources didn't satisfy LimitRange constraints: spec.podSets[0]: Invalid value"
+    assert workload(held).waiting == facts.LIMIT_RANGE
+    assert "LimitRange" in str(status_text.waiting(facts.LIMIT_RANGE, SELECTION, 1, admitted=False))
     assert facts.read_workload({"metadata": {"uid": "w", "name": "x"}}) is None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,6 +14,9 @@ from aiinfn_hub.kube.objects.jobs import moment
 Json = Mapping[str, Any]
 
 _JOB_NAME: Final = names.job_name("")
+LIMIT_RANGE: Final = "LimitRange"
+"""Our word for: a LimitRange of the namespace does not allow what a job asks for, which Kueue finds out before it starts."""
+_LIMIT_RANGE: Final = re.compile(r"LimitRange constraints|must not exceed its limits")
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,9 +145,16 @@ def read_workload(item: Json) -> WorkloadFacts | None:
         active=spec.get("active", True) is not False,
         admitted="Admitted" in conditions,
         evicted=conditions["Evicted"][0] if "Evicted" in conditions else None,
-        waiting=str(reserved.get("reason", "")) if reserved and reserved.get("status") == "False" else None,
+        waiting=_waiting(reserved) if reserved and reserved.get("status") == "False" else None,
         priority=spec.get("priority"),
     )
+
+
+def _waiting(condition: Json) -> str:
+    """Return why Kueue gives no quota: its reason, or ours for what it only says in its message."""
+    if _LIMIT_RANGE.search(str(condition.get("message") or "")):
+        return LIMIT_RANGE
+    return str(condition.get("reason", ""))
 
 
 def read_pod(item: Json, label: str) -> JobPodFacts | None:

@@ -444,6 +444,9 @@ class Reconciler:
         track.empty = track.empty or now
         again = pod_refusals.holds(refusal, seen)
         if again and not refusal.explanation.passes:
+            with contextlib.suppress(KubeError):
+                # The garbage collector may take its time with the Workload of a Job that is deleted.
+                await self._requests.activate(seen.workload.name, active=False)
             await self._never_starts(track, status_text.pod_refused(refusal.explanation), seen, remove=True)
             return True
         patience = pod_refusals.PATIENCE if again else pod_refusals.NO_POD

@@ -16,6 +16,8 @@ from aiinfn_hub.platform.selection import Selection
 from aiinfn_hub.vkd.backends.common.exit_outcome import gave_way, plural
 from aiinfn_hub.vkd.domain.backend import NO_MESSAGE
 
+from .facts import LIMIT_RANGE
+
 DEADLINE: Final = "DeadlineExceeded"
 """Kubernetes' reason where a Job reached its activeDeadlineSeconds."""
 
@@ -271,6 +273,7 @@ _WAITING: Final = {
     "Inadmissible": _NOT_SET_UP,
     "Misconfigured": _NOT_SET_UP,
     "ExceedsMaxQuota": Message("reason.quota"),
+    LIMIT_RANGE: Message("reason.limit_range"),
 }
 """By the reason of a Workload without quota. What is not here follows from the inventory: of several flavors, Kueue's
 own text may speak of the wrong one."""
