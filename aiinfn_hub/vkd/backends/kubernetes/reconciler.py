@@ -44,6 +44,8 @@ _MOST_SAID: Final = 300
 """Messages about the starts of one job: it may try its luck for days."""
 _REFUSAL_SHOWN: Final = 30.0
 """Seconds after its pause for which a job's last refusal is the reason why it waits."""
+_TAKEN_BACK: Final = 50
+"""Tenths of a second in which Kueue has surely taken a job back."""
 _LIFT_AGAIN: Final = 2.0
 """Seconds until Kueue has surely seen that a Workload is active."""
 
@@ -444,9 +446,6 @@ class Reconciler:
         track.empty = track.empty or now
         again = pod_refusals.holds(refusal, seen)
         if again and not refusal.explanation.passes:
-            with contextlib.suppress(KubeError):
-                # The garbage collector may take its time with the Workload of a Job that is deleted.
-                await self._requests.activate(seen.workload.name, active=False)
             await self._never_starts(track, status_text.pod_refused(refusal.explanation), seen, remove=True)
             return True
         patience = pod_refusals.PATIENCE if again else pod_refusals.NO_POD
@@ -663,6 +662,7 @@ class Reconciler:
 
     async def _remove(self, job_id: str) -> None:
         """Delete a Job that would never end by itself, however long that takes."""
+        await self._give_quota_back(job_id)
         for pause in (*_RETRY, *([30.0] * 100)):
             try:
                 await self._requests.delete(job_id)
@@ -670,6 +670,22 @@ class Reconciler:
                 await asyncio.sleep(pause)
             else:
                 return
+
+    async def _give_quota_back(self, job_id: str) -> None:
+        """Have Kueue take a job back before its Job is deleted.
+
+        It keeps the quota of a Workload whose Job is gone until the garbage collector removes it, which may take half a minute.
+        """
+        workload = self._cluster.of(job_id).workload
+        if workload is None or not workload.admitted:
+            return
+        with contextlib.suppress(KubeError):
+            await self._requests.activate(workload.name, active=False)
+            for _ in range(_TAKEN_BACK):
+                workload = self._cluster.of(job_id).workload
+                if workload is None or not workload.admitted:
+                    return
+                await asyncio.sleep(0.1)
 
     def _chore(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
