@@ -17,11 +17,11 @@ from jupyterhub.utils import url_path_join
 from kubernetes_asyncio.client import ApiException
 from kubespawner import KubeSpawner
 from kubespawner.spawner import PodReflector
-from traitlets import default
+from traitlets import Integer, default
 
 from aiinfn_hub.contract import apps
 from aiinfn_hub.contract.problem import Reason, Refusal
-from aiinfn_hub.i18n.language import Sentence, marked
+from aiinfn_hub.i18n.language import Sentence, Text, marked
 from aiinfn_hub.i18n.language import gettext as _
 from aiinfn_hub.kube import names
 from aiinfn_hub.kube.objects.pods import PodParts, pod_parts
@@ -30,7 +30,7 @@ from aiinfn_hub.kube.reasons.pod_reasons import Explanation, Statement
 from aiinfn_hub.platform.selection import Selection
 from aiinfn_hub.spawner.session import SERVER, SessionMixin, asked
 
-from . import device_claims, profile_list
+from . import device_claims, lost_node, profile_list
 from .cluster_login import renew_with_kubeconfig
 from .pod_start import LOOK, PodStart
 from .pod_watch import SessionPods
@@ -69,6 +69,10 @@ class KubernetesSpawner(SessionMixin, KubeSpawner):
         SpawnStep("starting", marked("JupyterLab")),
         SpawnStep("ready", marked("Ready")),
     )
+
+    node_patience = Integer(
+        60, min=1, help="Seconds that a session waits for a node that does not answer, before it is given up."
+    ).tag(config=True)
 
     _starting: PodStart | None = None
     _last_words: Explanation | None = None
@@ -129,7 +133,10 @@ class KubernetesSpawner(SessionMixin, KubeSpawner):
         self.node_affinity_required = _required(parts.affinity)
         self.node_affinity_preferred: list[Json] = []
         self.node_selector: dict[str, str] = {}
-        self.tolerations = [dict(toleration) for toleration in parts.tolerations]
+        self.tolerations = [
+            *(dict(toleration) for toleration in parts.tolerations),
+            *lost_node.tolerations(self.node_patience),
+        ]
         self.volumes = _literal(parts.volumes)
         self.volume_mounts = _literal(parts.volume_mounts)
         self.uid = self.gid = self.fs_gid = None
@@ -266,7 +273,10 @@ class KubernetesSpawner(SessionMixin, KubeSpawner):
         )
 
     async def _undo(self) -> None:
-        """Leave nothing of a start that failed."""
+        """Leave nothing of a start that failed; an earlier session that may still run somewhere is not of this start."""
+        pod, started = self._pod(), self._starting.uid if self._starting else None
+        if pod is not None and lost_node.is_lost(pod) and pod["metadata"].get("uid") != started:
+            return
         # Not awaited itself: this also runs while the start is being cancelled.
         ending = asyncio.ensure_future(self._end(min(FAILED_GRACE, self._grace())))
         await asyncio.wait({ending}, timeout=UNDO)
@@ -289,7 +299,7 @@ class KubernetesSpawner(SessionMixin, KubeSpawner):
         try:
             # kubespawner waits for the pod to go, too, and looks less and less often.
             was_there = self._pod() is not None
-            while not ending.done() and not (was_there and self._pod() is None):
+            while not ending.done() and not (was_there and self._is_gone()):
                 await asyncio.wait({ending}, timeout=LOOK)
             if ending.done():
                 ending.result()
@@ -328,6 +338,12 @@ class KubernetesSpawner(SessionMixin, KubeSpawner):
                 created = await self.api.create_namespaced_pod(self.namespace, pod)
         except ApiException as error:
             if error.status == HTTPStatus.CONFLICT:
+                if (pod := self._pod()) and lost_node.is_lost(pod):
+                    lost_node.confirm(self.session_id, pod)
+                    self.log.warning(
+                        "The pod of %s on a node that does not answer is removed: its person starts anyway",
+                        self.session_id,
+                    )
                 self.log.info("There is a pod %s already; it is ended first", self.pod_name)
                 # Not our own stop: what was claimed for this start stays claimed.
                 await super().stop(now=True)
@@ -360,6 +376,12 @@ class KubernetesSpawner(SessionMixin, KubeSpawner):
         except _NO_ANSWER as error:
             self.log.warning("It is not known whether %s runs: %s", self.session_id, _words_of(error))
             return None
+        if status is None and pod is not None and lost_node.is_given_up(pod):
+            # Its devices are free again when the node is back or removed; until then they are not in operation.
+            if self.session_id not in self.endings and not self._stop_pending:
+                self.remember_ending(lost_node.ended(pod))
+            device_claims.release(self.context.vkd, self.session_id)
+            return 1
         if status is not None and self.session_end is not None and not self._ending:
             self._tell_ending()
         elif status is None and pod is not None:
@@ -433,6 +455,17 @@ class KubernetesSpawner(SessionMixin, KubeSpawner):
         if watch is not None and watch.first_load_future.done() and not _failed(watch):
             self._last_pod = watch.pods.get(f"{self.namespace}/{self.pod_name}")
         return self._last_pod
+
+    @property
+    def trouble(self) -> Text | None:
+        """What the owner of a session that runs should know of it; None if all is well."""
+        pod = self._pod()
+        return lost_node.silent(pod) if pod is not None and lost_node.is_lost(pod) else None
+
+    def _is_gone(self) -> bool:
+        """Return whether the pod is gone, or as much as it can be: a node that does not answer ends nothing."""
+        pod = self._pod()
+        return pod is None or lost_node.is_given_up(pod)
 
     def _gone(self) -> Json | None:
         """Return the session's pod as it was when it went; None while there is one, or where that is not known."""

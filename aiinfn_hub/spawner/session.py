@@ -410,6 +410,11 @@ class SessionMixin(_Base):
             self._ending = False
         return 0
 
+    @property
+    def trouble(self) -> Text | None:
+        """What the owner of a session that runs should know of it; None if all is well."""
+        return None
+
     def remember_ending(self, sentence: Text) -> None:
         """Keep why the session ended, for the page that says that it does not run; its owner reads it there."""
         self.log.info("The session %s has ended: %s", self.session_id, sentence)

@@ -196,14 +196,14 @@ async def post_form(client: Client, fields: dict[str, str]) -> Seen:
 
 
 @contextlib.contextmanager
-def cluster_hub(folder: Path, site: Site) -> Iterator[tuple[ClusterHub, Iam]]:
+def cluster_hub(folder: Path, site: Site, **more: str) -> Iterator[tuple[ClusterHub, Iam]]:
     """Run IAM, the hub and vkd."""
     folder.mkdir(parents=True, exist_ok=True)
     hub = ClusterHub(folder, site)
     iam = Iam(folder, hub.callback)
     try:
         iam.start()
-        hub.start(iam)
+        hub.start(iam, **more)
         yield hub, iam
         hub.clear()
     finally:

@@ -16,3 +16,4 @@ c.JupyterHub.load_roles.append(
 )
 c.IAMAuthenticator.auth_refresh_age = 1
 c.IAMAuthenticator.unreachable_pause = 2
+c.KubernetesSpawner.node_patience = int(os.environ.get("TEST_NODE_PATIENCE", "60"))
