@@ -90,13 +90,16 @@ UPDATE_CATALOGUES = $(BIN)/pybabel -q update -D aiinfn --no-fuzzy-matching --ign
 .PHONY: messages
 messages: setup  ## Bring the catalogues of sentences up to date with the code (docs/languages.md)
 	@mkdir -p .cache
-	@$(BIN)/pybabel -q extract -F babel.cfg -k marked -k Sentence -k template:2 -k counted:2,3 --add-location file -o .cache/messages.pot aiinfn_hub
+	@$(BIN)/pybabel -q extract -F babel.cfg -k marked -k Sentence -k template:2 -k counted:2,3 --add-location file --sort-by-file -o .cache/messages.pot aiinfn_hub
+	@$(BIN)/pybabel -q extract -F babel.cfg -k marked -k template:2 -k counted:2,3 --add-location file --sort-by-file \
+		-o .cache/lab_server.pot aiinfn_lab
 	@$(BIN)/pybabel -q extract -F labextension/babel.cfg --no-default-keywords -k __ -k _n:1,2 -k _p:1c,2 -k _np:1c,2,3 \
-		-k pgettext:1c,2 --add-location file -o .cache/lab.pot labextension
+		-k pgettext:1c,2 --add-location file --sort-by-file -o .cache/lab.pot labextension
 	@$(UPDATE_CATALOGUES) -i .cache/messages.pot -d aiinfn_hub/i18n/locale
+	@$(UPDATE_CATALOGUES) -i .cache/lab_server.pot -d aiinfn_lab/i18n/locale
 	@$(UPDATE_CATALOGUES) -i .cache/lab.pot -d aiinfn_lab/locale
 	@$(BIN)/python hatch_build.py
-	@$(BIN)/pytest -q tests/unit/test_language.py tests/unit/test_language_lab.py
+	@$(BIN)/pytest -q tests/unit/test_language.py tests/unit/test_lab_messages.py tests/unit/test_language_lab.py
 
 include cluster.mk
 

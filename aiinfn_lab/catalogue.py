@@ -60,6 +60,11 @@ def translate_schema() -> None:
     translator._TRANSLATORS[DOMAIN] = SchemaTranslations(DOMAIN, translator._LOCALE)  # noqa: SLF001
 
 
+def chosen_locale() -> str:
+    """Return what somebody chose in JupyterLab, such as ``it-IT``; without a choice it is that of the server's environment."""
+    return str(translation_utils.translator._LOCALE).replace("_", "-")  # noqa: SLF001
+
+
 @cache
 def _texts(locale: str) -> Mapping[str, list[str]]:
     path = FOLDER / locale / "LC_MESSAGES" / f"{DOMAIN}.json"

@@ -253,6 +253,9 @@ class KernelVariable(Answer):
     code: bool
     used: bool
     reason: str
+    """Why it cannot be carried; empty if it can."""
+    reason_code: str = ""
+    reason_facts: dict[str, Any] = Field(default_factory=dict)
     carried: bool
     unsure: bool
     gpu: bool
@@ -264,6 +267,8 @@ class KernelNote(Answer):
     verdict: Open[CheckVerdict]
     sentence: str
     hint: str
+    code: str = ""
+    facts: dict[str, Any] = Field(default_factory=dict)
 
 
 class KernelState(Answer):

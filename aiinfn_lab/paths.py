@@ -12,6 +12,8 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from aiinfn_hub.contract.problem import Reason, Refusal
+from aiinfn_lab.i18n.formats import bytes_in_words
+from aiinfn_lab.i18n.language import gettext as _
 
 DRIVE: Final = "RTC:"
 """Prefix that jupyter-collaboration puts before the paths of its drive."""
@@ -92,7 +94,11 @@ class Places:
             folder = (self.root / path).parent.resolve(strict=True)
             name = PurePosixPath(path).name
             if name in {"", ".."} or path.endswith("/.."):
-                raise _refuse(Reason.INVALID, f"{shown} is a folder.", "Choose a notebook or a script.")
+                raise _refuse(
+                    Reason.INVALID,
+                    _("{shown} is a folder.").format(shown=shown),
+                    _("Choose a notebook or a script."),
+                )
             target = (folder / name).resolve(strict=True)
             for place in (folder, target):
                 if not (place.is_relative_to(self.root) and place.is_relative_to(self.home)):
@@ -119,13 +125,21 @@ class Places:
             if not (place.is_relative_to(self.root) and place.is_relative_to(self.home)):
                 raise self._outside(shown, self.root / path)
             if not place.is_dir():
-                raise _refuse(Reason.INVALID, f"{shown} is no folder.", "Choose a folder.", "folder")
+                raise _refuse(
+                    Reason.INVALID,
+                    _("{shown} is no folder.").format(shown=shown),
+                    _("Choose a folder."),
+                    "folder",
+                )
         except (OSError, RuntimeError) as error:
             raise _explain(error, shown) from error
         # The result appears beside it, so neither the home nor what the platform keeps in it can be submitted.
         if place in (self.home, self.root) or ".aiinfn" in place.relative_to(self.home).parts:
             raise _refuse(
-                Reason.INVALID, f"{shown} cannot be submitted as a whole.", "Choose a folder in it.", "folder"
+                Reason.INVALID,
+                _("{shown} cannot be submitted as a whole.").format(shown=shown),
+                _("Choose a folder in it."),
+                "folder",
             )
         home_path = place.relative_to(self.home).as_posix()
         _check_length(home_path, shown)
@@ -142,13 +156,13 @@ class Places:
         if full.is_symlink():
             return _refuse(
                 Reason.FORBIDDEN,
-                f"{shown} is a link that leads out of your home.",
-                "Copy the file itself into your home.",
+                _("{shown} is a link that leads out of your home.").format(shown=shown),
+                _("Copy the file itself into your home."),
             )
         return _refuse(
             Reason.FORBIDDEN,
-            f"{shown} is outside of your home folder.",
-            "Copy it into your home: a job sees only that.",
+            _("{shown} is outside of your home folder.").format(shown=shown),
+            _("Copy it into your home: a job sees only that."),
         )
 
 
@@ -166,7 +180,7 @@ def look(place: Path, *, folder: bool = False) -> tuple[bool, str | None]:
     except OSError as error:
         if error.errno in _NOT_THERE:
             return False, None
-        return False, error.strerror or "the file system gave an error"
+        return False, error.strerror or _("the file system gave an error")
     except ValueError:
         return False, None
     return (stat.S_ISDIR(mode) if folder else stat.S_ISREG(mode)), None
@@ -185,18 +199,22 @@ def clean(api_path: object, field: str = "path") -> str:
     Refusal
         If it is no text, empty, or has characters that no name should have.
     """
-    hint = "Say which folder to submit." if field == "folder" else "Say which notebook or script to submit."
-    noun = "folder" if field == "folder" else "file"
+    folder = field == "folder"
+    hint = _("Say which folder to submit.") if folder else _("Say which notebook or script to submit.")
     if not isinstance(api_path, str):
-        raise _refuse(Reason.INVALID, f"The path of the {noun} is missing.", hint, field)
+        message = _("The path of the folder is missing.") if folder else _("The path of the file is missing.")
+        raise _refuse(Reason.INVALID, message, hint, field)
     path = api_path.removeprefix(DRIVE).lstrip("/")
     if not path.strip():
-        raise _refuse(Reason.INVALID, f"The path of the {noun} is empty.", hint, field)
+        message = _("The path of the folder is empty.") if folder else _("The path of the file is empty.")
+        raise _refuse(Reason.INVALID, message, hint, field)
     if any(unicodedata.category(character) in {"Cc", "Cs"} for character in path):
         raise _refuse(
             Reason.INVALID,
-            f"The name {show(path)} has control characters, such as a line break.",
-            f"Rename the {noun}, then submit it again.",
+            _("The name {name} has control characters, such as a line break.").format(name=show(path)),
+            _("Rename the folder, then submit it again.")
+            if folder
+            else _("Rename the file, then submit it again."),
             field,
         )
     return path
@@ -240,16 +258,22 @@ def _read_regular(target: Path, shown: str, limit: int) -> tuple[bytes, datetime
 
 def _check_kind(mode: int, shown: str) -> None:
     if stat.S_ISDIR(mode):
-        raise _refuse(Reason.INVALID, f"{shown} is a folder.", "Choose a notebook or a script.")
+        raise _refuse(
+            Reason.INVALID, _("{shown} is a folder.").format(shown=shown), _("Choose a notebook or a script.")
+        )
     if not stat.S_ISREG(mode):
-        raise _refuse(Reason.INVALID, f"{shown} is not a regular file.", "Choose a notebook or a script.")
+        raise _refuse(
+            Reason.INVALID,
+            _("{shown} is not a regular file.").format(shown=shown),
+            _("Choose a notebook or a script."),
+        )
 
 
 def _too_large(shown: str, limit: int) -> Refusal:
     return _refuse(
         Reason.TOO_LARGE,
-        f"{shown} is larger than {limit / 2**20:.3g} MiB.",
-        "Clear the notebook's outputs and save it, or load large data from files.",
+        _("{shown} is larger than {size}.").format(shown=shown, size=bytes_in_words(limit)),
+        _("Clear the notebook's outputs and save it, or load large data from files."),
     )
 
 
@@ -257,26 +281,34 @@ def _explain(error: OSError | RuntimeError, shown: str) -> Refusal:
     code = getattr(error, "errno", None)
     if isinstance(error, RuntimeError) or code == errno.ELOOP:
         return _refuse(
-            Reason.INVALID, f"{shown} is a link that leads in a circle.", "Replace it by the file itself."
+            Reason.INVALID,
+            _("{shown} is a link that leads in a circle.").format(shown=shown),
+            _("Replace it by the file itself."),
         )
     if isinstance(error, PermissionError):
         return _refuse(
-            Reason.FORBIDDEN, f"{shown} cannot be read.", "Give yourself the right to read it (chmod u+r)."
+            Reason.FORBIDDEN,
+            _("{shown} cannot be read.").format(shown=shown),
+            _("Give yourself the right to read it (chmod u+r)."),
         )
     if isinstance(error, (FileNotFoundError, NotADirectoryError)):
         return _refuse(
-            Reason.NOT_FOUND, f"There is no file {shown}.", "Save it first, or choose another one."
+            Reason.NOT_FOUND,
+            _("There is no file {shown}.").format(shown=shown),
+            _("Save it first, or choose another one."),
         )
     if code == errno.ENAMETOOLONG:
         return _refuse(
             Reason.NOT_FOUND,
-            f"There is no file {shown}: the name is longer than the file system takes.",
-            "Choose a shorter name.",
+            _("There is no file {shown}: the name is longer than the file system takes.").format(shown=shown),
+            _("Choose a shorter name."),
         )
     return _refuse(
         Reason.UNAVAILABLE,
-        f"{shown} could not be read: {os.strerror(code) if code else 'the file system gave an error'}.",
-        "Try again in a moment.",
+        _("{shown} could not be read: {reason}.").format(
+            shown=shown, reason=os.strerror(code) if code else _("the file system gave an error")
+        ),
+        _("Try again in a moment."),
     )
 
 
@@ -284,8 +316,8 @@ def _check_length(home_path: str, shown: str) -> None:
     if len(home_path) > MAX_PATH:
         raise _refuse(
             Reason.INVALID,
-            f"The path of {shown} is longer than {MAX_PATH} characters.",
-            "Move it to a folder that is less deep.",
+            _("The path of {shown} is longer than {most} characters.").format(shown=shown, most=MAX_PATH),
+            _("Move it to a folder that is less deep."),
         )
 
 

@@ -12,18 +12,17 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from aiinfn_hub.contract.constants import PREFIX
-from aiinfn_hub.contract.languages import ENGLISH
 from aiinfn_hub.contract.problem import Reason, Refusal, reason_of
+from aiinfn_lab.i18n.language import current
+from aiinfn_lab.i18n.language import gettext as _
 
 from .transport import Call, Connection, HttpAnswer, NoAnswerError
 from .transport.asynchronous import AsyncTransport
 
 Query = Iterable[tuple[str, str]]
 
-spoken: ContextVar[str] = ContextVar("spoken", default=ENGLISH)
-"""The language of the person for whom vkd is asked."""
 zone: ContextVar[str] = ContextVar("zone", default="")
-"""The time zone of the same person, such as ``Europe/Rome``; empty if it is not known."""
+"""The time zone of the person for whom vkd is asked, such as ``Europe/Rome``; empty if it is not known."""
 _ZONE: Final = re.compile(r"(?:^|,)\s*timezone=\"?([A-Za-z0-9_+:/-]{1,64})\"?\s*(?:[,;]|$)", re.IGNORECASE)
 
 
@@ -211,7 +210,7 @@ class Vkd:
         self, method: str, path: str, query: Query, headers: Mapping[str, str] | None = None, body: Any = None
     ) -> Call:
         said = {
-            "Accept-Language": spoken.get(),
+            "Accept-Language": current(),
             **({"Prefer": f"timezone={zone.get()}"} if zone.get() else {}),
             **({"Authorization": f"token {self.token}"} if self.token else {}),
         }
@@ -220,8 +219,8 @@ class Vkd:
     def _address(self, path: str) -> str:
         if not self.url:
             raise Unanswered(
-                "This JupyterLab was not started by the platform, so it knows no batch service.",
-                "Start your server from the hub to submit jobs.",
+                _("This JupyterLab was not started by the platform, so it knows no batch service."),
+                _("Start your server from the hub to submit jobs."),
             )
         return f"{self.url.rstrip('/')}{path}"
 
@@ -235,15 +234,15 @@ def refusal_of(answer: HttpAnswer) -> Refusal:
     if answer.status == HTTPStatus.UNAUTHORIZED:
         return Refusal(
             Reason.UNAUTHENTICATED,
-            "The batch service no longer knows this server's sign-in.",
-            "Save your work, then stop and start your server from the hub (File > Hub Control Panel).",
+            _("The batch service no longer knows this server's sign-in."),
+            _("Save your work, then stop and start your server from the hub (File > Hub Control Panel)."),
         )
     if not isinstance(problem, dict) or not isinstance(problem.get("message"), str):
         if answer.status == HTTPStatus.FORBIDDEN:
             return Refusal(
                 Reason.FORBIDDEN,
-                "This server may not use the batch service.",
-                "Stop and start it from the hub; if that does not help, ask the operators.",
+                _("This server may not use the batch service."),
+                _("Stop and start it from the hub; if that does not help, ask the operators."),
             )
         return _foreign()
     reason = reason_of(problem.get("reason"), answer.status)
@@ -260,14 +259,14 @@ def refusal_of(answer: HttpAnswer) -> Refusal:
 
 def _silent(*, delivered: bool = False) -> Unanswered:
     return Unanswered(
-        "The batch service does not answer.",
-        "Running and queued jobs are not affected; try again in a moment.",
+        _("The batch service does not answer."),
+        _("Running and queued jobs are not affected; try again in a moment."),
         delivered=delivered,
     )
 
 
 def _foreign() -> Unanswered:
     return Unanswered(
-        "The batch service is starting, or its address leads to something else.",
-        "Try again in a moment; if it stays so, ask the operators.",
+        _("The batch service is starting, or its address leads to something else."),
+        _("Try again in a moment; if it stays so, ask the operators."),
     )

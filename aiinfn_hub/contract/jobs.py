@@ -240,6 +240,8 @@ class Check(Answer):
         ``notice``: look at it, it may be right; ``problem``: it would wait for ever, or is sure to fail.
     field
         Key of the request that it is about.
+    code, facts
+        What the sentence says, for programs; empty where only the sentence is known.
     """
 
     what: Open[CheckSubject]
@@ -247,6 +249,8 @@ class Check(Answer):
     sentence: str
     hint: str = ""
     field: str | None = None
+    code: str = ""
+    facts: dict[str, Any] = Field(default_factory=dict)
 
 
 class DryRun(Answer):

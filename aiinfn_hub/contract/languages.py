@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from babel.core import negotiate_locale
-
 ENGLISH: Final = "en"
 LANGUAGES: Final = {ENGLISH: "English", "it": "Italiano"}
 """The languages there are, each with its name in itself."""
@@ -23,6 +21,8 @@ def preferred(accept: str, chosen: str | None = None) -> str:
     """
     if chosen in LANGUAGES:
         return chosen
+    from babel.core import negotiate_locale  # noqa: PLC0415 - not needed until somebody is answered
+
     return negotiate_locale(_ranked(accept), list(LANGUAGES), sep="-") or ENGLISH
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from .templates import NOTHING, Template, counted, table, template
+from aiinfn_hub.contract.templates import NOTHING, Template, counted, table, template
 
 _GENERAL: Final = (
     Template(NOTHING, ""),

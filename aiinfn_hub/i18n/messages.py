@@ -21,11 +21,11 @@ from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from aiinfn_hub.contract.templates import NOTHING
 from aiinfn_hub.contract.units import bytes_in_words
 
-from .language import current, ngettext, speaking
+from .language import TRANSLATIONS, current, ngettext, speaking
 from .message_catalogue import CATALOGUE
-from .templates import NOTHING
 
 _zone: ContextVar[tzinfo] = ContextVar("zone", default=UTC)
 _OFFSET: Final = re.compile(r"([+-])(\d{2}):?(\d{2})\Z")
@@ -105,7 +105,7 @@ class Message:
                 name: _Fact(value) if known.facts.get(name) else _shown(value)
                 for name, value in self.facts.items()
             }
-            return known.spoken(self.facts).format_map(shown)
+            return known.spoken(self.facts, TRANSLATIONS).format_map(shown)
         except (KeyError, ValueError, TypeError, IndexError):
             # Kept by another version, whose sentence has other facts.
             return self._unknown()

@@ -17,6 +17,9 @@ from pathlib import Path
 from typing import IO, Final
 
 from aiinfn_hub.contract.apps import BASE_URL, SOCKET, SessionApp
+from aiinfn_hub.contract.languages import ENGLISH
+from aiinfn_lab.i18n.language import speaking
+from aiinfn_lab.i18n.messages import Message
 from aiinfn_lab.paths import private_folder
 
 LOGS: Final = Path(".aiinfn/apps")
@@ -38,15 +41,15 @@ class AppStartError(Exception):
 
     Attributes
     ----------
-    sentence
-        One of `sentences.ITALIAN`, with the names of `values` in it.
+    message
+        Why; it becomes a sentence for each who asks.
     lines
         The last that it printed.
     """
 
-    def __init__(self, sentence: str, lines: str = "", **values: object) -> None:
-        super().__init__(sentence.format(**values))
-        self.sentence, self.values, self.lines = sentence, values, lines
+    def __init__(self, message: Message, lines: str = "") -> None:
+        super().__init__(message)
+        self.message, self.lines = message, lines
 
 
 def make_folder(environment: Mapping[str, str]) -> Path:
@@ -136,7 +139,8 @@ class AppProcess:
                 await self._start()
             except AppStartError as error:
                 self._failed = time.monotonic(), error
-                self.log.warning("The app %s: %s", self.app.name, error)
+                with speaking(ENGLISH):
+                    self.log.warning("The app %s: %s", self.app.name, error.message)
                 raise
             except BaseException:
                 # Also a server that ends in the meantime: nobody else knows of the process.
@@ -147,11 +151,8 @@ class AppProcess:
     async def _start(self) -> None:
         title = self.app.title
         if self._closed or (program := self.missing()) is not None:
-            raise AppStartError(
-                "{title} is not installed any more: there is no program “{program}”.",
-                title=title,
-                program=self.app.command[0] if self._closed else program,
-            )
+            name = self.app.command[0] if self._closed else program
+            raise AppStartError(Message("app.not_installed", title=title, program=name))
         await self._end()  # what is left of one that ended by itself
         with contextlib.suppress(FileNotFoundError):
             self.socket.unlink()
@@ -171,9 +172,8 @@ class AppProcess:
                 umask=0o077,
             )
         except OSError as error:
-            raise AppStartError(
-                "{title} could not be started: {reason}.", title=title, reason=error.strerror or "OSError"
-            ) from error
+            reason = error.strerror or "OSError"
+            raise AppStartError(Message("app.not_started", title=title, reason=reason)) from error
         finally:
             if not isinstance(output, int):
                 output.close()
@@ -186,13 +186,9 @@ class AppProcess:
             await self._end()
             lines = await asyncio.to_thread(self.last_lines)
             if status is not None:
-                raise AppStartError(
-                    "{title} ended at its start (status {status}).", lines, title=title, status=status
-                )
-            seconds = f"{self.app.start_timeout:g}"
-            raise AppStartError(
-                "{title} did not begin to listen within {seconds} s.", lines, title=title, seconds=seconds
-            )
+                raise AppStartError(Message("app.ended", title=title, status=status), lines)
+            seconds = self.app.start_timeout
+            raise AppStartError(Message("app.silent_start", title=title, seconds=seconds), lines)
         self.log.info("The app %s listens on %s", self.app.name, self.socket)
 
     async def _listens(self) -> bool:

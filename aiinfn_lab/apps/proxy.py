@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import AbstractContextManager
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -13,7 +14,12 @@ from tornado import web
 from tornado.httpclient import HTTPClientError
 from tornado.httputil import HTTPHeaders
 
-from . import sentences
+from aiinfn_hub.contract.languages import preferred
+from aiinfn_lab.i18n.language import gettext as _
+from aiinfn_lab.i18n.language import marked, speaking
+from aiinfn_lab.i18n.messages import Message
+
+from .page import page
 from .process import AppProcess, AppStartError
 
 PREFIX: Final = "apps/"
@@ -21,12 +27,12 @@ PREFIX: Final = "apps/"
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _CREDENTIALS: Final = ("jupyterhub-", "username-")
 """How the cookies begin with which Jupyter knows a person."""
-_PORTS: Final = (
+_PORTS: Final = marked(
     "Ports cannot be reached through this JupyterLab, because other people of this machine may listen on them. "
     "Ask the operators of the platform to offer the program as an app."
 )
-_LOG_AGAIN: Final = "Load this page again to start it again. What it printed is in {log}."
-_LOG: Final = "Load this page again. What it printed is in {log}."
+_LOG_AGAIN: Final = marked("Load this page again to start it again. What it printed is in {log}.")
+_LOG: Final = marked("Load this page again. What it printed is in {log}.")
 
 
 class AppHandler(NamedLocalProxyHandler):
@@ -61,11 +67,9 @@ class AppHandler(NamedLocalProxyHandler):
         if not self.current_user:
             if self.request.method not in _SAFE or self.request.headers.get("Upgrade"):
                 raise web.HTTPError(HTTPStatus.FORBIDDEN)
-            web.authenticated(lambda _: None)(self)
+            web.authenticated(lambda _handler: None)(self)
         elif not self._is_from_here():
-            self._say(
-                HTTPStatus.FORBIDDEN, "This request comes from a page that is not of this app.", "", {}, ""
-            )
+            self._say(HTTPStatus.FORBIDDEN, Message("app.other_page"))
 
     def _is_from_here(self) -> bool:
         if self.request.method in _SAFE or getattr(self, "token_authenticated", False):
@@ -87,7 +91,7 @@ class AppHandler(NamedLocalProxyHandler):
                 raise
             self.log.warning("The app %s: %s", self.process.app.name, error)
             await self.process.settle()
-            self._say(HTTPStatus.BAD_GATEWAY, "{title} does not answer.", _LOG, self._title, "")
+            self._say(HTTPStatus.BAD_GATEWAY, Message("app.no_answer", title=self.process.app.title), _LOG)
 
     async def open(self, path: str) -> None:
         """Pass a websocket on."""
@@ -96,37 +100,32 @@ class AppHandler(NamedLocalProxyHandler):
             await super().open(path)
         except (AppStartError, OSError, web.HTTPError) as error:
             self.log.warning("The app %s: %s", self.process.app.name, error)
-            self.close(1011, "The app does not answer.")
+            with _speaking_as(self):
+                self.close(1011, _("The app does not answer."))
 
     async def _is_up(self) -> bool:
         try:
             await self.process.ensure()
         except AppStartError as error:
-            self._say(HTTPStatus.SERVICE_UNAVAILABLE, error.sentence, _LOG_AGAIN, error.values, error.lines)
+            self._say(HTTPStatus.SERVICE_UNAVAILABLE, error.message, _LOG_AGAIN, error.lines)
             return False
         return True
 
-    @property
-    def _title(self) -> dict[str, object]:
-        return {"title": self.process.app.title}
-
-    def _say(
-        self, status: HTTPStatus, sentence: str, hint: str, values: dict[str, object], lines: str
-    ) -> None:
+    def _say(self, status: HTTPStatus, message: Message, hint: str = "", lines: str = "") -> None:
         """Answer in words: with a page to people, with JSON to programs."""
-        accept = self.request.headers.get("Accept-Language", "")
-        said = sentences.spoken(sentence, accept, **values)
-        hint = sentences.spoken(hint, accept, log=f"~/{self.process.output.relative_to(self.process.home)}")
+        log = f"~/{self.process.output.relative_to(self.process.home)}"
         self.set_status(status)
         self.set_header("Cache-Control", "no-store")
-        if "text/html" in self.request.headers.get("Accept", ""):
-            self.set_header("Content-Type", "text/html; charset=utf-8")
-            label = sentences.spoken("The last lines that it printed:", accept)
-            title = self.process.app.title
-            self.finish(sentences.page(title, said, hint, accept, label=label, lines=lines))
-        else:
-            self.set_header("Content-Type", "application/json")
-            self.finish(json.dumps({"message": said, "hint": hint}))
+        with _speaking_as(self):
+            said, advice = str(message), _(hint).format(log=log)
+            if "text/html" in self.request.headers.get("Accept", ""):
+                self.set_header("Content-Type", "text/html; charset=utf-8")
+                label = _("The last lines that it printed:")
+                self.finish(page(self.process.app.title, said, advice, label=label, lines=lines))
+                return
+        self.set_header("Content-Type", "application/json")
+        facts = message.plain_facts()
+        self.finish(json.dumps({"message": said, "hint": advice, "code": message.code, "facts": facts}))
 
     def proxy_request_headers(self) -> HTTPHeaders:
         """Return the request's headers without what Jupyter knows the person by: no app needs it, and apps write logs."""
@@ -136,6 +135,11 @@ class AppHandler(NamedLocalProxyHandler):
             kept = [each for each in cookies.split(";") if not each.strip().startswith(_CREDENTIALS)]
             headers["Cookie"] = ";".join(kept).strip()
         return headers
+
+
+def _speaking_as(handler: JupyterHandler) -> AbstractContextManager[None]:
+    """Speak the language of whoever asks."""
+    return speaking(preferred(handler.request.headers.get("Accept-Language", "")))
 
 
 def counts_as_use(handler: AppHandler) -> bool:
@@ -160,8 +164,8 @@ class ClosedPortHandler(JupyterHandler):
         """Refuse everything, in words."""
         await super().prepare()
         if not self._finished:
-            accept = self.request.headers.get("Accept-Language", "")
-            raise web.HTTPError(HTTPStatus.FORBIDDEN, sentences.spoken(_PORTS, accept))
+            with _speaking_as(self):
+                raise web.HTTPError(HTTPStatus.FORBIDDEN, _(_PORTS))
 
     def check_xsrf_cookie(self) -> None:
         """Accept any: everything is refused."""

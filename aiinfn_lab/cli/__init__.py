@@ -9,8 +9,12 @@ from typing import Any
 
 import click
 
+from aiinfn_lab.i18n.language import gettext as _
+from aiinfn_lab.i18n.language import speaking
+
+from . import terminal
 from .account import completion, login, logout
-from .common import ExitCode, interrupted, note
+from .common import ExitCode, interrupted, tell
 from .follow import logs, wait
 from .jobs import cancel, list_jobs, points, rerun, show
 from .manage import delete, keep, label
@@ -38,16 +42,20 @@ class _Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; click alone would end with 1 whatever came between, which here means a failed job."""
+        with speaking(terminal.language()):
+            return self._invoked(ctx)
+
+    def _invoked(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except click.Abort:
-            raise interrupted("Nothing was done.") from None
+            raise interrupted(_("Nothing was done.")) from None
         except KeyboardInterrupt:
             changing = ctx.invoked_subcommand in _CHANGING
             raise interrupted(
-                "Interrupted. It may have been done already; to see: aiinfn list"
+                _("Interrupted. It may have been done already; to see: aiinfn list")
                 if changing
-                else "Interrupted. Jobs are not affected."
+                else _("Interrupted. Jobs are not affected.")
             ) from None
         except BrokenPipeError:
             # What is left to be written goes nowhere, also what Python writes at its end.
@@ -56,8 +64,10 @@ class _Commands(click.Group):
         except OSError as error:
             if error.errno not in _FULL:
                 raise
-            note(f"Error: The output cannot be written: {error.strerror}.")
-            note("What to do: Make room, or write it elsewhere.")
+            tell(
+                _("The output cannot be written: {reason}.").format(reason=error.strerror),
+                _("Make room, or write it elsewhere."),
+            )
             raise click.exceptions.Exit(ExitCode.REFUSED) from None
 
     def list_commands(self, ctx: click.Context) -> list[str]:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from aiinfn_lab.i18n.language import gettext as _
+
 from . import terminal
 from .common import explained, note, plain
 
@@ -41,30 +43,37 @@ def login(url: str | None, token_stdin: bool) -> None:
         token = sys.stdin.readline(4096).strip()
     else:
         note(
-            f"Get a token at {address}/hub/token: what it may do is written in the field Permissions; left empty, all that you may."
+            _(
+                "Get a token at {address}/hub/token: what it may do is written in the field Permissions; left "
+                "empty, all that you may."
+            ).format(address=address)
         )
-        token = click.prompt("Token", hide_input=True, err=True).strip()
+        token = click.prompt(_("Token"), hide_input=True, err=True).strip()
     entry = access.PlatformAccess.outside(address, token)
     who = identity.token_owner(entry)
     with Client(address, token, **terminal.reader()) as connection:
         view = connection.platform()
     if view.user != who.name:
         raise AiinfnError(
-            "internal", "The hub and the batch service do not agree on who you are.", "Tell the operators."
+            "internal",
+            _("The hub and the batch service do not agree on who you are."),
+            _("Tell the operators."),
         )
     path = access.save(entry)
-    click.echo(plain(f"You are {view.user} on {view.title}."))
+    click.echo(plain(_("You are {user} on {title}.").format(user=view.user, title=view.title)))
     _tell_rights(view)
     if not who.may_use_sessions:
         note(
-            "This token may follow and cancel jobs, but not submit files from here: for that it needs "
-            "access:servers!user as well."
+            _(
+                "This token may follow and cancel jobs, but not submit files from here: for that it needs "
+                "access:servers!user as well."
+            )
         )
-    note(f"The token is kept in {path}; aiinfn logout removes it.")
+    note(_("The token is kept in {path}; aiinfn logout removes it.").format(path=path))
     if os.environ.get("AIINFN_TOKEN") or (
         os.environ.get("JUPYTERHUB_API_TOKEN") and os.environ.get("AIINFN_VKD_URL")
     ):
-        note("Here it is not used: this session's own access, or AIINFN_TOKEN, comes first.")
+        note(_("Here it is not used: this session's own access, or AIINFN_TOKEN, comes first."))
 
 
 @click.command()
@@ -78,10 +87,16 @@ def logout() -> None:
     except AiinfnError:
         kept = None
     if not access.forget():
-        note("Nobody was signed in here.")
+        note(_("Nobody was signed in here."))
         return
-    where = f" at {kept.hub}/hub/token" if kept is not None else " on the hub's token page"
-    note(f"The token is forgotten here. It stays valid until you delete it{where}.")
+    if kept is None:
+        note(_("The token is forgotten here. It stays valid until you delete it on the hub's token page."))
+        return
+    note(
+        _("The token is forgotten here. It stays valid until you delete it at {hub}/hub/token.").format(
+            hub=kept.hub
+        )
+    )
 
 
 @click.command(short_help="Print the script for a shell's completion.")
@@ -102,10 +117,10 @@ def completion(shell: str | None) -> None:
     name = shell or os.path.basename(os.environ.get("SHELL", ""))  # noqa: PTH119 - a variable, not a file
     found = get_completion_class(name) if name in _SHELLS else None
     if found is None:
-        raise click.UsageError(f"Say for which shell: {', '.join(_SHELLS)}.")
+        raise click.UsageError(_("Say for which shell: {shells}.").format(shells=", ".join(_SHELLS)))
     click.echo(found(main, {}, "aiinfn", "_AIINFN_COMPLETE").source())
     if sys.stdout.isatty():
-        note(f"Write this to {_FILES[name]} to switch completion on.")
+        note(_("Write this to {file} to switch completion on.").format(file=_FILES[name]))
 
 
 def _address(url: str | None) -> str:
@@ -118,19 +133,22 @@ def _address(url: str | None) -> str:
     except AiinfnError:
         kept = None
     if kept is None or kept.hub is None:
-        raise click.UsageError("Say where the hub is, for example: aiinfn login https://hub.example.org")
+        raise click.UsageError(_("Say where the hub is, for example: aiinfn login https://hub.example.org"))
     return kept.hub
 
 
 def _tell_rights(view: PlatformView) -> None:
     for what, choices in (
-        ("projects", view.projects),
-        ("queues", view.queues),
-        ("accelerators", view.accelerators),
+        (_("projects"), view.projects),
+        (_("queues"), view.queues),
+        (_("accelerators"), view.accelerators),
     ):
         names = ", ".join(choice.name for choice in choices)
-        click.echo(plain(f"  {what}: {names or 'none'}"))
+        click.echo(plain(f"  {what}: {names or _('none')}"))
     if not view.projects:
         note(
-            "You are in no project of this platform, so you cannot submit. Ask the operators to add you to one."
+            _(
+                "You are in no project of this platform, so you cannot submit. Ask the operators to add you to "
+                "one."
+            )
         )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
+from aiinfn_lab.i18n.language import gettext as _
 from aiinfn_lab.paths import printable
 
 from . import terminal
@@ -55,7 +56,7 @@ class Word(click.ParamType[str]):
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Return the text as it is."""
         if not value.strip():
-            self.fail("it is empty. Leave the option out for the default.", param, ctx)
+            self.fail(_("it is empty. Leave the option out for the default."), param, ctx)
         return value
 
 
@@ -71,11 +72,16 @@ def tell_error(error: AiinfnError, *, as_json: bool = False, about: str = "", of
         keys = ("reason", "message", "hint", "status", "field")
         click.echo(json.dumps({key: getattr(error, key) for key in keys}), err=True)
         return
-    click.echo(plain(f"Error: {about}{error.message}"), err=True)
-    hint = error.hint or "Run the command again; if that does not help, ask the operators of the platform."
+    hint = error.hint or _("Run the command again; if that does not help, ask the operators of the platform.")
     if of_job and error.reason == "not_found":
-        hint = f"{hint} What there is: aiinfn list"
-    click.echo(plain(f"What to do: {hint}"), err=True)
+        hint = _("{hint} What there is: aiinfn list").format(hint=hint)
+    tell(f"{about}{error.message}", hint)
+
+
+def tell(message: str, hint: str) -> None:
+    """Write what went wrong, and what to do, to stderr."""
+    note(_("Error: {message}").format(message=message))
+    note(_("What to do: {hint}").format(hint=hint))
 
 
 def note(text: str) -> None:
@@ -128,7 +134,7 @@ def job_id(connection: Client, given: str) -> str:
         return given
     for job in connection.jobs(owner=connection.platform().user, limit=1):
         return job.id
-    raise AiinfnError("not_found", "You have no jobs yet.", "Submit one: aiinfn submit --help")
+    raise AiinfnError("not_found", _("You have no jobs yet."), _("Submit one: aiinfn submit --help"))
 
 
 def output_option(*, quiet: str = "Only ids.") -> Callable[[Command], Command]:
@@ -164,7 +170,7 @@ def complete_jobs(ctx: click.Context, param: click.Parameter, incomplete: str) -
     def look(connection: Client) -> list[CompletionItem]:
         return [CompletionItem(job.id, help=_about(job)) for job in connection.jobs(limit=50)]
 
-    items = [CompletionItem(LAST, help="your newest job"), *_looked_up(look)]
+    items = [CompletionItem(LAST, help=_("your newest job")), *_looked_up(look)]
     return [item for item in items if item.value.startswith(incomplete)]
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from aiinfn_lab.i18n.language import gettext as _
+
 from .common import (
     ExitCode,
     Word,
@@ -52,14 +54,17 @@ def logs(job: str, follow: bool, lines: int | None, attempt: int | None) -> None
             printed = follow_log(connection, identity, follow=follow, lines=lines, attempt=attempt)
         except KeyboardInterrupt:
             raise interrupted(
-                f"Not reading any more; the job goes on. To read on: aiinfn logs -f {identity}"
+                _("Not reading any more; the job goes on. To read on: aiinfn {command} {job}").format(
+                    command="logs -f", job=identity
+                )
             ) from None
         if follow or not printed:
             found = connection.job(identity)
-            nothing = (
-                "" if printed else "Nothing was printed. " if not found.actions else "Nothing printed yet. "
-            )
-            note(f"{nothing}{found.id}: {found.sentence}")
+            about = f"{found.id}: {found.sentence}"
+            if not printed:
+                nothing = _("Nothing printed yet.") if found.actions else _("Nothing was printed.")
+                about = f"{nothing} {about}"
+            note(about)
 
 
 def follow_log(
@@ -91,7 +96,7 @@ def follow_log(
         if follow and part.attempt != shown:
             shown = part.attempt
             out.flush()
-            note(f"[attempt {part.attempt}]")
+            note(_("[attempt {attempt}]").format(attempt=part.attempt))
         out.write(part.data)
         out.flush()
         printed = True
@@ -123,7 +128,9 @@ def wait(jobs: tuple[str, ...], timeout: str | None, output: str, quiet: bool) -
             )
         except KeyboardInterrupt:
             raise interrupted(
-                f"Not waiting any more; the jobs go on. To wait again: aiinfn wait {' '.join(identities)}"
+                _("Not waiting any more; the jobs go on. To wait again: aiinfn wait {jobs}").format(
+                    jobs=" ".join(identities)
+                )
             ) from None
     if output == "json":
         echo_json(found)
@@ -151,7 +158,7 @@ class _Teller:
 
 
 def _trouble(error: AiinfnError) -> None:
-    note(f"[{error.message} Jobs are not affected; waiting for it.]")
+    note(_("[{message} Jobs are not affected; waiting for it.]").format(message=error.message))
 
 
 def _seconds(text: str | None) -> float | None:

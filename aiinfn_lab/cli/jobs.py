@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from aiinfn_lab.i18n.language import gettext as _
+
 from .common import (
     Word,
     client,
@@ -94,13 +96,13 @@ def list_jobs(
             echo_json(found)
         elif not found:
             filtered = states or project or owner or search or label
-            note("No such jobs." if filtered else "No jobs yet. Submit one: aiinfn submit --help")
+            note(_("No such jobs.") if filtered else _("No jobs yet. Submit one: aiinfn submit --help"))
         else:
             from . import tables  # noqa: PLC0415 - it loads rich
 
             tables.jobs(found, owners=len({job.owner for job in found}) > 1)
         if more and not quiet and output != "json":
-            note(f"These are the newest {limit}. Use --all to list all.")
+            note(_("These are the newest {limit}. Use --all to list all.").format(limit=limit))
 
 
 @click.command(short_help="Show all about a job.")

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from aiinfn_lab.i18n.language import gettext as _
+from aiinfn_lab.i18n.language import ngettext
+
 from .common import (
     client,
     complete_jobs,
@@ -35,15 +38,19 @@ def delete(jobs: tuple[str, ...], yes: bool, output: str, quiet: bool) -> None:
 
     Your own input and output files stay, and the device time they used stays in the account.
     """
-    many = f"these {len(jobs)} jobs" if len(jobs) > 1 else f"the job {plain(jobs[0])}"
+    question = ngettext(
+        "Delete the job {job}? That cannot be undone.",
+        "Delete these {number} jobs? That cannot be undone.",
+        len(jobs),
+    ).format(job=plain(jobs[0]), number=len(jobs))
     if not yes:
         try:
-            click.confirm(f"Delete {many}? That cannot be undone.", abort=True, err=True)
+            click.confirm(question, abort=True, err=True)
         except click.Abort:
             if sys.stdin.isatty():
                 raise
-            raise click.UsageError("Nobody said yes. With --yes it deletes without asking.") from None
-    _together(jobs, lambda connection, ids: connection.delete(ids), "deleted", output, quiet=quiet)
+            raise click.UsageError(_("Nobody said yes. With --yes it deletes without asking.")) from None
+    _together(jobs, lambda connection, ids: connection.delete(ids), _deleted, output, quiet=quiet)
 
 
 @click.command(short_help="Give jobs labels, or take them away.")
@@ -60,9 +67,9 @@ def label(
     A label is one word, such as paper-2026; a job has at most ten.
     """
     if not add and not remove:
-        raise click.UsageError("Say which label, with --add or --remove.")
+        raise click.UsageError(_("Say which label, with --add or --remove."))
     _together(
-        jobs, lambda connection, ids: connection.label(ids, add, remove), "labelled", output, quiet=quiet
+        jobs, lambda connection, ids: connection.label(ids, add, remove), _labelled, output, quiet=quiet
     )
 
 
@@ -80,10 +87,18 @@ def keep(jobs: tuple[str, ...], release: bool, output: str, quiet: bool) -> None
     )
 
 
+def _deleted(number: int) -> str:
+    return ngettext("{number} job deleted.", "{number} jobs deleted.", number).format(number=number)
+
+
+def _labelled(number: int) -> str:
+    return ngettext("{number} job labelled.", "{number} jobs labelled.", number).format(number=number)
+
+
 def _together(
     jobs: tuple[str, ...],
     act: Callable[[Client, Iterable[str]], list[BulkResult]],
-    done: str,
+    done: Callable[[int], str],
     output: str,
     *,
     quiet: bool,
@@ -106,6 +121,6 @@ def _together(
     if output == "json" and not quiet:
         echo_json(results)
     elif good and not quiet:
-        note(f"{good} job{'s' if good != 1 else ''} {done}.")
+        note(done(good))
     if failed is not None:
         raise click.exceptions.Exit(exit_of(failed))

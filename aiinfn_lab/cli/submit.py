@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import click
 
+from aiinfn_lab.i18n.language import gettext as _
 from aiinfn_lab.paths import look
 
 from .common import (
@@ -62,8 +63,10 @@ class _Submit(click.Command):
             if ctx.resilient_parsing:
                 raise
             raise click.UsageError(
-                f"There is no option {error.option_name}. What is meant for your own program comes after --, "
-                f"for example: aiinfn submit train.py -- {error.option_name}",
+                _(
+                    "There is no option {option}. What is meant for your own program comes after --, for "
+                    "example: aiinfn submit train.py -- {option}"
+                ).format(option=error.option_name),
                 ctx=ctx,
             ) from None
 
@@ -207,17 +210,23 @@ def submit(
         else:
             click.echo(plain(f"{job.id}  {job.name}: {job.sentence}"))
             if job.work.parameters:
-                click.echo(plain(f"with {assignments(job.work.parameters)}"))
+                values = assignments(job.work.parameters)
+                click.echo(plain(_("with {values}").format(values=values)))
         if follow:
             _follow(connection, job)
         if not quiet and output == "table":
-            note(f"Follow it with: aiinfn {'points' if job.sweep else 'logs -f'} {job.id}")
+            note(
+                _("Follow it with: aiinfn {command} {job}").format(
+                    command="points" if job.sweep else "logs -f", job=job.id
+                )
+            )
 
 
 def _show_checks(answer: DryRun) -> None:
+    verdicts = {"ok": _("ok"), "notice": _("notice"), "problem": _("problem")}
     click.echo(plain(answer.sentence))
     for check in answer.checks:
-        click.echo(f"  {check.verdict:<8} {plain(check.sentence)}")
+        click.echo(f"  {verdicts.get(check.verdict, check.verdict):<8} {plain(check.sentence)}")
         if check.hint and check.verdict != "ok":
             click.echo(f"  {'':<8} {plain(check.hint)}")
 
@@ -229,7 +238,9 @@ def _follow(connection: Client, job: Job) -> NoReturn:
         (job,) = connection.wait(job)
     except KeyboardInterrupt:
         raise interrupted(
-            f"Not reading any more; the job goes on. To read on: aiinfn {'points' if job.sweep else 'logs -f'} {job.id}"
+            _("Not reading any more; the job goes on. To read on: aiinfn {command} {job}").format(
+                command="points" if job.sweep else "logs -f", job=job.id
+            )
         ) from None
     note(f"{job.id}: {job.sentence}")
     raise click.exceptions.Exit(outcome([job]))
@@ -243,8 +254,10 @@ def _what(
     if len(file) > 1:
         words = shlex.join(file)
         raise click.UsageError(
-            "Only one file can be submitted. What is meant for your own program comes after --: "
-            f"aiinfn submit {shlex.quote(file[0])} -- {shlex.join(file[1:])}, or for a command: aiinfn submit -- {words}",
+            _(
+                "Only one file can be submitted. What is meant for your own program comes after --: aiinfn "
+                "submit {file} -- {arguments}, or for a command: aiinfn submit -- {words}"
+            ).format(file=shlex.quote(file[0]), arguments=shlex.join(file[1:]), words=words),
             ctx=ctx,
         )
     if file and behind and _is_folder(file[0]):
@@ -254,11 +267,11 @@ def _what(
     if file:
         if not file[0]:
             raise click.UsageError(
-                "The name of the file is empty. Say which notebook or script to submit.", ctx=ctx
+                _("The name of the file is empty. Say which notebook or script to submit."), ctx=ctx
             )
         return file[0], chosen
     if not behind:
-        raise click.UsageError("Say which notebook or script to submit, or a command after --.", ctx=ctx)
+        raise click.UsageError(_("Say which notebook or script to submit, or a command after --."), ctx=ctx)
     chosen["command"] = behind
     return None, chosen
 
@@ -272,10 +285,10 @@ def _sweep(
     ctx: click.Context, chosen: Options, grid: tuple[str, ...], table: str | None, parallelism: int | None
 ) -> None:
     if grid and table:
-        raise click.UsageError("Give either --sweep or --table.", ctx=ctx)
+        raise click.UsageError(_("Give either --sweep or --table."), ctx=ctx)
     if parallelism is not None:
         if not (grid or table):
-            raise click.UsageError("--parallelism goes with --sweep or --table.", ctx=ctx)
+            raise click.UsageError(_("--parallelism goes with --sweep or --table."), ctx=ctx)
         chosen["parallelism"] = parallelism
     if grid:
         chosen["sweep"] = {name: str(value) for name, value in _parameters(grid, "--sweep").items()}
@@ -286,8 +299,11 @@ def _sweep(
             with click.open_file(table, "rb") as file:
                 chosen["sweep"] = from_bytes(file.read())
         except (OSError, UnicodeError) as error:
-            reason = getattr(error, "strerror", None) or "it is not text in UTF-8"
-            raise click.BadParameter(f"{table} cannot be read: {reason}.", param_hint="--table") from None
+            reason = getattr(error, "strerror", None) or _("it is not text in UTF-8")
+            raise click.BadParameter(
+                _("{table} cannot be read: {reason}.").format(table=table, reason=reason),
+                param_hint="--table",
+            ) from None
 
 
 def _parameters(given: tuple[str, ...], option: str = "-p") -> dict[str, Any]:
@@ -297,8 +313,10 @@ def _parameters(given: tuple[str, ...], option: str = "-p") -> dict[str, Any]:
     for text in given:
         name, sign, value = text.partition("=")
         if not sign or not name.strip():
-            raise click.BadParameter(f"{text!r} is no NAME=VALUE.", param_hint=option)
+            raise click.BadParameter(_("{text} is no NAME=VALUE.").format(text=repr(text)), param_hint=option)
         if name.strip() in found:
-            raise click.BadParameter(f"{name.strip()!r} is given twice.", param_hint=option)
+            raise click.BadParameter(
+                _("{name} is given twice.").format(name=repr(name.strip())), param_hint=option
+            )
         found[name.strip()] = Typed(value)
     return found

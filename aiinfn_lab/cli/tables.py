@@ -17,6 +17,8 @@ from rich.text import Text
 from aiinfn_hub.contract.jobs import JobDescription
 from aiinfn_hub.contract.values import as_text
 from aiinfn_lab.client import HistoryEntry, Job, Resources, SweepPoint
+from aiinfn_lab.i18n.language import gettext as _
+from aiinfn_lab.i18n.language import marked
 
 from .common import assignments, plain
 
@@ -28,6 +30,8 @@ _STYLES: Final = {
     "failed": "bold red",
     "cancelled": "dim",
 }
+_DESCRIPTION: Final = (marked("labels"),)
+"""Fields of a job's description, as they are shown."""
 _UNBOUNDED: Final = 100_000
 """Width of what is not read on a terminal: nothing is cut, one line stays one line."""
 
@@ -93,6 +97,12 @@ def jobs(found: Sequence[Job], *, owners: bool) -> None:
     )
 
 
+def _queue(job: Job) -> str:
+    if not job.position:
+        return job.queue
+    return _("{queue}, position {position}").format(queue=job.queue, position=job.position)
+
+
 def _short(name: str) -> str:
     return name if len(name) <= 30 else f"{name[:29]}…"
 
@@ -103,37 +113,39 @@ def details(job: Job, events: Sequence[HistoryEntry], used: Resources | None) ->
     out.print(Text.assemble((plain(job.name), "bold"), "  ", state(job.state)))
     out.print(Text(plain(job.sentence)))
     if job.error is not None:
-        where = f" in cell {job.error.cell}" if job.error.cell else ""
+        told = (_("{error} in cell {cell}: {message}") if job.error.cell else "{error}: {message}").format(
+            error=job.error.name, cell=job.error.cell, message=job.error.message
+        )
         out.print()
         if job.error.message not in job.sentence:
-            out.print(Text(plain(f"{job.error.name}{where}: {job.error.message}"), style="red"))
+            out.print(Text(plain(told), style="red"))
         if job.error.traceback:
             out.print(Text(plain(job.error.traceback)))
     out.print()
     rows = [
         ("id", job.id),
-        ("owner", job.owner),
-        ("project", job.project),
-        ("queue", job.queue + (f", position {job.position}" if job.position else "")),
-        ("device", device(job)),
-        ("size, image", f"{job.size}, {job.image}"),
-        ("time limit", span(job.time_limit)),
-        ("input", job.work.path),
-        ("output", job.output),
-        ("arguments", shlex.join(job.work.arguments)),
-        ("parameters", assignments(job.work.parameters)),
-        ("attempt", str(job.attempt) if job.attempt else ""),
-        ("again of", job.rerun_of or ""),
+        (_("owner"), job.owner),
+        (_("project"), job.project),
+        (_("queue"), _queue(job)),
+        (_("device"), device(job)),
+        (_("size, image"), f"{job.size}, {job.image}"),
+        (_("time limit"), span(job.time_limit)),
+        (_("input"), job.work.path),
+        (_("output"), job.output),
+        (_("arguments"), shlex.join(job.work.arguments)),
+        (_("parameters"), assignments(job.work.parameters)),
+        (_("attempt"), str(job.attempt) if job.attempt else ""),
+        (_("again of"), job.rerun_of or ""),
         *(
-            (field.replace("_", " "), said if isinstance(said, str) else ", ".join(said or ()))
+            (_(field.replace("_", " ")), said if isinstance(said, str) else ", ".join(said or ()))
             for field in JobDescription.model_fields
             if field != "name"
             for said in [getattr(job, field)]
         ),
-        ("submitted", moment(job.created)),
-        ("started", moment(job.started)),
-        ("ended", moment(job.ended)),
-        ("kept until", "it is released (pinned)" if job.pinned else moment(job.kept_until)),
+        (_("submitted"), moment(job.created)),
+        (_("started"), moment(job.started)),
+        (_("ended"), moment(job.ended)),
+        (_("kept until"), _("it is released (pinned)") if job.pinned else moment(job.kept_until)),
     ]
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
     table.add_column(no_wrap=True, style="dim")
@@ -143,10 +155,10 @@ def details(job: Job, events: Sequence[HistoryEntry], used: Resources | None) ->
             table.add_row(name, Text(plain(value)))
     _write(out, table)
     if used is not None and used.points:
-        out.print("\nResources", style="bold")
+        out.print(f"\n{_('Resources')}", style="bold")
         for sentence in (*used.sentences, *used.advice):
             out.print(Text(plain(sentence)))
-    out.print("\nHistory", style="bold")
+    out.print(f"\n{_('History')}", style="bold")
     columns(
         ("TIME", "STATE", "WHAT HAPPENED"),
         [
@@ -194,7 +206,7 @@ def device(job: Job) -> str:
     """Write what a job runs on."""
     if not job.count:
         return "CPU"
-    pretended = " (simulated)" if job.simulated else ""
+    pretended = f" ({_('simulated')})" if job.simulated else ""
     return f"{job.count} x {job.accelerator}{pretended}" if job.count > 1 else f"{job.accelerator}{pretended}"
 
 
@@ -208,8 +220,8 @@ def ago(time: datetime) -> str:
     seconds = max(0, int((datetime.now(UTC) - time).total_seconds()))
     for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
         if seconds >= size:
-            return f"{seconds // size} {unit} ago"
-    return "just now"
+            return _("{number} {unit} ago").format(number=seconds // size, unit=unit)
+    return _("just now")
 
 
 def span(seconds: float) -> str:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from datetime import datetime
 from typing import TypedDict
 from zoneinfo import ZoneInfo
+
+from aiinfn_hub.contract.languages import ENGLISH, preferred
 
 
 class Reader(TypedDict):
@@ -12,6 +15,15 @@ class Reader(TypedDict):
 
     language: str
     zone: str
+
+
+def language() -> str:
+    """Return the language of the suite's own that the terminal asks for."""
+    words = next(filter(None, map(os.environ.get, ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG"))), "")
+    # English, in which most do, needs no look at locales.
+    if words.partition(".")[0].partition("_")[0] in {"", "C", "POSIX", ENGLISH}:
+        return ENGLISH
+    return preferred(reader()["language"])
 
 
 def reader() -> Reader:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from aiinfn_lab.i18n.language import gettext as _
+
 from .common import (
     client,
     echo_json,
@@ -30,22 +32,28 @@ def platform(output: str, quiet: bool) -> None:
         return
     from . import tables  # noqa: PLC0415 - it loads rich
 
-    click.echo(plain(f"{view.title}: {view.user}{', operator' if view.admin else ''}"))
+    click.echo(
+        plain(
+            (_("{title}: {user}, operator") if view.admin else "{title}: {user}").format(
+                title=view.title, user=view.user
+            )
+        )
+    )
     click.echo()
     tables.columns(
         ("ACCELERATOR", "FREE", "WAITING", "AT MOST", "TITLE"),
         [
             (
                 entry.name,
-                f"{entry.availability.free} of {entry.availability.total}",
+                _("{free} of {total}").format(free=entry.availability.free, total=entry.availability.total),
                 str(entry.availability.queued),
-                f"{entry.max_per_job} per job",
+                _("{number} per job").format(number=entry.max_per_job),
                 " ".join(
                     part
                     for part in (
                         entry.title,
                         f"({entry.memory})" if entry.memory else "",
-                        "simulated" if entry.simulated else "",
+                        _("simulated") if entry.simulated else "",
                     )
                     if part
                 ),
@@ -67,9 +75,10 @@ def platform(output: str, quiet: bool) -> None:
         )
     if view.keep_jobs:
         click.echo()
-        click.echo(f"Jobs are kept for {tables.span(view.keep_jobs)} after their end.")
+        kept = tables.span(view.keep_jobs)
+        click.echo(_("Jobs are kept for {time} after their end.").format(time=kept))
     if view.age > 60:
-        note(f"What is free was read {tables.span(view.age)} ago.")
+        note(_("What is free was read {age} ago.").format(age=tables.span(view.age)))
 
 
 @click.command()
@@ -126,7 +135,7 @@ def usage(days: int, output: str, quiet: bool) -> None:
     elif output == "json":
         echo_json(found)
     elif not found.entries:
-        note(f"No accelerator time was used in the last {days} days.")
+        note(_("No accelerator time was used in the last {days} days.").format(days=days))
     else:
         from . import tables  # noqa: PLC0415
 

@@ -16,6 +16,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from aiinfn_hub.contract.problem import Reason
+from aiinfn_lab.i18n.language import gettext as _
 from aiinfn_lab.transport import TIMEOUT, Connection
 
 from .errors import AiinfnError
@@ -67,7 +68,9 @@ class PlatformAccess:
         hub = platform_url(url)
         if not token or len(token) > 1000 or not (token.isascii() and token.isprintable()) or " " in token:
             raise AiinfnError(
-                Reason.UNAUTHENTICATED, "This is no token of a hub.", f"Get one at {hub}/hub/token."
+                Reason.UNAUTHENTICATED,
+                _("This is no token of a hub."),
+                _("Get one at {hub}/hub/token.").format(hub=hub),
             )
         return cls(f"{hub}/services/vkd", hub, token)
 
@@ -103,13 +106,13 @@ def find(
     if url:
         raise AiinfnError(
             Reason.UNAUTHENTICATED,
-            f"There is no token for {platform_url(url)}.",
-            f"Run: aiinfn login {platform_url(url)} (or set AIINFN_TOKEN).",
+            _("There is no token for {url}.").format(url=platform_url(url)),
+            _("Run: aiinfn login {url} (or set AIINFN_TOKEN).").format(url=platform_url(url)),
         )
     raise AiinfnError(
         Reason.UNAUTHENTICATED,
-        "This is no session of the platform, and nobody signed in here.",
-        "Run: aiinfn login https://ADDRESS-OF-THE-PLATFORM (or set AIINFN_URL and AIINFN_TOKEN).",
+        _("This is no session of the platform, and nobody signed in here."),
+        _("Run: aiinfn login https://ADDRESS-OF-THE-PLATFORM (or set AIINFN_URL and AIINFN_TOKEN)."),
     )
 
 
@@ -132,15 +135,17 @@ def platform_url(text: str) -> str:
     if not host or parts.scheme not in {"http", "https"} or parts.username or parts.password:
         raise AiinfnError(
             Reason.INVALID,
-            "The address of the platform is not usable.",
-            "Write it as in the browser, for example https://hub.example.org.",
+            _("The address of the platform is not usable."),
+            _("Write it as in the browser, for example https://hub.example.org."),
             field="url",
         )
     if parts.scheme == "http" and not _is_here(host):
         raise AiinfnError(
             Reason.INVALID,
-            "The address of the platform is not encrypted, so that others could read the token on its way.",
-            f"Use https://{host}.",
+            _(
+                "The address of the platform is not encrypted, so that others could read the token on its way."
+            ),
+            _("Use https://{host}.").format(host=host),
             field="url",
         )
     host = f"[{host}]" if ":" in host else host
@@ -174,16 +179,22 @@ def load(environment: Mapping[str, str] | None = None) -> PlatformAccess | None:
         return None
     except OSError as error:
         raise AiinfnError(
-            Reason.INVALID, f"{path} cannot be read ({error.strerror}).", "Run: aiinfn login"
+            Reason.INVALID,
+            _("{path} cannot be read ({reason}).").format(path=path, reason=error.strerror),
+            _("Run: aiinfn login"),
         ) from None
     except (ValueError, KeyError, TypeError):
-        raise AiinfnError(Reason.INVALID, f"{path} is damaged.", "Run: aiinfn login") from None
+        raise AiinfnError(
+            Reason.INVALID, _("{path} is damaged.").format(path=path), _("Run: aiinfn login")
+        ) from None
     if stat.S_IMODE(mode) & 0o077:
         raise AiinfnError(
             Reason.FORBIDDEN,
-            f"Others may read {path}, which holds your token.",
-            f"If nobody else can have seen it, run: chmod 600 {path}. Else delete the token at {url}/hub/token "
-            "and run: aiinfn login",
+            _("Others may read {path}, which holds your token.").format(path=path),
+            _(
+                "If nobody else can have seen it, run: chmod 600 {path}. Else delete the token at "
+                "{url}/hub/token and run: aiinfn login"
+            ).format(path=path, url=url),
         )
     return PlatformAccess.outside(url, token)
 
@@ -210,8 +221,10 @@ def save(access: PlatformAccess, environment: Mapping[str, str] | None = None) -
             draft.unlink()
         raise AiinfnError(
             Reason.UNAVAILABLE,
-            f"{path} cannot be written ({error.strerror}).",
-            "Make room or give yourself the right to write there; or set AIINFN_URL and AIINFN_TOKEN instead.",
+            _("{path} cannot be written ({reason}).").format(path=path, reason=error.strerror),
+            _(
+                "Make room or give yourself the right to write there; or set AIINFN_URL and AIINFN_TOKEN instead."
+            ),
         ) from None
     return path
 
@@ -225,7 +238,9 @@ def forget(environment: Mapping[str, str] | None = None) -> bool:
         return False
     except OSError as error:
         raise AiinfnError(
-            Reason.FORBIDDEN, f"{path} cannot be removed ({error.strerror}).", "Delete it yourself."
+            Reason.FORBIDDEN,
+            _("{path} cannot be removed ({reason}).").format(path=path, reason=error.strerror),
+            _("Delete it yourself."),
         ) from None
     return True
 

@@ -13,6 +13,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from aiinfn_hub.contract.constants import PREFIX
 from aiinfn_hub.contract.problem import Reason, Refusal, reason_of
+from aiinfn_lab.i18n.language import gettext as _
+from aiinfn_lab.i18n.language import ngettext
 from aiinfn_lab.transport import Call, HttpAnswer, NoAnswerError, Transport
 
 from .access import SCOPE, PlatformAccess
@@ -84,10 +86,13 @@ class Api:
 
     def silent(self) -> AiinfnError:
         """Explain that nobody answers."""
-        hint = "Running and queued jobs are not affected; try again in a moment."
+        hint = _("Running and queued jobs are not affected; try again in a moment.")
         if self.access.hub is not None:
-            hint = f"{hint} If it stays so, see whether {self.access.hub} opens in a browser."
-        return AiinfnError(Reason.UNAVAILABLE, "The batch service does not answer.", hint)
+            hint = _(
+                "Running and queued jobs are not affected; try again in a moment. If it stays so, see whether "
+                "{hub} opens in a browser."
+            ).format(hub=self.access.hub)
+        return AiinfnError(Reason.UNAVAILABLE, _("The batch service does not answer."), hint)
 
     def refusal(self, answer: HttpAnswer) -> AiinfnError:
         """Turn an answer that is no good one into an error for a person."""
@@ -121,51 +126,62 @@ class Api:
 
     def scope_hint(self) -> str:
         """Return how to get a token that may use the batch service."""
-        return (
-            f"Request another token at {self.access.hub}/hub/token, with {SCOPE} in the field Permissions "
-            f"(or with that field empty: it may then do all that you may), and {self._use_it()}"
-        )
+        if self._is_from_environment():
+            hint = _(
+                "Request another token at {hub}/hub/token, with {scope} in the field Permissions (or with that field "
+                "empty: it may then do all that you may), and put it into AIINFN_TOKEN."
+            )
+        else:
+            hint = _(
+                "Request another token at {hub}/hub/token, with {scope} in the field Permissions (or with that field "
+                "empty: it may then do all that you may), and run: aiinfn login"
+            )
+        return hint.format(hub=self.access.hub, scope=SCOPE)
 
     def _not_known(self) -> AiinfnError:
         if self.access.hub is None:
             return AiinfnError(
                 Reason.UNAUTHENTICATED,
-                "The batch service no longer knows this session's sign-in.",
-                "Save your work, then stop and start your server from the hub (File > Hub Control Panel).",
+                _("The batch service no longer knows this session's sign-in."),
+                _("Save your work, then stop and start your server from the hub (File > Hub Control Panel)."),
                 status=401,
             )
         return AiinfnError(
             Reason.UNAUTHENTICATED,
-            "The hub does not know this token (any more).",
-            f"Get a new one at {self.access.hub}/hub/token, then {self._use_it()}",
+            _("The hub does not know this token (any more)."),
+            (
+                _("Get a new one at {hub}/hub/token, then put it into AIINFN_TOKEN.")
+                if self._is_from_environment()
+                else _("Get a new one at {hub}/hub/token, then run: aiinfn login")
+            ).format(hub=self.access.hub),
             status=401,
         )
 
-    def _use_it(self) -> str:
+    def _is_from_environment(self) -> bool:
         """Return where a new token belongs: one in the environment comes before one that login keeps."""
-        if os.environ.get("AIINFN_TOKEN") == self.access.token:
-            return "put it into AIINFN_TOKEN."
-        return "run: aiinfn login"
+        return os.environ.get("AIINFN_TOKEN") == self.access.token
 
     def _foreign(self, answer: HttpAnswer) -> AiinfnError:
         if answer.status == 403:
             return AiinfnError(
                 Reason.FORBIDDEN,
-                "This token may not do that.",
-                self.scope_hint() if self.access.hub else "Stop and start your server from the hub.",
+                _("This token may not do that."),
+                (self.scope_hint() if self.access.hub else _("Stop and start your server from the hub.")),
                 status=403,
             )
         if self.access.hub is not None and (300 <= answer.status < 400 or answer.status == 404):
             return AiinfnError(
                 Reason.UNAVAILABLE,
-                f"At {self.access.hub} there is no batch service of this kind.",
-                "Check the address: it is the one of the hub, as in the browser. Then run: aiinfn login ADDRESS",
+                _("At {hub} there is no batch service of this kind.").format(hub=self.access.hub),
+                _(
+                    "Check the address: it is the one of the hub, as in the browser. Then run: aiinfn login ADDRESS"
+                ),
                 status=answer.status,
             )
         return AiinfnError(
             Reason.UNAVAILABLE,
-            "The batch service is starting, or its address leads to something else.",
-            "Try again in a moment; if it stays so, ask the operators.",
+            _("The batch service is starting, or its address leads to something else."),
+            _("Try again in a moment; if it stays so, ask the operators."),
             status=answer.status,
         )
 
@@ -226,18 +242,26 @@ def path_of(job_id: str) -> str:
     """Return the path of a job below the API's root."""
     if not job_id or "/" in job_id or job_id in {".", ".."}:
         raise AiinfnError(
-            Reason.NOT_FOUND, "There is no such job.", "Ids look like h7k2m9x4wq; see the list of your jobs."
+            Reason.NOT_FOUND,
+            _("There is no such job."),
+            _("Ids look like h7k2m9x4wq; see the list of your jobs."),
         )
     return f"jobs/{quote(job_id, safe='')}"
 
 
 def too_slow(open_ids: list[str], total: int, timeout: float) -> AiinfnError:
     """Explain that jobs are not over in time."""
-    names = ", ".join(open_ids[:5]) + (" and others" if len(open_ids) > 5 else "")
+    names = ", ".join(open_ids[:5])
+    if len(open_ids) > 5:
+        names = _("{names} and others").format(names=names)
     return AiinfnError(
         TIMEOUT,
-        f"{len(open_ids)} of {total} jobs {'are' if len(open_ids) != 1 else 'is'} not over after {timeout:g} s: {names}.",
-        "They go on. Wait again, with more time.",
+        ngettext(
+            "{number} of {total} jobs is not over after {timeout} s: {names}.",
+            "{number} of {total} jobs are not over after {timeout} s: {names}.",
+            len(open_ids),
+        ).format(number=len(open_ids), total=total, timeout=f"{timeout:g}", names=names),
+        _("They go on. Wait again, with more time."),
     )
 
 
@@ -255,6 +279,6 @@ def read_model(model: type[T], body: bytes) -> T:
         # Without the cause: it quotes the answer.
         raise AiinfnError(
             Reason.UNAVAILABLE,
-            "The batch service answers in another version's words.",
-            "Update the package aiinfn here, or restart your session to get the present one.",
+            _("The batch service answers in another version's words."),
+            _("Update the package aiinfn here, or restart your session to get the present one."),
         ) from None

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 
 from aiinfn_hub.contract.problem import Reason
+from aiinfn_lab.i18n.language import gettext as _
 from aiinfn_lab.transport import Call, HttpAnswer, completed
 from aiinfn_lab.transport.blocking import BlockingTransport
 
@@ -54,10 +55,12 @@ async def identify(api: Api) -> TokenOwner:
         raise api.refusal(HttpAnswer(404, {})) from None
     if kind != "user":
         raise AiinfnError(
-            Reason.FORBIDDEN, "This is the token of a service.", f"Get one of your own at {hub}/hub/token."
+            Reason.FORBIDDEN,
+            _("This is the token of a service."),
+            _("Get one of your own at {hub}/hub/token.").format(hub=hub),
         )
     if not scopes & {"access:services", SCOPE}:
-        raise AiinfnError(Reason.FORBIDDEN, "This token may not use the batch service.", api.scope_hint())
+        raise AiinfnError(Reason.FORBIDDEN, _("This token may not use the batch service."), api.scope_hint())
     reach = any(scope.partition("!")[0] == "access:servers" for scope in scopes)
     return TokenOwner(name, reach)
 

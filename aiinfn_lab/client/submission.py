@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 from aiinfn_hub.contract.problem import Reason, Refusal
+from aiinfn_lab.i18n.language import gettext as _
 from aiinfn_lab.paths import HomeDocument, Places, clean, look, show
 from aiinfn_lab.session.environment import Session
 from aiinfn_lab.submission import (
@@ -84,22 +85,22 @@ class Submission:
         if self.path is None and not self.command:
             raise AiinfnError(
                 Reason.INVALID,
-                "A file, a folder or a command is submitted.",
-                "Give the path of a notebook or script, or a command with its arguments.",
+                _("A file, a folder or a command is submitted."),
+                _("Give the path of a notebook or script, or a command with its arguments."),
                 field="path",
             )
         if self.command and self.sweep is not None:
             raise AiinfnError(
                 Reason.INVALID,
-                "A command cannot be swept.",
-                "Put it into a script, which gets each point's values as arguments.",
+                _("A command cannot be swept."),
+                _("Put it into a script, which gets each point's values as arguments."),
                 field="sweep",
             )
         if self.command and (self.arguments or self.parameters):
             raise AiinfnError(
                 Reason.INVALID,
-                "A command has its arguments in itself, and no parameters.",
-                "Write all of it as the command.",
+                _("A command has its arguments in itself, and no parameters."),
+                _("Write all of it as the command."),
                 field="arguments" if self.arguments else "parameters",
             )
 
@@ -251,8 +252,8 @@ def keys_of_file(what: Submission, path: str) -> dict[str, str]:
     if what.command:
         raise Refusal(
             Reason.INVALID,
-            f"A command runs in a folder, and {show(path)} is none.",
-            "Give a folder, or leave out the command.",
+            _("A command runs in a folder, and {path} is none.").format(path=show(path)),
+            _("Give a folder, or leave out the command."),
             field="path",
         )
     return {"path": path, "folder": path.rpartition("/")[0] or "."} if what.with_folder else {"path": path}
@@ -270,11 +271,16 @@ def meant(found: Mapping[str, Any]) -> str:
         return str(program)
     programs = [str(name) for name in found.get("programs", ())]
     name = show(str(found.get("name", "")))
-    some = f" There are: {', '.join(show(each)[1:-1] for each in programs[:5])}." if programs else ""
+    hint = (
+        _("Say it behind the folder: aiinfn submit {name} -- COMMAND. There are: {programs}.")
+        if programs
+        else _("Say it behind the folder: aiinfn submit {name} -- COMMAND.")
+    )
+    shown = ", ".join(show(each)[1:-1] for each in programs[:5])
     raise Refusal(
         Reason.INVALID,
-        f"It is not clear what is to run in {name}.",
-        f"Say it behind the folder: aiinfn submit {name} -- COMMAND.{some}",
+        _("It is not clear what is to run in {name}.").format(name=name),
+        hint.format(name=name, programs=shown),
         field="path",
     )
 
@@ -293,8 +299,8 @@ def _in_home(home: Path, what: Submission) -> str:
     if not place.is_relative_to(home):
         raise Refusal(
             Reason.FORBIDDEN,
-            f"{show(str(what.path))} is outside of your home folder.",
-            "Copy it into your home: a job sees only that.",
+            _("{path} is outside of your home folder.").format(path=show(str(what.path))),
+            _("Copy it into your home: a job sees only that."),
         )
     return os.path.relpath(place, home)
 
@@ -304,8 +310,8 @@ def _command_document(home: Path, command: tuple[str, ...]) -> HomeDocument:
     if not folder.is_relative_to(home):
         raise Refusal(
             Reason.FORBIDDEN,
-            f"The present folder {show(str(folder))} is outside of your home folder.",
-            "Change into a folder of your home: a job sees only that.",
+            _("The present folder {path} is outside of your home folder.").format(path=show(str(folder))),
+            _("Change into a folder of your home: a job sees only that."),
             field="path",
         )
     name = clean(command_name(command))

@@ -9,6 +9,7 @@ from urllib.parse import quote, urlsplit
 
 from aiinfn_hub.contract.jobs import DryRun, Job
 from aiinfn_hub.contract.problem import Reason
+from aiinfn_lab.i18n.language import gettext as _
 from aiinfn_lab.paths import HomeDocument, clean, show
 from aiinfn_lab.submission import snapshot
 from aiinfn_lab.submission.inspection import Inspection, inspect
@@ -84,8 +85,8 @@ async def _folder_from_outside(api: Api, what: Submission, *, dry: bool) -> byte
     if what.in_home is None:
         raise AiinfnError(
             Reason.INVALID,
-            "From outside, a folder must be in your home already.",
-            "Put it there, for example with git, and submit home:FOLDER/; or submit it in a session.",
+            _("From outside, a folder must be in your home already."),
+            _("Put it there, for example with git, and submit home:FOLDER/; or submit it in a session."),
             field="path",
         )
     path = _checked(what.in_home.rstrip("/"))
@@ -146,15 +147,19 @@ async def _session(api: Api, wanted: str | None) -> str:
     }
     start = AiinfnError(
         Reason.CONFLICT,
-        "No session of yours is running, and from outside files get into your home through one.",
-        f"Start one at {hub}/hub/home, then submit again. The job goes on when you stop it.",
+        _("No session of yours is running, and from outside files get into your home through one."),
+        _("Start one at {hub}/hub/home, then submit again. The job goes on when you stop it.").format(
+            hub=hub
+        ),
     )
     if wanted is not None and wanted not in ready:
         if not ready:
             raise start
         names = ", ".join(show(key) for key in ready)
         raise AiinfnError(
-            Reason.NOT_FOUND, f"No session {show(wanted)} of yours is running.", f"There are: {names}."
+            Reason.NOT_FOUND,
+            _("No session {name} of yours is running.").format(name=show(wanted)),
+            _("There are: {names}.").format(names=names),
         )
     if not ready:
         raise start
@@ -196,8 +201,8 @@ class _Server:
         if data is None:
             raise AiinfnError(
                 Reason.NOT_FOUND,
-                f"There is no file {show(path)} in your home.",
-                "The path counts from the folder that JupyterLab shows at the top.",
+                _("There is no file {path} in your home.").format(path=show(path)),
+                _("The path counts from the folder that JupyterLab shows at the top."),
                 field="path",
             )
         return data
@@ -211,8 +216,8 @@ class _Server:
         if present is not None and not replace:
             raise AiinfnError(
                 Reason.CONFLICT,
-                f"Your home has another file {show(path)} already.",
-                "Add --replace to put this one in its place, or choose another folder with --folder.",
+                _("Your home has another file {path} already.").format(path=show(path)),
+                _("Add --replace to put this one in its place, or choose another folder with --folder."),
                 field="path",
             )
         for folder in reversed(PurePosixPath(path).parents):
@@ -240,23 +245,25 @@ class _Server:
         if error.status in {401, 403}:
             return AiinfnError(
                 Reason.FORBIDDEN,
-                "This token may not use your session, through which files get into your home.",
-                f"Request one at {hub}/hub/token with the field Permissions empty, or with access:servers!user "
-                "beside the other scopes, and run: aiinfn login",
+                _("This token may not use your session, through which files get into your home."),
+                _(
+                    "Request one at {hub}/hub/token with the field Permissions empty, or with access:servers!user "
+                    "beside the other scopes, and run: aiinfn login"
+                ).format(hub=hub),
                 status=error.status,
             )
         # The proxy has no way to it and the hub sends on to its page, or says 424 there.
         if error.status in {302, 424, 503}:
             return AiinfnError(
                 Reason.CONFLICT,
-                "Your session is not running, and from outside files get into your home through it.",
-                f"Start it at {hub}/hub/home, then submit again.",
+                _("Your session is not running, and from outside files get into your home through it."),
+                _("Start it at {hub}/hub/home, then submit again.").format(hub=hub),
                 status=error.status,
             )
         return AiinfnError(
             error.reason,
-            f"Your session's server says: {error.message.rstrip('.')}.",
-            "See in JupyterLab whether that folder can be written, then submit again.",
+            _("Your session's server says: {message}.").format(message=error.message.rstrip(".")),
+            _("See in JupyterLab whether that folder can be written, then submit again."),
             status=error.status,
         )
 
@@ -265,6 +272,9 @@ def _checked(path: str) -> str:
     path = clean(path)
     if ".." in path.split("/"):
         raise AiinfnError(
-            Reason.INVALID, f"{show(path)} leaves your home.", "Choose a folder below it.", field="path"
+            Reason.INVALID,
+            _("{path} leaves your home.").format(path=show(path)),
+            _("Choose a folder below it."),
+            field="path",
         )
     return path

@@ -13,11 +13,13 @@ from jupyter_server.base.handlers import APIHandler
 from jupyter_server.extension.handler import ExtensionHandlerMixin
 from tornado import web
 
-from aiinfn_hub.contract.languages import preferred
+from aiinfn_hub.contract.languages import ENGLISH, preferred
 from aiinfn_hub.contract.problem import Reason, Refusal
+from aiinfn_lab.i18n import language
+from aiinfn_lab.i18n.language import gettext as _
 from aiinfn_lab.paths import Places
 from aiinfn_lab.services import SETTING, LabServices
-from aiinfn_lab.vkd_client import Throttled, Vkd, spoken, zone, zone_of
+from aiinfn_lab.vkd_client import Throttled, Vkd, zone, zone_of
 
 RESOURCE: Final = "aiinfn-lab"
 _LARGEST_BODY: Final = 2**20
@@ -46,7 +48,7 @@ def protected(method: Verb) -> Verb:
         except Exception as error:
             # Not tornado's own way: it logs the whole request, whose address may carry a token.
             self.log.exception("%s %s failed", self.request.method, self.request.path)
-            raise web.HTTPError(500, "The server extension failed.") from error
+            raise web.HTTPError(500, _("The server extension failed.")) from error
 
     guarded = web.authenticated(authorized(explained))
     guarded.__protected__ = True  # type: ignore[attr-defined]  # for the test that walks all verbs
@@ -78,12 +80,14 @@ class Handler(ExtensionHandlerMixin, APIHandler):  # type: ignore[misc, unused-i
 
     async def prepare(self) -> None:  # type: ignore[override]
         """Let what people do count as activity, but not what a page does by itself; have vkd speak their language and tell times in their zone."""
+        self._speak()
         await super().prepare()
-        asked = self.request.headers.get("Accept-Language", "")
-        # JupyterLab's page sends its own language there; what somebody chose on the hub's pages is another matter.
-        spoken.set(preferred(asked))
         zone.set(zone_of(self.request.headers.get("Prefer", "")))
         self._track_activity = self.request.method in {"POST", "PATCH", "DELETE"}
+
+    def _speak(self) -> None:
+        """Speak the language of the request, which is the one that is chosen in JupyterLab; on the hub's pages another may be."""
+        language.use(preferred(self.request.headers.get("Accept-Language", "")))
 
     def answer(
         self,
@@ -109,16 +113,20 @@ class Handler(ExtensionHandlerMixin, APIHandler):  # type: ignore[misc, unused-i
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Return also the errors of Jupyter and tornado the form of a `Problem`."""
+        self._speak()  # what fails before `prepare` too
         error = kwargs.get("exc_info", (None, None, None))[1]
-        message = error.log_message if isinstance(error, web.HTTPError) and error.log_message else None
+        # Jupyter and tornado speak English only.
+        english = language.current() == ENGLISH and isinstance(error, web.HTTPError)
+        theirs = error.log_message if english else None
         if status_code in {401, 403} and self.current_user is None:
-            message, hint = "You are not signed in to this server.", "Sign in again."
+            message, hint = _("You are not signed in to this server."), _("Sign in again.")
         elif status_code == HTTPStatus.FORBIDDEN:
-            message, hint = message or "This is not allowed.", "Reload the page and try again."
+            message, hint = theirs or _("This is not allowed."), _("Reload the page and try again.")
         elif status_code < 500:
-            message, hint = message or "The request cannot be understood.", "Reload the page and try again."
+            message = theirs or _("The request cannot be understood.")
+            hint = _("Reload the page and try again.")
         else:
-            message, hint = "The server extension failed.", "Try again; the server's log says more."
+            message, hint = _("The server extension failed."), _("Try again; the server's log says more.")
         self.set_status(status_code)
         reason = _REASONS.get(status_code, Reason.INTERNAL if status_code >= 500 else Reason.INVALID)
         self.set_header("Cache-Control", "no-store")
@@ -134,13 +142,13 @@ class Handler(ExtensionHandlerMixin, APIHandler):  # type: ignore[misc, unused-i
         """
         if len(self.request.body) > _LARGEST_BODY:
             raise Refusal(
-                Reason.TOO_LARGE, "The request is larger than 1 MiB.", "Put large values into a file."
+                Reason.TOO_LARGE, _("The request is larger than 1 MiB."), _("Put large values into a file.")
             )
         try:
             return json.loads(self.request.body, parse_constant=_no_constant)
         except (ValueError, RecursionError) as error:
             raise Refusal(
-                Reason.INVALID, "The request is not valid JSON.", "Reload the page and try again."
+                Reason.INVALID, _("The request is not valid JSON."), _("Reload the page and try again.")
             ) from error
 
     def query(self, *names: str) -> list[tuple[str, str]]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from aiinfn_hub.contract.problem import Refusal
 from aiinfn_hub.contract.values import as_python
+from aiinfn_lab.i18n.messages import Message
 from aiinfn_lab.precheck.checks import PrecheckFinding
 from aiinfn_lab.submission import job_request
 from aiinfn_lab.submission.inspection import Inspection
@@ -66,5 +67,7 @@ class CheckHandler(FileHandler):
                 answer = await self.vkd.request("POST", "jobs", query=[("dry_run", "1")], body=request)
             return {"checks": [], **answer.json()}, None
         except Refusal as refusal:
-            check = PrecheckFinding("allowed", "problem", refusal.message, refusal.hint, refusal.field)
+            check = PrecheckFinding(
+                "allowed", "problem", Message("text", text=refusal.message), refusal.hint, refusal.field
+            )
             return {"checks": [check.as_json()]}, refusal

@@ -11,6 +11,7 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from aiinfn_hub.contract.problem import Reason, Refusal
+from aiinfn_lab.i18n.language import gettext as _
 from aiinfn_lab.paths import look
 from aiinfn_lab.precheck.checks import refuse
 from aiinfn_lab.submission import job_request, parameters, sweep
@@ -109,7 +110,7 @@ class JobsHandler(_JobAnswers, FileHandler):
         subject = await self.examine(body)
         if body.get("image") in (None, self.services.session.image):
             # In another image there may be other kernels; the runner tells.
-            _, available = await self.kernel(subject.inspection)
+            _title, available = await self.kernel(subject.inspection)
             if refusal := job_request.check_kernel(subject.inspection, available=available):
                 raise refusal
         request = job_request.build(body, subject, self.services.session, key)
@@ -215,7 +216,7 @@ class SweepHandler(FileHandler):
         """Answer ``{points}`` for ``{path, grid}`` or ``{path, table}``."""
         body = self.body()
         if not isinstance(body, dict) or not body.keys() <= {"path", "grid", "table"}:
-            raise Refusal(Reason.INVALID, "The request must have a path, and a grid or a table.")
+            raise Refusal(Reason.INVALID, _("The request must have a path, and a grid or a table."))
         inspection = (await self.examine({"path": body.get("path")})).inspection
         grid, table = body.get("grid"), body.get("table")
         if isinstance(table, str) and grid is None:
@@ -226,7 +227,7 @@ class SweepHandler(FileHandler):
             points = await asyncio.to_thread(sweep.grid, grid, inspection.parameters)
         else:
             raise Refusal(
-                Reason.INVALID, "A grid of texts or the text of a table is expected.", field="sweep"
+                Reason.INVALID, _("A grid of texts or the text of a table is expected."), field="sweep"
             )
         if inspection.kind == "notebook":
             for point in points[:1]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from aiinfn_hub.contract.problem import Reason, Refusal
+from aiinfn_lab.i18n.language import gettext as _
 from aiinfn_lab.kernel_state import inventory, kernels, used_names
 from aiinfn_lab.submission import kernel_state
 from aiinfn_lab.submission.inspection import Inspection
@@ -24,7 +25,7 @@ class KernelStateHandler(FileHandler):
         """Answer what would be carried for ``{path, kernel, cell}``; nothing is written."""
         body = self.body()
         if not isinstance(body, dict) or not body.keys() <= {"path", "kernel", "cell"}:
-            raise Refusal(Reason.INVALID, "The request must have a path, a kernel and a cell.")
+            raise Refusal(Reason.INVALID, _("The request must have a path, a kernel and a cell."))
         subject = await self.examine({"path": body.get("path")})
         document, inspection = subject.document, subject.inspection
         wanted = kernel_state.read(

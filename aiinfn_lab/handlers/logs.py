@@ -9,6 +9,7 @@ from typing import Final
 from tornado import iostream
 
 from aiinfn_hub.contract.problem import Reason, Refusal
+from aiinfn_lab.i18n.language import gettext as _
 
 from .base import Handler, protected
 
@@ -81,8 +82,8 @@ class LogsHandler(Handler):
         if len(followed) >= self.services.most_followed:
             raise Refusal(
                 Reason.TOO_MANY,
-                f"{len(followed)} logs are being followed already.",
-                "Close the log of another job first.",
+                _("{count} logs are being followed already.").format(count=len(followed)),
+                _("Close the log of another job first."),
             )
         followed.add(self)
         self._task = asyncio.ensure_future(self.vkd.stream(path, query, self._begin_stream, self._pass))

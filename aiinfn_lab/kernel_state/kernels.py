@@ -18,6 +18,8 @@ from jupyter_client.session import Session
 from jupyter_core.utils import ensure_async
 
 from aiinfn_hub.contract.problem import Reason, Refusal
+from aiinfn_lab.i18n.language import gettext as _
+from aiinfn_lab.i18n.language import marked
 
 from . import asking
 
@@ -34,7 +36,7 @@ _DELIVERY: Final = 2.0
 _MARGIN: Final = 15.0
 """What a kernel may need beyond the time at which it interrupts its request itself."""
 _TICK: Final = 0.5
-_WAIT: Final = "Wait until the running cell is over, or interrupt it, then try again."
+_WAIT: Final = marked("Wait until the running cell is over, or interrupt it, then try again.")
 _asking: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
 
@@ -70,14 +72,14 @@ async def _ask(
     if not isinstance(kernel, str) or kernel not in manager:
         raise _refuse(
             Reason.NOT_FOUND,
-            "The notebook has no running kernel.",
-            "Start it and run the cells that come before, or submit the whole notebook.",
+            _("The notebook has no running kernel."),
+            _("Start it and run the cells that come before, or submit the whole notebook."),
         )
     if language not in {"python", ""}:
         raise _refuse(
             Reason.INVALID,
-            "Only a Python kernel's variables can be carried to a job.",
-            "Submit the whole notebook.",
+            _("Only a Python kernel's variables can be carried to a job."),
+            _("Submit the whole notebook."),
         )
     lock = _asking.setdefault(kernel, asyncio.Lock())
     async with lock:
@@ -137,8 +139,8 @@ async def _reply(
                 if kernel not in manager or not await ensure_async(manager.is_alive(kernel)):
                     raise _refuse(
                         Reason.CONFLICT,
-                        "The kernel has ended, and its variables with it.",
-                        "Start it again, run the cells that come before, then try again.",
+                        _("The kernel has ended, and its variables with it."),
+                        _("Start it again, run the cells that come before, then try again."),
                     ) from None
                 if begun.done():
                     latest = begun.result() + seconds + _MARGIN
@@ -158,7 +160,7 @@ async def _reply(
 
 async def _subscribed(client: Any) -> bool:
     """Return whether what the kernel tells of itself is heard; its control channel answers while a cell runs."""
-    for _ in range(20):
+    for _attempt in range(20):
         client.control_channel.send(client.session.msg("kernel_info_request", {}))
         with suppress(queue.Empty):
             await ensure_async(client.get_iopub_msg(timeout=0.1))
@@ -179,11 +181,11 @@ async def _begun(client: Any, number: str) -> float:
 
 
 def _busy() -> Refusal:
-    return _refuse(Reason.CONFLICT, "The kernel is busy.", _WAIT)
+    return _refuse(Reason.CONFLICT, _("The kernel is busy."), _(_WAIT))
 
 
 def _too_slow() -> Refusal:
-    return _refuse(Reason.CONFLICT, "The kernel gave no answer in time.", _WAIT)
+    return _refuse(Reason.CONFLICT, _("The kernel gave no answer in time."), _(_WAIT))
 
 
 def _explain(problem: str, answer: dict[str, Any], request: dict[str, Any]) -> Refusal:
@@ -191,26 +193,32 @@ def _explain(problem: str, answer: dict[str, Any], request: dict[str, Any]) -> R
     if problem == "too_large":
         return _refuse(
             Reason.TOO_LARGE,
-            "The variables are larger than a job may carry, or than there is room in your home.",
-            "Leave out large ones that the cells from here on do not need.",
+            _("The variables are larger than a job may carry, or than there is room in your home."),
+            _("Leave out large ones that the cells from here on do not need."),
         )
     if problem == "other_kernel":
         return _refuse(
             Reason.INVALID,
-            "This kernel cannot be asked for its variables: it is not IPython's own.",
-            "Submit the whole notebook.",
+            _("This kernel cannot be asked for its variables: it is not IPython's own."),
+            _("Submit the whole notebook."),
         )
     if problem == "late":
         return _busy()
     if problem == "too_slow":
         return _too_slow()
     if problem == "interrupted":
-        return _refuse(Reason.CONFLICT, "The kernel was interrupted before it had answered.", "Try again.")
-    what = "written" if request["do"] == "save" else "looked at"
+        return _refuse(
+            Reason.CONFLICT, _("The kernel was interrupted before it had answered."), _("Try again.")
+        )
+    said = str(answer.get("message", problem))[:500]
     return _refuse(
         Reason.UNAVAILABLE,
-        f"The variables could not be {what}: {str(answer.get('message', problem))[:500]}.",
-        "Try again, or submit the whole notebook.",
+        (
+            _("The variables could not be written: {error}.")
+            if request["do"] == "save"
+            else _("The variables could not be looked at: {error}.")
+        ).format(error=said),
+        _("Try again, or submit the whole notebook."),
     )
 
 

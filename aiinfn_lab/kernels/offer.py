@@ -13,6 +13,11 @@ from jupyter_core.paths import jupyter_runtime_dir
 from jupyter_core.utils import ensure_async
 from tornado.web import HTTPError
 
+from aiinfn_hub.contract.languages import ENGLISH, preferred
+from aiinfn_lab.catalogue import chosen_locale
+from aiinfn_lab.i18n.language import gettext as _
+from aiinfn_lab.i18n.language import speaking, use
+
 from .prepare import NotPrivateError, prepare
 from .transport import private_transports, refusal, required
 
@@ -43,7 +48,8 @@ class _Offered(KernelSpecManager):
             title = str(spec.display_name or kernel_name)
             if self.left_out.get(kernel_name) != title:
                 self.left_out[kernel_name] = title
-                self.log.warning(refusal(title))
+                with speaking(ENGLISH):
+                    self.log.warning(refusal(title))
             raise NotPrivateError(kernel_name, title)
         # Its debugger listens on TCP for whoever connects first.
         spec.metadata = {**spec.metadata, "debugger": False}
@@ -75,7 +81,9 @@ class _MissingError(_StartError, NoSuchKernel):
     def __init__(self, name: str) -> None:
         super().__init__(
             HTTPStatus.NOT_FOUND,
-            f"There is no kernel “{name}” that this server can read. Choose another one, or install it.",
+            _(
+                "There is no kernel “{name}” that this server can read. Choose another one, or install it."
+            ).format(name=name),
         )
         self.name = name
 
@@ -126,14 +134,18 @@ def _check_specification(manager: Any) -> None:
     except Exception as error:
         raise _StartError(
             HTTPStatus.INTERNAL_SERVER_ERROR,
-            f"The kernel “{manager.kernel_name}” cannot be started: its kernel.json cannot be used "
-            f"({_explain(error)}). Mend it, or install the kernel again.",
+            _(
+                "The kernel “{name}” cannot be started: its kernel.json cannot be used ({error}). Mend "
+                "it, or install the kernel again."
+            ).format(name=manager.kernel_name, error=_explain(error)),
         ) from error
     if not usable:
         raise _StartError(
             HTTPStatus.INTERNAL_SERVER_ERROR,
-            f"The kernel “{manager.kernel_name}” cannot be started: its kernel.json names no command. "
-            "Mend it, or install the kernel again.",
+            _(
+                "The kernel “{name}” cannot be started: its kernel.json names no command. Mend it, or "
+                "install the kernel again."
+            ).format(name=manager.kernel_name),
         )
 
 
@@ -142,10 +154,13 @@ def _in_words(start: Callable[..., Any]) -> Callable[..., Awaitable[str]]:
 
     @functools.wraps(start)
     async def start_kernel(*args: Any, **kwargs: Any) -> str:
+        # Jupyter's own handlers, which ask here, do not know what a page speaks.
+        use(preferred(chosen_locale()))
         for key in ("kernel_name", "path", "kernel_id"):
             if not isinstance(kwargs.get(key), str | None):
                 raise _StartError(
-                    HTTPStatus.BAD_REQUEST, f"A kernel's {key.replace('_', ' ')} must be a text."
+                    HTTPStatus.BAD_REQUEST,
+                    _("A kernel's {key} must be a text.").format(key=key.replace("_", " ")),
                 )
         name = kwargs.get("kernel_name")
         if name == "":
@@ -160,9 +175,14 @@ def _in_words(start: Callable[..., Any]) -> Callable[..., Awaitable[str]]:
         except HTTPError:
             raise
         except Exception as error:
-            which = f"The kernel “{name}”" if name else "The kernel"
+            message = (
+                _("The kernel “{name}” could not be started: {error}.")
+                if name
+                else _("The kernel could not be started: {error}.")
+            )
             raise _StartError(
-                HTTPStatus.INTERNAL_SERVER_ERROR, f"{which} could not be started: {_explain(error)}."
+                HTTPStatus.INTERNAL_SERVER_ERROR,
+                message.format(name=name, error=_explain(error)),
             ) from error
         return started
 

@@ -40,10 +40,10 @@ class NotPrivateError(NoSuchKernel):
 
     def __init__(self, name: str, title: str) -> None:
         super().__init__(name)
-        self.message = refusal(title)
+        self.title = title
 
     def __str__(self) -> str:
-        return self.message
+        return refusal(self.title)
 
 
 def prepare(manager: Any, folder: Callable[[], Path], *, prefer: Transport = Transport.IPC) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path, PurePath
 from typing import Any, Final
 
 from aiinfn_hub.contract.private_kernels import PREFERRED, REQUIRED, VARIABLE
+from aiinfn_lab.i18n.language import gettext as _
 
 LONGEST: Final = 107
 """Bytes of a Unix socket's path (sun_path in unix(7))."""
@@ -130,7 +131,7 @@ def socket_prefix(folder: Path) -> str:
 
 def refusal(name: str) -> str:
     """Return the sentence that says why a kernel is not offered."""
-    return (
-        f"The kernel “{name}” is not offered on this machine, because others who work here could read its code and "
+    return _(
+        "The kernel “{name}” is not offered on this machine, because others who work here could read its code and "
         "results: it speaks neither over private sockets nor encrypted."
-    )
+    ).format(name=name)

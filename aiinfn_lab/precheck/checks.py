@@ -7,16 +7,20 @@ import os
 import shlex
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, Final, Literal
 
 from aiinfn_hub.contract.problem import Reason, Refusal
 from aiinfn_hub.contract.values import as_python
+from aiinfn_lab.i18n.formats import SHOWN
+from aiinfn_lab.i18n.language import gettext as _
+from aiinfn_lab.i18n.language import marked, ngettext
+from aiinfn_lab.i18n.messages import Message
 from aiinfn_lab.paths import HomeDocument, show
 from aiinfn_lab.session.environment import Session
 from aiinfn_lab.submission import parameters
-from aiinfn_lab.submission.folder import IGNORE_FILE, CopyPlan, bytes_in_words
+from aiinfn_lab.submission.folder import IGNORE_FILE, CopyPlan
 from aiinfn_lab.submission.inspection import PROGRAMS, Inspection
 from aiinfn_lab.submission.target import Target
 
@@ -25,8 +29,8 @@ from .packages import Interpreter, how_to_install
 
 _LONGEST: Final = 300
 """Characters of values that one sentence shows."""
-_SHOWN: Final = 5
-"""Names that one sentence lists."""
+_MOST_NAMES: Final = 1000
+"""Names that a finding has; a sentence shows the first few."""
 _MOST_PATHS: Final = 200
 """Paths that are looked for; each is a trip to a file system that may be far."""
 _ROOM: Final = 50 * 2**20
@@ -36,17 +40,36 @@ _OWN_TO_SESSION: Final = ("/tmp/", "/var/tmp/", "/dev/shm/")  # noqa: S108 - it 
 
 @dataclass(frozen=True)
 class PrecheckFinding:
-    """A `Check` of the contract, which is not imported here: pydantic is too large for a session's server."""
+    """A `Check` of the contract, which is not imported here: pydantic is too large for a session's server.
+
+    Attributes
+    ----------
+    hint
+        In the language of the reader.
+    """
 
     what: Literal["allowed", "kernel", "code", "packages", "files", "output"]
     verdict: Literal["ok", "notice", "problem"]
-    sentence: str
+    message: Message
     hint: str = ""
     field: str | None = None
 
+    @property
+    def sentence(self) -> str:
+        """What was found, in the language of the reader."""
+        return str(self.message)
+
     def as_json(self) -> dict[str, Any]:
         """Return it as it is sent."""
-        return asdict(self)
+        return {
+            "what": self.what,
+            "verdict": self.verdict,
+            "sentence": self.sentence,
+            "hint": self.hint,
+            "field": self.field,
+            "code": self.message.code,
+            "facts": self.message.plain_facts(),
+        }
 
 
 @dataclass(frozen=True)
@@ -126,9 +149,9 @@ class Subject:
         return self.inspection.kind == "notebook"
 
     @property
-    def noun(self) -> str:
+    def noun(self) -> Message:
         """What to call it."""
-        return self.inspection.kind
+        return Message(f"noun.{self.inspection.kind}")
 
     @property
     def python(self) -> bool:
@@ -161,30 +184,30 @@ def _kernel(subject: Subject) -> PrecheckFinding:
         return PrecheckFinding(
             "kernel",
             "notice",
-            "The job gets another environment than this session, so kernel and packages cannot be looked at from here.",
-            "Choose this session's image, or start a session with the other one to see.",
+            Message("check.kernel.other_image"),
+            _("Choose this session's image, or start a session with the other one to see."),
             "image",
         )
     if inspection.kind == "command":
         if shutil.which("bash") is None:
-            return PrecheckFinding("kernel", "problem", "This environment has no bash, which runs the command.", "Choose an image that has it.", "command")  # fmt: skip
-        return PrecheckFinding("kernel", "ok", "This environment has bash, which runs the command.")
+            return PrecheckFinding("kernel", "problem", Message("check.kernel.no_bash"), _("Choose an image that has it."), "command")  # fmt: skip
+        return PrecheckFinding("kernel", "ok", Message("check.kernel.bash"))
     if not subject.notebook:
         program = PROGRAMS.get(inspection.language, "Python")
         if program in PROGRAMS.values() and shutil.which(program) is None:
-            return PrecheckFinding("kernel", "problem", f"This environment has no {program}, which runs the script.", "Choose an image that has it.", "path")  # fmt: skip
-        return PrecheckFinding("kernel", "ok", f"This environment has {program}, which runs the script.")
+            return PrecheckFinding("kernel", "problem", Message("check.kernel.no_program", program=program), _("Choose an image that has it."), "path")  # fmt: skip
+        return PrecheckFinding("kernel", "ok", Message("check.kernel.program", program=program))
     if inspection.kernel is None:
-        return PrecheckFinding("kernel", "problem", "The notebook has no kernel.", "Open it, choose a kernel at the top right, and save it.", "path")  # fmt: skip
+        return PrecheckFinding("kernel", "problem", Message("check.kernel.none"), _("Open it, choose a kernel at the top right, and save it."), "path")  # fmt: skip
     if subject.kernel is None:
         return PrecheckFinding(
             "kernel",
             "problem",
-            f"This environment has no kernel {show(inspection.kernel)}, which the notebook asks for.",
-            "Open the notebook, choose another kernel at the top right, and save it.",
+            Message("check.kernel.missing", kernel=show(inspection.kernel)),
+            _("Open the notebook, choose another kernel at the top right, and save it."),
             "path",
         )
-    return PrecheckFinding("kernel", "ok", f"This environment has its kernel, {subject.kernel.title}.")
+    return PrecheckFinding("kernel", "ok", Message("check.kernel.there", kernel=subject.kernel.title))
 
 
 def refuse(found: Sequence[PrecheckFinding]) -> None:
@@ -199,13 +222,15 @@ def refuse(found: Sequence[PrecheckFinding]) -> None:
     if not problems:
         return
     first, more = problems[0], len(problems) - 1
-    others = (
-        f" So {'is' if more == 1 else 'are'} {more} other thing{'s' if more > 1 else ''}; see the checks."
-        if more
-        else ""
-    )
-    hint = f"{first.hint} Or submit it anyway (aiinfn submit --anyway)."
-    raise Refusal(Reason.INVALID, f"{first.sentence}{others}", hint.strip(), field=first.field or "path")
+    sentence = first.sentence
+    if more:
+        sentence = ngettext(
+            "{first} So is {number} other thing; see the checks.",
+            "{first} So are {number} other things; see the checks.",
+            more,
+        ).format(first=sentence, number=more)
+    anyway = _("{hint} Or submit it anyway (aiinfn submit --anyway).").format(hint=first.hint)
+    raise Refusal(Reason.INVALID, sentence, anyway.strip(), field=first.field or "path")
 
 
 def _values(subject: Subject) -> Iterator[PrecheckFinding]:
@@ -214,15 +239,14 @@ def _values(subject: Subject) -> Iterator[PrecheckFinding]:
         return
     if subject.values:
         shown = _cut(", ".join(f"{name} = {as_python(value)}" for name, value in subject.values.items()))
-        yield PrecheckFinding("code", "ok", f"The notebook gets {shown}.")
+        yield PrecheckFinding("code", "ok", Message("check.code.values", values=shown))
     given = {*subject.values, *(subject.swept or ())}
-    for name, source in parameters.derived(subject.inspection.parameters, given)[:_SHOWN]:
+    for name, source in parameters.derived(subject.inspection.parameters, given)[:SHOWN]:
         yield PrecheckFinding(
             "code",
             "notice",
-            f"{name} is computed from {source} in the cell with the parameters, before the {source} that you give is set: "
-            "it keeps its value.",
-            f"Compute {name} in a later cell, or give it a value, too.",
+            Message("check.code.derived", name=name, source=source),
+            _("Compute {name} in a later cell, or give it a value, too.").format(name=name),
         )
 
 
@@ -234,11 +258,12 @@ def _lines(subject: Subject) -> Iterator[PrecheckFinding]:
     """Return what stands against a script before its code is read at all."""
     name, data = show(subject.document.name), subject.document.data
     if subject.inspection.language == "shell" and b"\r\n" in data:
+        command = f"sed -i 's/\\r$//' {shlex.quote(subject.document.name)}"
         yield PrecheckFinding(
             "code",
             "problem",
-            f"{name} has Windows line ends, with which bash fails.",
-            f"Save it with line ends of Unix (LF): sed -i 's/\\r$//' {shlex.quote(subject.document.name)}",
+            Message("check.code.line_ends", file=name),
+            _("Save it with line ends of Unix (LF): {command}").format(command=command),
         )
     if subject.python:
         try:
@@ -247,20 +272,15 @@ def _lines(subject: Subject) -> Iterator[PrecheckFinding]:
             yield PrecheckFinding(
                 "code",
                 "problem",
-                f"{name} is not in UTF-8 and does not say what it is in, so Python cannot read it.",
-                "Save it as UTF-8, or write for example # -*- coding: latin-1 -*- into its first line.",
+                Message("check.code.encoding", file=name),
+                _("Save it as UTF-8, or write for example # -*- coding: latin-1 -*- into its first line."),
             )
 
 
-_ASKED: Final = {
-    "input": "asks for input, which nobody gives to a job",
-    "getpass": "asks for a password, which nobody gives to a job",
-    "get_ipython": "calls get_ipython, which there is in notebooks only",
-}
 _INSTEAD: Final = {
-    "input": "Make it a parameter or an argument.",
-    "getpass": "Read it from a file of your home that only you can read.",
-    "get_ipython": "Leave the line out, or submit the notebook itself.",
+    "input": marked("Make it a parameter or an argument."),
+    "getpass": marked("Read it from a file of your home that only you can read."),
+    "get_ipython": marked("Leave the line out, or submit the notebook itself."),
 }
 
 
@@ -273,33 +293,35 @@ def _asks(subject: Subject, mentions: Mentions) -> Iterator[PrecheckFinding]:
         if each.name == "get_ipython" and not each.sure:
             continue  # It was thought of.
         seen.add(each.name)
-        where = (
-            f"Cell {each.cell}" if subject.notebook else f"Line {each.line} of {show(subject.document.name)}"
+        message = (
+            Message(f"check.code.cell_asks.{each.name}", cell=each.cell)
+            if subject.notebook
+            else Message(
+                f"check.code.line_asks.{each.name}", line=each.line, file=show(subject.document.name)
+            )
         )
         sure = each.sure and each.cell not in subject.inspection.may_fail
-        yield PrecheckFinding(
-            "code", "problem" if sure else "notice", f"{where} {_ASKED[each.name]}.", _INSTEAD[each.name]
-        )
+        yield PrecheckFinding("code", "problem" if sure else "notice", message, _(_INSTEAD[each.name]))
 
 
 def _code(subject: Subject, mentions: Mentions) -> Iterator[PrecheckFinding]:
-    hint = f"Mend it, save the {subject.noun}, and look again."
+    hint = _("Mend it, save the {noun}, and look again.").format(noun=subject.noun)
     if mentions.errors:
         cell, line = mentions.errors[0]
-        more = f", nor can {len(mentions.errors) - 1} more" if len(mentions.errors) > 1 else ""
         if subject.notebook:
             # It may be a magic that only its kernel knows.
-            yield PrecheckFinding(
-                "code", "notice", f"Cell {cell} cannot be read as Python (line {line}){more}.", hint
+            more = len(mentions.errors) - 1
+            message = (
+                Message("check.code.cells_unread", cell=cell, line=line, more=more)
+                if more
+                else Message("check.code.cell_unread", cell=cell, line=line)
             )
+            yield PrecheckFinding("code", "notice", message, hint)
         else:
-            yield PrecheckFinding(
-                "code", "problem", f"Line {line} of {show(subject.document.name)} is not Python.", hint
-            )
+            message = Message("check.code.not_python", line=line, file=show(subject.document.name))
+            yield PrecheckFinding("code", "problem", message, hint)
     if mentions.partial:
-        yield PrecheckFinding(
-            "code", "notice", f"The {subject.noun} is so long that not all of it was looked at."
-        )
+        yield PrecheckFinding("code", "notice", Message("check.code.partial", noun=subject.noun))
 
 
 def _packages(subject: Subject, mentions: Mentions) -> Iterator[PrecheckFinding]:
@@ -314,28 +336,29 @@ def _packages(subject: Subject, mentions: Mentions) -> Iterator[PrecheckFinding]
     folders += [str(_place(subject, path)) for path in mentions.search if path is not None]
     missing = interpreter.missing(names, folders) if interpreter else None
     if missing is None:
-        sentence = f"Whether the packages that it imports are there could not be found out: {_list(names)}."
-        yield PrecheckFinding("packages", "notice", sentence)
+        yield PrecheckFinding("packages", "notice", Message("check.packages.unknown", packages=_list(names)))
         return
     # It is coped with elsewhere, comes by itself, or may be found in a folder that is computed.
     doubtful = mentions.installs or None in mentions.search
     sure = [name for name in missing if mentions.imports[name] and not doubtful]
     unsure = [name for name in missing if name not in sure]
     hint = how_to_install(missing, notebook=subject.notebook)
+
+    def lacking(code: str, packages: list[str]) -> Message:
+        return Message(code, packages=_list(packages), number=len(packages), noun=subject.noun)
+
     if sure:
-        sentence = f"This environment has no {_packages_called(sure)}, which the {subject.noun} imports."
-        yield PrecheckFinding("packages", "problem", sentence, hint)
+        yield PrecheckFinding("packages", "problem", lacking("check.packages.missing", sure), hint)
     if unsure:
-        sentence = (
-            f"This environment has no {_packages_called(unsure)}, which a part of the {subject.noun} imports."
-        )
+        message = lacking("check.packages.missing_in_part", unsure)
         if mentions.installs:
-            sentence = f"This environment has no {_packages_called(unsure)} now; the {subject.noun} installs packages itself."
-            hint = "Installing them before spares the job the time, and keeps other jobs from changing them."
-        yield PrecheckFinding("packages", "notice", sentence, hint)
+            message = lacking("check.packages.installs", unsure)
+            hint = _(
+                "Installing them before spares the job the time, and keeps other jobs from changing them."
+            )
+        yield PrecheckFinding("packages", "notice", message, hint)
     if not missing:
-        count = len(names)
-        yield PrecheckFinding("packages", "ok", f"{'The package' if count == 1 else f'All {count} packages'} that it imports {'is' if count == 1 else 'are'} there.")  # fmt: skip
+        yield PrecheckFinding("packages", "ok", Message("check.packages.there", number=len(names)))
 
 
 def _files(subject: Subject, mentions: Mentions) -> Iterator[PrecheckFinding]:
@@ -356,26 +379,22 @@ def _files(subject: Subject, mentions: Mentions) -> Iterator[PrecheckFinding]:
         else:
             missing.append(path)
     if missing:
-        verb = "is" if len(missing) == 1 else "are"
+        code = "check.files.missing_of_many" if many else "check.files.missing"
         yield PrecheckFinding(
             "files",
             "notice",
-            f"It mentions {_list(missing)}, which {verb} not there now.{' Not all names were looked for.' if many else ''}",
-            f"Relative names count from the folder of the {subject.noun}; the files must be there when the job starts.",
+            _named(code, missing),
+            _(
+                "Relative names count from the folder of the {noun}; the files must be there when the job starts."
+            ).format(noun=subject.noun),
         )
     if lost:
-        verb = "is" if len(lost) == 1 else "are"
-        yield PrecheckFinding("files", "notice", f"It mentions {_list(lost)}, which {verb} left out of the copy.", f"Take it back in a file {IGNORE_FILE}, by a line with a ! before it.")  # fmt: skip
+        hint = _("Take it back in a file {name}, by a line with a ! before it.").format(name=IGNORE_FILE)
+        yield PrecheckFinding("files", "notice", _named("check.files.left_out", lost), hint)
     if own:
-        verb = "belongs" if len(own) == 1 else "belong"
-        yield PrecheckFinding(
-            "files",
-            "notice",
-            f"It reads {_list(own)}, which {verb} to this session alone; a job may not see it.",
-            "Put it into your home.",
-        )
+        yield PrecheckFinding("files", "notice", _named("check.files.own", own), _("Put it into your home."))
     if there and not (missing or lost or own or many):
-        yield PrecheckFinding("files", "ok", f"{'The file' if there == 1 else f'All {there} files'} that it reads by name {'is' if there == 1 else 'are'} there.")  # fmt: skip
+        yield PrecheckFinding("files", "ok", Message("check.files.there", number=there))
 
 
 def _copied(subject: Subject) -> Iterator[PrecheckFinding]:
@@ -383,12 +402,18 @@ def _copied(subject: Subject) -> Iterator[PrecheckFinding]:
     plan = subject.plan
     if plan is None:
         return
-    copied, linked = plan.sentences()
+    copied, linked = plan.messages()
     yield PrecheckFinding("files", "ok", copied)
     if linked:
-        yield PrecheckFinding("files", "notice", linked, "Leave it as it is until the job is over. What the job writes there, it writes into the original.")  # fmt: skip
+        hint = _(
+            "Leave it as it is until the job is over. What the job writes there, it writes into the original."
+        )
+        yield PrecheckFinding("files", "notice", linked, hint)
     if plan.unreadable:
-        yield PrecheckFinding("files", "notice", f"{_list(plan.unreadable)} cannot be read and is left out.", "Give yourself the right to read it (chmod u+r).")  # fmt: skip
+        message = _named("check.files.unreadable", plan.unreadable)
+        yield PrecheckFinding(
+            "files", "notice", message, _("Give yourself the right to read it (chmod u+r).")
+        )
 
 
 def _output(subject: Subject, mentions: Mentions) -> Iterator[PrecheckFinding]:
@@ -396,52 +421,45 @@ def _output(subject: Subject, mentions: Mentions) -> Iterator[PrecheckFinding]:
     place = document.folder if plan is None else plan.place.parent
     if not os.access(place, os.W_OK | os.X_OK):
         folder = show(PurePosixPath(document.home_path if plan is None else plan.home_path).parent.as_posix())
-        yield PrecheckFinding("output", "problem", f"The folder {folder} cannot be written, so the result has no place.", "Give yourself the right to write it (chmod u+w), or copy the file elsewhere.", "path")  # fmt: skip
+        yield PrecheckFinding(
+            "output",
+            "problem",
+            Message("check.output.no_place", folder=folder),
+            _("Give yourself the right to write it (chmod u+w), or copy the file elsewhere."),
+            "path",
+        )
         return
     if plan is not None:
-        yield PrecheckFinding("output", "ok", _in_copy(plan, subject.swept is not None))
+        code = "check.output.copy" if subject.swept is None else "check.output.copies"
+        yield PrecheckFinding("output", "ok", Message(code, folder=plan.name))
         # One copy is kept to be run again, the others are what the job or its points run in.
         needed = plan.size * (subject.points + 1)
     else:
         stem = document.name.rpartition(".")[0] or document.name
         ending = ".ipynb" if subject.notebook else ".log"
         result = f"{stem}.ID/" if subject.swept is not None else f"{stem}.ID{ending}"
-        yield PrecheckFinding(
-            "output",
-            "ok",
-            f"The result appears beside it as {result}, with the job's ID. Nothing is overwritten.",
-        )
+        yield PrecheckFinding("output", "ok", Message("check.output.beside", result=result))
         needed = len(document.data)
     free = _free(place)
+    delete = _("Delete something before you submit.")
     if free is not None and plan is not None and free < needed:
-        yield PrecheckFinding("output", "problem", f"The copies of the folder need {bytes_in_words(needed)}, and {bytes_in_words(free)} are free.", "Delete something before you submit.")  # fmt: skip
+        message = Message("check.output.no_room", needed=needed, free=free)
+        yield PrecheckFinding("output", "problem", message, delete)
     elif free is not None and free < _ROOM + needed:
-        yield PrecheckFinding("output", "notice", f"Only {free // 2**20} MiB are free where the result is to appear.", "Delete something before you submit.")  # fmt: skip
+        yield PrecheckFinding("output", "notice", Message("check.output.little_room", free=free), delete)
     written = list(dict.fromkeys(mentions.writes))
     if subject.swept is not None and written and plan is None:
         yield PrecheckFinding(
             "output",
             "notice",
-            f"Every point of the sweep writes {_list(written)}, one over the other.",
-            "Make the point's values a part of the name.",
+            Message("check.output.overwritten", files=_list(written)),
+            _("Make the point's values a part of the name."),
         )
 
 
 def _is_left_out(subject: Subject, path: str) -> bool:
     plan = subject.plan
     return plan is not None and not plan.has(str(subject.document.folder.relative_to(plan.place) / path))
-
-
-def _in_copy(plan: CopyPlan, swept: bool) -> str:
-    if swept:
-        return (
-            f"Each point runs in a copy of its own, {plan.name}.ID/0001/ and so on, beside the folder. "
-            "What it writes stays there; nothing is overwritten."
-        )
-    return (
-        f"The job runs in the copy {plan.name}.ID/, with its ID, beside the folder. "
-        "What it writes stays there; nothing is overwritten."
-    )
 
 
 def _place(subject: Subject, path: str) -> Path:
@@ -465,10 +483,9 @@ def _free(folder: Path) -> int | None:
         return None
 
 
-def _packages_called(names: Sequence[str]) -> str:
-    return f"package {_list(names)}" if len(names) == 1 else f"packages {_list(names)}"
+def _named(code: str, files: Sequence[str]) -> Message:
+    return Message(code, files=_list(files), number=len(files))
 
 
-def _list(names: Sequence[str]) -> str:
-    shown = ", ".join(show(name)[1:-1] for name in names[:_SHOWN])
-    return shown if len(names) <= _SHOWN else f"{shown} and {len(names) - _SHOWN} more"
+def _list(names: Sequence[str]) -> list[str]:
+    return [show(name)[1:-1] for name in names[:_MOST_NAMES]]

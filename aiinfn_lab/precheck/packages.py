@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from aiinfn_lab.i18n.language import gettext as _
+
 SECONDS: Final = 10.0
 """How long an interpreter may take to look."""
 _MARK: Final = "aiinfn-missing:"
@@ -124,8 +126,8 @@ def how_to_install(names: Sequence[str], *, notebook: bool) -> str:
     """Return how packages come into the environment."""
     by_pip = [_DISTRIBUTIONS.get(name, name) for name in names if name not in _NOT_BY_PIP]
     if not by_pip:
-        return "Choose an image that has it."
+        return _("Choose an image that has it.")
     command = f"pip install {' '.join(by_pip)}"
     if notebook:
-        return f"Install it first, for example in a cell: %{command}"
-    return f"Install it first, for example in a terminal: {command}"
+        return _("Install it first, for example in a cell: {command}").format(command=f"%{command}")
+    return _("Install it first, for example in a terminal: {command}").format(command=command)

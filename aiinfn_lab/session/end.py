@@ -11,6 +11,7 @@ from typing import Any, Final, Self
 from urllib.parse import quote
 
 from aiinfn_hub.contract.problem import Reason, Refusal, reason_of
+from aiinfn_lab.i18n.language import gettext as _
 from aiinfn_lab.transport import Call, Connection, HttpAnswer, NoAnswerError
 from aiinfn_lab.transport.asynchronous import AsyncTransport
 
@@ -76,7 +77,8 @@ class HubClient:
     async def _ask(self, method: str, language: str) -> Any:
         if not self.url:
             raise Refusal(
-                Reason.NOT_FOUND, "This JupyterLab was not started by the platform, so it has no time limit."
+                Reason.NOT_FOUND,
+                _("This JupyterLab was not started by the platform, so it has no time limit."),
             )
         if self._transport is None:
             to = Connection(
@@ -114,10 +116,10 @@ def _refusal(status: int, answer: dict[str, Any]) -> Refusal:
         return _silent()
     # Else it may be one of JupyterHub's own errors, or of a newer hub.
     reason = reason_of(answer.get("reason"), status, Reason.UNAVAILABLE)
-    return Refusal(reason, str(answer.get("message") or "The hub refuses."), str(answer.get("hint") or ""))
+    return Refusal(reason, str(answer.get("message") or _("The hub refuses.")), str(answer.get("hint") or ""))
 
 
 def _silent() -> Refusal:
     return Refusal(
-        Reason.UNAVAILABLE, "The hub does not answer.", "Your session goes on; try again in a moment."
+        Reason.UNAVAILABLE, _("The hub does not answer."), _("Your session goes on; try again in a moment.")
     )

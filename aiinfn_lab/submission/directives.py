@@ -12,6 +12,7 @@ import shlex
 from typing import Any, Final
 
 from aiinfn_hub.contract.problem import Reason, Refusal
+from aiinfn_lab.i18n.language import gettext as _
 from aiinfn_lab.paths import HomeDocument, is_printable, show
 
 from .inspection import LANGUAGES
@@ -84,25 +85,37 @@ def write(values: dict[str, str]) -> str:
 
 
 def _read_line(text: str, number: int, shown: str, found: dict[str, str]) -> None:
-    where = f"Line {number} of {shown}"
+    where = {"line": number, "file": shown}
     try:
         words = shlex.split(text)
     except ValueError as error:
-        raise _refuse(f"{where} has a quote that is not closed.") from error
+        raise _refuse(_("Line {line} of {file} has a quote that is not closed.").format(**where)) from error
     for word in words:
         name, sign, value = word.partition("=")
         if not sign or not _KEY.fullmatch(name):
-            raise _refuse(f"{where} has {show(word)}, which is no NAME=VALUE.")
+            raise _refuse(
+                _("Line {line} of {file} has {word}, which is no NAME=VALUE.").format(
+                    **where, word=show(word)
+                )
+            )
         if name not in KEYS:
-            raise _refuse(f"{where} has {show(name)}, which is nothing that a job has.")
+            raise _refuse(
+                _("Line {line} of {file} has {name}, which is nothing that a job has.").format(
+                    **where, name=show(name)
+                )
+            )
         if not value or not is_printable(value):
-            raise _refuse(f"{where} gives no usable value to {show(name)}.")
+            raise _refuse(
+                _("Line {line} of {file} gives no usable value to {name}.").format(**where, name=show(name))
+            )
         key = KEYS[name]
         if key == "labels":
             found[key] = ",".join(part for part in (found.get(key), value) if part)
             continue
         if found.setdefault(key, value) != value:
-            raise _refuse(f"{where} gives {show(name)} a second value.")
+            raise _refuse(
+                _("Line {line} of {file} gives {name} a second value.").format(**where, name=show(name))
+            )
 
 
 def _first_cell(data: bytes) -> str:
@@ -119,6 +132,6 @@ def _refuse(message: str) -> Refusal:
     return Refusal(
         Reason.INVALID,
         message,
-        f"Write for example: # AIINFN accelerator=t4 time=2h. There are {usual}.",
+        _("Write for example: # AIINFN accelerator=t4 time=2h. There are {usual}.").format(usual=usual),
         field="path",
     )

@@ -18,6 +18,10 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from aiinfn_hub.contract.problem import Reason, Refusal
+from aiinfn_hub.contract.templates import NOTHING
+from aiinfn_lab.i18n.formats import bytes_in_words, number
+from aiinfn_lab.i18n.language import gettext as _
+from aiinfn_lab.i18n.messages import Message
 from aiinfn_lab.paths import look, show
 
 from .inspection import LANGUAGES
@@ -43,7 +47,8 @@ _MOST_LINKED: Final = 20
 _DEEPEST: Final = 60
 _LARGEST_IGNORE: Final = 64 * 2**10
 _MOST_PROGRAMS: Final = 200
-_SHOWN: Final = 5
+_MOST_NAMES: Final = 1000
+"""Names that a message has; its sentence shows the first few."""
 _USUAL: Final = tuple(
     f"{stem}{ending}" for stem in ("main", "run", "train") for ending in (".py", ".sh", ".ipynb", ".R", ".r")
 )
@@ -160,19 +165,22 @@ class CopyPlan:
         gone = (each.rstrip("/") for each in (*self.left_out, *self.unreadable))
         return not any(wanted == each or wanted.startswith(f"{each}/") for each in gone)
 
-    def sentences(self) -> tuple[str, str]:
-        """Return what is copied and left out, and what is linked; the second may be empty."""
-        number = f"{self.files} file{'s' if self.files != 1 else ''}, {bytes_in_words(self.size)}"
-        copied = f"A copy of the folder is made: {number}."
-        if self.left_out:
-            copied += f" Left out: {_list(self.left_out)}."
-        if not self.linked:
-            return copied, ""
-        names = _list([_large(entry) for entry in self.linked])
-        return (
-            copied,
-            f"Too large to be copied: {names}. The job works with the original of {_it(self.linked)}.",
+    def messages(self) -> tuple[Message, Message]:
+        """Return what is copied and left out, and what is linked; the second may be nothing."""
+        copied = (
+            Message(
+                "folder.copied_in_part",
+                number=self.files,
+                size=self.size,
+                left_out=_list(self.left_out),
+            )
+            if self.left_out
+            else Message("folder.copied", number=self.files, size=self.size)
         )
+        if not self.linked:
+            return copied, Message(NOTHING)
+        entries = [_large(entry) for entry in self.linked]
+        return copied, Message("folder.linked", entries=entries, number=len(entries))
 
     def as_json(self) -> dict[str, Any]:
         """Return what a form needs."""
@@ -188,7 +196,7 @@ class CopyPlan:
             "programs": self.programs,
             "program": self.program,
             "command": self.command,
-            "sentence": " ".join(filter(None, self.sentences())),
+            "sentence": " ".join(str(each) for each in self.messages() if each),
         }
 
 
@@ -236,8 +244,12 @@ class _Look:
         if self._seen > _MOST_SEEN:
             raise _refuse(
                 Reason.TOO_LARGE,
-                f"The folder {show(self._place.name)} has more than {_MOST_SEEN:,} files.",
-                f"Submit a smaller folder, or name in a file {IGNORE_FILE} what the job does not need.",
+                _("The folder {name} has more than {most} files.").format(
+                    name=show(self._place.name), most=number(_MOST_SEEN)
+                ),
+                _("Submit a smaller folder, or name in a file {rules} what the job does not need.").format(
+                    rules=IGNORE_FILE
+                ),
             )
         if path and (len(entries) > MOST_FILES or depth > _DEEPEST or self._seen > self._most):
             found.cut, found.files = True, len(entries)
@@ -299,9 +311,18 @@ def _link(top: Entry, program: str | None) -> list[Entry]:
         if chosen is None or len(linked) == _MOST_LINKED:
             raise _refuse(
                 Reason.TOO_LARGE,
-                f"The folder is too large: it has {files:,} files, {bytes_in_words(size)}, and "
-                f"{MOST_FILES:,} files of {bytes_in_words(MOST_BYTES)} can be copied.",
-                f"Submit a smaller folder, or name in a file {IGNORE_FILE} what the job does not need.",
+                _(
+                    "The folder is too large: it has {files} files, {size}, and {most_files} files of {most_bytes} "
+                    "can be copied."
+                ).format(
+                    files=number(files),
+                    size=bytes_in_words(size),
+                    most_files=number(MOST_FILES),
+                    most_bytes=bytes_in_words(MOST_BYTES),
+                ),
+                _("Submit a smaller folder, or name in a file {rules} what the job does not need.").format(
+                    rules=IGNORE_FILE
+                ),
             )
         _remove(top, chosen)
         linked.append(chosen)
@@ -358,23 +379,27 @@ def _ignored(place: Path) -> GitIgnoreSpec:
     except OSError as error:
         raise _refuse(
             Reason.FORBIDDEN,
-            f"{show(f'{place.name}/{IGNORE_FILE}')} cannot be read: {error.strerror}.",
-            "Make it a text file that you may read.",
+            _("{file} cannot be read: {reason}.").format(
+                file=show(f"{place.name}/{IGNORE_FILE}"), reason=error.strerror
+            ),
+            _("Make it a text file that you may read."),
         ) from error
     if len(data) > _LARGEST_IGNORE:
         raise _refuse(
             Reason.TOO_LARGE,
-            f"{IGNORE_FILE} is larger than {bytes_in_words(_LARGEST_IGNORE)}.",
-            "Shorten it.",
+            _("{file} is larger than {size}.").format(file=IGNORE_FILE, size=bytes_in_words(_LARGEST_IGNORE)),
+            _("Shorten it."),
         )
-    for number, line in enumerate(lines, 1):
+    for place_in_file, line in enumerate(lines, 1):
         try:
             GitIgnoreSpec.from_lines([line])
         except ValueError as error:
             raise _refuse(
                 Reason.INVALID,
-                f"Line {number} of {IGNORE_FILE} is no pattern: {show(line)}.",
-                "Write it as in a .gitignore.",
+                _("Line {line} of {file} is no pattern: {pattern}.").format(
+                    line=place_in_file, file=IGNORE_FILE, pattern=show(line)
+                ),
+                _("Write it as in a .gitignore."),
             ) from error
     return GitIgnoreSpec.from_lines([*LEFT_OUT, *lines])
 
@@ -387,40 +412,15 @@ def _runs(path: str) -> bool:
     return PurePosixPath(path).suffix in {".ipynb", *LANGUAGES}
 
 
-def _large(entry: Entry) -> str:
-    shown = f"{entry.path}/" if entry.kind == "folder" else entry.path
-    return (
-        f"{shown} (many files)"
-        if entry.cut or entry.size < MOST_BYTES / 100
-        else f"{shown} ({bytes_in_words(entry.size)})"
-    )
+def _large(entry: Entry) -> Message:
+    shown = show(f"{entry.path}/" if entry.kind == "folder" else entry.path)[1:-1]
+    if entry.cut or entry.size < MOST_BYTES / 100:
+        return Message("folder.entry.many_files", path=shown)
+    return Message("folder.entry.size", path=shown, size=entry.size)
 
 
-def _it(entries: list[Entry]) -> str:
-    return "it" if len(entries) == 1 else "them"
-
-
-def _list(names: list[str]) -> str:
-    shown = ", ".join(show(name)[1:-1] for name in names[:_SHOWN])
-    return shown if len(names) <= _SHOWN else f"{shown} and {len(names) - _SHOWN} more"
-
-
-def bytes_in_words(size: int) -> str:
-    """Write a number of bytes, such as ``3.1 MiB``."""
-    if size < 1024:
-        return f"{size} bytes"
-    value, unit = float(size), ""
-    for unit in ("KiB", "MiB", "GiB", "TiB"):  # noqa: B007 - the last one is used
-        value /= 1024
-        if value < 1024:
-            break
-    return (
-        f"{value:.0f} {unit}"
-        if value >= 100
-        else f"{value:.2g} {unit}"
-        if value < 10
-        else f"{value:.3g} {unit}"
-    )
+def _list(names: list[str]) -> list[str]:
+    return [show(name)[1:-1] for name in names[:_MOST_NAMES]]
 
 
 def _refuse(reason: Reason, message: str, hint: str) -> Refusal:

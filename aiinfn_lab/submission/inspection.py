@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 from typing import Any, Final, Literal
 
 from aiinfn_hub.contract.problem import Reason, Refusal
+from aiinfn_lab.i18n.language import gettext as _
 from aiinfn_lab.paths import HomeDocument, show
 
 from . import parameters
@@ -66,11 +67,11 @@ def inspect(document: HomeDocument) -> Inspection:
         return _notebook(document)
     if language := LANGUAGES.get(ending):
         text = read_script(document.data, language)
-        note = "Scripts have no parameters; give them arguments."
+        note = _("Scripts have no parameters; give them arguments.")
         return Inspection("script", language, note=note, code=[text])
     raise _refuse(
-        f"{show(document.name)} is neither a notebook nor a script.",
-        f"Choose a file ending in .ipynb, {', '.join(LANGUAGES)}.",
+        _("{name} is neither a notebook nor a script.").format(name=show(document.name)),
+        _("Choose a file ending in .ipynb, {endings}.").format(endings=", ".join(LANGUAGES)),
     )
 
 
@@ -96,18 +97,23 @@ def read_notebook(data: bytes, name: str) -> dict[str, Any]:
     """
     shown = show(name)
     if not data.strip():
-        raise _refuse(f"{shown} is empty.", "Open it in JupyterLab, write something, and save it.")
+        raise _refuse(
+            _("{shown} is empty.").format(shown=shown),
+            _("Open it in JupyterLab, write something, and save it."),
+        )
     try:
         content = json.loads(data.decode(json.detect_encoding(data)))
     except json.JSONDecodeError as error:
         raise _refuse(
-            f"{shown} is not a notebook: its text is not valid JSON (line {error.lineno}).",
-            "Open it in JupyterLab and save it again.",
+            _("{shown} is not a notebook: its text is not valid JSON (line {line}).").format(
+                shown=shown, line=error.lineno
+            ),
+            _("Open it in JupyterLab and save it again."),
         ) from error
     except (ValueError, RecursionError) as error:  # a number of thousands of digits, too
         raise _refuse(
-            f"{shown} is not a notebook: its text cannot be read as JSON.",
-            "Open it in JupyterLab and save it again.",
+            _("{shown} is not a notebook: its text cannot be read as JSON.").format(shown=shown),
+            _("Open it in JupyterLab and save it again."),
         ) from error
     _cells(content, shown)
     return _completed(content)
@@ -161,22 +167,27 @@ def _notebook(document: HomeDocument) -> Inspection:
         kernel,
         _text(spec, "display_name") or kernel or "",
         len(cells),
-        sum(1 for kind, _, source in cells if kind == "code" and source.strip()),
+        sum(1 for kind, _tags, source in cells if kind == "code" and source.strip()),
         found,
         note,
-        [source for _, _, source in run],
-        frozenset(number for number, (_, tags, _) in enumerate(run, 1) if _RAISES_TAG in tags),
+        [source for _kind, _tags, source in run],
+        frozenset(number for number, (_kind, tags, _source) in enumerate(run, 1) if _RAISES_TAG in tags),
     )
 
 
 def _cells(content: Any, shown: str) -> list[tuple[str, list[Any], str]]:
     """Type, tags and source of each cell."""
     if not isinstance(content, dict) or "nbformat" not in content:
-        raise _refuse(f"{shown} is not a notebook.", "Choose a file that JupyterLab opens as a notebook.")
+        raise _refuse(
+            _("{shown} is not a notebook.").format(shown=shown),
+            _("Choose a file that JupyterLab opens as a notebook."),
+        )
     if content["nbformat"] != 4:
         raise _refuse(
-            f"{shown} has notebook format {str(content['nbformat'])[:20]}; only format 4 can be run.",
-            "Open it in JupyterLab and save it: that converts it.",
+            _("{shown} has notebook format {format}; only format 4 can be run.").format(
+                shown=shown, format=str(content["nbformat"])[:20]
+            ),
+            _("Open it in JupyterLab and save it: that converts it."),
         )
     cells = content.get("cells")
     found = []
@@ -185,7 +196,10 @@ def _cells(content: Any, shown: str) -> list[tuple[str, list[Any], str]]:
         if isinstance(source, list) and all(isinstance(line, str) for line in source):
             source = "".join(source)
         if not isinstance(source, str) or not isinstance(cell.get("cell_type"), str):
-            raise _refuse(f"{shown} is damaged at cell {number}.", "Open it in JupyterLab and save it again.")
+            raise _refuse(
+                _("{shown} is damaged at cell {number}.").format(shown=shown, number=number),
+                _("Open it in JupyterLab and save it again."),
+            )
         tags = _table(cell, "metadata").get("tags")
         found.append((cell["cell_type"], tags if isinstance(tags, list) else [], source))
     return found
@@ -197,9 +211,13 @@ def _parameters(
     own = _tagged(cells, parameters.TAG)
     injected = _tagged(cells, parameters.INJECTED_TAG)
     if own is None and injected is None:
-        return [], f"No cell has the tag '{parameters.TAG}'; add it to the cell that sets the values to vary."
+        return [], _("No cell has the tag '{tag}'; add it to the cell that sets the values to vary.").format(
+            tag=parameters.TAG
+        )
     if language not in {"", "python"}:
-        return [], f"Parameters can be read from Python notebooks only; this one is in {language[:40]}."
+        return [], _("Parameters can be read from Python notebooks only; this one is in {language}.").format(
+            language=language[:40]
+        )
     found, note = parameters.read(own or "")
     if injected is not None:
         # The values of an earlier run are set after the cell, so they are what counts.

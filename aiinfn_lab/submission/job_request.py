@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from aiinfn_hub.contract.constants import MOST_POINTS
 from aiinfn_hub.contract.problem import Reason, Refusal
+from aiinfn_lab.i18n.language import gettext as _
 from aiinfn_lab.paths import is_printable, show
 from aiinfn_lab.session.environment import INHERITED, Session
 
@@ -36,12 +37,14 @@ def check_keys(body: object) -> dict[str, Any]:
         Otherwise.
     """
     if not isinstance(body, dict):
-        raise Refusal(Reason.INVALID, "The request is not a JSON object.", "Reload the page and try again.")
+        raise Refusal(
+            Reason.INVALID, _("The request is not a JSON object."), _("Reload the page and try again.")
+        )
     if "work" in body:
         raise Refusal(
             Reason.INVALID,
-            "A submission has no key 'work'.",
-            "Write its path, parameters or arguments beside the other keys.",
+            _("A submission has no key {key}.").format(key="'work'"),
+            _("Write its path, parameters or arguments beside the other keys."),
             field="work",
         )
     return body
@@ -58,8 +61,8 @@ def check_idempotency_key(value: str) -> str:
     if not _IDEMPOTENCY_KEY.fullmatch(value):
         raise Refusal(
             Reason.INVALID,
-            "The Idempotency-Key must be 1 to 200 printable ASCII characters.",
-            "Send a new UUID for each press of the button.",
+            _("The Idempotency-Key must be 1 to 200 printable ASCII characters."),
+            _("Send a new UUID for each press of the button."),
         )
     return value
 
@@ -71,14 +74,16 @@ def check_kernel(inspection: Inspection, *, available: bool) -> Refusal | None:
     if inspection.kernel is None:
         return Refusal(
             Reason.INVALID,
-            "The notebook has no kernel.",
-            "Open it, choose a kernel at the top right, and save it.",
+            _("The notebook has no kernel."),
+            _("Open it, choose a kernel at the top right, and save it."),
             field="path",
         )
     return Refusal(
         Reason.UNKNOWN,
-        f"This environment has no kernel {show(inspection.kernel)}, which the notebook asks for.",
-        "Open the notebook, choose another kernel at the top right, and save it.",
+        _("This environment has no kernel {kernel}, which the notebook asks for.").format(
+            kernel=show(inspection.kernel)
+        ),
+        _("Open the notebook, choose another kernel at the top right, and save it."),
         field="path",
     )
 
@@ -98,7 +103,7 @@ def build(body: dict[str, Any], target: Target, session: Session, key: str) -> d
     """
     if body.get("anyway") not in {None, True, False}:
         raise Refusal(
-            Reason.INVALID, "The key anyway must be true or false.", "Leave it out.", field="anyway"
+            Reason.INVALID, _("The key anyway must be true or false."), _("Leave it out."), field="anyway"
         )
     request = {key: value for key, value in body.items() if key not in _OF_THE_WORK and value is not None}
     request["work"] = _work(body, target, key)
@@ -123,25 +128,25 @@ def _work(body: dict[str, Any], target: Target, key: str) -> dict[str, Any]:
         **target.work(),
     }
     if inspection.kind == "notebook":
-        _forbid(body, "arguments", "A notebook takes parameters, not arguments.")
+        _forbid(body, "arguments", _("A notebook takes parameters, not arguments."))
         work["kernel"] = inspection.kernel
         work["parameters"] = given_parameters(body, inspection)
         if (wanted := from_here.read(body, target.document, inspection)) is not None:
             if target.plan is not None:
                 raise Refusal(
                     Reason.INVALID,
-                    "A job that goes on from a session runs in the notebook's own folder.",
-                    "Leave out the folder.",
+                    _("A job that goes on from a session runs in the notebook's own folder."),
+                    _("Leave out the folder."),
                     field="folder",
                 )
             from_here.add(work, wanted)
     elif inspection.kind == "script":
         for other in ("parameters", "typed"):
-            _forbid(body, other, "A script takes arguments, not parameters.")
+            _forbid(body, other, _("A script takes arguments, not parameters."))
         work["arguments"] = _arguments(body.get("arguments"))
     else:
         for other in ("parameters", "typed", "arguments"):
-            _forbid(body, other, "A command has its arguments in itself.")
+            _forbid(body, other, _("A command has its arguments in itself."))
     return work
 
 
@@ -156,15 +161,15 @@ def _sweep(value: object, inspection: Inspection) -> dict[str, Any]:
     if inspection.kind == "command":
         raise Refusal(
             Reason.INVALID,
-            "A command cannot be swept.",
-            "Put it into a script, which gets each point's values as arguments.",
+            _("A command cannot be swept."),
+            _("Put it into a script, which gets each point's values as arguments."),
             field="sweep",
         )
     if not isinstance(value, dict) or not isinstance(value.get("points"), list) or not value.keys() <= _SWEEP:
         raise Refusal(
             Reason.INVALID,
-            "A sweep must be an object with points and parallelism.",
-            "Reload the page and try again.",
+            _("A sweep must be an object with points and parallelism."),
+            _("Reload the page and try again."),
             field="sweep",
         )
     points = []
@@ -176,7 +181,10 @@ def _sweep(value: object, inspection: Inspection) -> dict[str, Any]:
                 points.extend(sweep.points([point]))
         except Refusal as refusal:
             raise Refusal(
-                refusal.reason, f"Point {number}: {refusal.message}", refusal.hint, field="sweep"
+                refusal.reason,
+                _("Point {number}: {message}").format(number=number, message=refusal.message),
+                refusal.hint,
+                field="sweep",
             ) from None
     return {**value, "points": points}
 
@@ -195,7 +203,10 @@ def given_parameters(body: Mapping[str, Any], inspection: Inspection) -> dict[st
         return found
     if not isinstance(typed, dict) or not all(isinstance(text, str) for text in typed.values()):
         raise Refusal(
-            Reason.INVALID, "What was typed must be names with texts.", "Send a JSON object.", field="typed"
+            Reason.INVALID,
+            _("What was typed must be names with texts."),
+            _("Send a JSON object."),
+            field="typed",
         )
     read = values.read_all({name: values.Typed(text) for name, text in typed.items()}, inspection.parameters)
     return {**found, **parameters.check(read, inspection.parameters, inspection.note)}
@@ -203,7 +214,7 @@ def given_parameters(body: Mapping[str, Any], inspection: Inspection) -> dict[st
 
 def _forbid(body: dict[str, Any], key: str, message: str) -> None:
     if body.get(key):
-        raise Refusal(Reason.INVALID, message, "Leave them out.", field=key)
+        raise Refusal(Reason.INVALID, message, _("Leave them out."), field=key)
 
 
 def _arguments(value: object) -> list[str]:
@@ -212,19 +223,23 @@ def _arguments(value: object) -> list[str]:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise Refusal(
             Reason.INVALID,
-            "The arguments must be a list of texts.",
-            "Write each one separately.",
+            _("The arguments must be a list of texts."),
+            _("Write each one separately."),
             field="arguments",
         )
     if len(value) > _MOST_ARGUMENTS or any(len(item) > _LONGEST_ARGUMENT for item in value):
         raise Refusal(
             Reason.TOO_LARGE,
-            f"A script takes at most {_MOST_ARGUMENTS} arguments of {_LONGEST_ARGUMENT} characters.",
-            "Put them into a file that the script reads.",
+            _("A script takes at most {most} arguments of {longest} characters.").format(
+                most=_MOST_ARGUMENTS, longest=_LONGEST_ARGUMENT
+            ),
+            _("Put them into a file that the script reads."),
             field="arguments",
         )
     if any("\0" in item for item in value):
-        raise Refusal(Reason.INVALID, "An argument has a NUL character.", "Remove it.", field="arguments")
+        raise Refusal(
+            Reason.INVALID, _("An argument has a NUL character."), _("Remove it."), field="arguments"
+        )
     return value
 
 
@@ -236,8 +251,8 @@ def _labels(value: object) -> list[str]:
     if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
         raise Refusal(
             Reason.INVALID,
-            "The labels must be a list of words.",
-            "Write each one separately.",
+            _("The labels must be a list of words."),
+            _("Write each one separately."),
             field="labels",
         )
     return labels
@@ -249,8 +264,10 @@ def _name(value: object) -> str | None:
     if not isinstance(value, str) or len(value) > _LONGEST_NAME or not is_printable(value):
         raise Refusal(
             Reason.INVALID,
-            f"The job's name must be one line of at most {_LONGEST_NAME} characters.",
-            "Choose another name, or leave it out.",
+            _("The job's name must be one line of at most {longest} characters.").format(
+                longest=_LONGEST_NAME
+            ),
+            _("Choose another name, or leave it out."),
             field="name",
         )
     return value.strip() or None

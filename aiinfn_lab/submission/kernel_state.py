@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 from typing import Any, Final
 
 from aiinfn_hub.contract.problem import Reason, Refusal
+from aiinfn_lab.i18n.language import gettext as _
 from aiinfn_lab.paths import HomeDocument
 
 from .inspection import Inspection
@@ -56,30 +57,41 @@ def read(body: Mapping[str, Any], document: HomeDocument, inspection: Inspection
     if value is None:
         return None
     if not isinstance(value, dict) or not value.keys() <= _KEYS:
-        raise _refuse("What to go on from must be a kernel and a cell.", "Reload the page and try again.")
+        raise _refuse(
+            _("What to go on from must be a kernel and a cell."), _("Reload the page and try again.")
+        )
     if inspection.kind != "notebook":
-        raise _refuse("Only a notebook can go on from a kernel.", "Submit the whole script.")
-    for key, words in (("parameters", "parameters: the cell that sets them has run"), ("sweep", "sweep")):
+        raise _refuse(_("Only a notebook can go on from a kernel."), _("Submit the whole script."))
+    for key, message in (
+        (
+            "parameters",
+            _("A job that goes on from a session takes no parameters: the cell that sets them has run."),
+        ),
+        ("sweep", _("A job that goes on from a session takes no sweep.")),
+    ):
         if body.get(key):
             raise Refusal(
                 Reason.INVALID,
-                f"A job that goes on from a session takes no {words}.",
-                "Submit the whole notebook for that.",
+                message,
+                _("Submit the whole notebook for that."),
                 field=key,
             )
     names = value.get("leave_out") or []
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names[:_MOST_NAMES]):
-        raise _refuse("The names to leave out must be a list of texts.", "Reload the page and try again.")
+        raise _refuse(
+            _("The names to leave out must be a list of texts."), _("Reload the page and try again.")
+        )
     cells = json.loads(document.data)["cells"]
     cell = value.get("cell")
     if not isinstance(cell, int) or isinstance(cell, bool) or not 0 <= cell < len(cells):
         raise _refuse(
-            "The notebook has no such cell.", "Save it, choose the cell to begin with, then try again."
+            _("The notebook has no such cell."), _("Save it, choose the cell to begin with, then try again.")
         )
     code = [source for each in cells[cell:] if (source := _code(each))]
     if not code:
         raise _refuse(
-            "There is no code to run from this cell on.", "Choose a cell that is higher up in the notebook."
+            _("There is no code to run from this cell on."),
+            _("Choose a cell that is higher up in the notebook."),
         )
     return FromHere(value.get("kernel"), cell, names[:_MOST_NAMES], code, len(cells))
 

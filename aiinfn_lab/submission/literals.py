@@ -22,9 +22,12 @@ from aiinfn_hub.contract.values import (
     encode_int,
     tag_of,
 )
+from aiinfn_lab.i18n.language import gettext as _
+from aiinfn_lab.i18n.language import marked
 
 _FILE: Final = "<value that was typed>"
 _DEEPEST: Final = 32
+_USUAL: Final = marked("Give a number, a text, a list, or pairs of names and values.")
 _NAMES: Final = {
     "true": True,
     "false": False,
@@ -126,7 +129,7 @@ def _dict(node: ast.Dict, *, typed: bool) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in zip(node.keys, node.values, strict=True):
         if not isinstance(key, ast.Constant) or not isinstance(key.value, str):
-            raise NotALiteralError("The names of pairs must be texts in quotes.")
+            raise NotALiteralError(_("The names of pairs must be texts in quotes."))
         found[_plain(key.value)] = convert(value, typed=typed)
     return found
 
@@ -134,7 +137,7 @@ def _dict(node: ast.Dict, *, typed: bool) -> dict[str, Any]:
 def _bound(value: object, *, typed: bool) -> None:
     """Refuse a number that was typed with digits and is too large for a float."""
     if typed and isinstance(value, float) and math.isinf(value):
-        raise NotALiteralError("The number is larger than Python's can be; write inf if that is meant.")
+        raise NotALiteralError(_("The number is larger than Python's can be; write inf if that is meant."))
 
 
 def _constant(node: ast.AST, *, typed: bool) -> bool | float:
@@ -190,7 +193,7 @@ def _calculated(node: ast.BinOp) -> float:
 def _json_float(text: str) -> float:
     number = float(text)
     if math.isinf(number):
-        raise NotALiteralError("The number is larger than Python's can be; write inf if that is meant.")
+        raise NotALiteralError(_("The number is larger than Python's can be; write inf if that is meant."))
     return number
 
 
@@ -198,7 +201,7 @@ def _number(text: str) -> Any:
     try:
         return encode_int(int(text))
     except ValueError:
-        raise NotALiteralError("The number has too many digits.") from None
+        raise NotALiteralError(_("The number has too many digits.")) from None
 
 
 def _plain(value: Any) -> Any:
@@ -212,12 +215,10 @@ def _plain(value: Any) -> Any:
 class _UnfitError(Exception):
     """A value that cannot be passed."""
 
-    def __init__(
-        self, message: str, hint: str = "Give a number, a text, a list, or pairs of names and values."
-    ) -> None:
+    def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
         self.message = message
-        self.hint = hint
+        self.hint = hint or _(_USUAL)
 
 
 def encode(value: Any, name: str, field: str | None = None) -> Any:
@@ -240,22 +241,26 @@ def encode(value: Any, name: str, field: str | None = None) -> Any:
     except _UnfitError as error:
         raise Refusal(
             Reason.INVALID,
-            f"The value of '{name}' cannot be passed on: {error.message}",
+            _("The value of '{name}' cannot be passed on: {message}").format(
+                name=name, message=error.message
+            ),
             error.hint,
             field=field,
         ) from None
     except Exception as error:
         raise Refusal(
             Reason.INVALID,
-            f"The value of '{name}' cannot be passed on: reading the {type(value).__name__} gave {type(error).__name__}.",
-            "Give a number, a text, a list, or pairs of names and values.",
+            _("The value of '{name}' cannot be passed on: reading the {type} gave {error}.").format(
+                name=name, type=type(value).__name__, error=type(error).__name__
+            ),
+            _(_USUAL),
             field=field,
         ) from None
 
 
 def _encoded(value: Any, depth: int) -> Any:
     if depth > _DEEPEST:
-        raise _UnfitError("it is nested too deeply.", "Put structured values into a file.")
+        raise _UnfitError(_("it is nested too deeply."), _("Put structured values into a file."))
     if value is None or value is True or value is False:
         return value
     if isinstance(value, (str, int, float)):
@@ -279,13 +284,13 @@ def _scalar(value: Any) -> Any:
     try:
         return encode_int(int(value))
     except ValueError:
-        raise _UnfitError("the number has too many digits.", "Put it into a file.") from None
+        raise _UnfitError(_("the number has too many digits."), _("Put it into a file.")) from None
 
 
 def _foreign(value: Any, depth: int) -> Any:
     """Return an object of somebody else's type as it is sent."""
     if isinstance(value, type):
-        raise _UnfitError("it is a class.")
+        raise _UnfitError(_("it is a class."))
     if isinstance(value, os.PathLike):
         path = os.fspath(value)
         if isinstance(path, str):
@@ -297,33 +302,32 @@ def _foreign(value: Any, depth: int) -> Any:
         plain = items()
         if type(plain) is not kind:
             return _encoded(plain, depth + 1)
-    raise _UnfitError(f"it is {_a(kind.__name__)}.", _advice(value, kind.__name__))
+    raise _UnfitError(
+        _("it is an object of the type {type}.").format(type=kind.__name__[:60]),
+        _advice(value, kind.__name__),
+    )
 
 
 _ADVICE: Final = {
-    "Decimal": "Give a number, float(...), or a text, str(...).",
-    "Fraction": "Give a number, float(...), or a text, str(...).",
-    "complex": "Give its two parts.",
-    "set": "Give a list, sorted(...).",
-    "frozenset": "Give a list, sorted(...).",
-    "DataFrame": "Write it into a file and give the file's name.",
-    "bytes": "Give a text, or write it into a file and give the file's name.",
+    "Decimal": marked("Give a number, float(...), or a text, str(...)."),
+    "Fraction": marked("Give a number, float(...), or a text, str(...)."),
+    "complex": marked("Give its two parts."),
+    "set": marked("Give a list, sorted(...)."),
+    "frozenset": marked("Give a list, sorted(...)."),
+    "DataFrame": marked("Write it into a file and give the file's name."),
+    "bytes": marked("Give a text, or write it into a file and give the file's name."),
 }
 
 
 def _advice(value: Any, kind: str) -> str:
     if callable(getattr(value, "isoformat", None)):
-        return "Give a text, for example by .isoformat()."
-    return _ADVICE.get(kind, "Give a number, a text, a list, or pairs of names and values.")
-
-
-def _a(name: str) -> str:
-    return f"an object of the type {name[:60]}"
+        return _("Give a text, for example by .isoformat().")
+    return _(_ADVICE.get(kind, _USUAL))
 
 
 def _key(name: object) -> str:
     if not isinstance(name, str):
-        raise _UnfitError("its names are not all texts.", "Use texts as the names of pairs.")
+        raise _UnfitError(_("its names are not all texts."), _("Use texts as the names of pairs."))
     return _text(str.__str__(name))
 
 
@@ -331,5 +335,7 @@ def _text(text: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise _UnfitError("it has characters that cannot be written as UTF-8.", "Remove them.") from None
+        raise _UnfitError(
+            _("it has characters that cannot be written as UTF-8."), _("Remove them.")
+        ) from None
     return text

@@ -11,6 +11,8 @@ from typing import Any, Final
 
 from aiinfn_hub.contract.problem import Reason, Refusal
 from aiinfn_hub.contract.values import decode, tag_of
+from aiinfn_lab.i18n.language import gettext as _
+from aiinfn_lab.i18n.language import marked
 from aiinfn_lab.paths import show
 
 from . import literals
@@ -30,14 +32,15 @@ _KINDS: Final[dict[str, tuple[type, ...]]] = {
     "list": (list, tuple),
     "dict": (dict,),
 }
-_WORDS: Final = {
-    "bool": "true or false",
-    "int": "a number",
-    "float": "a number",
-    "str": "text",
-    "list": "a list",
-    "dict": "a table of names and values",
+MUST_BE: Final = {
+    "bool": marked("The parameter '{name}' must be true or false."),
+    "int": marked("The parameter '{name}' must be a number."),
+    "float": marked("The parameter '{name}' must be a number."),
+    "str": marked("The parameter '{name}' must be text."),
+    "list": marked("The parameter '{name}' must be a list."),
+    "dict": marked("The parameter '{name}' must be a table of names and values."),
 }
+"""What is said of a value of another kind."""
 
 
 @dataclass(frozen=True)
@@ -89,9 +92,9 @@ def read(source: str) -> tuple[list[Parameter], str]:
         tree = ast.parse(text)
         comments = _comments(text)
     except SyntaxError as error:
-        return [], f"The parameters cell is not valid Python (line {error.lineno or 1})."
+        return [], _("The parameters cell is not valid Python (line {line}).").format(line=error.lineno or 1)
     except (ValueError, RecursionError, MemoryError, tokenize.TokenError):
-        return [], "The parameters cell cannot be read as Python."
+        return [], _("The parameters cell cannot be read as Python.")
     found: dict[str, Parameter] = {}
     for statement in tree.body:
         if isinstance(statement, ast.Assign) and len(statement.targets) == 1:
@@ -125,8 +128,8 @@ def check(values: object, known: list[Parameter], note: str) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise Refusal(
             Reason.INVALID,
-            "The parameters must be names with values.",
-            "Send a JSON object.",
+            _("The parameters must be names with values."),
+            _("Send a JSON object."),
             field="parameters",
         )
     by_name = {parameter.name: parameter for parameter in known}
@@ -136,8 +139,13 @@ def check(values: object, known: list[Parameter], note: str) -> dict[str, Any]:
         field = f"parameters.{shown}"
         parameter = by_name.get(name)
         if parameter is None:
-            hint = f"It has: {', '.join(by_name)[:300]}." if by_name else note
-            raise Refusal(Reason.UNKNOWN, f"The notebook has no parameter '{shown}'.", hint, field=field)
+            hint = _("It has: {names}.").format(names=", ".join(by_name)[:300]) if by_name else note
+            raise Refusal(
+                Reason.UNKNOWN,
+                _("The notebook has no parameter '{name}'.").format(name=shown),
+                hint,
+                field=field,
+            )
         found[name] = literals.encode(value, shown, field)
         kinds = _KINDS.get(parameter.type)
         if kinds is None or (value is None and parameter.nullable):
@@ -146,8 +154,8 @@ def check(values: object, known: list[Parameter], note: str) -> dict[str, Any]:
         if not isinstance(plain, kinds) or (isinstance(plain, bool) and parameter.type != "bool"):
             raise Refusal(
                 Reason.INVALID,
-                f"The parameter '{shown}' must be {_WORDS[parameter.type]}.",
-                f"Its value in the notebook is {parameter.source[:80]}.",
+                _(MUST_BE[parameter.type]).format(name=shown),
+                _("Its value in the notebook is {source}.").format(source=parameter.source[:80]),
                 field=field,
             )
     return found

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from aiinfn_hub.contract.constants import SNAPSHOT_ROOT
 from aiinfn_hub.contract.problem import Reason, Refusal
+from aiinfn_lab.i18n.language import gettext as _
 from aiinfn_lab.paths import private_folder
 
 if TYPE_CHECKING:
@@ -161,11 +162,13 @@ def _explain(error: OSError) -> Refusal:
     if error.errno in _FULL:
         return Refusal(
             Reason.STORAGE_FULL,
-            "Your home is full, so the job's copy of the file could not be made.",
-            "Delete something, then submit again; nothing was submitted.",
+            _("Your home is full, so the job's copy of the file could not be made."),
+            _("Delete something, then submit again; nothing was submitted."),
         )
     return Refusal(
         Reason.FORBIDDEN if isinstance(error, PermissionError) else Reason.UNAVAILABLE,
-        f"The job's copy of the file could not be written to ~/{SNAPSHOT_ROOT}: {os.strerror(error.errno or 0)}.",
-        "Check that the folder is yours and can be written; nothing was submitted.",
+        _("The job's copy of the file could not be written to ~/{folder}: {reason}.").format(
+            folder=SNAPSHOT_ROOT, reason=os.strerror(error.errno or 0)
+        ),
+        _("Check that the folder is yours and can be written; nothing was submitted."),
     )

@@ -18,6 +18,8 @@ from typing import Any, Final, TypeGuard
 from aiinfn_hub.contract.constants import MOST_POINTS
 from aiinfn_hub.contract.problem import Reason, Refusal
 from aiinfn_hub.contract.values import TUPLE, tag_of
+from aiinfn_lab.i18n.formats import number
+from aiinfn_lab.i18n.language import gettext as _
 from aiinfn_lab.paths import show
 
 from . import literals, values
@@ -51,9 +53,10 @@ def grid(typed: Mapping[str, str | Sequence[Any]], known: Sequence[Parameter]) -
     by_name = {parameter.name: parameter for parameter in known}
     axes = {name: _axis(name, text, by_name.get(name)) for name, text in typed.items()}
     if not axes:
-        raise _invalid("A sweep needs at least one parameter with several values.", "Choose a parameter.")
-    number = math.prod(len(axis) for axis in axes.values())
-    _bound(number)
+        raise _invalid(
+            _("A sweep needs at least one parameter with several values."), _("Choose a parameter.")
+        )
+    _bound(math.prod(len(axis) for axis in axes.values()))
     return [dict(zip(axes, values_, strict=True)) for values_ in itertools.product(*axes.values())]
 
 
@@ -79,23 +82,30 @@ def table(text: str, known: Sequence[Parameter]) -> list[dict[str, Any]]:
             itertools.islice(csv.reader(io.StringIO(text, newline=""), delimiter=separator), 2 * MOST_POINTS)
         )
     except csv.Error as error:
-        raise _invalid("The table cannot be read.", f"It must be CSV ({error}).") from None
-    rows = [(number, row) for number, row in enumerate(read, 1) if any(cell.strip() for cell in row)]
+        raise _invalid(
+            _("The table cannot be read."), _("It must be CSV ({error}).").format(error=error)
+        ) from None
+    rows = [(place, row) for place, row in enumerate(read, 1) if any(cell.strip() for cell in row)]
     if len(rows) < 2:
         raise _invalid(
-            "The table has no points.", "Write the names in the first line and a point in each further line."
+            _("The table has no points."),
+            _("Write the names in the first line and a point in each further line."),
         )
-    (_, head), *lines = rows
+    (_first, head), *lines = rows
     names = [name.strip() for name in head]
     if not all(names) or len(set(names)) < len(names):
-        raise _invalid("The first line of the table must have a different name in each column.", "Name them.")
+        raise _invalid(
+            _("The first line of the table must have a different name in each column."), _("Name them.")
+        )
     _bound(len(lines))
     points = []
-    for number, row in lines:
+    for line, row in lines:
         if len(row) != len(names):
             raise _invalid(
-                f"Line {number} of the table has {len(row)} values for {len(names)} names.",
-                "Give each point a value in every column, or leave its cell empty.",
+                _("Line {line} of the table has {values} values for {names} names.").format(
+                    line=line, values=len(row), names=len(names)
+                ),
+                _("Give each point a value in every column, or leave its cell empty."),
             )
         try:
             points.append(
@@ -107,7 +117,10 @@ def table(text: str, known: Sequence[Parameter]) -> list[dict[str, Any]]:
             )
         except Refusal as refusal:
             raise Refusal(
-                refusal.reason, f"Line {number} of the table: {refusal.message}", refusal.hint, field="sweep"
+                refusal.reason,
+                _("Line {line} of the table: {message}").format(line=line, message=refusal.message),
+                refusal.hint,
+                field="sweep",
             ) from None
     return points
 
@@ -127,18 +140,18 @@ def points(given: object) -> list[dict[str, Any]]:
     for point in itertools.islice(given, MOST_POINTS + 1) if isinstance(given, Iterable) else ():
         if not isinstance(point, Mapping) or not all(isinstance(name, str) for name in point):
             raise _invalid(
-                "The points of a sweep must be names with values.",
-                "Give for example [{'lr': 0.1}, {'lr': 0.2}].",
+                _("The points of a sweep must be names with values."),
+                _("Give for example [{'lr': 0.1}, {'lr': 0.2}]."),
             )
-        number = len(found) + 1
+        place = _("{name} in point {number}")
         found.append(
             {
-                name: literals.encode(value, f"{name[:60]} in point {number}", "sweep")
+                name: literals.encode(value, place.format(name=name[:60], number=len(found) + 1), "sweep")
                 for name, value in point.items()
             }
         )
     if not found:
-        raise _invalid("The sweep has no points.", "Give for example [{'lr': 0.1}, {'lr': 0.2}].")
+        raise _invalid(_("The sweep has no points."), _("Give for example [{'lr': 0.1}, {'lr': 0.2}]."))
     _bound(len(found))
     return found
 
@@ -167,7 +180,11 @@ def _axis(name: str, text: str | Sequence[Any], parameter: Parameter | None) -> 
         if match := _RANGE.fullmatch(part):
             first, last, step = int(match[1]), int(match[2]), int(match[3] or 1)
             if step == 0:
-                raise _invalid(f"The range {show(part)} has no step.", "Write for example 0..100..10.", name)
+                raise _invalid(
+                    _("The range {part} has no step.").format(part=show(part)),
+                    _("Write for example 0..100..10."),
+                    name,
+                )
             _bound(abs(last - first) // step + 1)
             found += range(first, last + 1, step) if first <= last else range(first, last - 1, -step)
         elif match := _SPACE.fullmatch(part):
@@ -176,7 +193,11 @@ def _axis(name: str, text: str | Sequence[Any], parameter: Parameter | None) -> 
             found.append(_read(name, part, parameter))
         _bound(len(found))
     if not found:
-        raise _invalid(f"{show(name)} has no values.", "Write for example 0.1, 0.2, 0.5 or 1..10.", name)
+        raise _invalid(
+            _("{name} has no values.").format(name=show(name)),
+            _("Write for example 0.1, 0.2, 0.5 or 1..10."),
+            name,
+        )
     return list({json.dumps(one, sort_keys=True): one for one in found}.values())
 
 
@@ -190,7 +211,9 @@ def _given(name: str, found: object) -> list[Any]:
         wire = wire[TUPLE]
     if not isinstance(wire, list):
         raise _invalid(
-            f"The values of {show(name)} are not a list.", "Give a list, or text such as 1..10.", name
+            _("The values of {name} are not a list.").format(name=show(name)),
+            _("Give a list, or text such as 1..10."),
+            name,
         )
     _bound(len(wire))
     return wire
@@ -228,10 +251,16 @@ def _space(match: re.Match[str], name: str) -> list[float]:
     kind, first, last, number = match[1], float(match[2]), float(match[3]), int(match[4])
     _bound(number)
     if number < 1 or not (math.isfinite(first) and math.isfinite(last)):
-        raise _invalid(f"{show(match[0])} gives no values.", "Write for example lin(0, 1, 5).", name)
+        raise _invalid(
+            _("{values} gives no values.").format(values=show(match[0])),
+            _("Write for example lin(0, 1, 5)."),
+            name,
+        )
     if kind == "log" and (first <= 0 or last <= 0):
         raise _invalid(
-            f"{show(match[0])}: ratios need numbers above 0.", "Write for example log(1e-4, 1e-1, 4).", name
+            _("{values}: ratios need numbers above 0.").format(values=show(match[0])),
+            _("Write for example log(1e-4, 1e-1, 4)."),
+            name,
         )
     if number == 1:
         return [first]
@@ -251,12 +280,14 @@ def _read(name: str, text: str, parameter: Parameter | None, *, comma: bool = Fa
     return values.read(parameter, text)
 
 
-def _bound(number: int) -> None:
-    if number > MOST_POINTS:
+def _bound(count: int) -> None:
+    if count > MOST_POINTS:
         raise Refusal(
             Reason.TOO_LARGE,
-            f"That makes {number:,} points; a sweep has at most {MOST_POINTS:,}.",
-            "Take fewer values, or submit several sweeps.",
+            _("That makes {number} points; a sweep has at most {most}.").format(
+                number=number(count), most=number(MOST_POINTS)
+            ),
+            _("Take fewer values, or submit several sweeps."),
             field="sweep",
         )
 

@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 from typing import Any, Final
 
 from aiinfn_hub.contract.problem import Reason, Refusal
+from aiinfn_lab.i18n.language import gettext as _
 from aiinfn_lab.paths import (
     HomeDocument,
     Places,
@@ -87,7 +88,10 @@ def find(places: Places, body: Mapping[str, Any], limit: int) -> Target:
     if asked is None:
         if command is not None:
             raise Refusal(
-                Reason.INVALID, "A command needs a folder to run in.", "Submit a folder.", field="command"
+                Reason.INVALID,
+                _("A command needs a folder to run in."),
+                _("Submit a folder."),
+                field="command",
             )
         document = places.read(body.get("path"), limit)
         return Target(document, inspect(document))
@@ -96,8 +100,8 @@ def find(places: Places, body: Mapping[str, Any], limit: int) -> Target:
         if body.get("path") is not None:
             raise Refusal(
                 Reason.INVALID,
-                "A job runs either a file or a command.",
-                "Leave out one of them.",
+                _("A job runs either a file or a command."),
+                _("Leave out one of them."),
                 field="path",
             )
         document = HomeDocument(path, home_path, place, place.name, b"", datetime.now(UTC))
@@ -109,16 +113,18 @@ def find(places: Places, body: Mapping[str, Any], limit: int) -> Target:
     if inner == document.home_path:
         raise Refusal(
             Reason.INVALID,
-            f"{show(document.path)} is not in the folder {show(path)}.",
-            "Choose a file of the folder.",
+            _("{file} is not in the folder {folder}.").format(file=show(document.path), folder=show(path)),
+            _("Choose a file of the folder."),
             field="path",
         )
     plan = folder.plan(path, home_path, place, inner)
     if not any(entry.path == inner and entry.kind != "folder" for entry in plan.copied):
         raise Refusal(
             Reason.INVALID,
-            f"{show(inner)} is left out when the folder is copied.",
-            f"Choose another file, or take it back in {folder.IGNORE_FILE}: !{PurePosixPath(inner).name}",
+            _("{file} is left out when the folder is copied.").format(file=show(inner)),
+            _("Choose another file, or take it back in {rules}: !{file}").format(
+                rules=folder.IGNORE_FILE, file=PurePosixPath(inner).name
+            ),
             field="path",
         )
     return Target(document, inspection, plan)
@@ -134,20 +140,20 @@ def check_command(command: object) -> str:
     """
     if not isinstance(command, str) or not command.strip():
         raise Refusal(
-            Reason.INVALID, "The command is empty.", "Write what the shell is to run.", field="command"
+            Reason.INVALID, _("The command is empty."), _("Write what the shell is to run."), field="command"
         )
     if len(command) > LONGEST_COMMAND:
         raise Refusal(
             Reason.TOO_LARGE,
-            f"The command is longer than {LONGEST_COMMAND} characters.",
-            "Put it into a script of the folder.",
+            _("The command is longer than {longest} characters.").format(longest=LONGEST_COMMAND),
+            _("Put it into a script of the folder."),
             field="command",
         )
     if any(not is_printable(character) and character != "\t" for character in command):
         raise Refusal(
             Reason.INVALID,
-            "The command must be one line without control characters.",
-            "Put more than one line into a script of the folder.",
+            _("The command must be one line without control characters."),
+            _("Put more than one line into a script of the folder."),
             field="command",
         )
     return command.strip().replace("\t", " ")

@@ -17,10 +17,11 @@ from aiinfn_hub.contract.values import (
     TUPLE,
     tag_of,
 )
+from aiinfn_lab.i18n.language import gettext as _
 
 from . import literals
 from .literals import NotALiteralError
-from .parameters import Parameter
+from .parameters import MUST_BE, Parameter
 
 
 class Typed(str):
@@ -86,16 +87,28 @@ def _lowered(text: str) -> str:
 
 
 def _refuse(parameter: Parameter, why: str) -> Refusal:
-    _, what, example = _KINDS.get(
-        parameter.type,
-        (None, "a number, True, False, None, a list, or a text, in quotes if need be", "'a text'"),
+    name = parameter.name[:60]
+    if parameter.type in _KINDS:
+        kind, example = _KINDS[parameter.type][1:]
+        must = _(MUST_BE[kind])
+    else:
+        must = _(
+            "The parameter '{name}' must be a number, True, False, None, a list, or a text, in quotes if need be."
+        )
+        example = _("'a text'")
+    message = must.format(name=name)
+    if why:
+        message = _("{first} {second}").format(first=message, second=why)
+    hint = (
+        _("Write for example {name}={example}; in the notebook it is {source}.")
+        if parameter.source
+        else _("Write for example {name}={example}.")
     )
-    source = f"; in the notebook it is {parameter.source[:80]}" if parameter.source else ""
     return Refusal(
         Reason.INVALID,
-        f"The parameter '{parameter.name[:60]}' must be {what}.{f' {why}' if why else ''}",
-        f"Write for example {parameter.name[:60]}={example}{source}.",
-        field=f"parameters.{parameter.name[:60]}",
+        message,
+        hint.format(name=name, example=example, source=parameter.source[:80]),
+        field=f"parameters.{name}",
     )
 
 
@@ -108,9 +121,9 @@ def _is_list(value: Any) -> bool:
 
 
 _KINDS: Final[dict[str, tuple[Callable[[Any], bool], str, str]]] = {
-    "bool": (lambda value: isinstance(value, bool), "true or false", "True"),
-    "int": (_is_number, "a number", "20"),
-    "float": (_is_number, "a number", "0.001 or 1e-3"),
-    "list": (_is_list, "a list", "[1, 2, 3]"),
-    "dict": (lambda value: isinstance(value, dict) and tag_of(value) is None, "pairs", "{'depth': 3}"),
+    "bool": (lambda value: isinstance(value, bool), "bool", "True"),
+    "int": (_is_number, "int", "20"),
+    "float": (_is_number, "float", "0.001"),
+    "list": (_is_list, "list", "[1, 2, 3]"),
+    "dict": (lambda value: isinstance(value, dict) and tag_of(value) is None, "dict", "{'depth': 3}"),
 }

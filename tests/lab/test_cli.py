@@ -427,6 +427,14 @@ def test_what_the_platform_says_is_in_the_language_and_the_zone_of_the_terminal(
     assert "Failed in cell" in real.aiinfn("show", both[0], environment={**reader, "LC_ALL": "C"}).out
     assert "Fallito nella cella" in real.aiinfn("list", "-s", "failed", environment=reader).out
     assert "Europe/Rome" not in real.aiinfn("show", both[0], environment={**reader, "TZ": "No/Where"}).err
+    # What is said on this side too.
+    away = {**reader, "AIINFN_VKD_URL": "http://127.0.0.1:1/services/vkd"}
+    told = real.aiinfn("list", environment=away, code=4)
+    assert "Errore: Il servizio batch non risponde." in told.err
+    assert "Che fare: I job in esecuzione e in coda non ne risentono" in told.err
+    assert "Nessun job di questo tipo." in real.aiinfn("list", "--label", "nobody", environment=reader).err
+    lacking = real.aiinfn("submit", "home:missing.py", environment=reader, code=3)
+    assert "Il file 'missing.py' non esiste." in lacking.err
 
 
 def test_a_platform_that_is_away_is_told_from_one_that_refuses(

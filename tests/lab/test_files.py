@@ -275,7 +275,7 @@ def test_odd_metadata_means_no_kernel(lab: Lab, metadata: Any) -> None:
 def test_a_file_that_is_too_large_is_refused(lab: Lab, notebook: Callable[..., dict[str, Any]]) -> None:
     lab.write("huge.ipynb", notebook("x" * 400_000))
     found = refused(lab.submit({"path": "huge.ipynb"}), 422, "too_large")
-    assert "0.286 MiB" in found["message"]
+    assert "293 KiB" in found["message"]
 
 
 def test_a_root_inside_the_home_still_gives_paths_of_the_home(

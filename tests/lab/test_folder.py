@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from aiinfn_hub.contract.problem import Refusal
+from aiinfn_lab.i18n.formats import bytes_in_words
 from aiinfn_lab.paths import private_folder
 from aiinfn_lab.submission import folder, snapshot
-from aiinfn_lab.submission.folder import bytes_in_words, plan
+from aiinfn_lab.submission.folder import plan
 from tests.lab.conftest import Lab, Peer
 
 
@@ -74,7 +75,7 @@ def test_what_is_made_by_tools_is_left_out(project: Callable[..., Any]) -> None:
         "web/node_modules/",
     ]
     assert (found.files, found.size) == (4, 8)
-    sentence, large = found.sentences()
+    sentence, large = map(str, found.messages())
     assert sentence == (
         "A copy of the folder is made: 4 files, 8 bytes. "
         "Left out: .git/, .ipynb_checkpoints/, conda/, env/, pipe and 2 more."
@@ -121,7 +122,7 @@ def test_what_is_too_large_is_linked_and_the_rest_copied(project: Callable[..., 
     found = look(top)
     assert [entry.path for entry in found.linked] == ["analysis/ntuples/big.root", "data"]
     assert copied(found) == ["analysis/fit.py", "main.py", "model.pt"]
-    assert found.sentences()[1] == (
+    assert str(found.messages()[1]) == (
         "Too large to be copied: analysis/ntuples/big.root (300 MiB), data/ (120 MiB). "
         "The job works with the original of them."
     )
@@ -141,7 +142,7 @@ def test_many_files_are_linked_without_looking_at_them_all(
     found = look(top)
     assert sorted(entry.path for entry in found.linked) == ["flat", "nested"]
     assert copied(found) == ["main.py"]
-    assert "flat/ (many files)" in found.sentences()[1]
+    assert "flat/ (many files)" in str(found.messages()[1])
 
 
 def test_a_folder_that_is_too_large_in_itself_is_refused(

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from aiinfn_hub.contract import apps as contract
 from aiinfn_hub.platform.loading.loader import Examined, examine, load
 from aiinfn_hub.platform.model.apps import variable
-from aiinfn_lab.apps import sentences
 from tests.unit.test_loader import GOOD
 
 ROOT = Path(__file__).parents[2]
@@ -118,11 +117,3 @@ def test_whatever_a_session_is_told_is_offered_or_explained(told: Any) -> None:
     apps, problems = contract.parse_apps(json.dumps(told))
     assert all(isinstance(each, contract.SessionApp) for each in apps)
     assert apps or problems or told == []
-
-
-def test_every_sentence_has_the_same_values_in_italian() -> None:
-    for english, italian in sentences.ITALIAN.items():
-        for name in ("title", "program", "reason", "status", "seconds", "log"):
-            assert (f"{{{name}}}" in english) == (f"{{{name}}}" in italian)
-    assert sentences.spoken("{title} does not answer.", "it-IT,it;q=0.9", title="X") == "X non risponde."
-    assert sentences.spoken("{title} does not answer.", "fr", title="X") == "X does not answer."

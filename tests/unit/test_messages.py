@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiinfn_hub.contract.languages import ENGLISH, LANGUAGES
+from aiinfn_hub.contract.templates import counted, table, template
 from aiinfn_hub.i18n import language, messages
 from aiinfn_hub.i18n.message_catalogue import CATALOGUE
 from aiinfn_hub.i18n.messages import WAYS, Message, render
-from aiinfn_hub.i18n.templates import counted, table, template
 
 HUB = Path(__file__).parents[2] / "aiinfn_hub"
 ROME = ZoneInfo("Europe/Rome")
@@ -222,7 +222,11 @@ def test_a_duration_is_told_in_words(seconds: int, english: str, italian: str) -
 
 def test_a_count_takes_the_right_form() -> None:
     several = counted("c", "{n} point", "{n} points", count="n")
-    assert [several.spoken({"n": n}) for n in (0, 1, 2)] == ["{n} points", "{n} point", "{n} points"]
+    assert [several.spoken({"n": n}, language.TRANSLATIONS) for n in (0, 1, 2)] == [
+        "{n} points",
+        "{n} point",
+        "{n} points",
+    ]
     assert [str(Message("sweep.part.failed", number=n)) for n in (1, 2)] == ["1 failed", "2 failed"]
     with language.speaking("it"):
         assert [str(Message("sweep.part.failed", number=n)) for n in (1, 2)] == ["1 fallito", "2 falliti"]

@@ -23,8 +23,8 @@ from aiinfn_hub.contract.runner import (
 )
 from aiinfn_hub.contract.sessions import Claim, ClaimRequest
 from aiinfn_hub.contract.states import Cause, JobState
+from aiinfn_hub.contract.templates import NOTHING
 from aiinfn_hub.i18n.messages import Message
-from aiinfn_hub.i18n.templates import NOTHING
 from aiinfn_hub.platform.model.platform import Platform
 from aiinfn_hub.platform.selection import Selection
 

@@ -11,8 +11,8 @@ from typing import Any, Final
 from aiinfn_hub.contract.runner import JobError, Progress
 from aiinfn_hub.contract.states import Cause, JobState
 from aiinfn_hub.contract.sweeps import SweepProgress
+from aiinfn_hub.contract.templates import NOTHING
 from aiinfn_hub.i18n.messages import Message
-from aiinfn_hub.i18n.templates import NOTHING
 from aiinfn_hub.vkd.domain.sweep_points import numbers
 
 _AGAIN: Final = {

@@ -71,7 +71,7 @@ def look(shell: Any, namespace: dict[str, Any], request: dict[str, Any]) -> dict
     reasons, unread = trial.run(namespace, mine, max(end - time.monotonic(), request["seconds"] / 4))
     for each in variables:
         if each["name"] in reasons:
-            each |= {"reason": reasons[each["name"]], "size": None, "buffers": []}
+            each |= {**reasons[each["name"]], "size": None, "buffers": []}
         elif each["name"] in unread:
             each["unsure"] = True
     return {"variables": variables, "modules": sorted(modules), **about(shell)}
@@ -84,7 +84,7 @@ def probe(kind: Any, value: Any, deadline: float, trial: Trial, name: str) -> di
     -------
     dict
         ``size`` in bytes, of which ``buffers`` are those of arrays by their identity; ``gpu`` if something of it is in
-        a GPU's memory; ``reason`` if it cannot be carried; ``unsure`` if there was no time to find out.
+        a GPU's memory; ``reason`` and ``why`` if it cannot be carried, see `words.explained`; ``unsure`` if there was no time to find out.
     """
     count = Count(deadline)
     pickler = kind(count)
@@ -93,11 +93,11 @@ def probe(kind: Any, value: Any, deadline: float, trial: Trial, name: str) -> di
     except TooLongError:
         return {"unsure": True, "size": _guess(value), "buffers": []}
     except CannotWriteError as error:
-        return {"reason": why(error, value, pickler.last, str(error)), "size": None, "buffers": []}
+        return {**why(error, value, pickler.last, str(error)), "size": None, "buffers": []}
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # anything that the value's own code may raise, panics of Rust as well
-        return {"reason": why(error, value, pickler.last, None), "size": None, "buffers": []}
+        return {**why(error, value, pickler.last, None), "size": None, "buffers": []}
     trial.add(name, count, gpu=pickler.gpu)
     buffers = [[str(key), size] for key, size in count.large.items()]
     return {

@@ -38,7 +38,7 @@ _HEAD = 9
 
 
 class CannotWriteError(Exception):
-    """A value cannot be carried; its text says what it is: "an open file"."""
+    """A value cannot be carried; its text is the code of what it is, such as ``thing.file``."""
 
 
 class TooLongError(Exception):
@@ -111,11 +111,11 @@ def pickler_type(lent: str, namespace: dict[str, Any]) -> Any:
             if kind not in self._kinds:
                 tensor = kind.__module__.partition(".")[0] == "torch" and hasattr(obj, "is_cuda")
                 self._kinds[kind] = refused(kind), tensor
-            words, tensor = self._kinds[kind]
+            code, tensor = self._kinds[kind]
             if (parts := _taken_apart(obj)) is not None:
                 return parts
-            if words is not None:
-                raise CannotWriteError(words)
+            if code is not None:
+                raise CannotWriteError(code)
             if tensor and obj.is_cuda:
                 self.gpu = True
             reduced = super().reducer_override(obj)

@@ -14,11 +14,10 @@ import warnings
 from typing import Any
 
 from .pickling import Count, Unpickler
-from .words import told
+from .words import explained, told
 
 _KEPT = 256 * 2**20
 """Bytes of streams that are kept for it in all; buffers of arrays are not copied."""
-_NOT_READ = "It can be written but not read back"
 _NOT_TO_FORK = ("mpi4py.MPI",)
 """Modules with which a process must not be copied."""
 
@@ -41,13 +40,13 @@ class Trial:
 
     def run(
         self, namespace: dict[str, Any], mine: dict[str, Any], seconds: float
-    ) -> tuple[dict[str, str], set[str]]:
+    ) -> tuple[dict[str, dict[str, Any]], set[str]]:
         """Read all in a copy of this process that has not the person's variables.
 
         Returns
         -------
         tuple
-            Why variables cannot be read, by their names; and the names of those that were not tried to the end.
+            Why variables cannot be read, by their names, see `words.explained`; and the names of those that were not tried to the end.
         """
         left = dict(self._streams)
         self._streams.clear()
@@ -58,21 +57,21 @@ class Trial:
         ended = True
         while left and ended:
             found, ended = _told(left, namespace, mine, end)
-            for name, reason in found:
+            for name, error in found:
                 del left[name]
-                if reason:
-                    reasons[name] = reason
+                if error is not None:
+                    reasons[name] = explained("variable.not_read_back", error=error)
             if left and ended:
                 # In the order in which they are read: this one ended the copy, and would end the job's kernel.
                 name = next(iter(left))
                 del left[name]
-                reasons[name] = f"{_NOT_READ}: reading it ends the process."
+                reasons[name] = explained("variable.ends_process")
         return reasons, self._unread | set(left)
 
 
 def _told(
     streams: dict[str, tuple[bytes, list[Any]]], namespace: dict[str, Any], mine: dict[str, Any], end: float
-) -> tuple[list[tuple[str, str]], bool]:
+) -> tuple[list[tuple[str, str | None]], bool]:
     """Return what the copy told, and whether it ended by itself while it read."""
     reading, writing = os.pipe()
     try:
@@ -132,10 +131,10 @@ def _read_all(
             tracker.clear()
     os.write(writing, b"\n")
     for name, (stream, buffers) in streams.items():
-        reason = ""
+        said = None
         try:
             kept.append(Unpickler(io.BytesIO(stream), buffers=iter(buffers)).load())
         except BaseException as error:  # anything that the values' own code may raise, SystemExit as well
             kept.append(error)
-            reason = f"{_NOT_READ}: {told(error)}."[:500]
-        os.write(writing, json.dumps([name, reason]).encode() + b"\n")
+            said = told(error)[:460]
+        os.write(writing, json.dumps([name, said]).encode() + b"\n")

@@ -24,7 +24,7 @@ from .pickling import (
 )
 from .reading import Trial
 from .words import (
-    UNREAD,
+    explained,
     told,
     type_of,
     why,
@@ -62,18 +62,20 @@ def save(shell: Any, namespace: dict[str, Any], request: dict[str, Any]) -> dict
     room = os.statvfs(path.parent)
     limit = min(request["limit"], room.f_bavail * room.f_frsize - _MARGIN)
     carried = own(shell, namespace)
-    left_out = []
+    left_out: list[dict[str, Any]] = []
     trial = Trial()
 
-    def leave(name: str, reason: str) -> None:
-        left_out.append({"name": name, "type": type_of(carried.pop(name)), "reason": reason})
+    def leave(name: str, reason: dict[str, Any]) -> None:
+        left_out.append({"name": name, "type": type_of(carried.pop(name)), **reason})
 
     for name in list(carried):
         if name in chosen:
-            leave(name, request.get("because", "It was left out when the job was submitted."))
+            leave(name, explained("variable.left_out"))
+            continue
         # One that fails in the middle of the file would make it worthless.
-        elif reason := probe(kind, carried[name], time.monotonic() + _LOOK, trial, name).get("reason"):
-            leave(name, reason)
+        found = probe(kind, carried[name], time.monotonic() + _LOOK, trial, name)
+        if "reason" in found:
+            leave(name, {key: found[key] for key in ("reason", "why")})
     reasons, _ = trial.run(namespace, own(shell, namespace), _READ)
     for name, reason in reasons.items():
         leave(name, reason)
@@ -91,8 +93,8 @@ def _write(
     path: Path,
     limit: int,
     carried: dict[str, Any],
-    left_out: list[dict[str, str]],
-) -> tuple[int, dict[str, str] | None]:
+    left_out: list[dict[str, Any]],
+) -> tuple[int, dict[str, Any] | None]:
     """Write the file and give its size, or what could not be written; then there is no file."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -121,7 +123,7 @@ def _write(
             raise
         said = str(error) if isinstance(error, CannotWriteError) else None
         failed = carried[name]
-        return 0, {"name": name, "type": type_of(failed), "reason": why(error, failed, pickler.last, said)}
+        return 0, {"name": name, "type": type_of(failed), **why(error, failed, pickler.last, said)}
     finally:
         with contextlib.suppress(OSError):
             draft.unlink()
@@ -167,7 +169,7 @@ def restore(shell: Any, namespace: dict[str, Any], request: dict[str, Any]) -> d
     name: str | None = None
     differences: list[str] = []
     found: dict[str, Any] = {}
-    unread: list[dict[str, str]] = []
+    unread: list[dict[str, Any]] = []
     try:
         with Path(request["path"]).open("rb") as file:
             header = _read_header(file)
@@ -188,9 +190,13 @@ def restore(shell: Any, namespace: dict[str, Any], request: dict[str, Any]) -> d
                     raise
                 except BaseException as error:  # anything that the values' own code may raise
                     said = told(error)
-                    if unread and "Memo value not found" in said:
-                        said = "it shares something with another that cannot be read"
-                    unread.append({"name": name, "type": "", "reason": f"{UNREAD}: {said}."})
+                    shared = unread and "Memo value not found" in said
+                    reason = (
+                        explained("variable.unread_shared")
+                        if shared
+                        else explained("variable.unread", error=said)
+                    )
+                    unread.append({"name": name, "type": "", **reason})
                     unpickler = after_failure(reader, unpickler, start, record)
     except Exception as error:
         return {"error": f"{type(error).__name__}: {error}", "name": name, "differences": differences}

@@ -455,6 +455,8 @@ export interface components {
          *         ``notice``: look at it, it may be right; ``problem``: it would wait for ever, or is sure to fail.
          *     field
          *         Key of the request that it is about.
+         *     code, facts
+         *         What the sentence says, for programs; empty where only the sentence is known.
          */
         Check: {
             /** What */
@@ -473,6 +475,15 @@ export interface components {
              * @default null
              */
             field: string | null;
+            /**
+             * Code
+             * @default
+             */
+            code: string;
+            /** Facts */
+            facts: {
+                [key: string]: unknown;
+            };
         };
         /**
          * CheckedSubmission
@@ -722,6 +733,15 @@ export interface components {
             sentence: string;
             /** Hint */
             hint: string;
+            /**
+             * Code
+             * @default
+             */
+            code: string;
+            /** Facts */
+            facts: {
+                [key: string]: unknown;
+            };
         };
         /**
          * KernelState
@@ -781,6 +801,15 @@ export interface components {
             used: boolean;
             /** Reason */
             reason: string;
+            /**
+             * Reason Code
+             * @default
+             */
+            reason_code: string;
+            /** Reason Facts */
+            reason_facts: {
+                [key: string]: unknown;
+            };
             /** Carried */
             carried: boolean;
             /** Unsure */

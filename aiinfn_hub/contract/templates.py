@@ -1,4 +1,4 @@
-"""The sentence of a code, as the table of messages writes it down; see :mod:`.messages`."""
+"""The sentence of a code, as the table of messages writes it down; in the hub half and in the Lab half."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
-from .language import gettext, ngettext
+from .translations import Translations
 
 NOTHING: Final = "nothing"
 """The code of what needs no sentence."""
@@ -34,12 +34,12 @@ class Template:
         """The facts that it needs, each with how it is written."""
         return _facts_of(self)
 
-    def spoken(self, facts: Mapping[str, Any]) -> str:
+    def spoken(self, facts: Mapping[str, Any], catalogue: Translations) -> str:
         """Return the sentence in the language that is spoken now, its facts not filled in."""
         if not self.plural:
-            return gettext(self.text)
+            return catalogue.gettext(self.text)
         number = facts[self.count]
-        return ngettext(self.text, self.plural, int(number) if number == int(number) else 2)
+        return catalogue.ngettext(self.text, self.plural, int(number) if number == int(number) else 2)
 
 
 def template(code: str, text: str) -> Template:
