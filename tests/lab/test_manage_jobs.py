@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from aiinfn_hub.contract.jobs import JobDescription
 from aiinfn_lab.cleanup import garbage
 from aiinfn_lab.submission import directives, job_request
 
@@ -139,6 +140,18 @@ def test_jobs_are_labelled_found_kept_and_deleted_from_a_terminal(real: Any) -> 
     assert listed("--label", "done") == []
     usage = real.aiinfn("usage", "-o", "json").json
     assert "entries" in usage
+
+
+def test_what_is_said_about_a_job_goes_through_all_programs(real: Any) -> None:
+    texts = {name: f"The {name}" for name in JobDescription.model_fields if name != "labels"}
+    options = [part for name, text in texts.items() for part in (f"--{name.replace('_', '-')}", text)]
+    real.write("after/said.py", "print('x')\n")
+    by_command = real.aiinfn("submit", "-q", "after/said.py", *options, "--label", "said").out.strip()
+    by_page = real.lab.submit({"path": "after/said.py", "labels": ["said"], **texts}).json["id"]
+    for job in (by_command, by_page):
+        assert real.lab.get(f"jobs/{job}").json.items() >= {**texts, "labels": ["said"]}.items()
+        shown = real.aiinfn("show", job).out
+        assert [text for text in (*texts.values(), "said") if text not in shown] == []
 
 
 def test_the_browser_deletes_edits_and_does_many_at_once(real: Any) -> None:

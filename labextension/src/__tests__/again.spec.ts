@@ -52,7 +52,7 @@ describe('prefill', () => {
     await prefill(form, job, server.api);
     expect(form.selection).toMatchObject({ accelerator: 'v70', image: 'fpga', size: 'small' });
     expect(form.inputs).toEqual({ epochs: '50', shuffle: false });
-    expect([form.name, form.amount, form.unit]).toEqual(['The fit', '90', 'minutes']);
+    expect([form.texts.name, form.amount, form.unit]).toEqual(['The fit', '90', 'minutes']);
     expect(splitArguments(form.argumentLine)).toEqual(job.work.arguments);
     await form.submit();
     expect(sent[sent.length - 1]).toMatchObject({

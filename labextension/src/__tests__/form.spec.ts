@@ -1,11 +1,13 @@
 import type { Contents } from '@jupyterlab/services';
 
+import { descriptions } from '../core/descriptions';
 import type { IRemembered } from '../core/tokens';
 import type { IFolder, IInspection, ISession } from '../core/types';
 import { initial, offer, settle } from '../features/submit/choices';
 import { SubmitForm } from '../features/submit/form';
 import { completions, labelsInUse } from '../features/submit/labels';
 import { propose, seconds as headerSeconds } from '../features/submit/proposal';
+import { readRequest } from '../features/submit/request';
 import { inUnit, parseLabels, seconds, splitArguments } from '../features/submit/values';
 import {
   type Answer,
@@ -252,7 +254,7 @@ describe('SubmitForm', () => {
     form.setInput('epochs', '50');
     form.setInput('rate', '0.02');
     form.resetInput('rate');
-    form.set({ name: ' long ' });
+    form.write({ name: ' long ' });
     expect((await form.submit())?.id).toBe('new');
     expect(JSON.parse(posts()[0].body)).toEqual({
       path: 'train.ipynb',
@@ -266,6 +268,16 @@ describe('SubmitForm', () => {
       typed: { epochs: '50' },
       name: 'long'
     });
+  });
+
+  it('sends every text that is said about the job', () => {
+    const said = Object.fromEntries(descriptions(trans).map(({ key, label }) => [key, label]));
+    form.write(Object.fromEntries(Object.entries(said).map(([key, text]) => [key, ` ${text} `])));
+    expect(readRequest(form, trans).body).toMatchObject(said);
+    form.write(Object.fromEntries(Object.keys(said).map(key => [key, ' '])));
+    expect(Object.keys(readRequest(form, trans).body)).not.toEqual(
+      expect.arrayContaining(Object.keys(said))
+    );
   });
 
   it('says at their field what is wrong with labels, and sends them as the platform keeps them', async () => {
@@ -320,7 +332,7 @@ describe('SubmitForm', () => {
     form.setInput('epochs', '4');
     await answered();
     expect(form.refused).toBe(true);
-    form.set({ name: 'something else' });
+    form.write({ name: 'something else' });
     expect(form.errors).toEqual({ image: 'Too many wait.' });
     form.select({ image: 'fpga' });
     expect([form.refused, form.errors]).toEqual([false, {}]);

@@ -133,7 +133,7 @@ export function makeJob(id: string, more: Partial<IJob> = {}): IJob {
     kept_until: null,
     actions: ['cancel'],
     ...more
-  };
+  } as IJob;
 }
 
 const available = { total: 2, free: 1, sessions: 0, batch: 1, offline: 0, queued: 0 };

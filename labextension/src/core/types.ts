@@ -194,25 +194,14 @@ export interface IChecked extends Omit<Schemas['CheckedSubmission'], 'values'> {
   values?: { [name: string]: string };
 }
 
-/** Body of a submission. */
-export interface ISubmission {
-  /** Of a command there is none. */
-  path?: string;
-  folder?: string;
-  command?: string;
+type Sent = { [Key in keyof Schemas['Submission']]?: NonNullable<Schemas['Submission'][Key]> };
+
+/** Body of a submission: a key that says nothing is left out. */
+export interface ISubmission extends Omit<
+  Sent,
+  'parameters' | 'time_limit' | 'labels' | 'sweep' | 'from_here'
+> {
   parameters?: { [name: string]: Json };
-  /** What was typed for parameters; the server reads it. */
-  typed?: { [name: string]: string };
-  /** Submit it although something was found that is sure to fail. */
-  anyway?: boolean;
-  arguments?: string[];
-  name?: string;
-  project?: string;
-  queue?: string;
-  accelerator?: string;
-  count?: number;
-  image?: string;
-  size?: string;
   time_limit?: number;
   labels?: string[];
   sweep?: { points: Point[]; parallelism: number };

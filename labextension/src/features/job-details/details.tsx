@@ -2,6 +2,7 @@
 
 import * as React from 'react';
 
+import { descriptions } from '../../core/descriptions';
 import { duration } from '../../core/format';
 import { device, isFinal, outputAt } from '../../core/status';
 import { CommandIDs } from '../../core/tokens';
@@ -284,6 +285,12 @@ function Facts({ job }: IPartProps): JSX.Element {
     [trans.__('Size'), title(platform?.sizes, job.size)],
     [trans.__('Time limit'), duration(job.time_limit, trans)]
   ];
+  for (const { key, label } of descriptions(trans)) {
+    // Its name is above.
+    if (key !== 'name' && job[key]) {
+      facts.push([label, String(job[key])]);
+    }
+  }
   if (job.owner !== platform?.user) {
     facts.unshift([trans.__('Owner'), job.owner]);
   }

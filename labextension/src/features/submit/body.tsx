@@ -3,6 +3,7 @@
 import { HTMLSelect } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
+import { descriptions } from '../../core/descriptions';
 import { absolute, ago, duration } from '../../core/format';
 import type { ISelection } from '../../core/tokens';
 import { Banner, useSignal } from '../../core/ui/components';
@@ -162,11 +163,12 @@ interface IPlaceProps {
   notes: { [field: string]: string };
 }
 
-/** Count, queue, environment, size, time, name and labels. */
+/** Count, queue, environment, size, time, descriptions and labels. */
 function Place({ form, offer, selection, errors, notes }: IPlaceProps): JSX.Element {
   const { trans } = form;
   const queue = offer.queues.find(item => item.name === selection.queue);
   const size = offer.sizes.find(item => item.name === selection.size);
+  const usualName = form.folder?.way === 'command' ? form.folder.command : form.inspection?.name;
   const counts = Array.from({ length: offer.maxCount }, (_, index) => String(index + 1));
   return (
     <div className="aiinfn-Grid">
@@ -277,22 +279,29 @@ function Place({ form, offer, selection, errors, notes }: IPlaceProps): JSX.Elem
           </div>
         )}
       </Field>
-      <Field field="name" label={trans.__('Name')} error={errors.name} note={notes.name}>
-        {control => (
-          <input
-            {...control}
-            className="jp-mod-styled"
-            type="text"
-            autoComplete="off"
-            maxLength={200}
-            value={form.name}
-            placeholder={
-              form.folder?.way === 'command' ? form.folder.command : form.inspection?.name
-            }
-            onChange={event => form.set({ name: event.target.value })}
-          />
-        )}
-      </Field>
+      {descriptions(trans).map(({ key, label, hint }) => (
+        <Field
+          key={key}
+          field={key}
+          label={label}
+          hint={hint}
+          error={errors[key]}
+          note={notes[key]}
+        >
+          {control => (
+            <input
+              {...control}
+              className="jp-mod-styled"
+              type="text"
+              autoComplete="off"
+              maxLength={200}
+              value={form.texts[key] ?? ''}
+              placeholder={key === 'name' ? usualName : undefined}
+              onChange={event => form.write({ [key]: event.target.value })}
+            />
+          )}
+        </Field>
+      ))}
       <LabelsField form={form} error={errors.labels} note={notes.labels} />
     </div>
   );

@@ -2,6 +2,7 @@
 
 import * as React from 'react';
 
+import { descriptions } from '../../core/descriptions';
 import type { ICheck } from '../../core/types';
 import { Symbol } from '../../core/ui/components';
 import { controlId } from '../../core/ui/field';
@@ -106,7 +107,7 @@ function labels({ trans }: SubmitForm): { [field: string]: string } {
     image: trans.__('Environment'),
     size: trans.__('Size'),
     time_limit: trans.__('Time limit'),
-    name: trans.__('Name'),
+    ...Object.fromEntries(descriptions(trans).map(({ key, label }) => [key, label])),
     program: trans.__('File'),
     command: trans.__('Command')
   };

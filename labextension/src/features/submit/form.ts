@@ -8,6 +8,7 @@ import { Poll } from '@lumino/polling';
 import { type ISignal, Signal } from '@lumino/signaling';
 
 import type { Api } from '../../core/api';
+import { descriptions } from '../../core/descriptions';
 import { explain, versionProblem } from '../../core/errors';
 import type { Typed } from '../../core/parameters';
 import type { IMemory, IOrigin, IRemembered, ISelection } from '../../core/tokens';
@@ -44,7 +45,6 @@ const PLACES: ReadonlySet<string> = new Set([
   'image',
   'size',
   'time_limit',
-  'name',
   'labels',
   'program',
   'command'
@@ -100,7 +100,8 @@ export class SubmitForm implements IDisposable {
   selection: ISelection | null = null;
   inputs: { [name: string]: Typed } = {};
   argumentLine = '';
-  name = '';
+  /** What is said about the job, by key of `descriptions`. */
+  texts: { [key: string]: string } = {};
   /** Words by which the job is found again, with commas or blanks between them. */
   labels = '';
   amount = '';
@@ -205,7 +206,8 @@ export class SubmitForm implements IDisposable {
       return false;
     }
     const place = this.place(field);
-    return PLACES.has(place) && (place !== 'program' || this.folder?.way === 'file');
+    const known = PLACES.has(place) || descriptions(this.trans).some(({ key }) => key === place);
+    return known && (place !== 'program' || this.folder?.way === 'file');
   }
 
   /** Whether what is filled in can be sent. */
@@ -290,13 +292,15 @@ export class SubmitForm implements IDisposable {
     this._touched([`parameters.${name}`]);
   }
 
-  set(
-    change: Partial<Pick<SubmitForm, 'argumentLine' | 'name' | 'labels' | 'amount' | 'unit'>>
-  ): void {
+  set(change: Partial<Pick<SubmitForm, 'argumentLine' | 'labels' | 'amount' | 'unit'>>): void {
     Object.assign(this, change);
-    const fields = Object.keys(change).map(key => FIELD_OF[key] ?? key);
-    fields.forEach(field => this._written.add(field));
-    this._touched(fields);
+    this._wrote(Object.keys(change).map(key => FIELD_OF[key] ?? key));
+  }
+
+  /** Say something about the job. */
+  write(texts: { [key: string]: string }): void {
+    this.texts = { ...this.texts, ...texts };
+    this._wrote(Object.keys(texts));
   }
 
   /** Begin without what was chosen last time. */
@@ -370,6 +374,12 @@ export class SubmitForm implements IDisposable {
     }
   }
 
+  /** Called when the person wrote into fields, which then keep that. */
+  private _wrote(fields: readonly string[]): void {
+    fields.forEach(field => this._written.add(field));
+    this._touched(fields);
+  }
+
   /** Called when something was chosen or typed, with the keys of a request that it belongs to. */
   private _touched(fields: readonly string[]): void {
     this.failure = null;
@@ -416,7 +426,7 @@ export class SubmitForm implements IDisposable {
       Object.assign(this, inUnit(proposal.time ?? usual));
     }
     if (!written.has('name')) {
-      this.name = proposal.name;
+      this.texts = { ...this.texts, name: proposal.name };
     }
     if (!written.has('labels')) {
       this.labels = proposal.labels;

@@ -1,6 +1,7 @@
 /** Fills the dialog with what a job had, so that it runs again with something changed. */
 
 import type { Api } from '../../core/api';
+import { descriptions } from '../../core/descriptions';
 import { inputOf } from '../../core/parameters';
 import type { IJob } from '../../core/types';
 import type { IRuns } from './folder';
@@ -8,7 +9,7 @@ import type { SubmitForm } from './form';
 import { inUnit } from './values';
 
 /**
- * Take the choices, name, labels, and the parameters or arguments of a job over into a form that is loaded; of a sweep
+ * Take the choices, descriptions, labels, and the parameters or arguments of a job over into a form that is loaded; of a sweep
  * its points, too.
  */
 export async function prefill(form: SubmitForm, job: IJob, api: Api): Promise<void> {
@@ -20,8 +21,12 @@ export async function prefill(form: SubmitForm, job: IJob, api: Api): Promise<vo
       form.setInput(parameter.name, inputOf(parameter, value));
     }
   }
+  const texts = descriptions(form.trans).map(({ key }) => [key, String(job[key] ?? '')]);
+  form.write(Object.fromEntries(texts) as { [key: string]: string });
+  if (job.name === form.inspection?.name) {
+    form.write({ name: '' });
+  }
   form.set({
-    name: job.name === form.inspection?.name ? '' : job.name,
     labels: job.labels.join(', '),
     argumentLine: job.work.arguments.map(quoted).join(' '),
     ...inUnit(job.time_limit)

@@ -23,7 +23,7 @@ export interface IFilled {
   readonly carried: Carried | null;
   readonly inputs: { [name: string]: Typed };
   readonly argumentLine: string;
-  readonly name: string;
+  readonly texts: { [key: string]: string };
   readonly labels: string;
   readonly amount: string;
   readonly unit: Unit;
@@ -47,8 +47,8 @@ export function readRequest(form: IFilled, trans: TranslationBundle): IRequest {
   if (selection.count === 0) {
     delete body.count;
   }
-  if (form.name.trim()) {
-    body.name = form.name.trim();
+  for (const [key, text] of Object.entries(form.texts)) {
+    Object.assign(body, text.trim() ? { [key]: text.trim() } : {});
   }
   const limit = seconds(form.amount, form.unit);
   const most = form.offer?.maxTime;
