@@ -36,10 +36,10 @@ def is_lost(pod: Json) -> bool:
     """
     status = pod.get("status") or {}
     containers = status.get("containerStatuses") or []
-    ready = next((each for each in status.get("conditions") or [] if each.get("type") == "Ready"), {})
+    conditions = {each.get("type"): each.get("status") for each in status.get("conditions") or []}
     return (
         status.get("phase") == "Running"
-        and ready.get("status") == "False"
+        and conditions.get("Ready") == "False"
         and bool(containers)
         and all(each.get("ready") and "running" in (each.get("state") or {}) for each in containers)
     )

@@ -196,14 +196,14 @@ async def post_form(client: Client, fields: dict[str, str]) -> Seen:
 
 
 @contextlib.contextmanager
-def cluster_hub(folder: Path, site: Site, **more: str) -> Iterator[tuple[ClusterHub, Iam]]:
-    """Run IAM, the hub and vkd."""
+def cluster_hub(folder: Path, site: Site, patience: int = 60) -> Iterator[tuple[ClusterHub, Iam]]:
+    """Run IAM, the hub and vkd; ``patience``: seconds until a session is given up whose node does not answer."""
     folder.mkdir(parents=True, exist_ok=True)
     hub = ClusterHub(folder, site)
     iam = Iam(folder, hub.callback)
     try:
         iam.start()
-        hub.start(iam, **more)
+        hub.start(iam, TEST_NODE_PATIENCE=str(patience))
         yield hub, iam
         hub.clear()
     finally:

@@ -32,7 +32,7 @@ def others(cluster: Any) -> Iterator[None]:
 
 @pytest.fixture
 def hub(site: Site, tmp_path: Any) -> Iterator[ClusterHub]:
-    with cluster_hub(tmp_path / "hub", site, TEST_NODE_PATIENCE=str(PATIENCE)) as (hub, _):
+    with cluster_hub(tmp_path / "hub", site, patience=PATIENCE) as (hub, _):
         yield hub
         assert "Traceback" not in hub.told()
 
