@@ -110,6 +110,7 @@ def test_the_pod_is_what_was_granted_and_holds_to_the_security_floor(hub: Any, s
             "accelerator": "t4",
             "count": "2",
             "session": "bruno",
+            "managed": INSTANCE.name,
         }.items()
     }
     # kubespawner's own are beside them.
