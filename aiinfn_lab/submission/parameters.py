@@ -38,7 +38,7 @@ MUST_BE: Final = {
     "float": marked("The parameter '{name}' must be a number."),
     "str": marked("The parameter '{name}' must be text."),
     "list": marked("The parameter '{name}' must be a list."),
-    "dict": marked("The parameter '{name}' must be a table of names and values."),
+    "dict": marked("The parameter '{name}' must be pairs of names and values."),
 }
 """What is said of a value of another kind."""
 
