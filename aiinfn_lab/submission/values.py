@@ -123,7 +123,7 @@ def _is_list(value: Any) -> bool:
 _KINDS: Final[dict[str, tuple[Callable[[Any], bool], str, str]]] = {
     "bool": (lambda value: isinstance(value, bool), "bool", "True"),
     "int": (_is_number, "int", "20"),
-    "float": (_is_number, "float", "0.001"),
+    "float": (_is_number, "float", "1e-3"),
     "list": (_is_list, "list", "[1, 2, 3]"),
     "dict": (lambda value: isinstance(value, dict) and tag_of(value) is None, "dict", "{'depth': 3}"),
 }
