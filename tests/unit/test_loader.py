@@ -10,7 +10,10 @@ from aiinfn_hub.platform.loading.loader import (
     examine,
     load,
 )
+from aiinfn_hub.platform.model.accelerator_kinds import AcceleratorKind
 from aiinfn_hub.platform.model.platform import Platform
+
+KINDS = [kind.value for kind in AcceleratorKind]
 
 GOOD = """\
 images:
@@ -51,7 +54,7 @@ def test_a_good_file_loads(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "line", "key", "says"),
     [
-        ("kind: gpu", "kind: gup", 12, "accelerators.t4.kind", "must be 'gpu', 'mig' or 'fpga'"),
+        ("kind: gpu", "kind: gup", 12, "accelerators.t4.kind", f"must be {', '.join(map(repr, KINDS[:-1]))} or {KINDS[-1]!r}"),
         ("    kind: gpu\n", "", 10, "accelerators.t4.kind", "missing"),
         ("kind: gpu", "kind: gpu\n    memroy: 4Gi", 13, "accelerators.t4.memroy", "is memory meant?"),
         ("accelerators:", "acelerators:", 9, "acelerators", "is accelerators meant?"),

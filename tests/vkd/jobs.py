@@ -1,5 +1,6 @@
 """Jobs for the tests of the store."""
 
+import sqlite3
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -27,6 +28,13 @@ CAUSES = {
     BAD: Cause.ERROR,
     OFF: Cause.CANCELLED,
 }
+
+
+def undo_description(connection: sqlite3.Connection) -> None:
+    """Give a database the labels that jobs had before version 0008."""
+    connection.execute("ALTER TABLE jobs ADD COLUMN labels JSON")
+    connection.execute("UPDATE jobs SET labels = json_extract(description, '$.labels')")
+    connection.execute("ALTER TABLE jobs DROP COLUMN description")
 
 
 def a_job(

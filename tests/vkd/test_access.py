@@ -5,6 +5,7 @@ from pathlib import Path
 
 from aiinfn_hub.vkd.database.migrations import HEAD
 from aiinfn_hub.vkd.domain.backend import Holds
+from tests.vkd.jobs import undo_description
 from tests.vkd.local_world import QUICK, SLOW
 from tests.vkd.local_world import World as LocalWorld
 from tests.vkd.memory_backend import MemoryBackend
@@ -82,6 +83,7 @@ async def test_a_database_of_the_version_before_gets_the_table(tmp_path: Path) -
         job = await world.as_("anna").post("/jobs", notebook())
     connection = sqlite3.connect(tmp_path / "vkd.sqlite")
     connection.execute("DROP TABLE holds")
+    undo_description(connection)
     connection.execute("UPDATE alembic_version SET version_num = '0005'")
     connection.commit()
     connection.close()

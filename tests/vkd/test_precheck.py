@@ -235,6 +235,8 @@ async def test_a_dry_run_answers_with_checks_and_keeps_nothing(v: World) -> None
         "sentence": "Flavour physics may submit it to Opportunistic.",
         "hint": "",
         "field": None,
+        "code": "",
+        "facts": {},
     }
     assert by_name["limit"]["sentence"] == "1 other job of yours waits; 2 may."
     assert by_name["sweep"]["verdict"] == "notice"

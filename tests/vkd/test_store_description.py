@@ -8,7 +8,7 @@ from typing import Any
 from aiinfn_hub.contract.jobs import Job, JobDescription, JobRequest
 from aiinfn_hub.vkd.database.jobs import JobStore
 from aiinfn_hub.vkd.domain.records import Filter, View
-from tests.vkd.jobs import a_job
+from tests.vkd.jobs import a_job, undo_description
 from tests.vkd.memory_backend import MemoryBackend
 from tests.vkd.world import notebook, reaches, vkd
 
@@ -26,9 +26,7 @@ async def test_the_labels_of_an_older_database_become_part_of_the_document(tmp_p
     ]
     await store.close()
     with sqlite3.connect(tmp_path / "vkd.sqlite") as connection:
-        connection.execute("ALTER TABLE jobs ADD COLUMN labels JSON")
-        connection.execute("UPDATE jobs SET labels = json_extract(description, '$.labels')")
-        connection.execute("ALTER TABLE jobs DROP COLUMN description")
+        undo_description(connection)
         connection.execute("UPDATE alembic_version SET version_num = '0007'")
         before = connection.execute("SELECT id, labels FROM jobs ORDER BY number").fetchall()
     connection.close()

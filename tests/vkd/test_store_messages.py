@@ -10,7 +10,7 @@ from aiinfn_hub.vkd.database.jobs import JobStore
 from aiinfn_hub.vkd.database.migrations.versions import v0007_messages as migration
 from aiinfn_hub.vkd.domain.backend import StartupEvent
 from aiinfn_hub.vkd.domain.records import Notes
-from tests.vkd.jobs import START, Q, R, S, a_job, told
+from tests.vkd.jobs import START, Q, R, S, a_job, told, undo_description
 
 
 def url(folder: Path) -> str:
@@ -109,6 +109,7 @@ async def test_the_sentences_of_an_older_database_become_messages(tmp_path: Path
             "INSERT INTO startup (job, attempt, time, message) VALUES (?, 1, '2026-01-01 00:00:00.000000', 'On n.')",
             [job.id],
         )
+        undo_description(connection)
         connection.execute("UPDATE alembic_version SET version_num = '0006'")
     connection.close()
     store = await JobStore.open(url(tmp_path))

@@ -40,7 +40,7 @@ def test_threads_and_pools_at_work_after_the_last_cell_are_waited_for(
 ) -> None:
     code = (
         "import threading, time, concurrent.futures as futures\n"
-        "def work(name):\n    time.sleep(2.5); open(name, 'w').close(); print('finished', name)\n"
+        "def work(name):\n    time.sleep(2.5); open(name, 'w').close(); print(f'finished {name}')\n"
         "threading.Thread(target=work, args=('thread',)).start()\n"
         "futures.ThreadPoolExecutor(2).submit(work, 'pool')\n"
         "threading.Thread(target=time.sleep, args=(600,), daemon=True).start()"
