@@ -8,6 +8,9 @@ from typing import Any, Final
 
 from aiinfn_hub.kube.client import KubeClient, KubeError, path_of
 
+from .apply import pages
+from .first_few import first_few
+
 Json = dict[str, Any]
 
 _ALWAYS: Final = {
@@ -44,14 +47,16 @@ async def told(client: KubeClient, namespace: str, goes: Callable[[str, Json], b
         return f"what it holds cannot be told ({error.message})"
     for each in resources:
         try:
-            page = await client.get(path_of(each.version, each.plural, namespace=namespace), limit=500)
+            path = path_of(each.version, each.plural, namespace=namespace)
+            left = [
+                item["metadata"]["name"]
+                async for item in pages(client, path)
+                if _counts(each.kind, item, goes)
+            ]
         except KubeError as error:
             return f"whether it holds {each.plural} cannot be told ({error.message})"
-        left = [item["metadata"]["name"] for item in page["items"] if _counts(each.kind, item, goes)]
         if left:
-            shown = ", ".join(left[:_SHOWN])
-            more = f" and {len(left) - _SHOWN} more" if len(left) > _SHOWN else ""
-            found.append(f"{each.kind} {shown}{more}")
+            found.append(f"{each.kind} {first_few(left, _SHOWN)}")
     return f"it holds {'; '.join(found)}" if found else ""
 
 

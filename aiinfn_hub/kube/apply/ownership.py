@@ -8,6 +8,8 @@ from typing import Any, Final
 
 from aiinfn_hub.kube import names
 
+from .first_few import first_few
+
 Json = Mapping[str, Any]
 
 _SHOWN: Final = 8
@@ -39,9 +41,10 @@ def owners(body: Json) -> frozenset[str]:
     return frozenset(each for each in found if each is not None)
 
 
-def managers(body: Json) -> list[str]:
-    """Return the field managers of an object by name."""
-    return sorted({each["manager"] for each in body["metadata"].get("managedFields", ())})
+def managers(body: Json, *, of_status: bool = True) -> list[str]:
+    """Return the field managers of an object by name; without those of its subresources, such as the status, if so asked."""
+    fields = body["metadata"].get("managedFields", ())
+    return sorted({each["manager"] for each in fields if of_status or not each.get("subresource")})
 
 
 def is_ours(body: Json, instance: names.Instance) -> bool:
@@ -65,17 +68,16 @@ def sentences(found: Iterable[Foreign]) -> Iterator[str]:
     for each in found:
         by_owner.setdefault(each.owner, []).append(each)
     for owner, theirs in by_owner.items():
-        shown = ", ".join(each.title for each in theirs[:_SHOWN])
-        more = f" and {len(theirs) - _SHOWN} more" if len(theirs) > _SHOWN else ""
+        shown = first_few([each.title for each in theirs], _SHOWN)
         line = f"instance: {owner}"
         if any(each.first for each in theirs):
             yield (
-                f"{shown}{more}: made by an older version, in which every platform was the instance {owner}. To keep all that, "
+                f"{shown}: made by an older version, in which every platform was the instance {owner}. To keep all that, "
                 f"with the jobs in its queues, write {line} under kubernetes. To go on under another name, remove it first, with "
                 "that line in the file: aiinfn-hub kueue remove."
             )
         else:
             yield (
-                f"{shown}{more}: of another platform in this cluster, {owner}, which is never changed. If that is this same "
+                f"{shown}: of another platform in this cluster, {owner}, which is never changed. If that is this same "
                 f"platform, write {line} under kubernetes; if not, give this one namespaces and an instance name of its own there."
             )

@@ -23,8 +23,9 @@ from aiinfn_hub.kube.client import KubeClient, KubeError, path_of
 from aiinfn_hub.kube.objects.queues import KUEUE
 from aiinfn_hub.platform.model.platform import Platform
 
-from . import kinds, namespace_contents
+from . import kinds, namespace_contents, ownership, usage_check
 from .apply import ApplyError, at_once, cannot, made_earlier, pages, title
+from .first_few import first_few
 from .kinds import ObjectKind
 
 Json = dict[str, Any]
@@ -87,11 +88,12 @@ async def plan_removal(client: KubeClient, platform: Platform, *, end_running: b
         present = await made_earlier(client, labels, instance)
         plan.objects = [each for each in present if each["kind"] != "Namespace"]
         plan.namespaces = [each for each in present if each["kind"] == "Namespace"]
-        for path, found in ((_session_pods, plan.sessions), (_job_objects, plan.jobs)):
-            items = await path(client, plan, labels)
-            found += [_words(each, labels) for each in items if not _over(each)]
+        pods = await _session_pods(client, plan, labels)
+        plan.sessions = [_words(each, labels) for each in pods if not _over(each)]
         plan.obstacles += await _used_by_others(client, plan)
-        plan.obstacles += await _work_of_others(client, plan, labels)
+        jobs = await _job_objects(client, plan, labels)
+        plan.jobs = [_words(each, labels) for each in jobs if not _over(each)]
+        plan.obstacles += await _work_of_others(client, plan, jobs)
         for each in plan.namespaces:
             if why := await _why_kept(client, each, plan, labels, instance):
                 plan.keeping[each["metadata"]["name"]] = why
@@ -182,11 +184,9 @@ def _running(plan: Removal) -> list[str]:
     found = []
     for what, those in (("session", plan.sessions), ("job", plan.jobs)):
         if those:
-            shown = ", ".join(those[:_SHOWN])
-            more = f" and {len(those) - _SHOWN} more" if len(those) > _SHOWN else ""
             number = f"1 {what} is" if len(those) == 1 else f"{len(those)} {what}s are"
             found.append(
-                f"{number} not over: {shown}{more}. Let them end, or end them with --end-running: what they have not saved is lost."
+                f"{number} not over: {first_few(those, _SHOWN)}. Let them end, or end them with --end-running: what they have not saved is lost."
             )
     return found
 
@@ -219,12 +219,9 @@ async def _used_by_others(client: KubeClient, plan: Removal) -> list[str]:
     return found
 
 
-async def _work_of_others(client: KubeClient, plan: Removal, labels: names.Labels) -> list[str]:
-    """Return what somebody else has in our queues: draining them would stop it."""
-    ours = {
-        (each["metadata"]["namespace"], each["metadata"]["name"])
-        for each in await _job_objects(client, plan, labels)
-    }
+async def _work_of_others(client: KubeClient, plan: Removal, jobs: Iterable[Json]) -> list[str]:
+    """Return what somebody else has in our queues, beside our jobs: draining them would stop it."""
+    ours = {(each["metadata"]["namespace"], each["metadata"]["name"]) for each in jobs}
     return [
         f"Workload {each['metadata']['namespace']}/{each['metadata']['name']} in LocalQueue {each['spec']['queueName']} "
         "is no job of this platform. Let it end, or remove it first."
@@ -245,11 +242,12 @@ async def _workloads(client: KubeClient, plan: Removal) -> list[Json]:
     }
     found = []
     for namespace in sorted({namespace for namespace, _ in queues}):
-        async for each in pages(client, path_of(KUEUE, "workloads", namespace=namespace)):
-            conditions = (each.get("status") or {}).get("conditions") or ()
-            finished = any(one["type"] == "Finished" and one["status"] == "True" for one in conditions)
-            if not finished and (namespace, each["spec"].get("queueName", "")) in queues:
-                found.append(each)
+        listed = pages(client, path_of(KUEUE, "workloads", namespace=namespace))
+        found += [
+            each
+            async for each in listed
+            if not usage_check.finished(each) and (namespace, each["spec"].get("queueName", "")) in queues
+        ]
     return found
 
 
@@ -282,7 +280,8 @@ async def _why_kept(
     name = namespace["metadata"]["name"]
     if "deletionTimestamp" in namespace["metadata"]:  # of a run that was interrupted
         return ""
-    if made_by := [each for each in _others_managers(namespace) if each != instance.field_manager]:
+    managers = ownership.managers(namespace, of_status=False)
+    if made_by := [each for each in managers if each != instance.field_manager]:
         return f"it was there before or is managed by {', '.join(made_by)} too"
     going = {
         (each["kind"], each["metadata"]["name"])
@@ -298,16 +297,6 @@ async def _why_kept(
         return ours or (kind, body["metadata"]["name"]) in going
 
     return await namespace_contents.told(client, name, goes)
-
-
-def _others_managers(namespace: Json) -> list[str]:
-    return sorted(
-        {
-            each["manager"]
-            for each in namespace["metadata"].get("managedFields", ())
-            if not each.get("subresource")
-        }
-    )
 
 
 # Removing

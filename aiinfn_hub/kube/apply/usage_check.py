@@ -8,6 +8,8 @@ from typing import Any, Final, Self
 
 from aiinfn_hub.kube import names
 
+from .first_few import first_few
+
 Json = dict[str, Any]
 
 _SHOWN: Final = 20
@@ -87,16 +89,18 @@ def obstacles(
             what = f"ClusterQueue {queue} cannot lose the flavor {flavor}"
             hurt.setdefault(what, []).append(_job(workload, labels))
     for what, jobs in hurt.items():
-        shown = ", ".join(map(str, jobs[:_SHOWN]))
-        more = f" and {len(jobs) - _SHOWN} more" if len(jobs) > _SHOWN else ""
         number = "1 job needs" if len(jobs) == 1 else f"{len(jobs)} jobs need"
-        yield f"{what}: {number} it: {shown}{more}. Let them end or cancel them first."
+        yield f"{what}: {number} it: {first_few(jobs, _SHOWN)}. Let them end or cancel them first."
+
+
+def finished(workload: Json) -> bool:
+    """Return whether Kueue calls a Workload finished."""
+    conditions = (workload.get("status") or {}).get("conditions") or ()
+    return any(each["type"] == "Finished" and each["status"] == "True" for each in conditions)
 
 
 def _over(workload: Json) -> bool:
-    conditions = workload.get("status", {}).get("conditions", [])
-    finished = any(each["type"] == "Finished" and each["status"] == "True" for each in conditions)
-    return finished or "deletionTimestamp" in workload["metadata"]
+    return finished(workload) or "deletionTimestamp" in workload["metadata"]
 
 
 def _template(workload: Json) -> Json:
