@@ -16,12 +16,11 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from aiinfn_hub.contract.templates import NOTHING
+from aiinfn_hub.contract.coded_messages import CodedMessage
 from aiinfn_hub.contract.units import bytes_in_words
 
 from .language import TRANSLATIONS, current, ngettext, speaking
@@ -31,102 +30,6 @@ _zone: ContextVar[tzinfo] = ContextVar("zone", default=UTC)
 _OFFSET: Final = re.compile(r"([+-])(\d{2}):?(\d{2})\Z")
 _ZONE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+){0,3}\Z")
 _LONGEST_ZONE: Final = 64
-
-
-@dataclass(frozen=True, slots=True, init=False)
-class Message:
-    """A code and its facts. ``str()`` is its sentence, in the language and zone of whoever reads it now.
-
-    Raises
-    ------
-    ValueError
-        If there is no such code, or it needs other facts: a slip of ours. `Message.read` takes everything.
-    """
-
-    code: str
-    facts: Mapping[str, Any]
-
-    def __init__(self, code: str, /, **facts: Any) -> None:
-        known = CATALOGUE.get(code)
-        if known is None or known.facts.keys() != facts.keys():
-            asked = "none: it is not in the table" if known is None else sorted(known.facts)
-            raise ValueError(f"the message {code} has the facts {sorted(facts)}, and needs {asked}")
-        _fill(self, code, {name: _kept(value) for name, value in facts.items()})
-
-    @classmethod
-    def read(cls, value: Any) -> Message:
-        """Read a message back from JSON. One of a newer platform is taken as it is, and anything else as text."""
-        if not _is_message(value):
-            return cls(
-                "text", text=value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-            )
-        message = cls.__new__(cls)
-        facts = value["facts"].items()
-        _fill(
-            message,
-            value["code"],
-            {name: _read_fact(fact) for name, fact in facts},
-        )
-        return message
-
-    @classmethod
-    def parse(cls, text: str) -> Message:
-        """Read a message from the text of its JSON; see `read`."""
-        try:
-            value = json.loads(text)
-        except ValueError:
-            value = text
-        return cls.read(value)
-
-    def as_json(self) -> dict[str, Any]:
-        """Return it as JSON values."""
-        return {"code": self.code, "facts": self.plain_facts()}
-
-    def plain_facts(self) -> dict[str, Any]:
-        """Return the facts as JSON values."""
-        return {name: _json_fact(fact) for name, fact in self.facts.items()}
-
-    def as_text(self) -> str:
-        """Return its JSON as text, the same for the same message."""
-        return json.dumps(self.as_json(), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-
-    def __hash__(self) -> int:
-        return hash(self.as_text())
-
-    def __bool__(self) -> bool:
-        return self.code != NOTHING
-
-    def __str__(self) -> str:
-        known = CATALOGUE.get(self.code)
-        if known is None:
-            return self._unknown()
-        try:
-            shown = {
-                name: _Fact(value) if known.facts.get(name) else _shown(value)
-                for name, value in self.facts.items()
-            }
-            return known.spoken(self.facts, TRANSLATIONS).format_map(shown)
-        except (KeyError, ValueError, TypeError, IndexError):
-            # Kept by another version, whose sentence has other facts.
-            return self._unknown()
-
-    def __format__(self, spec: str) -> str:
-        return format(str(self), spec)
-
-    def _unknown(self) -> str:
-        facts = ", ".join(f"{name}={_shown(value)}" for name, value in self.facts.items())
-        return f"{self.code} ({facts})" if facts else self.code
-
-
-def _fill(message: Message, code: str, facts: Mapping[str, Any]) -> None:
-    object.__setattr__(message, "code", code)
-    object.__setattr__(message, "facts", facts)
-
-
-def render(message: Message, language: str | None = None, zone: tzinfo | None = None) -> str:
-    """Return the sentence of a message; in the language and the zone of the request, unless others are given."""
-    with speaking(language or current()), reading_in(zone or _zone.get()):
-        return str(message)
 
 
 # The reader's time zone
@@ -233,33 +136,50 @@ WAYS: Final[Mapping[str, Callable[[Any], str]]] = {
 """How a fact can be written, by the word behind its name in a sentence."""
 
 
-class _Fact:
-    """A fact that a sentence writes in a way of its own."""
+class Message(CodedMessage):
+    """A code and its facts. ``str()`` is its sentence, in the language and zone of whoever reads it now.
 
-    def __init__(self, value: Any) -> None:
-        self._value = value
+    Raises
+    ------
+    ValueError
+        If there is no such code, or it needs other facts: a slip of ours. `Message.read` takes everything.
+    """
 
-    def __format__(self, spec: str) -> str:
-        return WAYS[spec](self._value)
+    __slots__ = ()
+    catalogue = CATALOGUE
+    translations = TRANSLATIONS
+    ways = WAYS
+
+    @classmethod
+    def read(cls, value: Any) -> Message:
+        """Read a message back from JSON. One of a newer platform is taken as it is, and anything else as text."""
+        if not _is_message(value):
+            return cls(
+                "text", text=value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            )
+        return cls.of(value["code"], {name: _read_fact(fact) for name, fact in value["facts"].items()})
+
+    @classmethod
+    def parse(cls, text: str) -> Message:
+        """Read a message from the text of its JSON; see `read`."""
+        try:
+            value = json.loads(text)
+        except ValueError:
+            value = text
+        return cls.read(value)
+
+    def as_text(self) -> str:
+        """Return its JSON as text, the same for the same message."""
+        return json.dumps(self.as_json(), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+    def __hash__(self) -> int:
+        return hash(self.as_text())
 
 
-def _shown(value: Any) -> str:
-    return ", ".join(_shown(each) for each in value) if isinstance(value, list) else str(value)
-
-
-def _kept(value: Any) -> Any:
-    """Return a fact as a JSON value or a message."""
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat()
-    if isinstance(value, timedelta):
-        return value.total_seconds()
-    return list(value) if isinstance(value, tuple) else value
-
-
-def _json_fact(fact: Any) -> Any:
-    if isinstance(fact, list):
-        return [_json_fact(each) for each in fact]
-    return fact.as_json() if isinstance(fact, Message) else fact
+def render(message: Message, language: str | None = None, zone: tzinfo | None = None) -> str:
+    """Return the sentence of a message; in the language and the zone of the request, unless others are given."""
+    with speaking(language or current()), reading_in(zone or _zone.get()):
+        return str(message)
 
 
 def _read_fact(fact: Any) -> Any:

@@ -13,6 +13,7 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final, Self
@@ -89,18 +90,7 @@ class KubeClient:
 
     @classmethod
     async def connect(cls, kubeconfig: Path | None = None) -> Self:
-        """Read how to log in; nothing is asked yet.
-
-        Parameters
-        ----------
-        kubeconfig
-            Default: ``KUBECONFIG``, else the service account of the pod this runs in.
-
-        Raises
-        ------
-        KubeConfigurationError
-            If there is neither, or it makes no sense.
-        """
+        """Read how to log in, as `aiinfn_hub.kube.credentials.read_credentials` does; nothing is asked yet."""
         return cls(await read_credentials(kubeconfig), lambda: read_credentials(kubeconfig))
 
     async def close(self) -> None:
@@ -210,18 +200,19 @@ class KubeClient:
     ) -> aiohttp.ClientResponse:
         """Send a request; if it is refused for who asks, read the credentials again and send it once more."""
         used = self._configuration, dict(self._configuration.api_key)
+        ask = partial(self._ask, method, path, body, content_type, query, timeout)
         try:
-            response = await self._ask(method, path, body, content_type, query, timeout)
+            response = await ask()
         except KubeError as error:
             # The cluster's certificates were renewed, too: who trusts only the old ones is told nothing.
             if not isinstance(
                 error.__cause__, aiohttp.ClientConnectorCertificateError
             ) or not await self._renew(*used):
                 raise
-            response = await self._ask(method, path, body, content_type, query, timeout)
+            response = await ask()
         if response.status == HTTPStatus.UNAUTHORIZED and await self._renew(*used):
             response.close()
-            response = await self._ask(method, path, body, content_type, query, timeout)
+            response = await ask()
         self._note(response.status)
         return response
 

@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 import string
-from functools import cache
 from pathlib import Path
-from typing import Any
 
 import pytest
-from babel.messages.catalog import Catalog
 from babel.messages.catalog import Message as Entry
-from babel.messages.extract import DEFAULT_KEYWORDS, extract_from_dir
-from babel.messages.frontend import parse_mapping_cfg
-from babel.messages.pofile import read_po
 
 from aiinfn_hub.contract.languages import ENGLISH, LANGUAGES
 from aiinfn_hub.contract.templates import NOTHING
@@ -21,33 +15,19 @@ from aiinfn_lab.i18n.formats import bytes_in_words, number
 from aiinfn_lab.i18n.message_catalogue import CATALOGUE
 from aiinfn_lab.i18n.messages import WAYS, Message
 from aiinfn_lab.kernel_state.kernel_side import words
+from tests import catalogues
+from tests.catalogues import forms, sentences
 
 ROOT = Path(__file__).parents[2]
 OTHERS = sorted(code for code in LANGUAGES if code != ENGLISH)
 
 
-@cache
 def said() -> dict[str | tuple[str, ...], str]:
-    """Give all that the code says, each with a place, as `make messages` finds it."""
-    with (ROOT / "babel.cfg").open() as mapping:
-        methods, options = parse_mapping_cfg(mapping)
-    keywords = DEFAULT_KEYWORDS | {"marked": None, "template": (2,), "counted": (2, 3)}
-    found = extract_from_dir(ROOT / "aiinfn_lab", methods, options, keywords)
-    return {message: f"{path}:{line}" for path, line, message, _comments, _context in found if message}
-
-
-@cache
-def catalogue(code: str) -> Catalog:
-    with (language.FOLDER / code / "LC_MESSAGES" / f"{language.DOMAIN}.po").open("rb") as source:
-        return read_po(source, locale=code)
+    return sentences(ROOT / "aiinfn_lab")
 
 
 def entries(code: str) -> list[Entry]:
-    return [entry for entry in catalogue(code) if entry.id]
-
-
-def forms(text: Any) -> list[str]:
-    return [text] if isinstance(text, str) else list(text)
+    return catalogues.entries(catalogues.catalogue(language.FOLDER, language.DOMAIN, code))
 
 
 def facts(text: str) -> set[tuple[str, str]]:

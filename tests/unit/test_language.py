@@ -7,17 +7,12 @@ import asyncio
 import re
 from collections import Counter
 from collections.abc import Iterator
-from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
 import jinja2
 import pytest
 from babel.messages.catalog import Catalog, Message
-from babel.messages.extract import DEFAULT_KEYWORDS, extract_from_dir
-from babel.messages.frontend import parse_mapping_cfg
-from babel.messages.pofile import read_po
 from hypothesis import given
 from hypothesis import strategies as st
 from jupyterhub.scopes import scope_definitions
@@ -25,6 +20,8 @@ from jupyterhub.scopes import scope_definitions
 from aiinfn_hub.contract.languages import ENGLISH, LANGUAGES, preferred
 from aiinfn_hub.i18n import language
 from aiinfn_hub.web import page_language
+from tests import catalogues
+from tests.catalogues import forms
 
 ROOT = Path(__file__).parents[2]
 HUB = ROOT / "aiinfn_hub"
@@ -38,28 +35,16 @@ MAY_BE_LEFT_OUT = {"what"}
 # The catalogue
 
 
-@cache
 def sentences() -> dict[str | tuple[str, ...], str]:
-    """Give all that the code says, each with a place, as `make messages` finds it."""
-    with (ROOT / "babel.cfg").open() as mapping:
-        methods, options = parse_mapping_cfg(mapping)
-    keywords = DEFAULT_KEYWORDS | {"marked": None, "Sentence": None, "template": (2,), "counted": (2, 3)}
-    found = extract_from_dir(HUB, methods, options, keywords)
-    return {message: f"{path}:{line}" for path, line, message, _comments, _context in found if message}
+    return catalogues.sentences(HUB)
 
 
-@cache
 def catalogue(code: str) -> Catalog:
-    with (language.FOLDER / code / "LC_MESSAGES" / f"{language.DOMAIN}.po").open("rb") as source:
-        return read_po(source, locale=code)
+    return catalogues.catalogue(language.FOLDER, language.DOMAIN, code)
 
 
 def entries(code: str) -> list[Message]:
-    return [message for message in catalogue(code) if message.id]
-
-
-def forms(text: Any) -> list[str]:
-    return [text] if isinstance(text, str) else list(text)
+    return catalogues.entries(catalogue(code))
 
 
 def placeholders(text: str) -> Counter[str]:

@@ -7,16 +7,16 @@ import re
 from collections import Counter
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import pytest
 from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import extract_from_dir
 from babel.messages.frontend import parse_keywords, parse_mapping_cfg
-from babel.messages.pofile import read_po
 
 import hatch_build
 from aiinfn_lab import catalogue as lab
+from tests import catalogues
+from tests.catalogues import forms
 
 ROOT = Path(__file__).parents[2]
 LABEXTENSION = ROOT / "labextension"
@@ -39,22 +39,16 @@ def sentences() -> dict[Key, str]:
     return {key: path for path, key in found()}
 
 
-@cache
 def catalogue(code: str) -> Catalog:
-    with (lab.FOLDER / code / "LC_MESSAGES" / f"{lab.DOMAIN}.po").open("rb") as source:
-        return read_po(source, locale=code)
+    return catalogues.catalogue(lab.FOLDER, lab.DOMAIN, code)
 
 
 def entries(code: str) -> list[Message]:
-    return [message for message in catalogue(code) if message.id]
+    return catalogues.entries(catalogue(code))
 
 
 def key(message: Message) -> Key:
     return message.context, message.id  # type: ignore[return-value]
-
-
-def forms(text: Any) -> list[str]:
-    return [text] if isinstance(text, str) else list(text)
 
 
 def placeholders(text: str) -> set[str]:
